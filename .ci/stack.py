@@ -1,0 +1,109 @@
+"""What template.yaml gives each function: its settings, its limits and its permissions."""
+
+import pathlib
+import re
+from dataclasses import dataclass
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short tags as what they are short for: `!Ref X` as `{"Ref": "X"}`."""
+
+
+def _intrinsic(loader, suffix, node):
+    name = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
+    if isinstance(node, yaml.ScalarNode):
+        return {name: loader.construct_scalar(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return {name: loader.construct_sequence(node, deep=True)}
+    return {name: loader.construct_mapping(node, deep=True)}
+
+
+_Loader.add_multi_constructor("!", _intrinsic)
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function of the stack."""
+
+    name: str
+    environment: dict
+    memory: int
+    timeout: int
+    # Pairs of an action and a resource, as "dynamodb:GetItem" and "table/tasklane-tasks/index/by_due".
+    permissions: frozenset
+
+
+def functions(settings):
+    """Every function, its settings filled in from `settings` first and from the parameters' defaults otherwise."""
+    template = yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), _Loader)
+    resources, shared = template["Resources"], template["Globals"]["Function"]
+    stack = [r for r in resources.values() if r["Type"] == "AWS::Serverless::Function"]
+
+    environments = [
+        shared["Environment"]["Variables"] | r["Properties"].get("Environment", {}).get("Variables", {}) for r in stack
+    ]
+    # Tables have no names in the template; locally they have those of the settings that hold them.
+    tables = {
+        value["Ref"]: settings[name]
+        for environment in environments
+        for name, value in environment.items()
+        if isinstance(value, dict) and resources.get(value["Ref"], {}).get("Type") == "AWS::DynamoDB::Table"
+    }
+
+    def setting(name, value):
+        if name in settings:
+            return settings[name]
+        if isinstance(value, dict):
+            parameter = template["Parameters"][value["Ref"]]
+            if "Default" not in parameter:
+                raise SystemExit(f"{name} has no value: events/env.json must give one")
+            return parameter["Default"]
+        return value
+
+    for resource, environment in zip(stack, environments):
+        properties = shared | resource["Properties"]
+        yield Function(
+            name=resource["Metadata"]["BuildProperties"]["Binary"],
+            environment={name: setting(name, value) for name, value in environment.items()},
+            memory=properties["MemorySize"],
+            timeout=properties["Timeout"],
+            permissions=frozenset(
+                (action, _resource(resource_arn, tables))
+                for policy in properties.get("Policies", [])
+                for statement in policy["Statement"]
+                for action in _list(statement["Action"])
+                for resource_arn in _list(statement["Resource"])
+            ),
+        )
+
+
+def needed(action, body):
+    """The permissions that a DynamoDB call needs, as pairs like those of `Function.permissions`."""
+    if action == "TransactWriteItems":
+        parts = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+        for item in body["TransactItems"]:
+            for part, call in item.items():
+                yield f"dynamodb:{parts[part]}", f"table/{call['TableName']}"
+    elif action == "TransactGetItems":
+        for item in body["TransactItems"]:
+            yield "dynamodb:GetItem", f"table/{item['Get']['TableName']}"
+    elif action in ("BatchGetItem", "BatchWriteItem"):
+        for table in body["RequestItems"]:
+            yield f"dynamodb:{action}", f"table/{table}"
+    else:
+        index = f"/index/{body['IndexName']}" if "IndexName" in body else ""
+        yield f"dynamodb:{action}", f"table/{body['TableName']}{index}"
+
+
+def _resource(arn, tables):
+    """`!GetAtt UsersTable.Arn` and `!Sub "${TasksTable.Arn}/index/by_due"` without region and account."""
+    text = arn["Fn::Sub"] if "Fn::Sub" in arn else "${%s}" % arn["Fn::GetAtt"]
+    return re.sub(r"\$\{(\w+)\.Arn\}", lambda match: f"table/{tables[match[1]]}", text)
+
+
+def _list(value):
+    return value if isinstance(value, list) else [value]

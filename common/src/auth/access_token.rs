@@ -1,0 +1,239 @@
+//! Access tokens: JWTs (RFC 7519, RFC 9068) signed with Ed25519 (RFC 8037), verified without any call.
+//!
+//! Verification follows RFC 8725: one algorithm, chosen by the verifier; explicit type; issuer and audience checked.
+//! The cryptography is ring's, like that of TLS, so that a binary holds one crypto library.
+
+use std::collections::HashSet;
+use std::sync::Once;
+use std::time::Duration;
+
+use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::caller::Caller;
+use super::keys::{KeyError, MacKey, PublicKeys, SigningKeys};
+use super::sessions::SessionId;
+use crate::time::Timestamp;
+use crate::users::{Role, UserId};
+
+/// How long an access token is valid.
+pub(super) const LIFETIME: Duration = Duration::from_mins(15);
+/// The type of an access token (RFC 9068, section 2.1), which no other token of this API has.
+const TYPE: &str = "at+jwt";
+
+/// What an access token says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AccessClaims {
+    /// Who issued it.
+    pub iss: String,
+    /// Whom it is for.
+    pub aud: String,
+    /// The account.
+    pub sub: UserId,
+    /// The session.
+    pub sid: SessionId,
+    /// What the account may do.
+    pub role: Role,
+    /// When it was issued, in seconds since 1970.
+    pub iat: i64,
+    /// When it ends, in seconds since 1970.
+    pub exp: i64,
+    /// Its own name.
+    pub jti: Uuid,
+}
+
+/// Verifies access tokens.
+pub struct Verifier {
+    keys: Vec<(String, DecodingKey)>,
+    validation: Validation,
+}
+
+/// Issues access tokens, and knows the keys of refresh tokens.
+pub struct Issuer {
+    issuer: String,
+    audience: String,
+    header: Header,
+    key: EncodingKey,
+    pub(super) macs: Vec<MacKey>,
+}
+
+impl Verifier {
+    /// Verifies tokens of this issuer for this audience with these keys.
+    ///
+    /// # Errors
+    /// A key cannot be read.
+    pub fn new(keys: &PublicKeys, issuer: &str, audience: &str) -> Result<Self, KeyError> {
+        install_provider();
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[issuer]);
+        validation.set_audience(&[audience]);
+        validation.required_spec_claims = HashSet::from(["exp", "iss", "aud", "sub"].map(str::to_owned));
+        // The end of a token is checked against the app's clock, not the library's.
+        validation.validate_exp = false;
+        let keys = keys.keys.iter().map(|key| Ok((key.kid.clone(), DecodingKey::from_ed_der(&key.bytes()?))));
+        Ok(Self { keys: keys.collect::<Result<_, KeyError>>()?, validation })
+    }
+
+    /// Verifies a token.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the log.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, &'static str> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| "the token cannot be read")?;
+        if !header.typ.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case(TYPE)) {
+            return Err("the token is no access token");
+        }
+        let kid = header.kid.as_deref().ok_or("the token names no key")?;
+        let (_, key) = self.keys.iter().find(|(known, _)| known == kid).ok_or("the token's key is not known")?;
+        let token = jsonwebtoken::decode::<AccessClaims>(token, key, &self.validation).map_err(|error| match error.kind() {
+            ErrorKind::InvalidSignature => "the token's signature is wrong",
+            ErrorKind::InvalidIssuer => "the token is of another issuer",
+            ErrorKind::InvalidAudience => "the token is for another audience",
+            ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => "the token's algorithm is not EdDSA",
+            ErrorKind::MissingRequiredClaim(_) => "the token lacks a claim",
+            _ => "the token cannot be read",
+        })?;
+        if token.claims.exp <= now.as_second() {
+            return Err("the token has expired");
+        }
+        let AccessClaims { sub: user, sid: session, role, .. } = token.claims;
+        Ok(Caller { user, session, role })
+    }
+}
+
+impl Issuer {
+    /// Issues tokens in this name with the first of these keys.
+    ///
+    /// # Errors
+    /// There is no key.
+    pub fn new(keys: &SigningKeys, issuer: &str, audience: &str) -> Result<Self, KeyError> {
+        install_provider();
+        // SigningKeys are never empty: reading and making them sees to it.
+        let key = &keys.signatures[0];
+        let header = Header { typ: Some(TYPE.to_owned()), kid: Some(key.kid.clone()), ..Header::new(Algorithm::EdDSA) };
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            audience: audience.to_owned(),
+            header,
+            key: EncodingKey::from_ed_der(&key.seed),
+            macs: keys.macs.clone(),
+        })
+    }
+
+    /// Issues a token for a session.
+    ///
+    /// # Errors
+    /// The claims cannot be written, which would be a defect.
+    pub fn issue(&self, user: UserId, session: SessionId, role: Role, now: Timestamp) -> Result<String, jsonwebtoken::errors::Error> {
+        let claims = AccessClaims {
+            iss: self.issuer.clone(),
+            aud: self.audience.clone(),
+            sub: user,
+            sid: session,
+            role,
+            iat: now.as_second(),
+            exp: now.plus(LIFETIME).as_second(),
+            jti: Uuid::new_v4(),
+        };
+        self.sign(&claims)
+    }
+
+    /// Signs any claims.
+    ///
+    /// # Errors
+    /// The claims cannot be written.
+    pub fn sign(&self, claims: &impl Serialize) -> Result<String, jsonwebtoken::errors::Error> {
+        jsonwebtoken::encode(&self.header, claims, &self.key)
+    }
+}
+
+/// Gives jsonwebtoken ring's Ed25519, and nothing else.
+fn install_provider() {
+    static PROVIDER: CryptoProvider = CryptoProvider {
+        signer_factory: |algorithm, key| match algorithm {
+            Algorithm::EdDSA => {
+                let pair = Ed25519KeyPair::from_seed_unchecked(key.as_bytes()).map_err(|_| ErrorKind::InvalidEddsaKey)?;
+                Ok(Box::new(Signer(pair)) as Box<dyn JwtSigner>)
+            }
+            _ => Err(ErrorKind::InvalidAlgorithm.into()),
+        },
+        verifier_factory: |algorithm, key| match algorithm {
+            Algorithm::EdDSA => Ok(Box::new(SignatureVerifier(UnparsedPublicKey::new(&ED25519, key.try_get_as_bytes()?.to_vec()))) as Box<dyn JwtVerifier>),
+            _ => Err(ErrorKind::InvalidAlgorithm.into()),
+        },
+        key_utils: KeyUtils::new_unimplemented(),
+    };
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        // Fails only where another provider was installed, which would be used just as well.
+        let _ = PROVIDER.install_default();
+    });
+}
+
+struct Signer(Ed25519KeyPair);
+
+impl signature::Signer<Vec<u8>> for Signer {
+    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
+        Ok(self.0.sign(message).as_ref().to_vec())
+    }
+}
+
+impl JwtSigner for Signer {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::EdDSA
+    }
+}
+
+struct SignatureVerifier(UnparsedPublicKey<Vec<u8>>);
+
+impl signature::Verifier<Vec<u8>> for SignatureVerifier {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
+        self.0.verify(message, signature).map_err(|_| signature::Error::new())
+    }
+}
+
+impl JwtVerifier for SignatureVerifier {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::EdDSA
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-03-01T09:30:00Z".parse().expect("a time")
+    }
+
+    fn token(keys: &SigningKeys) -> String {
+        let issuer = Issuer::new(keys, "tasklane", "tasklane").expect("keys");
+        issuer.issue(UserId::new(now()), SessionId::new(now()), Role::User, now()).expect("issued")
+    }
+
+    #[test]
+    fn a_token_is_valid_for_fifteen_minutes() {
+        let keys = SigningKeys::generate("1").expect("generated");
+        let verifier = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
+        let token = token(&keys);
+        assert!(verifier.verify(&token, now().plus(LIFETIME).minus(Duration::from_secs(1))).is_ok());
+        assert_eq!(verifier.verify(&token, now().plus(LIFETIME)).expect_err("expired"), "the token has expired");
+    }
+
+    #[test]
+    fn a_rotated_key_signs_and_the_old_one_still_verifies() {
+        let mut keys = SigningKeys::generate("1").expect("generated");
+        let old = token(&keys);
+        let before = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
+        keys.rotate("2").expect("rotated");
+        let after = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
+        let new = token(&keys);
+        assert!(after.verify(&old, now()).is_ok());
+        assert!(after.verify(&new, now()).is_ok());
+        assert_eq!(before.verify(&new, now()).expect_err("not known yet"), "the token's key is not known");
+    }
+}

@@ -1,0 +1,295 @@
+//! Keys as JWK sets (RFC 7517, RFC 8037): public ones to verify access tokens, private ones to issue tokens.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+
+/// The keys that access tokens are verified with, by `kid`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PublicKeys {
+    /// The keys, any number of them.
+    pub keys: Vec<PublicKey>,
+}
+
+/// An Ed25519 public key (RFC 8037, section 2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PublicKey {
+    /// Always `OKP`.
+    pub kty: String,
+    /// Always `Ed25519`.
+    pub crv: String,
+    /// Always `sig`.
+    pub r#use: String,
+    /// Always `EdDSA`.
+    pub alg: String,
+    /// Names the key in a token's header.
+    pub kid: String,
+    /// The key: 32 bytes in base64url.
+    pub x: String,
+}
+
+/// The keys that tokens are issued with: the first of each kind signs, the others still verify.
+#[derive(Clone)]
+pub struct SigningKeys {
+    pub(super) signatures: Vec<SignatureKey>,
+    pub(super) macs: Vec<MacKey>,
+}
+
+/// An Ed25519 key pair.
+#[derive(Clone)]
+pub(super) struct SignatureKey {
+    pub(super) kid: String,
+    pub(super) seed: [u8; 32],
+    pub(super) public: [u8; 32],
+}
+
+/// A key that authenticates refresh tokens (HMAC with SHA-256).
+#[derive(Clone)]
+pub(super) struct MacKey {
+    pub(super) kid: String,
+    pub(super) key: hmac::Key,
+    secret: Vec<u8>,
+}
+
+/// Why a key set cannot be used. Says nothing of the keys' values.
+#[derive(Debug, PartialEq, Eq)]
+pub struct KeyError(String);
+
+#[derive(Serialize, Deserialize)]
+struct PrivateSet {
+    keys: Vec<PrivateKey>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PrivateKey {
+    kty: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crv: Option<String>,
+    r#use: String,
+    alg: String,
+    kid: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    x: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    d: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    k: Option<String>,
+}
+
+impl PublicKeys {
+    /// Reads a JWK set; every key in it must be an Ed25519 key for signatures, with a `kid` of its own.
+    ///
+    /// # Errors
+    /// It is no such set, or it is empty.
+    pub fn parse(json: &str) -> Result<Self, KeyError> {
+        let set: Self = serde_json::from_str(json).map_err(|error| KeyError(format!("is no JWK set of Ed25519 keys ({error})")))?;
+        if set.keys.is_empty() {
+            return Err(KeyError("holds no key".to_owned()));
+        }
+        for key in &set.keys {
+            if (key.kty.as_str(), key.crv.as_str(), key.r#use.as_str(), key.alg.as_str()) != ("OKP", "Ed25519", "sig", "EdDSA") {
+                return Err(KeyError(format!("key {:?} must have kty OKP, crv Ed25519, use sig and alg EdDSA", key.kid)));
+            }
+            key.bytes()?;
+        }
+        check_kids(set.keys.iter().map(|key| key.kid.as_str()))?;
+        Ok(set)
+    }
+}
+
+impl PublicKey {
+    /// The key's 32 bytes.
+    pub(super) fn bytes(&self) -> Result<[u8; 32], KeyError> {
+        decode(&self.kid, "x", Some(&self.x))
+    }
+}
+
+impl SigningKeys {
+    /// New keys, one of each kind.
+    ///
+    /// # Errors
+    /// The machine gives no random bytes.
+    pub fn generate(kid: &str) -> Result<Self, KeyError> {
+        let mut keys = Self { signatures: Vec::new(), macs: Vec::new() };
+        keys.rotate(kid)?;
+        Ok(keys)
+    }
+
+    /// Puts new keys in front: they sign from now on, the old ones still verify.
+    ///
+    /// # Errors
+    /// The machine gives no random bytes, or the name is taken.
+    pub fn rotate(&mut self, kid: &str) -> Result<(), KeyError> {
+        let (mut seed, mut secret) = ([0; 32], [0; 32]);
+        let random = SystemRandom::new();
+        random.fill(&mut seed).and_then(|()| random.fill(&mut secret)).map_err(|_| KeyError("no random bytes".to_owned()))?;
+        self.signatures.insert(0, SignatureKey::new(format!("sig-{kid}"), seed)?);
+        self.macs.insert(0, MacKey::new(format!("mac-{kid}"), secret.to_vec()));
+        self.check()
+    }
+
+    /// Reads a JWK set of private keys: at least one `OKP` (Ed25519, signs access tokens) and one `oct` (HS256,
+    /// authenticates refresh tokens).
+    ///
+    /// # Errors
+    /// It is no such set.
+    pub fn parse(json: &str) -> Result<Self, KeyError> {
+        // serde's message is left out: it may quote a part of a key.
+        let set: PrivateSet = serde_json::from_str(json).map_err(|error| {
+            KeyError(format!("is no JWK set of private keys (line {}, column {})", error.line(), error.column()))
+        })?;
+        let mut keys = Self { signatures: Vec::new(), macs: Vec::new() };
+        for key in set.keys {
+            match (key.kty.as_str(), key.crv.as_deref(), key.alg.as_str()) {
+                ("OKP", Some("Ed25519"), "EdDSA") => {
+                    let pair = SignatureKey::new(key.kid.clone(), decode(&key.kid, "d", key.d.as_deref())?)?;
+                    if pair.public != decode(&key.kid, "x", key.x.as_deref())? {
+                        return Err(KeyError(format!("key {:?}: x is not the public key of d", key.kid)));
+                    }
+                    keys.signatures.push(pair);
+                }
+                ("oct", None, "HS256") => {
+                    let secret: [u8; 32] = decode(&key.kid, "k", key.k.as_deref())?;
+                    keys.macs.push(MacKey::new(key.kid, secret.to_vec()));
+                }
+                _ => return Err(KeyError(format!("key {:?} must be OKP with crv Ed25519 and alg EdDSA, or oct with alg HS256", key.kid))),
+            }
+        }
+        keys.check()?;
+        Ok(keys)
+    }
+
+    /// The set as JSON, private parts included.
+    pub fn to_json(&self) -> String {
+        let signatures = self.signatures.iter().map(|key| PrivateKey {
+            kty: "OKP".into(),
+            crv: Some("Ed25519".into()),
+            r#use: "sig".into(),
+            alg: "EdDSA".into(),
+            kid: key.kid.clone(),
+            x: Some(URL_SAFE_NO_PAD.encode(key.public)),
+            d: Some(URL_SAFE_NO_PAD.encode(key.seed)),
+            k: None,
+        });
+        let macs = self.macs.iter().map(|key| PrivateKey {
+            kty: "oct".into(),
+            crv: None,
+            r#use: "sig".into(),
+            alg: "HS256".into(),
+            kid: key.kid.clone(),
+            x: None,
+            d: None,
+            k: Some(URL_SAFE_NO_PAD.encode(&key.secret)),
+        });
+        let set = PrivateSet { keys: signatures.chain(macs).collect() };
+        serde_json::to_string_pretty(&set).unwrap_or_default()
+    }
+
+    /// The public halves of the keys that sign access tokens.
+    pub fn public(&self) -> PublicKeys {
+        let keys = self.signatures.iter().map(|key| PublicKey {
+            kty: "OKP".into(),
+            crv: "Ed25519".into(),
+            r#use: "sig".into(),
+            alg: "EdDSA".into(),
+            kid: key.kid.clone(),
+            x: URL_SAFE_NO_PAD.encode(key.public),
+        });
+        PublicKeys { keys: keys.collect() }
+    }
+
+    fn check(&self) -> Result<(), KeyError> {
+        if self.signatures.is_empty() {
+            return Err(KeyError("holds no OKP key".to_owned()));
+        }
+        if self.macs.is_empty() {
+            return Err(KeyError("holds no oct key".to_owned()));
+        }
+        check_kids(self.signatures.iter().map(|key| key.kid.as_str()).chain(self.macs.iter().map(|key| key.kid.as_str())))
+    }
+}
+
+impl SignatureKey {
+    fn new(kid: String, seed: [u8; 32]) -> Result<Self, KeyError> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| KeyError(format!("key {kid:?}: d is no Ed25519 seed")))?;
+        let public = pair.public_key().as_ref().try_into().map_err(|_| KeyError(format!("key {kid:?} has no public key")))?;
+        Ok(Self { kid, seed, public })
+    }
+}
+
+impl MacKey {
+    fn new(kid: String, secret: Vec<u8>) -> Self {
+        Self { kid, key: hmac::Key::new(hmac::HMAC_SHA256, &secret), secret }
+    }
+}
+
+fn decode(kid: &str, member: &str, text: Option<&str>) -> Result<[u8; 32], KeyError> {
+    text.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| KeyError(format!("key {kid:?}: {member} must be 32 bytes in base64url")))
+}
+
+/// A `kid` must be there and be unique; it stands in tokens, so it is kept to plain characters.
+fn check_kids<'a>(kids: impl Iterator<Item = &'a str>) -> Result<(), KeyError> {
+    let mut seen = Vec::new();
+    for kid in kids {
+        if kid.is_empty() || kid.len() > 64 || !kid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+            return Err(KeyError(format!("kid {kid:?} must have 1 to 64 letters, digits, hyphens or underscores")));
+        }
+        if seen.contains(&kid) {
+            return Err(KeyError(format!("kid {kid:?} occurs more than once")));
+        }
+        seen.push(kid);
+    }
+    Ok(())
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for KeyError {}
+
+impl fmt::Debug for SigningKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKeys(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_set_survives_being_written_and_read() {
+        let mut keys = SigningKeys::generate("1").expect("generated");
+        keys.rotate("2").expect("rotated");
+        let read = SigningKeys::parse(&keys.to_json()).expect("read");
+        assert_eq!(read.to_json(), keys.to_json());
+        assert_eq!(read.public().keys[0].kid, "sig-2");
+        assert!(!serde_json::to_string(&read.public()).expect("JSON").contains("\"d\""));
+    }
+
+    #[test]
+    fn an_unusable_set_says_why_and_quotes_no_secret() {
+        let json = SigningKeys::generate("1").expect("generated").to_json();
+        for (bad, why) in [
+            (json.replace("HS256", "HS512"), "alg HS256"),
+            (json.replace("sig-1", ""), "kid"),
+            ("{\"keys\": []}".to_owned(), "no OKP key"),
+            ("[]".to_owned(), "no JWK set"),
+        ] {
+            let error = SigningKeys::parse(&bad).expect_err(why).to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}

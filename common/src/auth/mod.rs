@@ -1,0 +1,17 @@
+//! Who is calling, and how they prove it: passwords, access tokens, sessions and their refresh tokens, rate limits.
+
+mod access_token;
+mod caller;
+mod keys;
+mod limits;
+mod passwords;
+mod refresh_token;
+mod sessions;
+
+pub use access_token::{AccessClaims, Issuer, Verifier};
+pub use caller::{Caller, Client};
+pub use keys::{KeyError, PublicKeys, SigningKeys};
+pub use limits::{Attempt, CounterStore, Limit, Limits, Rate, Subject};
+pub use passwords::{NewPassword, Password, PasswordHash, PasswordSettings, Passwords, Verified};
+pub use refresh_token::RefreshToken;
+pub use sessions::{GRACE, RefreshRequest, Rotation, Session, SessionId, SessionLifetimes, SessionView, Tokens};

@@ -1,0 +1,177 @@
+//! Sessions: one for each login, kept alive by rotating its refresh token (RFC 9700, section 4.14.2).
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::access_token::LIFETIME;
+use super::caller::Client;
+use super::refresh_token::RefreshToken;
+use crate::app::App;
+use crate::fields::{Body, Faults, Field, Fields, fault};
+use crate::id::id;
+use crate::problem::Problem;
+use crate::time::Timestamp;
+use crate::users::{Account, Role, UserId};
+
+id! {
+    /// Names a session.
+    SessionId
+}
+
+/// How long the token just before the current one is still answered with the current one: two tabs that refresh at
+/// once, or a client that lost the answer, are not thieves.
+pub const GRACE: Duration = Duration::from_secs(30);
+
+/// How long sessions live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionLifetimes {
+    /// Without being refreshed.
+    pub idle: Duration,
+    /// Altogether.
+    pub absolute: Duration,
+}
+
+/// A session as it is stored.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Its name.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// How often its refresh token was rotated.
+    pub generation: u32,
+    /// The account's epoch when it began; an account whose epoch has moved on has ended it.
+    pub epoch: u32,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last refreshed.
+    pub last_used_at: Timestamp,
+    /// When it ends unless it is refreshed; never after [`Session::ends_at`].
+    pub expires_at: Timestamp,
+    /// When it ends whatever happens.
+    pub ends_at: Timestamp,
+    /// What the client called itself.
+    pub user_agent: Option<String>,
+}
+
+/// What became of a refresh token that was presented.
+#[derive(Clone, Debug)]
+pub enum Rotation {
+    /// It was the current one: the session has moved on by one.
+    Rotated(Session),
+    /// It was the one just before the current one, within the grace time: the session is as it was.
+    Repeated(Session),
+    /// It is older than that. Somebody has a copy: the session is gone.
+    Stolen,
+    /// The session has ended, or never was.
+    Ended,
+}
+
+/// What a client sends for new tokens.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct RefreshRequest {
+    /// The refresh token, as it was given.
+    #[schemars(length(min = 1, max = 1000))]
+    pub refresh_token: String,
+}
+
+impl Body for RefreshRequest {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        fields.required("refresh_token").map(|RefreshTokenText(refresh_token)| Self { refresh_token })
+    }
+}
+
+struct RefreshTokenText(String);
+
+impl Field for RefreshTokenText {
+    fn read(value: Value) -> Result<Self, Faults> {
+        let text = String::read(value)?;
+        match text.chars().count() {
+            1..=1000 => Ok(Self(text)),
+            length => Err(fault(format!("must have 1 to 1000 characters, has {length}"))),
+        }
+    }
+}
+
+/// What a client gets to prove who it is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Tokens {
+    /// To be sent with every call: `Authorization: Bearer ...`.
+    pub access_token: String,
+    /// Always `Bearer`.
+    #[schemars(extend("const" = "Bearer"))]
+    pub token_type: &'static str,
+    /// Seconds until the access token ends.
+    pub expires_in: u64,
+    /// To be exchanged for new tokens, once.
+    pub refresh_token: String,
+    /// Seconds until the refresh token ends.
+    pub refresh_expires_in: u64,
+}
+
+/// A session as its owner sees it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SessionView {
+    /// Its name.
+    pub id: SessionId,
+    /// Whether it is the one that asks.
+    pub current: bool,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last refreshed.
+    pub last_used_at: Timestamp,
+    /// When it ends unless it is refreshed.
+    pub expires_at: Timestamp,
+    /// What the client called itself.
+    pub user_agent: Option<String>,
+}
+
+impl Session {
+    /// A new session of this account.
+    pub fn start(account: &Account, client: &Client, lifetimes: SessionLifetimes, now: Timestamp) -> Self {
+        let ends_at = now.plus(lifetimes.absolute);
+        Self {
+            id: SessionId::new(now),
+            user: account.id,
+            generation: 0,
+            epoch: account.epoch,
+            created_at: now,
+            last_used_at: now,
+            expires_at: now.plus(lifetimes.idle).earlier_of(ends_at),
+            ends_at,
+            user_agent: client.user_agent.clone(),
+        }
+    }
+
+    /// The tokens that stand for the session as it is now.
+    ///
+    /// # Errors
+    /// 500 when a token cannot be written, which would be a defect.
+    pub fn tokens(&self, app: &App, role: Role, now: Timestamp) -> Result<Tokens, Problem> {
+        let issuer = app.issuer()?;
+        let refresh_token = RefreshToken { user: self.user, session: self.id, generation: self.generation };
+        Ok(Tokens {
+            access_token: issuer.issue(self.user, self.id, role, now).map_err(Problem::internal)?,
+            token_type: "Bearer",
+            expires_in: LIFETIME.as_secs(),
+            refresh_token: refresh_token.seal(issuer),
+            refresh_expires_in: u64::try_from(self.expires_at.as_second() - now.as_second()).unwrap_or(0),
+        })
+    }
+
+    /// The session as its owner sees it.
+    pub fn view(self, current: SessionId) -> SessionView {
+        SessionView {
+            id: self.id,
+            current: self.id == current,
+            created_at: self.created_at,
+            last_used_at: self.last_used_at,
+            expires_at: self.expires_at,
+            user_agent: self.user_agent,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The words that the store traits share: pages and cursors, preconditions, and requests that must be executed once.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// How long an idempotency key is remembered.
+pub const ONCE_LIFETIME: Duration = Duration::from_hours(24);
+
+/// The longest position that a cursor can hold, in bytes: longer than any index key.
+const MAX_POSITION: usize = 128;
+
+/// Marks a write that must be executed once, however often it is asked for.
+#[derive(Clone, Debug)]
+pub struct Once {
+    /// The caller's key; it is scoped to the caller.
+    pub key: String,
+    /// Tells the request from any other. Never derived from a secret by a fast hash.
+    pub fingerprint: String,
+}
+
+/// The precondition of a write: which versions the caller is willing to change (`If-Match`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IfMatch {
+    /// No precondition: whatever version there is.
+    Any,
+    /// Only these versions. Tags that this API never gave are no version, so the list may be empty.
+    Versions(Vec<u64>),
+}
+
+impl IfMatch {
+    /// Whether a resource at this version may be changed.
+    pub fn allows(&self, version: u64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Versions(versions) => versions.contains(&version),
+        }
+    }
+}
+
+/// One page of a list.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// What it holds, in order.
+    pub items: Vec<T>,
+    /// Where the next page starts; `None` on the last one.
+    pub next: Option<Cursor>,
+}
+
+impl<T> Page<T> {
+    /// The same page of something made from each item.
+    pub fn map<U>(self, make: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(make).collect(), next: self.next }
+    }
+}
+
+/// A position in a list: after which key of which order the next page starts.
+///
+/// It is opaque to clients and carries no authority: it moves within the list that the caller's token opens,
+/// wherever it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The order that the position is in.
+    pub order: String,
+    /// The key of the last thing that was seen.
+    pub position: String,
+}
+
+impl Cursor {
+    /// The position after `position` in this order.
+    pub fn new(order: &str, position: &str) -> Self {
+        Self { order: order.to_owned(), position: position.to_owned() }
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(format!("{}\n{}", self.order, self.position)))
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refused = || "must be a next_cursor that a list of this API gave".to_owned();
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
+        let text = String::from_utf8(bytes).map_err(|_| refused())?;
+        let (order, position) = text.split_once('\n').ok_or_else(refused)?;
+        let plain = |text: &str| !text.is_empty() && text.len() <= MAX_POSITION && text.bytes().all(|b| b.is_ascii_graphic());
+        if plain(order) && plain(position) { Ok(Self::new(order, position)) } else { Err(refused()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_cursor_survives_its_way_to_the_client_and_back(order in "[-a-z]{1,20}", position in "[!-~]{1,100}") {
+            let cursor = Cursor::new(&order, &position);
+            let text = cursor.to_string();
+            prop_assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+            prop_assert_eq!(text.parse::<Cursor>(), Ok(cursor));
+        }
+
+        #[test]
+        fn any_other_text_is_refused_without_a_panic(text in ".{0,200}") {
+            if let Ok(cursor) = text.parse::<Cursor>() {
+                prop_assert_eq!(cursor.to_string(), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! Reading a JSON object field by field, so that every invalid one is reported at once, each with a JSON pointer.
+//!
+//! The reader is strict where JSON parsers are usually lax: duplicate names (RFC 8259, section 4, calls their
+//! meaning unpredictable), nesting, numbers out of range, lone surrogates and trailing data are refused.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::problem::FieldError;
+
+/// How deep arrays and objects may nest: deeper than any body of this API, shallower than any stack.
+const MAX_DEPTH: usize = 32;
+
+/// A type that a JSON value can be read as. Its rules are checked in the reading.
+pub trait Field: Sized {
+    /// Reads the value, or tells what is wrong and where inside it.
+    fn read(value: Value) -> Result<Self, Faults>;
+}
+
+/// What is wrong with a value: a pointer relative to it (empty for itself), and the rule, for each fault.
+pub type Faults = Vec<(String, String)>;
+
+/// One fault of the whole value.
+pub fn fault(rule: impl Into<String>) -> Faults {
+    vec![(String::new(), rule.into())]
+}
+
+/// A body made of fields.
+pub trait Body: Sized {
+    /// Takes the fields. `None` when one of them is missing or invalid, which `fields` then knows.
+    fn read(fields: &mut Fields) -> Option<Self>;
+}
+
+/// A member of a JSON Merge Patch (RFC 7396).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Change<T> {
+    /// Absent: leave it.
+    #[default]
+    Keep,
+    /// `null`: clear it.
+    Clear,
+    /// A value: set it.
+    Set(T),
+}
+
+impl<T> Change<T> {
+    /// The same change of something made from the value.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Change<U> {
+        match self {
+            Self::Keep => Change::Keep,
+            Self::Clear => Change::Clear,
+            Self::Set(value) => Change::Set(make(value)),
+        }
+    }
+}
+
+/// The members of a JSON object that have not been taken yet, and what was wrong with those that have.
+#[derive(Debug)]
+pub struct Fields {
+    members: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    /// Reads a whole body: every fault of every field, and every field that nobody takes.
+    pub fn read<T: Body>(members: Map<String, Value>) -> Result<T, Vec<FieldError>> {
+        let mut fields = Self { members, errors: Vec::new() };
+        let body = T::read(&mut fields);
+        for name in fields.members.keys() {
+            fields.errors.push(FieldError::pointer(pointer_to(name), "is not a field of this body"));
+        }
+        match body {
+            Some(body) if fields.errors.is_empty() => Ok(body),
+            _ => Err(fields.errors),
+        }
+    }
+
+    /// A field that must be there and must not be null.
+    pub fn required<T: Field>(&mut self, name: &str) -> Option<T> {
+        match self.members.shift_remove(name) {
+            Some(value) => self.take(name, value),
+            None => self.refuse(name, "is required"),
+        }
+    }
+
+    /// A field that may be absent or null, which is the same. The outer `None` is an invalid one.
+    #[expect(clippy::option_option, reason = "the outer one says whether the field could be read, the inner one whether it was there")]
+    pub fn optional<T: Field>(&mut self, name: &str) -> Option<Option<T>> {
+        match self.members.shift_remove(name) {
+            None | Some(Value::Null) => Some(None),
+            Some(value) => self.take(name, value).map(Some),
+        }
+    }
+
+    /// A member of a merge patch for a field that can be cleared.
+    pub fn change<T: Field>(&mut self, name: &str) -> Option<Change<T>> {
+        match self.members.shift_remove(name) {
+            None => Some(Change::Keep),
+            Some(Value::Null) => Some(Change::Clear),
+            Some(value) => self.take(name, value).map(Change::Set),
+        }
+    }
+
+    /// A member of a merge patch for a field that cannot be cleared: absent, or a value.
+    #[expect(clippy::option_option, reason = "as in optional")]
+    pub fn replacement<T: Field>(&mut self, name: &str) -> Option<Option<T>> {
+        match self.members.shift_remove(name) {
+            None => Some(None),
+            Some(value) => self.take(name, value).map(Some),
+        }
+    }
+
+    fn take<T: Field>(&mut self, name: &str, value: Value) -> Option<T> {
+        match T::read(value) {
+            Ok(field) => Some(field),
+            Err(faults) => {
+                let at = pointer_to(name);
+                self.errors.extend(faults.into_iter().map(|(inside, rule)| FieldError::pointer(format!("{at}{inside}"), rule)));
+                None
+            }
+        }
+    }
+
+    fn refuse<T>(&mut self, name: &str, rule: &str) -> Option<T> {
+        self.errors.push(FieldError::pointer(pointer_to(name), rule));
+        None
+    }
+}
+
+impl Field for String {
+    fn read(value: Value) -> Result<Self, Faults> {
+        match value {
+            Value::String(text) => Ok(text),
+            other => Err(fault(format!("must be a string, not {}", kind_of(&other)))),
+        }
+    }
+}
+
+/// What a value is, in JSON's words.
+pub fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Checks a text against the rules that all texts share: its length in characters (Unicode code points) and no
+/// control characters (general category Cc) other than newline and tab.
+pub fn check_text(text: &str, characters: std::ops::RangeInclusive<usize>) -> Result<(), String> {
+    let length = text.chars().count();
+    if !characters.contains(&length) {
+        return Err(format!("must have {} to {} characters, has {length}", characters.start(), characters.end()));
+    }
+    match text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+        Some(c) => Err(format!("must not contain control characters other than newline and tab, has U+{:04X}", u32::from(c))),
+        None => Ok(()),
+    }
+}
+
+/// [`check_text`]'s rule about control characters as a regular expression, for the API document.
+pub const TEXT_PATTERN: &str = "^[^\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f]*$";
+
+/// The JSON pointer (RFC 6901) to a member of the top-level object.
+fn pointer_to(name: &str) -> String {
+    format!("/{}", escape(name))
+}
+
+fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// Parses one JSON document strictly. The error says where: a pointer, and a line and column where known.
+pub fn parse_json(bytes: &[u8]) -> Result<Value, FieldError> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| FieldError::pointer("", format!("must be UTF-8; byte {} is not", error.valid_up_to())))?;
+    let mut at = Path::default();
+    let mut parser = serde_json::Deserializer::from_str(text);
+    let parsed = Strict { at: &mut at, depth: 0 }.deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
+    // serde_json appends the position to its messages, and quotes nothing of the input but single characters.
+    parsed.map_err(|error| FieldError::pointer(at.pointer(), error.to_string()))
+}
+
+/// Where in the document the parser is.
+#[derive(Default)]
+struct Path(Vec<String>);
+
+impl Path {
+    fn pointer(&self) -> String {
+        self.0.iter().fold(String::new(), |pointer, step| pointer + "/" + &escape(step))
+    }
+}
+
+struct Strict<'p> {
+    at: &'p mut Path,
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        if self.depth > MAX_DEPTH {
+            return Err(D::Error::custom(format!("nests deeper than {MAX_DEPTH} levels")));
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        loop {
+            self.at.0.push(array.len().to_string());
+            let Some(item) = items.next_element_seed(Strict { at: &mut *self.at, depth: self.depth + 1 })? else { break };
+            self.at.0.pop();
+            array.push(item);
+        }
+        self.at.0.pop();
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            self.at.0.push(name.clone());
+            if object.contains_key(&name) {
+                return Err(A::Error::custom("occurs more than once"));
+            }
+            let value = members.next_value_seed(Strict { at: &mut *self.at, depth: self.depth + 1 })?;
+            self.at.0.pop();
+            object.insert(name, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(json: &str) -> (String, String) {
+        let error = parse_json(json.as_bytes()).expect_err(json);
+        match error.place {
+            crate::problem::Place::Pointer(pointer) => (pointer, error.detail),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_duplicate_name_is_refused_where_it_stands() {
+        let (pointer, detail) = refused(r#"{"a": [{"b/c": 1, "b/c": 2}]}"#);
+        assert_eq!(pointer, "/a/0/b~1c");
+        assert!(detail.starts_with("occurs more than once"), "{detail}");
+    }
+
+    #[test]
+    fn what_lax_parsers_accept_is_refused() {
+        for (json, word) in [
+            (r#"{"a": 1e999}"#, "out of range"),
+            (r#""\ud800""#, "surrogate"),
+            (r#"{} {}"#, "trailing"),
+            (r#"{"a": 1,}"#, "trailing comma"),
+            ("", "EOF"),
+        ] {
+            let (_, detail) = refused(json);
+            assert!(detail.contains(word), "{json}: {detail}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(parse_json(deep(MAX_DEPTH).as_bytes()).is_ok());
+        let (_, detail) = refused(&deep(MAX_DEPTH + 2));
+        assert!(detail.contains("nests deeper"), "{detail}");
+        refused(&deep(30_000));
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf8_are_refused_with_their_place() {
+        let error = parse_json(b"{\"a\": \"\xff\"}").expect_err("not UTF-8");
+        assert!(error.detail.contains("byte 7"), "{}", error.detail);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn strict_parsing_agrees_with_the_usual_parser_on_what_both_accept(text in "\\PC{0,60}") {
+            if let Ok(strict) = parse_json(text.as_bytes()) {
+                let usual: Value = serde_json::from_str(&text).expect("accepted by the strict reader");
+                proptest::prop_assert_eq!(strict, usual);
+            }
+        }
+
+        #[test]
+        fn every_document_without_duplicates_is_read_as_it_is(numbers in proptest::collection::vec(proptest::num::i64::ANY, 0..8), text in ".*") {
+            let document = serde_json::json!({"numbers": numbers, "text": text, "nested": {"null": null, "true": true}});
+            proptest::prop_assert_eq!(parse_json(document.to_string().as_bytes()).expect("valid"), document);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! JSON bodies.
+
+use http::header;
+use schemars::JsonSchema;
+use serde_json::Value;
+
+use super::MAX_BODY;
+use super::endpoint::Extract;
+use super::openapi::Operation;
+use super::request::Request;
+use crate::fields::{Body, Fields, kind_of, parse_json};
+use crate::problem::{Kind, Problem};
+
+/// A JSON body: as an argument, what was read and found valid; as an answer, 200 with the value.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+/// A body that the API document shows with an example.
+pub trait Example {
+    /// A typical one.
+    fn example() -> Value;
+}
+
+impl<T: Body + Example + JsonSchema + Send> Extract for Json<T> {
+    fn extract(request: &Request) -> Result<Self, Problem> {
+        check_size(request)?;
+        check_media_type(request)?;
+        let value = parse_json(&request.body).map_err(|error| {
+            Problem::new(Kind::MalformedBody, "The body could not be read.").with_errors(vec![error])
+        })?;
+        match value {
+            Value::Object(members) => Fields::read(members).map(Self).map_err(Problem::invalid_fields),
+            other => Err(Problem::malformed_body("", format!("must be a JSON object, not {}", kind_of(&other)))),
+        }
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.takes_body::<T>(T::example());
+        operation.may_answer(&[Kind::MalformedBody, Kind::TooLarge, Kind::UnsupportedMediaType, Kind::InvalidFields]);
+    }
+}
+
+/// 413 for a body over [`MAX_BODY`].
+pub(super) fn check_size(request: &Request) -> Result<(), Problem> {
+    if request.body.len() > MAX_BODY {
+        return Err(Problem::new(Kind::TooLarge, format!("The body must have at most {MAX_BODY} bytes.")));
+    }
+    Ok(())
+}
+
+/// 415 for anything but JSON in UTF-8 (`application/json`, and for a patch `application/merge-patch+json`), encoded as it is.
+fn check_media_type(request: &Request) -> Result<(), Problem> {
+    let refuse = |detail: String| Err(Problem::new(Kind::UnsupportedMediaType, detail));
+    if let Some(encoding) = request.header(&header::CONTENT_ENCODING)?
+        && !encoding.eq_ignore_ascii_case("identity")
+    {
+        return refuse("Content-Encoding must be absent: compressed bodies are not read.".to_owned());
+    }
+    let patch = request.method == http::Method::PATCH;
+    let wanted = if patch { "application/merge-patch+json or application/json" } else { "application/json" };
+    let Some(content_type) = request.header(&header::CONTENT_TYPE)? else {
+        return refuse(format!("Content-Type is missing; send {wanted}."));
+    };
+    let mut parts = content_type.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
+    if !(media_type == "application/json" || (patch && media_type == "application/merge-patch+json")) {
+        return refuse(format!("Content-Type must be {wanted}."));
+    }
+    for parameter in parts.filter(|part| !part.is_empty()) {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let charset = value.trim_matches('"');
+        if name.trim().eq_ignore_ascii_case("charset") && !charset.eq_ignore_ascii_case("utf-8") && !charset.eq_ignore_ascii_case("utf8") {
+            return refuse("The charset must be utf-8.".to_owned());
+        }
+    }
+    Ok(())
+}

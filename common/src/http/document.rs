@@ -1,0 +1,142 @@
+//! The API document as it is published, and what it says about paths that a request got wrong.
+
+use std::collections::BTreeMap;
+
+use http::{HeaderValue, StatusCode, header};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::endpoint::Extract;
+use super::openapi::{Operation, Success};
+use super::request::Request;
+use super::response::{Reply, Representation, Response};
+use crate::problem::{Kind, Problem};
+
+/// An OpenAPI document.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Document(&'static RawValue);
+
+/// What of a document tells which methods a path has.
+#[derive(Deserialize)]
+struct Paths<'d> {
+    #[serde(borrow)]
+    paths: BTreeMap<&'d str, BTreeMap<&'d str, &'d RawValue>>,
+}
+
+impl Document {
+    /// The document with this text.
+    ///
+    /// # Errors
+    /// 500 when it is no JSON, which a test rules out.
+    pub fn parse(text: &'static str) -> Result<Self, Problem> {
+        serde_json::from_str(text).map(Self).map_err(Problem::internal)
+    }
+
+    /// The methods that are served at this path; none when nothing is.
+    ///
+    /// # Errors
+    /// 500 when it is no OpenAPI document, which a test rules out.
+    pub fn methods_at(&self, path: &str) -> Result<Vec<String>, Problem> {
+        let document: Paths<'_> = serde_json::from_str(self.0.get()).map_err(Problem::internal)?;
+        let mut methods: Vec<String> =
+            document.paths.iter().filter(|(template, _)| covers(template, path)).flat_map(|(_, methods)| methods.keys().map(|method| method.to_uppercase())).collect();
+        if methods.iter().any(|method| method == "GET") {
+            methods.push("HEAD".to_owned());
+        }
+        if !methods.is_empty() {
+            methods.push("OPTIONS".to_owned());
+        }
+        Ok(methods)
+    }
+}
+
+/// Whether a path is one that the template stands for.
+fn covers(template: &str, path: &str) -> bool {
+    let (wanted, given) = (template.split('/'), path.split('/'));
+    wanted.clone().count() == given.clone().count()
+        && wanted.zip(given).all(|(wanted, given)| wanted == given || (wanted.starts_with('{') && !given.is_empty()))
+}
+
+impl JsonSchema for Document {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Document".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "description": "An OpenAPI 3.1 document.", "required": ["openapi", "info", "paths"]})
+    }
+}
+
+impl Representation for Document {
+    fn example() -> Value {
+        json!({"openapi": "3.1.0", "info": {"title": "Tasklane", "version": "0.1.0"}, "paths": {}})
+    }
+}
+
+/// That the API works.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub struct Health {
+    /// Always `ok`: everything else is a problem.
+    #[schemars(extend("const" = "ok"))]
+    pub status: &'static str,
+}
+
+impl Representation for Health {
+    fn example() -> Value {
+        json!({"status": "ok"})
+    }
+}
+
+/// Method and path of a request, for the endpoint that serves what no other one does.
+#[derive(Clone, Debug)]
+pub struct RequestLine {
+    method: http::Method,
+    /// The path as it came.
+    pub path: String,
+}
+
+/// 204 to `OPTIONS`: what a path can do (RFC 9110, section 9.3.7).
+#[derive(Debug)]
+pub struct Options(String);
+
+impl RequestLine {
+    /// Answers a request whose method is not served at its path, where these are.
+    ///
+    /// # Errors
+    /// 405 for every method but `OPTIONS`.
+    pub fn answer_with(&self, allowed: &[String]) -> Result<Options, Problem> {
+        let allow = allowed.join(", ");
+        if self.method == http::Method::OPTIONS {
+            return Ok(Options(allow));
+        }
+        Err(Problem::new(Kind::MethodNotAllowed, format!("This path serves {allow}.")).with_header(header::ALLOW, &allow))
+    }
+}
+
+impl Extract for RequestLine {
+    fn extract(request: &Request) -> Result<Self, Problem> {
+        Ok(Self { method: request.method.clone(), path: request.path.clone() })
+    }
+
+    fn describe(_: &mut Operation) {}
+}
+
+impl Reply for Options {
+    fn into_response(self, _: &Request) -> Result<Response, Problem> {
+        let mut response = Response::default();
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        response.headers_mut().insert(header::ALLOW, HeaderValue::try_from(self.0).map_err(Problem::internal)?);
+        Ok(response)
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.answers(Success::empty(204));
+    }
+}

@@ -1,0 +1,300 @@
+//! An endpoint: method, path, access and handler in one declaration.
+//!
+//! A handler is an `async fn` that takes the [`App`], for a `user` endpoint the verified [`Caller`], then up to three
+//! things read from the request ([`Extract`]), and gives a [`Reply`] or a [`Problem`].
+
+use std::future::Future;
+use std::marker::PhantomData;
+
+use futures_util::future::BoxFuture;
+
+use super::openapi::Operation;
+use super::request::{Request, verify_caller};
+use super::response::{Reply, Response};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::problem::{Kind, Problem};
+
+/// A method that endpoints are declared for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Method {
+    /// Reads; `HEAD` is served with it.
+    Get,
+    /// Creates, or does something.
+    Post,
+    /// Changes a part (RFC 5789).
+    Patch,
+    /// Removes.
+    Delete,
+    /// Whatever nobody else serves: API Gateway's `$default` route.
+    Any,
+}
+
+impl Method {
+    /// The method's name in HTTP; `*` for any.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Any => "*",
+        }
+    }
+}
+
+/// A part of the [`App`] that an endpoint uses. A function starts with these parts only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The users table: accounts, sessions, rate limits.
+    Users,
+    /// The tasks table.
+    Tasks,
+    /// The public keys.
+    PublicKeys,
+    /// The private keys, to issue tokens.
+    SigningKeys,
+}
+
+/// One endpoint of the API, and one Lambda function.
+pub struct Endpoint {
+    /// The function's name, the operation's identifier, the sample event's name.
+    pub name: &'static str,
+    /// The method.
+    pub method: Method,
+    /// The path, with parameters in braces, as API Gateway writes it.
+    pub path: &'static str,
+    /// What it does, in one sentence.
+    pub summary: &'static str,
+    /// The parts of the app that it uses.
+    pub parts: &'static [Part],
+    /// The problems that its handler may answer with, beyond those of its access and its arguments.
+    pub problems: &'static [Kind],
+    /// Whether a valid access token is required.
+    pub authenticated: bool,
+    /// Adds arguments and answers to the API document. Apart from the handler, so that a function's binary does
+    /// not contain it.
+    pub describe: fn(&mut Operation),
+    pub(super) handler: &'static dyn Handler,
+}
+
+/// The endpoints of one service.
+pub struct Service {
+    /// The service's name, which is its crate's.
+    pub name: &'static str,
+    /// What it is about, in one sentence.
+    pub summary: &'static str,
+    /// Its endpoints.
+    pub endpoints: &'static [&'static Endpoint],
+}
+
+impl Endpoint {
+    /// An endpoint that reads.
+    pub const fn get<H: Describe>(name: &'static str, path: &'static str, handler: &'static H) -> Self {
+        Self::new(name, Method::Get, path, handler)
+    }
+
+    /// An endpoint that creates or does something.
+    pub const fn post<H: Describe>(name: &'static str, path: &'static str, handler: &'static H) -> Self {
+        Self::new(name, Method::Post, path, handler)
+    }
+
+    /// An endpoint that changes a part of something.
+    pub const fn patch<H: Describe>(name: &'static str, path: &'static str, handler: &'static H) -> Self {
+        Self::new(name, Method::Patch, path, handler)
+    }
+
+    /// An endpoint that removes something.
+    pub const fn delete<H: Describe>(name: &'static str, path: &'static str, handler: &'static H) -> Self {
+        Self::new(name, Method::Delete, path, handler)
+    }
+
+    /// The endpoint for everything that no other one serves.
+    pub const fn fallback<H: Describe>(name: &'static str, handler: &'static H) -> Self {
+        Self::new(name, Method::Any, "$default", handler)
+    }
+
+    const fn new<H: Describe>(name: &'static str, method: Method, path: &'static str, handler: &'static H) -> Self {
+        Self {
+            name,
+            method,
+            path,
+            summary: "",
+            parts: &[],
+            problems: &[],
+            authenticated: H::AUTHENTICATED,
+            describe: H::describe,
+            handler,
+        }
+    }
+
+    /// Says what it does.
+    #[must_use]
+    pub const fn summary(mut self, summary: &'static str) -> Self {
+        self.summary = summary;
+        self
+    }
+
+    /// Names the parts of the app that the handler uses. An endpoint with access `user` has the public keys anyway.
+    #[must_use]
+    pub const fn uses(mut self, parts: &'static [Part]) -> Self {
+        self.parts = parts;
+        self
+    }
+
+    /// Names the problems that the handler answers with.
+    #[must_use]
+    pub const fn problems(mut self, problems: &'static [Kind]) -> Self {
+        self.problems = problems;
+        self
+    }
+
+    /// Whether the endpoint needs this part of the app.
+    pub fn needs(&self, part: Part) -> bool {
+        self.parts.contains(&part) || (part == Part::PublicKeys && self.authenticated)
+    }
+}
+
+/// Reads one argument of a handler from the request.
+pub trait Extract: Sized + Send {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// A 4xx that says what is wrong and where.
+    fn extract(request: &Request) -> Result<Self, Problem>;
+
+    /// Adds to the API document what it reads and which problems it may answer with.
+    fn describe(operation: &mut Operation);
+}
+
+/// A handler whose types have been forgotten.
+pub trait Handler: Sync {
+    /// Answers a request, the caller verified and the arguments read.
+    fn call<'a>(&'a self, app: &'a App, request: &'a Request) -> BoxFuture<'a, Result<Response, Problem>>;
+}
+
+/// A handler whose types are still known.
+pub trait Describe: Handler + 'static {
+    /// Whether it is given a verified caller.
+    const AUTHENTICATED: bool;
+    /// Adds its arguments and its answer to the API document.
+    fn describe(operation: &mut Operation);
+}
+
+/// An `async fn` with these arguments. `'a` is how long it borrows the app.
+pub trait AsyncHandler<'a, Arguments>: Send + Sync {
+    /// What it answers.
+    type Reply: Reply;
+    /// Its future.
+    type Future: Future<Output = Result<Self::Reply, Problem>> + Send + 'a;
+    /// Calls it.
+    fn call(&self, app: &'a App, arguments: Arguments) -> Self::Future;
+}
+
+/// A handler that anyone may call.
+pub struct Public<F, Arguments>(F, PhantomData<fn(Arguments)>);
+
+/// A handler that needs a verified caller.
+pub struct User<F, Arguments>(F, PhantomData<fn(Arguments)>);
+
+/// Anyone may call this handler.
+pub const fn public<F, Arguments>(handler: F) -> Public<F, Arguments>
+where
+    F: for<'a> AsyncHandler<'a, Arguments> + Copy,
+{
+    Public(handler, PhantomData)
+}
+
+/// Only a caller with a valid access token may call this handler, which is given the [`Caller`] first.
+pub const fn user<F, Arguments>(handler: F) -> User<F, Arguments>
+where
+    F: for<'a> AsyncHandler<'a, Arguments> + Copy,
+{
+    User(handler, PhantomData)
+}
+
+macro_rules! arity {
+    ($($argument:ident),*) => {
+        impl<'a, Function, Fut, Answer, $($argument),*> AsyncHandler<'a, ((), $($argument,)*)> for Function
+        where
+            Function: Fn(&'a App, $($argument),*) -> Fut + Send + Sync,
+            Fut: Future<Output = Result<Answer, Problem>> + Send + 'a,
+            Answer: Reply,
+        {
+            type Reply = Answer;
+            type Future = Fut;
+            #[allow(non_snake_case, reason = "the types' names serve as the arguments' names")]
+            fn call(&self, app: &'a App, ((), $($argument,)*): ((), $($argument,)*)) -> Fut {
+                self(app, $($argument),*)
+            }
+        }
+
+        impl<'a, Function, Fut, Answer, $($argument),*> AsyncHandler<'a, (Caller, $($argument,)*)> for Function
+        where
+            Function: Fn(&'a App, Caller, $($argument),*) -> Fut + Send + Sync,
+            Fut: Future<Output = Result<Answer, Problem>> + Send + 'a,
+            Answer: Reply,
+        {
+            type Reply = Answer;
+            type Future = Fut;
+            #[allow(non_snake_case, reason = "the types' names serve as the arguments' names")]
+            fn call(&self, app: &'a App, (caller, $($argument,)*): (Caller, $($argument,)*)) -> Fut {
+                self(app, caller, $($argument),*)
+            }
+        }
+
+        impl<Function, $($argument: Extract + 'static),*> Handler for Public<Function, ((), $($argument,)*)>
+        where
+            Function: for<'a> AsyncHandler<'a, ((), $($argument,)*)>,
+        {
+            fn call<'a>(&'a self, app: &'a App, request: &'a Request) -> BoxFuture<'a, Result<Response, Problem>> {
+                Box::pin(async move {
+                    let arguments = ((), $($argument::extract(request)?,)*);
+                    self.0.call(app, arguments).await?.into_response(request)
+                })
+            }
+        }
+
+        impl<Function, $($argument: Extract + 'static),*> Describe for Public<Function, ((), $($argument,)*)>
+        where
+            Function: for<'a> AsyncHandler<'a, ((), $($argument,)*)> + 'static,
+        {
+            const AUTHENTICATED: bool = false;
+            fn describe(operation: &mut Operation) {
+                $($argument::describe(operation);)*
+                <<Function as AsyncHandler<'static, ((), $($argument,)*)>>::Reply as Reply>::describe(operation);
+            }
+        }
+
+        impl<Function, $($argument: Extract + 'static),*> Handler for User<Function, (Caller, $($argument,)*)>
+        where
+            Function: for<'a> AsyncHandler<'a, (Caller, $($argument,)*)>,
+        {
+            fn call<'a>(&'a self, app: &'a App, request: &'a Request) -> BoxFuture<'a, Result<Response, Problem>> {
+                Box::pin(async move {
+                    let caller = verify_caller(app, request)?;
+                    let arguments = (caller, $($argument::extract(request)?,)*);
+                    self.0.call(app, arguments).await?.into_response(request)
+                })
+            }
+        }
+
+        impl<Function, $($argument: Extract + 'static),*> Describe for User<Function, (Caller, $($argument,)*)>
+        where
+            Function: for<'a> AsyncHandler<'a, (Caller, $($argument,)*)> + 'static,
+        {
+            const AUTHENTICATED: bool = true;
+            fn describe(operation: &mut Operation) {
+                operation.requires_access_token();
+                $($argument::describe(operation);)*
+                <<Function as AsyncHandler<'static, (Caller, $($argument,)*)>>::Reply as Reply>::describe(operation);
+            }
+        }
+    };
+}
+
+arity!();
+arity!(First);
+arity!(First, Second);
+arity!(First, Second, Third);
+arity!(First, Second, Third, Fourth);

@@ -1,0 +1,57 @@
+//! `Idempotency-Key`: a request that is repeated with the same key and body is executed once.
+//!
+//! The key travels to the store with the write itself, so that write and record are one: there is no moment in
+//! which one of them exists without the other. See docs/data-model.md.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderName;
+
+use super::endpoint::Extract;
+use super::openapi::Operation;
+use super::request::Request;
+use crate::contract::Once;
+use crate::problem::{Kind, Problem};
+
+/// The `Idempotency-Key` header (draft-ietf-httpapi-idempotency-key-header), if it was sent.
+#[derive(Clone, Debug)]
+pub struct Idempotency(pub Option<Once>);
+
+/// The header's name.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The longest key, in characters.
+const MAX_KEY: usize = 255;
+
+impl Extract for Idempotency {
+    fn extract(request: &Request) -> Result<Self, Problem> {
+        let Some(value) = request.header(&IDEMPOTENCY_KEY)? else { return Ok(Self(None)) };
+        // The draft writes the key as a quoted string; most clients send it bare. Both name the same key.
+        let key = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:~+/=".contains(c);
+        if key.is_empty() || key.len() > MAX_KEY || !key.chars().all(allowed) {
+            let rule = format!("must have 1 to {MAX_KEY} characters, each a letter, a digit or one of - _ . : ~ + / =");
+            return Err(Problem::malformed_header(&IDEMPOTENCY_KEY, rule));
+        }
+        Ok(Self(Some(Once { key: key.to_owned(), fingerprint: fingerprint(request) })))
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.takes_header(
+            "Idempotency-Key",
+            "Any unique value, such as a UUID: a repetition with the same key and body within 24 hours gets the same answer again and is not executed again.",
+            "6f1c0a3e-9d0b-4b4e-8f53-6a1c8a6a2f10",
+        );
+        operation.may_answer(&[Kind::MalformedHeader, Kind::StillRunning, Kind::IdempotencyKeyReused]);
+    }
+}
+
+/// What tells one request from another: method, path and body.
+fn fingerprint(request: &Request) -> String {
+    let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+    for part in [request.method.as_str().as_bytes(), request.path.as_bytes(), &request.body] {
+        // The length goes first, so that no two different requests write the same bytes.
+        digest.update(&part.len().to_be_bytes());
+        digest.update(part);
+    }
+    URL_SAFE_NO_PAD.encode(digest.finish())
+}

@@ -1,0 +1,29 @@
+//! Requests and responses, the same for Lambda and for the server: reading bodies, queries, headers and cursors,
+//! writing entity tags and problems, and the one layer that every request passes.
+
+mod body;
+mod conditional;
+mod document;
+mod endpoint;
+mod idempotency;
+pub mod openapi;
+mod path;
+mod query;
+mod request;
+mod response;
+mod representations;
+mod serve;
+
+pub use body::Json;
+pub use document::{Document, Health, Options, RequestLine};
+pub use endpoint::{Endpoint, Method, Part, Service, public, user};
+pub use idempotency::Idempotency;
+pub use path::Path;
+pub use query::{PageQuery, Query};
+pub use request::Request;
+pub use response::{Created, Listing, NoContent, PublicJson, Representation, Response};
+pub use serve::serve;
+pub(crate) use serve::refuse;
+
+/// The largest body that is read, in bytes.
+pub const MAX_BODY: usize = 64 * 1024;

@@ -1,0 +1,252 @@
+//! The OpenAPI 3.1 document, made from the endpoints' declarations and types.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::endpoint::{Endpoint, Method, Service};
+use crate::problem::{Kind, ProblemBody};
+
+/// What one endpoint takes and answers.
+pub struct Operation<'g> {
+    schemas: &'g mut SchemaGenerator,
+    parameters: Vec<Value>,
+    body: Option<Value>,
+    successes: Vec<Success>,
+    problems: Vec<Kind>,
+    authenticated: bool,
+}
+
+/// An answer other than a problem.
+pub struct Success {
+    status: u16,
+    content: Option<(fn(&mut SchemaGenerator) -> Value, Value)>,
+    headers: Vec<(&'static str, &'static str)>,
+}
+
+impl Success {
+    /// A JSON body.
+    pub fn json<T: JsonSchema>(status: u16, example: Value) -> Self {
+        Self { status, content: Some((|schemas| schemas.subschema_for::<T>().to_value(), example)), headers: Vec::new() }
+    }
+
+    /// No body.
+    pub fn empty(status: u16) -> Self {
+        Self { status, content: None, headers: Vec::new() }
+    }
+
+    /// With a `Location` header.
+    #[must_use]
+    pub fn with_location(mut self) -> Self {
+        self.headers.push(("Location", "Where it can be read."));
+        self
+    }
+
+    /// With a `Link` header.
+    #[must_use]
+    pub fn with_link(mut self) -> Self {
+        self.headers.push(("Link", "rel=\"next\": the next page (RFC 8288), when there is one."));
+        self
+    }
+}
+
+impl Operation<'_> {
+    /// The call needs an access token.
+    pub fn requires_access_token(&mut self) {
+        self.authenticated = true;
+        self.may_answer(&[Kind::Unauthenticated]);
+    }
+
+    /// The call takes a JSON body.
+    pub fn takes_body<T: JsonSchema>(&mut self, example: Value) {
+        let schema = self.schemas.subschema_for::<T>();
+        self.body = Some(json!({"schema": schema, "example": example}));
+    }
+
+    /// The path has a parameter of this type.
+    pub fn takes_path_parameter<T: JsonSchema>(&mut self, name: &str) {
+        let schema = self.schemas.subschema_for::<T>();
+        self.parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
+    }
+
+    /// The call takes an optional header.
+    pub fn takes_header(&mut self, name: &str, description: &str, example: &str) {
+        // What a header can hold at all is left to HTTP; what it must look like is said, and checked, by the reader.
+        self.parameters.push(json!({"name": name, "in": "header", "required": false, "description": description, "schema": {"type": "string"}, "example": example}));
+    }
+
+    /// The query's parameters are the properties of this type.
+    pub fn takes_query<T: JsonSchema>(&mut self) {
+        let schema = T::json_schema(self.schemas).to_value();
+        let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+        for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            let mut property = property.clone();
+            not_null(&mut property);
+            let description = property.as_object_mut().and_then(|property| property.shift_remove("description"));
+            self.parameters.push(json!({
+                "name": name, "in": "query", "required": required.contains(&json!(name)), "description": description, "schema": property,
+            }));
+        }
+    }
+
+    /// The call may answer with this.
+    pub fn answers(&mut self, success: Success) {
+        self.successes.push(success);
+    }
+
+    /// The call may answer with these problems.
+    pub fn may_answer(&mut self, kinds: &[Kind]) {
+        self.problems.extend(kinds);
+    }
+}
+
+/// A parameter of a query cannot be null: it can only be absent.
+fn not_null(schema: &mut Value) {
+    let Some(object) = schema.as_object_mut() else { return };
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            object.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
+        choices.retain(|choice| choice != &json!({"type": "null"}));
+        if let [only] = choices.as_slice() {
+            let only = only.clone();
+            object.shift_remove("anyOf");
+            object.extend(only.as_object().cloned().unwrap_or_default());
+        }
+    }
+}
+
+/// The whole API as an OpenAPI 3.1 document.
+pub fn document(services: &[&Service]) -> Value {
+    let mut schemas = schemars::generate::SchemaSettings::draft2020_12()
+        .with(|settings| settings.definitions_path = "/components/schemas".into())
+        .into_generator();
+    let problem = schemas.subschema_for::<ProblemBody<'_>>();
+    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for service in services {
+        for endpoint in service.endpoints.iter().filter(|endpoint| endpoint.method != Method::Any) {
+            let operation = describe(endpoint, service.name, &mut schemas, problem.as_value());
+            paths.entry(endpoint.path).or_default().insert(endpoint.method.as_str().to_lowercase(), operation);
+        }
+    }
+    let tags: Vec<Value> = services.iter().map(|service| json!({"name": service.name, "description": service.summary})).collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tasklane",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": "Tasks, for people and for programs.",
+            "description": "Bodies are JSON in UTF-8, at most 64 KiB; times are RFC 3339 in UTC with milliseconds. Every error is a problem (RFC 9457). \
+                Register or log in, then send the access token with every call; refresh it before its fifteen minutes are over. \
+                Every GET is served for HEAD as well, answers an ETag, and 304 to an If-None-Match that names it.",
+            "license": {"name": "MIT OR Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": tags,
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access_token that register, login and refresh answer with."},
+            },
+            "schemas": schemas.take_definitions(true),
+        },
+    })
+}
+
+fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, problem: &Value) -> Value {
+    let mut operation =
+        Operation { schemas, parameters: Vec::new(), body: None, successes: Vec::new(), problems: Vec::new(), authenticated: false };
+    (endpoint.describe)(&mut operation);
+    operation.may_answer(endpoint.problems);
+    if !endpoint.parts.is_empty() || endpoint.authenticated {
+        operation.may_answer(&[Kind::Unavailable]);
+    }
+    operation.may_answer(&[Kind::Internal]);
+    if endpoint.method == Method::Get {
+        operation.takes_header("If-None-Match", "The entity tag of what the client has already; the same answers 304.", "\"3\"");
+        operation.may_answer(&[Kind::MalformedHeader]);
+        operation.answers(Success::empty(304));
+    }
+
+    let mut responses = Map::new();
+    for success in std::mem::take(&mut operation.successes) {
+        let mut headers: Map<String, Value> = success.headers.iter().map(|(name, text)| ((*name).to_owned(), header(text))).collect();
+        headers.insert("X-Request-Id".to_owned(), header("Names this request in the logs."));
+        let mut response = json!({"description": reason(success.status), "headers": headers});
+        if let Some((schema, example)) = success.content {
+            response["content"] = json!({"application/json": {"schema": schema(operation.schemas), "example": example}});
+        }
+        responses.insert(success.status.to_string(), response);
+    }
+    let mut by_status: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
+    for kind in operation.problems {
+        let kinds = by_status.entry(kind.status().as_u16()).or_default();
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    for (status, kinds) in by_status {
+        let titles: Vec<&str> = kinds.iter().map(|kind| kind.title()).collect();
+        let example = json!({
+            "type": kinds[0].uri(), "title": titles[0], "status": status, "detail": format!("{}.", titles[0]),
+            "request_id": "0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55",
+        });
+        let mut headers = Map::new();
+        headers.insert("X-Request-Id".to_owned(), header("Names this request in the logs."));
+        match status {
+            401 => drop(headers.insert("WWW-Authenticate".to_owned(), header("Bearer (RFC 6750)."))),
+            412 => drop(headers.insert("ETag".to_owned(), header("The current version."))),
+            429 => {
+                headers.insert("Retry-After".to_owned(), header("Seconds to wait."));
+                headers.insert("RateLimit".to_owned(), header("What is left, and when it is full again (draft-ietf-httpapi-ratelimit-headers)."));
+                headers.insert("RateLimit-Policy".to_owned(), header("The limit and its window in seconds."));
+            }
+            503 => drop(headers.insert("Retry-After".to_owned(), header("Seconds to wait."))),
+            _ => {}
+        }
+        responses.insert(
+            status.to_string(),
+            json!({
+                "description": titles.join(", or "), "headers": headers,
+                "content": {"application/problem+json": {"schema": problem, "example": example}},
+            }),
+        );
+    }
+
+    let mut documented = json!({
+        "operationId": endpoint.name,
+        "summary": endpoint.summary,
+        "tags": [tag],
+        "parameters": operation.parameters,
+        "responses": responses,
+        "security": if operation.authenticated { json!([{"access_token": []}]) } else { json!([]) },
+    });
+    if let Some(content) = operation.body {
+        let mut media_types = Map::new();
+        if endpoint.method == Method::Patch {
+            media_types.insert("application/merge-patch+json".to_owned(), content.clone());
+        }
+        media_types.insert("application/json".to_owned(), content);
+        documented["requestBody"] = json!({"required": true, "content": media_types});
+    }
+    documented
+}
+
+fn header(description: &str) -> Value {
+    json!({"description": description, "schema": {"type": "string"}})
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "As asked.",
+        201 => "Created.",
+        204 => "Done; there is nothing to say.",
+        304 => "The client has the current representation already.",
+        _ => "Answered.",
+    }
+}

@@ -1,0 +1,83 @@
+//! A request as every endpoint sees it, wherever it came from.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, header};
+
+use super::endpoint::Extract;
+use super::openapi::Operation;
+use crate::app::App;
+use crate::auth::{Caller, Client};
+use crate::problem::Problem;
+use crate::telemetry;
+
+/// One HTTP request, read completely.
+#[derive(Debug)]
+pub struct Request {
+    /// Names the request in the answer and in the logs.
+    pub id: String,
+    /// The method as it came.
+    pub method: http::Method,
+    /// The path, percent-encoded as it came.
+    pub path: String,
+    /// The query string without its question mark; empty when there is none.
+    pub query: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// Who connected, as far as a proxy that may be trusted has told.
+    pub source: IpAddr,
+    /// The values of the path's parameters, decoded; filled in by the layer that knows the endpoint.
+    pub parameters: Vec<(&'static str, String)>,
+}
+
+impl Request {
+    /// A header that may come once, as text.
+    ///
+    /// # Errors
+    /// 400 when it comes more than once or holds anything but visible ASCII, spaces and tabs (RFC 9110, section 5.5).
+    pub fn header(&self, name: &HeaderName) -> Result<Option<&str>, Problem> {
+        let mut values = self.headers.get_all(name).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(Problem::malformed_header(name, "must be sent once"));
+        }
+        value.to_str().map(Some).map_err(|_| Problem::malformed_header(name, "must be visible ASCII characters"))
+    }
+
+    /// Whether the request only reads: GET or HEAD.
+    pub fn is_read(&self) -> bool {
+        matches!(self.method, http::Method::GET | http::Method::HEAD)
+    }
+}
+
+impl Extract for Client {
+    fn extract(request: &Request) -> Result<Self, Problem> {
+        let user_agent = request.headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        Ok(Self::new(request.source, user_agent.as_deref()))
+    }
+
+    fn describe(_: &mut Operation) {}
+}
+
+/// The caller that the request's access token names (RFC 6750, section 2.1).
+///
+/// # Errors
+/// 401 without a token or with one that is not valid.
+pub(super) fn verify_caller(app: &App, request: &Request) -> Result<Caller, Problem> {
+    let mut values = request.headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Err(Problem::unauthenticated()) };
+    if values.next().is_some() {
+        return Err(Problem::invalid_token("there is more than one Authorization header"));
+    }
+    let text = value.to_str().map_err(|_| Problem::invalid_token("the Authorization header is not ASCII"))?;
+    let token = match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => return Err(Problem::unauthenticated()),
+    };
+    let caller = app.verifier()?.verify(token, app.clock.now()).map_err(Problem::invalid_token)?;
+    telemetry::note_caller(&caller.user);
+    Ok(caller)
+}

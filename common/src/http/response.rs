@@ -1,0 +1,149 @@
+//! What handlers answer.
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::body::Json;
+use super::openapi::{Operation, Success};
+use super::request::Request;
+use crate::problem::Problem;
+
+/// An HTTP response, complete.
+pub type Response = http::Response<Bytes>;
+
+/// What a handler gives when all went well.
+pub trait Reply: Send {
+    /// Writes the response to this request.
+    ///
+    /// # Errors
+    /// 500 when the value cannot be written, which would be a defect.
+    fn into_response(self, request: &Request) -> Result<Response, Problem>;
+
+    /// Adds the answer to the API document.
+    fn describe(operation: &mut Operation);
+}
+
+/// Something that clients are shown as JSON.
+pub trait Representation: Serialize + JsonSchema + Send {
+    /// The version, where there is one: it becomes the entity tag.
+    fn version(&self) -> Option<u64> {
+        None
+    }
+
+    /// Where it can be read, when it was just created.
+    fn location(&self) -> Option<String> {
+        None
+    }
+
+    /// A typical one, for the API document.
+    fn example() -> serde_json::Value;
+}
+
+/// 201: what was created, with `Location` and, where it has a version, `ETag`.
+pub struct Created<T>(pub T);
+
+/// 204: done, nothing to say.
+pub struct NoContent;
+
+/// 200: the same for everyone, so that caches may keep it for a while.
+pub struct PublicJson<T>(pub T);
+
+/// 200: a page of a list, with `Link: rel="next"` when there is more.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Listing<T> {
+    /// What this page holds, in order.
+    pub items: Vec<T>,
+    /// What to send as `cursor` for the next page; null on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// How long a cache may keep a public answer.
+const PUBLIC_CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+impl<T: Representation> Reply for Json<T> {
+    fn into_response(self, _: &Request) -> Result<Response, Problem> {
+        represent(StatusCode::OK, &self.0)
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.answers(Success::json::<T>(200, T::example()));
+    }
+}
+
+impl<T: Representation> Reply for Created<T> {
+    fn into_response(self, _: &Request) -> Result<Response, Problem> {
+        let mut response = represent(StatusCode::CREATED, &self.0)?;
+        if let Some(location) = self.0.location() {
+            response.headers_mut().insert(header::LOCATION, HeaderValue::try_from(location).map_err(Problem::internal)?);
+        }
+        Ok(response)
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.answers(Success::json::<T>(201, T::example()).with_location());
+    }
+}
+
+impl Reply for NoContent {
+    fn into_response(self, _: &Request) -> Result<Response, Problem> {
+        let mut response = Response::default();
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        Ok(response)
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.answers(Success::empty(204));
+    }
+}
+
+impl<T: Representation> Reply for PublicJson<T> {
+    fn into_response(self, _: &Request) -> Result<Response, Problem> {
+        let mut response = represent(StatusCode::OK, &self.0)?;
+        response.headers_mut().insert(header::CACHE_CONTROL, PUBLIC_CACHE);
+        Ok(response)
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.answers(Success::json::<T>(200, T::example()));
+    }
+}
+
+impl<T: Representation> Reply for Listing<T> {
+    fn into_response(self, request: &Request) -> Result<Response, Problem> {
+        let mut response = write(StatusCode::OK, &self)?;
+        if let Some(cursor) = &self.next_cursor {
+            // The same query with the cursor exchanged (RFC 8288): what the client sent is percent-encoded already,
+            // and a cursor is made of URL-safe characters.
+            let kept = request.query.split('&').filter(|pair| !pair.is_empty() && pair.split('=').next() != Some("cursor"));
+            let query = kept.chain([format!("cursor={cursor}").as_str()]).collect::<Vec<_>>().join("&");
+            let link = format!("<{}?{query}>; rel=\"next\"", request.path);
+            response.headers_mut().insert(header::LINK, HeaderValue::try_from(link).map_err(Problem::internal)?);
+        }
+        Ok(response)
+    }
+
+    fn describe(operation: &mut Operation) {
+        let example = serde_json::json!({"items": [T::example()], "next_cursor": null});
+        operation.answers(Success::json::<Self>(200, example).with_link());
+    }
+}
+
+/// A response with the value as its body and its version as its entity tag.
+fn represent<T: Representation>(status: StatusCode, value: &T) -> Result<Response, Problem> {
+    let mut response = write(status, value)?;
+    if let Some(version) = value.version() {
+        response.headers_mut().insert(header::ETAG, HeaderValue::try_from(format!("\"{version}\"")).map_err(Problem::internal)?);
+    }
+    Ok(response)
+}
+
+/// A response with the value as its body.
+pub(super) fn write<T: Serialize>(status: StatusCode, value: &T) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(value).map_err(Problem::internal)?;
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}

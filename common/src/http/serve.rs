@@ -1,0 +1,127 @@
+//! The one layer that every request passes, on Lambda and in the server alike.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+
+use super::body::check_size;
+use super::conditional::none_match;
+use super::endpoint::Endpoint;
+use super::request::Request;
+use super::response::{Response, write};
+use crate::app::App;
+use crate::problem::Problem;
+use crate::telemetry::{self, Answered};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Headers of every answer: what OWASP's REST security cheat sheet asks of an API.
+const SECURITY_HEADERS: [(HeaderName, HeaderValue); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+];
+
+/// Answers a request: never an error, never a panic, always one log line.
+pub async fn serve(app: &App, endpoint: &Endpoint, mut request: Request) -> Response {
+    let started = Instant::now();
+    let (answer, observed) = telemetry::observe(answer(app, endpoint, &mut request)).await;
+    let (mut response, problem) = match answer {
+        Ok(response) => (response, None),
+        Err(problem) => {
+            let logged = (problem.kind.uri(), problem.cause_chain());
+            (problem_response(&problem, &request.id), Some(logged))
+        }
+    };
+    finish(&mut response, &request);
+    let answered = Answered {
+        request_id: &request.id,
+        function: endpoint.name,
+        method: request.method.as_str(),
+        route: endpoint.path,
+        status: response.status().as_u16(),
+        duration: started.elapsed(),
+        problem,
+    };
+    telemetry::answered(app.clock.now(), &answered, &observed);
+    response
+}
+
+/// The answer to an event that is no request of this API at all.
+pub(crate) fn refuse(problem: &Problem, request_id: &str) -> Response {
+    let mut response = problem_response(problem, request_id);
+    add_headers(&mut response, request_id);
+    response
+}
+
+async fn answer(app: &App, endpoint: &Endpoint, request: &mut Request) -> Result<Response, Problem> {
+    check_size(request)?;
+    match endpoint.match_path(&request.path)? {
+        Some(parameters) => request.parameters = parameters,
+        None => return Err(Problem::not_found("There is nothing at this path.")),
+    }
+    let request = &*request;
+    let handled = AssertUnwindSafe(endpoint.handler.call(app, request)).catch_unwind().await;
+    // The panic itself was logged where it happened.
+    let mut response = handled.map_err(|_| Problem::internal("the handler panicked"))??;
+    if request.is_read() && response.status() == StatusCode::OK {
+        let etag = entity_tag(&mut response)?;
+        if none_match(request, &etag)? {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            *response.body_mut() = Bytes::new();
+            response.headers_mut().remove(header::CONTENT_TYPE);
+        }
+    }
+    Ok(response)
+}
+
+/// The entity tag of a response; made from the body when the handler gave none.
+fn entity_tag(response: &mut Response) -> Result<String, Problem> {
+    if let Some(tag) = response.headers().get(header::ETAG) {
+        return tag.to_str().map(str::to_owned).map_err(Problem::internal);
+    }
+    let digest = ring::digest::digest(&ring::digest::SHA256, response.body());
+    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]));
+    response.headers_mut().insert(header::ETAG, HeaderValue::try_from(tag.as_str()).map_err(Problem::internal)?);
+    Ok(tag)
+}
+
+fn problem_response(problem: &Problem, request_id: &str) -> Response {
+    let mut response = write(problem.status(), &problem.body(request_id)).unwrap_or_default();
+    *response.status_mut() = problem.status();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    for (name, value) in &problem.headers {
+        response.headers_mut().append(name, value.clone());
+    }
+    response
+}
+
+fn finish(response: &mut Response, request: &Request) {
+    add_headers(response, &request.id);
+    if request.method == http::Method::HEAD {
+        // What GET would have sent, without the content (RFC 9110, section 9.3.2).
+        let length = HeaderValue::from(response.body().len());
+        if !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+            response.headers_mut().insert(header::CONTENT_LENGTH, length);
+        }
+        *response.body_mut() = Bytes::new();
+    }
+}
+
+fn add_headers(response: &mut Response, request_id: &str) {
+    let headers = response.headers_mut();
+    headers.extend(SECURITY_HEADERS);
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+}
+

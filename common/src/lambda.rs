@@ -1,0 +1,206 @@
+//! Runs an endpoint as a Lambda function behind an API Gateway HTTP API (payload format 2.0).
+//!
+//! Format: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::ExitCode;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::app::App;
+use crate::config::{SettingError, Settings};
+use crate::http::{Endpoint, Request, Response, refuse, serve};
+use crate::problem::{Kind, Problem};
+use crate::store::Stores;
+use crate::telemetry::{self, Format, Level};
+
+/// The `main` of every function: reads the settings, makes the app, answers events until Lambda ends the environment.
+///
+/// A setting that is missing or malformed is logged by name, once, and every request gets a 500 problem: an
+/// environment that ended instead would be started again and again.
+pub fn main(endpoint: &'static Endpoint) -> ExitCode {
+    let environment = |name: &str| std::env::var(name).ok();
+    let app = start(endpoint, &environment);
+    if let Err(error) = &app {
+        telemetry::event(Level::Error, "bad_setting", &[("function", json!(endpoint.name)), ("cause", json!(error.to_string()))]);
+    }
+    // One thread keeps one connection to the Runtime API: an environment answers one request at a time.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    let app = &app;
+    let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        Ok::<_, std::convert::Infallible>(answer(app, endpoint, event).await)
+    });
+    match runtime.block_on(lambda_runtime::run(handler)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(error.as_ref()),
+    }
+}
+
+fn start(endpoint: &Endpoint, environment: &dyn Fn(&str) -> Option<String>) -> Result<App, SettingError> {
+    let settings = Settings::for_endpoint(environment, endpoint)?;
+    telemetry::init(settings.log_level, Format::Json, Box::new(std::io::stdout()));
+    telemetry::log_panics();
+    let stores = Stores::connect(&settings, environment, &|part| endpoint.needs(part))?;
+    App::new(&settings, stores)
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    telemetry::event(Level::Error, "stopped", &[("cause", json!(error.to_string()))]);
+    ExitCode::FAILURE
+}
+
+async fn answer(app: &Result<App, SettingError>, endpoint: &Endpoint, event: LambdaEvent<Box<RawValue>>) -> Answer {
+    let id = event.context.request_id;
+    let request = serde_json::from_str::<Event>(event.payload.get()).map_err(|error| error.to_string()).and_then(|event| event.into_request(id.clone()));
+    let response = match (app, request) {
+        (Ok(app), Ok(request)) => serve(app, endpoint, request).await,
+        (Err(setting), _) => refuse(&Problem::internal(setting.to_string()), &id),
+        (_, Err(reason)) => {
+            // The event itself may hold anything, so only where it differs is logged.
+            telemetry::event(Level::Warn, "unsupported_event", &[("request_id", json!(id)), ("cause", json!(reason))]);
+            let detail = "This function answers events of an API Gateway HTTP API, payload format 2.0.";
+            refuse(&Problem::new(Kind::UnsupportedRequest, detail), &id)
+        }
+    };
+    Answer::from(response)
+}
+
+/// What is read of an event.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    #[serde(rename = "version")]
+    _version: Version,
+    raw_path: String,
+    #[serde(default)]
+    raw_query_string: String,
+    #[serde(default)]
+    headers: HashMap<String, String>,
+    request_context: RequestContext,
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+#[derive(Deserialize)]
+enum Version {
+    #[serde(rename = "2.0")]
+    Two,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestContext {
+    http: Http,
+    #[serde(default)]
+    stage: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Http {
+    method: String,
+    #[serde(default)]
+    source_ip: String,
+}
+
+impl Event {
+    fn into_request(self, id: String) -> Result<Request, String> {
+        let body = match (self.body, self.is_base64_encoded) {
+            (None, _) => Bytes::new(),
+            (Some(text), false) => Bytes::from(text),
+            (Some(text), true) => STANDARD.decode(text).map(Bytes::from).map_err(|_| "the body is not base64".to_owned())?,
+        };
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.headers {
+            // API Gateway has checked them; one that is no header all the same says nothing.
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                headers.append(name, value);
+            }
+        }
+        // A stage other than $default is a part of the path as the client wrote it, and no part of the routes.
+        let stage = format!("/{}/", self.request_context.stage);
+        let path = self.raw_path.strip_prefix(&stage).map_or_else(|| self.raw_path.clone(), |rest| format!("/{rest}"));
+        Ok(Request {
+            id,
+            method: http::Method::from_bytes(self.request_context.http.method.as_bytes()).map_err(|_| "the method is none".to_owned())?,
+            path,
+            query: self.raw_query_string,
+            headers,
+            body,
+            source: self.request_context.http.source_ip.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            parameters: Vec::new(),
+        })
+    }
+}
+
+/// An answer in payload format 2.0.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    status_code: u16,
+    headers: HashMap<String, String>,
+    body: String,
+    is_base64_encoded: bool,
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let mut headers: HashMap<String, String> = HashMap::new();
+        for (name, value) in &parts.headers {
+            // The gateway counts the length itself.
+            if name == header::CONTENT_LENGTH {
+                continue;
+            }
+            let value = String::from_utf8_lossy(value.as_bytes());
+            headers.entry(name.as_str().to_owned()).and_modify(|all| *all = format!("{all}, {value}")).or_insert_with(|| value.into_owned());
+        }
+        let (body, is_base64_encoded) = match String::from_utf8(body.to_vec()) {
+            Ok(text) => (text, false),
+            Err(error) => (STANDARD.encode(error.as_bytes()), true),
+        };
+        Self { status_code: parts.status.as_u16(), headers, body, is_base64_encoded }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(event: &serde_json::Value) -> Result<Request, String> {
+        serde_json::from_str::<Event>(&event.to_string()).map_err(|error| error.to_string())?.into_request("1".to_owned())
+    }
+
+    #[test]
+    fn events_of_other_shapes_are_refused_without_a_panic() {
+        for event in [
+            json!({}),
+            json!([]),
+            json!({"version": "1.0", "path": "/", "httpMethod": "GET"}),
+            json!({"requestContext": {"elb": {}}, "httpMethod": "GET", "path": "/"}),
+            json!({"version": "2.0", "rawPath": "/", "requestContext": {"http": {"method": "NOT A METHOD"}}}),
+            json!({"version": "2.0", "rawPath": "/", "requestContext": {"http": {"method": "POST"}}, "body": "?", "isBase64Encoded": true}),
+        ] {
+            assert!(request(&event).is_err(), "{event}");
+        }
+    }
+
+    #[test]
+    fn a_stage_is_no_part_of_the_path() {
+        let event = |stage: &str| json!({"version": "2.0", "rawPath": "/prod/v1/tasks", "requestContext": {"stage": stage, "http": {"method": "GET"}}});
+        assert_eq!(request(&event("prod")).expect("valid").path, "/v1/tasks");
+        assert_eq!(request(&event("$default")).expect("valid").path, "/prod/v1/tasks");
+    }
+}

@@ -1,0 +1,19 @@
+//! Everything that two services need: the rooms are listed in `docs/architecture.md`.
+//!
+//! Dependencies point one way: functions use `common`; inside it, `store` and `http` know the domain
+//! (`auth`, `users`, `tasks`), never the other way round.
+
+pub mod app;
+pub mod auth;
+pub mod config;
+pub mod contract;
+pub mod fields;
+pub mod http;
+mod id;
+pub mod lambda;
+pub mod problem;
+pub mod store;
+pub mod tasks;
+pub mod telemetry;
+pub mod time;
+pub mod users;

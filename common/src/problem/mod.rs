@@ -1,0 +1,276 @@
+//! The one error type that reaches a client: RFC 9457 problem details.
+//!
+//! What the client sees (kind, detail, field errors) and what the log sees (the cause) are kept apart:
+//! a cause is never part of a response.
+
+mod kind;
+mod store;
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+pub use kind::Kind;
+pub use store::StoreError;
+
+use crate::time::Timestamp;
+
+/// How long a client is asked to wait, in seconds, when the store cannot answer.
+const RETRY_UNAVAILABLE: u64 = 2;
+/// How long a client is asked to wait, in seconds, for a request with the same idempotency key to end.
+const RETRY_IN_PROGRESS: u64 = 1;
+
+/// A request that was not answered as asked.
+pub struct Problem {
+    /// Which problem it is; decides status, title and type.
+    pub kind: Kind,
+    /// What happened this time, for the person who reads the answer.
+    pub detail: Cow<'static, str>,
+    /// Every place of the request that is at fault.
+    pub errors: Vec<FieldError>,
+    /// Headers that belong to the answer, such as `Retry-After`.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Why, for the log only.
+    pub cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// One fault in a request: where it is and which rule it breaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FieldError {
+    /// Where the fault is.
+    #[serde(flatten)]
+    pub place: Place,
+    /// The rule that was broken.
+    pub detail: String,
+}
+
+/// The part of a request that an error is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// A JSON pointer (RFC 6901) into the body; empty for the whole of it.
+    Pointer(String),
+    /// A query or path parameter's name.
+    Parameter(String),
+    /// A header's name, in lower case.
+    Header(String),
+}
+
+/// The body of a problem (RFC 9457), as documented to clients.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub struct ProblemBody<'a> {
+    /// Identifies the kind of problem; stable, for programs.
+    pub r#type: String,
+    /// The kind of problem, for people.
+    pub title: &'a str,
+    /// The HTTP status.
+    #[schemars(range(min = 400, max = 599))]
+    pub status: u16,
+    /// What happened this time.
+    pub detail: &'a str,
+    /// Names this request in the logs.
+    pub request_id: &'a str,
+    /// Every place of the request that is at fault.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub errors: &'a [FieldError],
+}
+
+impl Problem {
+    /// A problem of this kind; the named constructors below say more.
+    pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None }
+    }
+
+    /// Adds the places that are at fault.
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// Adds a header to the answer. A value that is no header value is left out.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((name, value));
+        }
+        self
+    }
+
+    /// Adds what the log, and only the log, should know.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// 400: the body cannot be read as the JSON that the endpoint takes.
+    pub fn malformed_body(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(Kind::MalformedBody, "The body could not be read.").with_errors(vec![FieldError::pointer(pointer, detail)])
+    }
+
+    /// 400: a query or path parameter cannot be read.
+    pub fn malformed_parameter(errors: Vec<FieldError>) -> Self {
+        Self::new(Kind::MalformedParameter, "A parameter could not be read.").with_errors(errors)
+    }
+
+    /// 400: a header cannot be read.
+    pub fn malformed_header(name: &HeaderName, detail: impl Into<String>) -> Self {
+        let place = Place::Header(name.as_str().to_owned());
+        Self::new(Kind::MalformedHeader, format!("The header {name} could not be read."))
+            .with_errors(vec![FieldError { place, detail: detail.into() }])
+    }
+
+    /// 422: the body can be read and breaks rules; every one of them is named.
+    pub fn invalid_fields(errors: Vec<FieldError>) -> Self {
+        Self::new(Kind::InvalidFields, "The body breaks the rules named in errors.").with_errors(errors)
+    }
+
+    /// 401: no access token came with the request (RFC 6750, section 3).
+    pub fn unauthenticated() -> Self {
+        Self::new(Kind::Unauthenticated, "This call needs an access token: send Authorization: Bearer TOKEN.")
+            .with_header(header::WWW_AUTHENTICATE, "Bearer")
+    }
+
+    /// 401: the access token is not valid (any more). The reason is for the log.
+    pub fn invalid_token(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(Kind::Unauthenticated, "The access token is not valid or has expired; refresh it or log in again.")
+            .with_header(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
+            .caused_by(reason)
+    }
+
+    /// 401: the address or the password is wrong; which of them is never said.
+    pub fn wrong_credentials() -> Self {
+        Self::new(Kind::WrongCredentials, "The email address or the password is wrong.")
+            .with_header(header::WWW_AUTHENTICATE, "Bearer")
+    }
+
+    /// 401: the refresh token is unknown, used, expired or revoked.
+    pub fn invalid_refresh_token(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(Kind::InvalidRefreshToken, "The refresh token is not valid (any more); log in again.")
+            .with_header(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
+            .caused_by(reason)
+    }
+
+    /// 422: the current password that was sent to prove who is asking is wrong.
+    pub fn wrong_password(pointer: &str) -> Self {
+        Self::new(Kind::WrongPassword, "The current password is wrong.").with_errors(vec![FieldError::pointer(pointer, "is wrong")])
+    }
+
+    /// 404: nothing of the caller's is there. Another person's resource answers the same.
+    pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::NotFound, detail)
+    }
+
+    /// 412: the resource is not at a version that the caller's `If-Match` names; `ETag` tells which one it has.
+    pub fn precondition_failed(current: u64) -> Self {
+        Self::new(
+            Kind::PreconditionFailed,
+            "The resource has changed since it was read: read it again, then repeat the change. ETag is its current version.",
+        )
+        .with_header(header::ETAG, &format!("\"{current}\""))
+    }
+
+    /// 429: too many attempts; may be repeated after `retry_after` seconds.
+    pub fn too_many_requests(retry_after: u64) -> Self {
+        Self::new(Kind::TooManyRequests, format!("Too many attempts. Try again in {retry_after} seconds."))
+            .with_header(header::RETRY_AFTER, &retry_after.to_string())
+    }
+
+    /// 500: our fault. The client learns nothing of the cause, the log all of it.
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(Kind::Internal, "Something went wrong on our side. It was logged under this request_id.").caused_by(cause)
+    }
+
+    /// 503: the store, or the capacity to answer, is out of reach for now.
+    pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(Kind::Unavailable, "The service cannot answer right now. Try again shortly.")
+            .with_header(header::RETRY_AFTER, &RETRY_UNAVAILABLE.to_string())
+            .caused_by(cause)
+    }
+
+    /// The HTTP status of this problem.
+    pub fn status(&self) -> StatusCode {
+        self.kind.status()
+    }
+
+    /// The body that a client gets.
+    pub fn body<'a>(&'a self, request_id: &'a str) -> ProblemBody<'a> {
+        ProblemBody {
+            r#type: self.kind.uri(),
+            title: self.kind.title(),
+            status: self.status().as_u16(),
+            detail: &self.detail,
+            request_id,
+            errors: &self.errors,
+        }
+    }
+
+    /// The chain of causes, outermost first, as one line for the log.
+    pub fn cause_chain(&self) -> Option<String> {
+        let mut chain = String::new();
+        let mut next: Option<&(dyn Error + 'static)> = self.cause.as_deref().map(|cause| cause as _);
+        while let Some(error) = next {
+            let text = error.to_string();
+            // Many errors print their source themselves; saying it twice helps nobody.
+            if !chain.ends_with(&text) {
+                if !chain.is_empty() {
+                    chain.push_str(": ");
+                }
+                chain.push_str(&text);
+            }
+            next = error.source();
+        }
+        (!chain.is_empty()).then_some(chain)
+    }
+}
+
+impl FieldError {
+    /// An error at a JSON pointer into the body.
+    pub fn pointer(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { place: Place::Pointer(pointer.into()), detail: detail.into() }
+    }
+
+    /// An error in a query or path parameter.
+    pub fn parameter(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { place: Place::Parameter(name.into()), detail: detail.into() }
+    }
+}
+
+impl fmt::Debug for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {} {:?} (cause: {:?})", self.kind, self.detail, self.errors, self.cause_chain())
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound(what) => Self::not_found(format!("There is no such {what}.")),
+            StoreError::AddressTaken => Self::new(Kind::AddressTaken, "An account with this email address exists already.")
+                .with_errors(vec![FieldError::pointer("/email", "is taken")]),
+            StoreError::Stale { current } => Self::precondition_failed(current),
+            StoreError::NotInTrash => Self::new(Kind::NotInTrash, "The task is not in the trash."),
+            StoreError::SessionEnded => Self::invalid_token("the session has ended"),
+            StoreError::PasswordChanged => Self::new(Kind::Conflict, "The password was changed meanwhile; nothing was done."),
+            StoreError::KeyReused => {
+                Self::new(Kind::IdempotencyKeyReused, "This Idempotency-Key was used with another request; take a new key.")
+            }
+            StoreError::StillRunning => Self::new(Kind::StillRunning, "A request with this Idempotency-Key is still running.")
+                .with_header(header::RETRY_AFTER, &RETRY_IN_PROGRESS.to_string()),
+            StoreError::Full => Self::new(Kind::Full, "There is no room for more tasks in this account; delete some."),
+            StoreError::Unavailable(cause) => Self::unavailable(cause),
+            StoreError::Corrupt(cause) => Self::internal(cause),
+        }
+    }
+}
+
+/// The seconds from `now` until `then`, at least one: what `Retry-After` says.
+pub fn seconds_until(now: Timestamp, then: Timestamp) -> u64 {
+    u64::try_from(then.as_second() - now.as_second()).unwrap_or(0).max(1)
+}

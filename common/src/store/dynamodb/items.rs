@@ -1,0 +1,175 @@
+//! Items and expressions.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::contract::{IfMatch, ONCE_LIFETIME, Once};
+use crate::problem::StoreError;
+use crate::time::Timestamp;
+
+/// An item, by attribute.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// A text attribute.
+pub(super) fn text(value: impl Display) -> AttributeValue {
+    AttributeValue::S(value.to_string())
+}
+
+/// A number attribute.
+pub(super) fn number(value: impl Display) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// The primary key.
+pub(super) fn key(pk: impl Display, sk: impl Display) -> Item {
+    HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
+}
+
+/// Writes a value as an item: what is null is absent.
+pub(super) fn write(value: &impl Serialize) -> Result<Item, StoreError> {
+    let mut item: Item = serde_dynamo::to_item(value).map_err(|error| StoreError::Corrupt(error.into()))?;
+    item.retain(|_, attribute| !attribute.is_null());
+    Ok(item)
+}
+
+/// Reads an item; attributes that the type does not know are left aside.
+pub(super) fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
+    serde_dynamo::from_item(item).map_err(|error| StoreError::Corrupt(error.into()))
+}
+
+/// A text attribute of an item.
+pub(super) fn text_of<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
+}
+
+/// A number attribute of an item.
+pub(super) fn number_of<T: std::str::FromStr>(item: &Item, name: &str) -> Option<T> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+/// Names and values of an expression, given placeholders as they are used.
+#[derive(Debug, Default)]
+pub(super) struct Expression {
+    /// `#0` and so on, by placeholder.
+    pub(super) names: HashMap<String, String>,
+    /// `:0` and so on, by placeholder.
+    pub(super) values: Item,
+    sets: Vec<String>,
+    removes: Vec<String>,
+}
+
+impl Expression {
+    /// The placeholder of an attribute's name.
+    pub(super) fn name(&mut self, name: &str) -> String {
+        if let Some((placeholder, _)) = self.names.iter().find(|(_, known)| *known == name) {
+            return placeholder.clone();
+        }
+        let placeholder = format!("#{}", self.names.len());
+        self.names.insert(placeholder.clone(), name.to_owned());
+        placeholder
+    }
+
+    /// The placeholder of a value.
+    pub(super) fn value(&mut self, value: AttributeValue) -> String {
+        let placeholder = format!(":{}", self.values.len());
+        self.values.insert(placeholder.clone(), value);
+        placeholder
+    }
+
+    /// Sets an attribute to a value.
+    pub(super) fn set(&mut self, name: &str, value: AttributeValue) {
+        let value = self.value(value);
+        self.set_to(name, &value);
+    }
+
+    /// Sets an attribute to what another expression gives.
+    pub(super) fn set_to(&mut self, name: &str, expression: &str) {
+        let name = self.name(name);
+        self.sets.push(format!("{name} = {expression}"));
+    }
+
+    /// Adds to a number attribute.
+    pub(super) fn increase(&mut self, name: &str, by: u32) {
+        let (attribute, by) = (self.name(name), self.value(number(by)));
+        self.sets.push(format!("{attribute} = {attribute} + {by}"));
+    }
+
+    /// Removes an attribute.
+    pub(super) fn remove(&mut self, name: &str) {
+        let name = self.name(name);
+        self.removes.push(name);
+    }
+
+    /// Moves the value of an attribute, which must be there, to another one.
+    pub(super) fn rename(&mut self, from: &str, to: &str) {
+        let from_name = self.name(from);
+        self.set_to(to, &from_name);
+        self.remove(from);
+    }
+
+    /// The update expression.
+    pub(super) fn update(&self) -> String {
+        let mut clauses = Vec::new();
+        if !self.sets.is_empty() {
+            clauses.push(format!("SET {}", self.sets.join(", ")));
+        }
+        if !self.removes.is_empty() {
+            clauses.push(format!("REMOVE {}", self.removes.join(", ")));
+        }
+        clauses.join(" ")
+    }
+
+    /// The condition that an attribute is one of these values; none of them is never true.
+    pub(super) fn one_of(&mut self, name: &str, values: impl IntoIterator<Item = AttributeValue>) -> String {
+        let values: Vec<String> = values.into_iter().map(|value| self.value(value)).collect();
+        let name = self.name(name);
+        if values.is_empty() {
+            // An attribute cannot both be there and not.
+            return format!("(attribute_exists({name}) AND attribute_not_exists({name}))");
+        }
+        format!("{name} IN ({})", values.join(", "))
+    }
+
+    /// The condition that the version is one that the precondition allows, with a leading `AND`; nothing for any.
+    pub(super) fn and_version(&mut self, if_match: &IfMatch) -> String {
+        match if_match {
+            IfMatch::Any => String::new(),
+            IfMatch::Versions(versions) => format!(" AND {}", self.one_of("version", versions.iter().map(number))),
+        }
+    }
+}
+
+/// The record that a request was executed: whose, under which key, what came of it.
+pub(super) fn once_record(pk: impl Display, once: &Once, result: Option<Item>, now: Timestamp) -> Item {
+    let mut item = key(pk, once_key(once));
+    item.insert("fingerprint".to_owned(), text(&once.fingerprint));
+    item.insert("expires_at".to_owned(), number(now.plus(ONCE_LIFETIME).as_second()));
+    if let Some(result) = result {
+        item.insert("result".to_owned(), AttributeValue::M(result));
+    }
+    item
+}
+
+/// The sort key of the record of a key.
+pub(super) fn once_key(once: &Once) -> String {
+    format!("once#{}", once.key)
+}
+
+/// What a record of a key says about a request with that key: `None` when it has expired, the result when the
+/// request is the same.
+pub(super) fn replay(record: Item, once: &Once, now: Timestamp) -> Result<Option<Item>, StoreError> {
+    if number_of::<i64>(&record, "expires_at").is_none_or(|expires_at| expires_at <= now.as_second()) {
+        return Ok(None);
+    }
+    if text_of(&record, "fingerprint") != Some(&once.fingerprint) {
+        return Err(StoreError::KeyReused);
+    }
+    match { record }.remove("result") {
+        Some(AttributeValue::M(result)) => Ok(Some(result)),
+        _ => Ok(Some(Item::new())),
+    }
+}

@@ -1,0 +1,324 @@
+//! Tasks: one item each, in the collection of their owner.
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use uuid::Uuid;
+
+use super::client::{call, failed};
+use super::items::{Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of, write};
+use super::task_pages::{self, created_key, due_key, priority_key, time_key};
+use super::writes::{Transaction, first_item, once_put, put, refused_item, transact, update};
+use crate::contract::{Cursor, IfMatch, Once, Page};
+use crate::fields::Change;
+use crate::problem::StoreError;
+use crate::tasks::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
+use crate::time::Timestamp;
+use crate::users::UserId;
+
+/// How often restoring under a key is begun again when somebody else was quicker.
+const ATTEMPTS: u32 = 3;
+
+/// Tasks on DynamoDB.
+#[derive(Clone, Debug)]
+pub struct Tasks {
+    client: Client,
+    table: String,
+}
+
+/// The sort key of a task.
+pub(super) fn task_key(id: TaskId) -> String {
+    format!("task#{id}")
+}
+
+impl Tasks {
+    /// Tasks in this table.
+    pub fn new(client: Client, table: &str) -> Self {
+        Self { client, table: table.to_owned() }
+    }
+
+    /// Updates a task that `condition` holds for. Every update leaves a mark of its own on the item, by which an
+    /// attempt that was executed although its answer was lost is recognised when it is repeated.
+    async fn update_item(&self, owner: UserId, id: TaskId, mut expression: Expression, condition: &str) -> Result<Item, Refused> {
+        let mark = text(Uuid::new_v4());
+        expression.set("write", mark.clone());
+        let (pk, write) = (expression.name("pk"), expression.name("write"));
+        let mine = expression.value(mark.clone());
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(owner, task_key(id))))
+            .update_expression(expression.update())
+            .condition_expression(format!("attribute_exists({pk}) AND {write} <> {mine} AND {condition}"))
+            .set_expression_attribute_names(Some(expression.names))
+            .set_expression_attribute_values(Some(expression.values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match call("UpdateItem", request.send()).await {
+            Ok(output) => Ok(output.attributes.unwrap_or_default()),
+            Err(error) => match refused_item(&error) {
+                Some(item) if item.get("write") == Some(&mark) => Ok(item),
+                Some(item) => Err(Refused::Condition(item)),
+                None => Err(Refused::Failed(failed(error))),
+            },
+        }
+    }
+
+    /// Restores under a key. Record and task are read together, then written together on the version that was read;
+    /// whoever was quicker decides what is read the next time.
+    async fn restore_once(&self, owner: UserId, id: TaskId, if_match: &IfMatch, once: &Once, now: Timestamp) -> Result<Task, StoreError> {
+        for _ in 0..ATTEMPTS {
+            let (record, task) = self.record_and_task(owner, id, once).await?;
+            if let Some(result) = record.map(|record| replay(record, once, now)).transpose()?.flatten() {
+                return read(result);
+            }
+            let item = task.ok_or(StoreError::NotFound("task"))?;
+            check_restorable(&item, if_match, now)?;
+            let task: Task = read(item)?;
+            let restored = Task { deleted_at: None, updated_at: now, version: task.version + 1, ..task.clone() };
+
+            let mut expression = restore_expression(&restored, now);
+            expression.set("write", text(Uuid::new_v4()));
+            let (version, deleted) = (expression.name("version"), expression.name("deleted_at"));
+            let read_version = expression.value(number(task.version));
+            let condition = format!("{version} = {read_version} AND attribute_exists({deleted})");
+            let update = update(&self.table, key(owner, task_key(id)), &condition, expression)?;
+            let record = once_put(&self.table, once_record(owner, once, Some(write(&restored)?), now), now)?;
+            if let Transaction::Done = transact(&self.client, vec![record, update]).await? {
+                return Ok(restored);
+            }
+        }
+        Err(StoreError::StillRunning)
+    }
+
+    async fn record_and_task(&self, owner: UserId, id: TaskId, once: &Once) -> Result<(Option<Item>, Option<Item>), StoreError> {
+        let keys = KeysAndAttributes::builder()
+            .keys(key(owner, once_key(once)))
+            .keys(key(owner, task_key(id)))
+            .consistent_read(true)
+            .build()
+            .map_err(|error| StoreError::Corrupt(error.into()))?;
+        let output = call("BatchGetItem", self.client.batch_get_item().request_items(&self.table, keys).send()).await.map_err(failed)?;
+        if output.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
+            return Err(StoreError::Unavailable("BatchGetItem left keys unprocessed".into()));
+        }
+        let mut items = output.responses.and_then(|mut responses| responses.remove(&self.table)).unwrap_or_default();
+        let mut take = |sk: String| items.iter().position(|item| text_of(item, "sk") == Some(&sk)).map(|at| items.swap_remove(at));
+        Ok((take(once_key(once)), take(task_key(id))))
+    }
+}
+
+/// Why an item was not updated.
+enum Refused {
+    /// The condition did not hold for the item as it is; empty when there is none.
+    Condition(Item),
+    Failed(StoreError),
+}
+
+impl Refused {
+    fn into_error(self, explain: impl FnOnce(Item) -> StoreError) -> StoreError {
+        match self {
+            Self::Condition(item) => explain(item),
+            Self::Failed(error) => error,
+        }
+    }
+}
+
+#[async_trait]
+impl TaskStore for Tasks {
+    async fn create(&self, owner: UserId, task: Task, once: Option<&Once>) -> Result<Task, StoreError> {
+        let item = task_item(owner, &task)?;
+        let Some(once) = once else {
+            let request = self.client.put_item().table_name(&self.table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)");
+            return match call("PutItem", request.send()).await {
+                Ok(_) => Ok(task),
+                // The identifier is new: only an attempt of this very call, whose answer was lost, can have stored it.
+                Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => Ok(task),
+                Err(error) => Err(failed(error)),
+            };
+        };
+        let record = once_put(&self.table, once_record(owner, once, Some(write(&task)?), task.created_at), task.created_at)?;
+        let put = put(&self.table, item, None)?;
+        match transact(&self.client, vec![record, put]).await? {
+            Transaction::Done => Ok(task),
+            Transaction::Refused(reasons) => {
+                let record = first_item(&reasons).ok_or(StoreError::StillRunning)?;
+                read(replay(record, once, task.created_at)?.ok_or(StoreError::StillRunning)?)
+            }
+        }
+    }
+
+    async fn get(&self, owner: UserId, id: TaskId) -> Result<Task, StoreError> {
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(key(owner, task_key(id)))).consistent_read(true);
+        let item = call("GetItem", request.send()).await.map_err(failed)?.item;
+        let live = item.filter(|item| !item.contains_key("deleted_at"));
+        read(live.ok_or(StoreError::NotFound("task"))?)
+    }
+
+    async fn list(&self, owner: UserId, query: &TaskQuery) -> Result<Page<Task>, StoreError> {
+        task_pages::list(&self.client, &self.table, owner, query).await
+    }
+
+    async fn update(&self, owner: UserId, id: TaskId, patch: &TaskPatch, if_match: &IfMatch, now: Timestamp) -> Result<Task, StoreError> {
+        if patch.is_empty() {
+            let task = self.get(owner, id).await?;
+            return if if_match.allows(task.version) { Ok(task) } else { Err(StoreError::Stale { current: task.version }) };
+        }
+        let mut expression = patch_expression(id, patch, now)?;
+        let deleted = expression.name("deleted_at");
+        let condition = format!("attribute_not_exists({deleted}){}", expression.and_version(if_match));
+        let item = self.update_item(owner, id, expression, &condition).await.map_err(|refused| refused.into_error(why_not_live))?;
+        read(item)
+    }
+
+    async fn trash(&self, owner: UserId, id: TaskId, if_match: &IfMatch, now: Timestamp) -> Result<(), StoreError> {
+        let mut expression = Expression::default();
+        expression.set("deleted_at", text(now));
+        expression.set("updated_at", text(now));
+        expression.set("expires_at", number(now.plus(TRASH_LIFETIME).as_second()));
+        expression.set("by_deleted", text(time_key(now, id)));
+        expression.increase("version", 1);
+        expression.remove("by_created");
+        expression.remove("by_updated");
+        // Kept aside, so that restoring need not read the task first.
+        expression.rename("by_due", "trashed_due");
+        expression.rename("by_priority", "trashed_priority");
+        let deleted = expression.name("deleted_at");
+        let condition = format!("attribute_not_exists({deleted}){}", expression.and_version(if_match));
+        self.update_item(owner, id, expression, &condition).await.map(drop).map_err(|refused| refused.into_error(why_not_live))
+    }
+
+    async fn list_trash(&self, owner: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Task>, StoreError> {
+        task_pages::list_trash(&self.client, &self.table, owner, limit, after, now).await
+    }
+
+    async fn restore(&self, owner: UserId, id: TaskId, if_match: &IfMatch, once: Option<&Once>, now: Timestamp) -> Result<Task, StoreError> {
+        if let Some(once) = once {
+            return self.restore_once(owner, id, if_match, once, now).await;
+        }
+        let mut expression = Expression::default();
+        expression.set("updated_at", text(now));
+        expression.set("by_created", text(created_key(id)));
+        expression.set("by_updated", text(time_key(now, id)));
+        expression.increase("version", 1);
+        expression.rename("trashed_due", "by_due");
+        expression.rename("trashed_priority", "by_priority");
+        for gone in ["deleted_at", "by_deleted", "expires_at"] {
+            expression.remove(gone);
+        }
+        let (deleted, expires) = (expression.name("deleted_at"), expression.name("expires_at"));
+        let now_seconds = expression.value(number(now.as_second()));
+        let condition =
+            format!("attribute_exists({deleted}) AND {expires} > {now_seconds}{}", expression.and_version(if_match));
+        let item = self.update_item(owner, id, expression, &condition).await.map_err(|refused| {
+            refused.into_error(|item| check_restorable(&item, if_match, now).err().unwrap_or(StoreError::NotFound("task")))
+        })?;
+        read(item)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(key("ping", "ping")));
+        call("GetItem", request.send()).await.map(drop).map_err(failed)
+    }
+}
+
+/// A task that is not in the trash, as it is stored.
+fn task_item(owner: UserId, task: &Task) -> Result<Item, StoreError> {
+    let mut item = write(task)?;
+    item.extend(key(owner, task_key(task.id)));
+    item.insert("by_created".to_owned(), text(created_key(task.id)));
+    item.insert("by_updated".to_owned(), text(time_key(task.updated_at, task.id)));
+    item.insert("by_due".to_owned(), text(due_key(task.due, task.id)));
+    item.insert("by_priority".to_owned(), text(priority_key(task.priority, task.id)));
+    item.insert("write".to_owned(), text(Uuid::new_v4()));
+    Ok(item)
+}
+
+/// What [`TaskPatch::apply`] does, as an update expression.
+fn patch_expression(id: TaskId, patch: &TaskPatch, now: Timestamp) -> Result<Expression, StoreError> {
+    let mut expression = Expression::default();
+    if let Some(title) = &patch.title {
+        expression.set("title", text(title.as_str()));
+    }
+    match &patch.notes {
+        Change::Keep => {}
+        Change::Clear => expression.remove("notes"),
+        Change::Set(notes) => expression.set("notes", text(notes.as_str())),
+    }
+    if let Some(status) = value_of(&patch.status) {
+        expression.set("status", text(status.as_str()));
+        if status == Status::Done {
+            let (completed, now) = (expression.name("completed_at"), expression.value(text(now)));
+            expression.set_to("completed_at", &format!("if_not_exists({completed}, {now})"));
+        } else {
+            expression.remove("completed_at");
+        }
+    }
+    if let Some(priority) = value_of(&patch.priority) {
+        expression.set("priority", text(priority.as_str()));
+        expression.set("by_priority", text(priority_key(priority, id)));
+    }
+    if let Some(labels) = value_of(&patch.labels) {
+        let labels = serde_dynamo::to_attribute_value(labels).map_err(|error| StoreError::Corrupt(error.into()))?;
+        expression.set("labels", labels);
+    }
+    match patch.due {
+        Change::Keep => {}
+        Change::Clear => {
+            expression.remove("due");
+            expression.set("by_due", text(due_key(None, id)));
+        }
+        Change::Set(due) => {
+            expression.set("due", text(due));
+            expression.set("by_due", text(due_key(Some(due), id)));
+        }
+    }
+    expression.set("updated_at", text(now));
+    expression.set("by_updated", text(time_key(now, id)));
+    expression.increase("version", 1);
+    Ok(expression)
+}
+
+/// What a field with a default becomes, if it changes.
+fn value_of<T: Clone + Default>(change: &Change<T>) -> Option<T> {
+    match change {
+        Change::Keep => None,
+        Change::Clear => Some(T::default()),
+        Change::Set(value) => Some(value.clone()),
+    }
+}
+
+fn restore_expression(task: &Task, now: Timestamp) -> Expression {
+    let mut expression = Expression::default();
+    expression.set("updated_at", text(now));
+    expression.set("by_created", text(created_key(task.id)));
+    expression.set("by_updated", text(time_key(now, task.id)));
+    expression.set("by_due", text(due_key(task.due, task.id)));
+    expression.set("by_priority", text(priority_key(task.priority, task.id)));
+    expression.increase("version", 1);
+    for gone in ["deleted_at", "by_deleted", "expires_at", "trashed_due", "trashed_priority"] {
+        expression.remove(gone);
+    }
+    expression
+}
+
+/// Why a task that was to be changed was not: it is not there, or it is at another version.
+fn why_not_live(item: Item) -> StoreError {
+    match number_of(&item, "version") {
+        Some(current) if !item.contains_key("deleted_at") => StoreError::Stale { current },
+        _ => StoreError::NotFound("task"),
+    }
+}
+
+/// Whether a stored task can be restored.
+fn check_restorable(item: &Item, if_match: &IfMatch, now: Timestamp) -> Result<(), StoreError> {
+    let Some(version) = number_of(item, "version") else { return Err(StoreError::NotFound("task")) };
+    if !item.contains_key("deleted_at") {
+        return Err(StoreError::NotInTrash);
+    }
+    if number_of::<i64>(item, "expires_at").is_some_and(|expires_at| expires_at <= now.as_second()) {
+        return Err(StoreError::NotFound("task"));
+    }
+    if if_match.allows(version) { Ok(()) } else { Err(StoreError::Stale { current: version }) }
+}

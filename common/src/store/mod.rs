@@ -1,0 +1,53 @@
+//! The stores that the domain's traits are implemented on.
+
+pub mod dynamodb;
+
+use std::sync::Arc;
+
+use crate::auth::CounterStore;
+use crate::config::{DatabaseUrl, SettingError, Settings};
+use crate::http::Part;
+use crate::tasks::TaskStore;
+use crate::users::UserStore;
+
+/// The stores that an app is made with.
+#[derive(Clone, Default)]
+pub struct Stores {
+    /// Accounts and sessions.
+    pub users: Option<Arc<dyn UserStore>>,
+    /// Where attempts are counted.
+    pub counters: Option<Arc<dyn CounterStore>>,
+    /// Tasks.
+    pub tasks: Option<Arc<dyn TaskStore>>,
+}
+
+impl Stores {
+    /// Connects to the database of the settings, for these parts of the app.
+    ///
+    /// # Errors
+    /// A setting cannot be used. Whether the database answers is found out by using it.
+    pub fn connect(
+        settings: &Settings,
+        environment: &dyn Fn(&str) -> Option<String>,
+        needs: &dyn Fn(Part) -> bool,
+    ) -> Result<Self, SettingError> {
+        if !needs(Part::Users) && !needs(Part::Tasks) {
+            return Ok(Self::default());
+        }
+        match &settings.database {
+            DatabaseUrl::DynamoDb => Ok(Self::dynamodb(dynamodb::connect_region(settings, environment)?, settings, needs)),
+            DatabaseUrl::DynamoDbAt(address) => Ok(Self::dynamodb(dynamodb::connect_to(address, environment), settings, needs)),
+        }
+    }
+
+    /// The stores on a DynamoDB client.
+    pub fn dynamodb(client: aws_sdk_dynamodb::Client, settings: &Settings, needs: &dyn Fn(Part) -> bool) -> Self {
+        let users = needs(Part::Users).then(|| Arc::new(dynamodb::Users::new(client.clone(), &settings.users_table)));
+        let tasks = needs(Part::Tasks).then(|| Arc::new(dynamodb::Tasks::new(client, &settings.tasks_table)));
+        Self {
+            counters: users.clone().map(|users| users as Arc<dyn CounterStore>),
+            users: users.map(|users| users as Arc<dyn UserStore>),
+            tasks: tasks.map(|tasks| tasks as Arc<dyn TaskStore>),
+        }
+    }
+}

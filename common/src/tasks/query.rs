@@ -1,0 +1,179 @@
+//! Which tasks are wanted, and in which order.
+
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+
+use super::due::Due;
+use super::task::{Label, Priority, Status, Task};
+use crate::contract::Cursor;
+
+/// What a list is ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortField {
+    /// When the task was created.
+    Created,
+    /// When it was last changed.
+    Updated,
+    /// When it is due; tasks that never are come last.
+    Due,
+    /// How much it matters.
+    Priority,
+}
+
+/// An order: what by, and which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskSort {
+    /// What by.
+    pub field: SortField,
+    /// Whether the greatest comes first.
+    pub descending: bool,
+}
+
+impl TaskSort {
+    /// Every order's name.
+    pub const NAMES: [&'static str; 8] = ["created", "-created", "updated", "-updated", "due", "-due", "priority", "-priority"];
+
+    /// The order's name: the field, with a leading hyphen for descending.
+    pub fn name(self) -> &'static str {
+        let at = match self.field {
+            SortField::Created => 0,
+            SortField::Updated => 2,
+            SortField::Due => 4,
+            SortField::Priority => 6,
+        };
+        Self::NAMES[at + usize::from(self.descending)]
+    }
+}
+
+impl Default for TaskSort {
+    /// The newest first.
+    fn default() -> Self {
+        Self { field: SortField::Created, descending: true }
+    }
+}
+
+impl FromStr for TaskSort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (field, descending) = text.strip_prefix('-').map_or((text, false), |field| (field, true));
+        let field = match field {
+            "created" => SortField::Created,
+            "updated" => SortField::Updated,
+            "due" => SortField::Due,
+            "priority" => SortField::Priority,
+            _ => return Err(format!("must be one of {}", Self::NAMES.join(" "))),
+        };
+        Ok(Self { field, descending })
+    }
+}
+
+/// Which tasks are wanted. Lists mean any of them; an empty list, and an absent bound, mean all.
+#[derive(Clone, Debug, Default)]
+pub struct TaskFilter {
+    /// In one of these states.
+    pub statuses: Vec<Status>,
+    /// With one of these priorities.
+    pub priorities: Vec<Priority>,
+    /// With at least one of these labels.
+    pub labels: Vec<Label>,
+    /// Due within these bounds.
+    pub due: Bounds,
+    /// With this text in title or notes, whatever its case.
+    pub text: Option<String>,
+}
+
+/// Bounds of a due date. A task without one is within no bounds but the open ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// At this time or later.
+    pub after: Option<Due>,
+    /// Before this time.
+    pub before: Option<Due>,
+}
+
+impl Bounds {
+    /// Whether every task is within them.
+    pub fn are_open(&self) -> bool {
+        self.after.is_none() && self.before.is_none()
+    }
+
+    /// Whether nothing can be within them.
+    pub fn are_contradictory(&self) -> bool {
+        matches!((self.after, self.before), (Some(after), Some(before)) if after.sort_key() >= before.sort_key())
+    }
+
+    fn hold(&self, due: Option<Due>) -> bool {
+        let Some(due) = due.map(Due::sort_key) else { return self.are_open() };
+        self.after.is_none_or(|after| due >= after.sort_key()) && self.before.is_none_or(|before| due < before.sort_key())
+    }
+}
+
+impl TaskFilter {
+    /// Whether every task is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.statuses.is_empty() && self.priorities.is_empty() && self.labels.is_empty() && self.due.are_open() && self.text.is_none()
+    }
+
+    /// Whether this task is wanted: what every store must answer the same.
+    pub fn matches(&self, task: &Task) -> bool {
+        (self.statuses.is_empty() || self.statuses.contains(&task.status))
+            && (self.priorities.is_empty() || self.priorities.contains(&task.priority))
+            && (self.labels.is_empty() || self.labels.iter().any(|label| task.labels.contains(label)))
+            && self.due.hold(task.due)
+            && self.matches_text(task)
+    }
+
+    /// Whether the text is in the task's title or notes, compared in lower case.
+    pub fn matches_text(&self, task: &Task) -> bool {
+        let Some(text) = &self.text else { return true };
+        let text = text.to_lowercase();
+        let holds = |place: &str| place.to_lowercase().contains(&text);
+        holds(task.title.as_str()) || task.notes.as_ref().is_some_and(|notes| holds(notes.as_str()))
+    }
+}
+
+/// A page of a list of tasks, as it was asked for.
+#[derive(Clone, Debug)]
+pub struct TaskQuery {
+    /// Which tasks.
+    pub filter: TaskFilter,
+    /// In which order.
+    pub sort: TaskSort,
+    /// How many at most.
+    pub limit: usize,
+    /// After which one.
+    pub after: Option<Cursor>,
+}
+
+/// The parameters of a list of tasks, as the API document describes them.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema only")]
+pub(crate) struct TaskQuerySchema {
+    /// How many items the page has at most; 50 when absent.
+    #[schemars(range(min = 1, max = 100))]
+    limit: Option<u32>,
+    /// The `next_cursor` of the page before, which had the same `sort`; absent for the first page.
+    #[schemars(length(min = 1))]
+    cursor: Option<String>,
+    /// The order; a leading hyphen means descending; `-created` when absent. Tasks with no due date come last either way.
+    #[schemars(extend("enum" = TaskSort::NAMES))]
+    sort: Option<String>,
+    /// Only tasks in this state; may repeat: any of them.
+    #[schemars(length(max = 20))]
+    status: Option<Vec<Status>>,
+    /// Only tasks with this priority; may repeat: any of them.
+    #[schemars(length(max = 20))]
+    priority: Option<Vec<Priority>>,
+    /// Only tasks with this label; may repeat: any of them.
+    #[schemars(length(max = 20))]
+    label: Option<Vec<Label>>,
+    /// Only tasks due before this date or date-time.
+    due_before: Option<Due>,
+    /// Only tasks due on or after this date or date-time.
+    due_after: Option<Due>,
+    /// Only tasks with this text in title or notes, whatever its case: 1 to 200 characters.
+    #[schemars(length(min = 1, max = 200), regex(pattern = crate::fields::TEXT_PATTERN))]
+    q: Option<String>,
+}

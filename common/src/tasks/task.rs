@@ -1,0 +1,342 @@
+//! A task and what clients send to create and change it.
+
+use std::collections::HashSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::due::Due;
+use crate::fields::{Body, Change, Faults, Field, Fields, TEXT_PATTERN, check_text, fault, kind_of};
+use crate::id::id;
+use crate::time::Timestamp;
+
+id! {
+    /// Names a task.
+    TaskId
+}
+
+/// Defines a text with rules: a newtype that exists only when valid, and its schema.
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident, $max:literal, |$text:ident| $more:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+        #[serde(try_from = "String")]
+        #[schemars(inline)]
+        pub struct $name(#[schemars(length(min = $name::MIN, max = $max), regex(pattern = TEXT_PATTERN))] String);
+
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = String;
+
+            fn try_from($text: String) -> Result<Self, Self::Error> {
+                check_text(&$text, $name::MIN..=$max)?;
+                $more?;
+                Ok(Self($text))
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl Field for $name {
+            fn read(value: Value) -> Result<Self, Faults> {
+                Self::try_from(String::read(value)?).map_err(fault)
+            }
+        }
+    };
+}
+
+text! {
+    /// What is to be done: 1 to 500 characters.
+    Title, 500, |text| Ok::<(), String>(())
+}
+
+text! {
+    /// More about it, in Markdown: up to 16 KiB of UTF-8.
+    Notes, 16384, |text| if text.len() > 16384 { Err(format!("must have at most 16384 bytes in UTF-8, has {}", text.len())) } else { Ok(()) }
+}
+
+text! {
+    /// A word to find tasks by: 1 to 50 characters.
+    Label, 50, |text| Ok::<(), String>(())
+}
+
+impl Title {
+    const MIN: usize = 1;
+}
+
+impl Notes {
+    const MIN: usize = 0;
+}
+
+impl Label {
+    const MIN: usize = 1;
+}
+
+/// Up to 20 labels, each once, in the owner's order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Labels(#[schemars(length(max = 20), extend("uniqueItems" = true))] Vec<Label>);
+
+impl Labels {
+    const MAX: usize = 20;
+
+    /// Whether this label is among them.
+    pub fn contains(&self, label: &Label) -> bool {
+        self.0.contains(label)
+    }
+}
+
+impl FromIterator<Label> for Labels {
+    fn from_iter<I: IntoIterator<Item = Label>>(labels: I) -> Self {
+        Self(labels.into_iter().take(Self::MAX).collect())
+    }
+}
+
+impl Field for Labels {
+    fn read(value: Value) -> Result<Self, Faults> {
+        let Value::Array(items) = value else { return Err(fault(format!("must be an array of strings, not {}", kind_of(&value)))) };
+        if items.len() > Self::MAX {
+            return Err(fault(format!("must have at most {} labels, has {}", Self::MAX, items.len())));
+        }
+        let (mut labels, mut seen, mut faults) = (Vec::new(), HashSet::new(), Faults::new());
+        for (at, item) in items.into_iter().enumerate() {
+            match Label::read(item) {
+                Ok(label) if !seen.insert(label.clone()) => faults.push((format!("/{at}"), "occurs more than once".to_owned())),
+                Ok(label) => labels.push(label),
+                Err(inside) => faults.extend(inside.into_iter().map(|(_, rule)| (format!("/{at}"), rule))),
+            }
+        }
+        if faults.is_empty() { Ok(Self(labels)) } else { Err(faults) }
+    }
+}
+
+/// Defines a choice of words: reading, writing, and every word in the error.
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$variant_doc])* $variant),+ }
+
+        impl $name {
+            /// All of them, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::ALL.iter().copied().find(|choice| choice.as_str() == text)
+                    .ok_or_else(|| concat!("must be one of" $(, " ", $word)+).to_owned())
+            }
+        }
+
+        impl Field for $name {
+            fn read(value: Value) -> Result<Self, Faults> {
+                String::read(value)?.parse().map_err(|rule: String| fault(rule))
+            }
+        }
+    };
+}
+
+choice! {
+    /// How far a task has come.
+    Status {
+        /// Not begun.
+        #[default]
+        Todo = "todo",
+        /// Begun.
+        InProgress = "in_progress",
+        /// Completed.
+        Done = "done",
+        /// Given up.
+        Cancelled = "cancelled",
+    }
+}
+
+choice! {
+    /// How much a task matters.
+    Priority {
+        /// Nobody has said.
+        #[default]
+        None = "none",
+        /// Little.
+        Low = "low",
+        /// As most do.
+        Medium = "medium",
+        /// Much.
+        High = "high",
+        /// Before everything else.
+        Urgent = "urgent",
+    }
+}
+
+/// A task as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Task {
+    /// Its identifier, a UUIDv7.
+    pub id: TaskId,
+    /// What is to be done.
+    pub title: Title,
+    /// More about it, in Markdown.
+    pub notes: Option<Notes>,
+    /// How far it has come.
+    #[serde(default)]
+    pub status: Status,
+    /// How much it matters.
+    #[serde(default)]
+    pub priority: Priority,
+    /// Words to find it by.
+    #[serde(default)]
+    pub labels: Labels,
+    /// When it is due.
+    pub due: Option<Due>,
+    /// When it was completed, for a task that is done.
+    pub completed_at: Option<Timestamp>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// How often it was changed, from 1.
+    pub version: u64,
+    /// When it was deleted, for a task in the trash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// What an owner sends to create a task.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct TaskDraft {
+    /// What is to be done.
+    pub title: Title,
+    /// More about it, in Markdown: up to 16 KiB in UTF-8.
+    pub notes: Option<Notes>,
+    /// How far it has come; `todo` when absent.
+    pub status: Option<Status>,
+    /// How much it matters; `none` when absent.
+    pub priority: Option<Priority>,
+    /// Words to find it by; none when absent.
+    pub labels: Option<Labels>,
+    /// When it is due.
+    pub due: Option<Due>,
+}
+
+impl Body for TaskDraft {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let title = fields.required("title");
+        let (notes, status, priority) = (fields.optional("notes"), fields.optional("status"), fields.optional("priority"));
+        let (labels, due) = (fields.optional("labels"), fields.optional("due"));
+        Some(Self { title: title?, notes: notes?, status: status?, priority: priority?, labels: labels?, due: due? })
+    }
+}
+
+impl TaskDraft {
+    /// The new task.
+    pub fn into_task(self, now: Timestamp) -> Task {
+        let status = self.status.unwrap_or_default();
+        Task {
+            id: TaskId::new(now),
+            title: self.title,
+            notes: self.notes,
+            status,
+            priority: self.priority.unwrap_or_default(),
+            labels: self.labels.unwrap_or_default(),
+            due: self.due,
+            completed_at: (status == Status::Done).then_some(now),
+            created_at: now,
+            updated_at: now,
+            version: 1,
+            deleted_at: None,
+        }
+    }
+}
+
+/// What an owner sends to change a task: a JSON Merge Patch (RFC 7396). A field that is null becomes what it is in a
+/// task created without it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct TaskPatch {
+    /// What is to be done.
+    #[schemars(with = "Title", default)]
+    pub title: Option<Title>,
+    /// More about it, in Markdown: up to 16 KiB in UTF-8.
+    #[schemars(with = "Option<Notes>")]
+    pub notes: Change<Notes>,
+    /// How far it has come.
+    #[schemars(with = "Option<Status>")]
+    pub status: Change<Status>,
+    /// How much it matters.
+    #[schemars(with = "Option<Priority>")]
+    pub priority: Change<Priority>,
+    /// Words to find it by.
+    #[schemars(with = "Option<Labels>")]
+    pub labels: Change<Labels>,
+    /// When it is due.
+    #[schemars(with = "Option<Due>")]
+    pub due: Change<Due>,
+}
+
+impl Body for TaskPatch {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let title = fields.replacement("title");
+        let (notes, status, priority) = (fields.change("notes"), fields.change("status"), fields.change("priority"));
+        let (labels, due) = (fields.change("labels"), fields.change("due"));
+        Some(Self { title: title?, notes: notes?, status: status?, priority: priority?, labels: labels?, due: due? })
+    }
+}
+
+impl TaskPatch {
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The task after the patch: what every store must make of it.
+    #[must_use]
+    pub fn apply(&self, task: &Task, now: Timestamp) -> Task {
+        let status = apply(&self.status, task.status);
+        Task {
+            id: task.id,
+            title: self.title.clone().unwrap_or_else(|| task.title.clone()),
+            notes: apply(&self.notes.clone().map(Some), task.notes.clone()),
+            status,
+            priority: apply(&self.priority, task.priority),
+            labels: apply(&self.labels, task.labels.clone()),
+            due: apply(&self.due.clone().map(Some), task.due),
+            completed_at: if status == Status::Done { task.completed_at.or(Some(now)) } else { None },
+            created_at: task.created_at,
+            updated_at: now,
+            version: task.version + 1,
+            deleted_at: task.deleted_at,
+        }
+    }
+}
+
+fn apply<T: Clone + Default>(change: &Change<T>, current: T) -> T {
+    match change {
+        Change::Keep => current,
+        Change::Clear => T::default(),
+        Change::Set(value) => value.clone(),
+    }
+}

@@ -1,0 +1,271 @@
+//! An account and what clients send and see of it.
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::auth::{NewPassword, Password, PasswordHash, Tokens};
+use crate::fields::{Body, Change, Faults, Field, Fields, TEXT_PATTERN, check_text, fault};
+use crate::id::id;
+use crate::time::Timestamp;
+
+id! {
+    /// Names an account.
+    UserId
+}
+
+/// An email address, as HTML's `<input type=email>` defines a valid one (WHATWG, section 4.10.5.1.5), of at most 254
+/// characters (RFC 5321). Kept as it was typed; two that differ only in case are the same address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Email(String);
+
+impl Email {
+    const MAX: usize = 254;
+    /// The rule as a regular expression, for the API document.
+    const PATTERN: &str = "^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)+$";
+
+    /// The form by which addresses are compared: lower case.
+    pub fn canonical(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+
+    fn is_valid(text: &str) -> bool {
+        let Some((local, domain)) = text.split_once('@') else { return false };
+        let local_ok = (1..=64).contains(&local.len())
+            && local.bytes().all(|b| b.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&b));
+        let label_ok = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        text.len() <= Self::MAX && local_ok && domain.contains('.') && domain.split('.').all(label_ok)
+    }
+}
+
+impl TryFrom<String> for Email {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if Self::is_valid(&text) {
+            Ok(Self(text))
+        } else {
+            Err(format!("must be an email address, such as ada@example.com, of at most {} characters", Self::MAX))
+        }
+    }
+}
+
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Field for Email {
+    fn read(value: Value) -> Result<Self, Faults> {
+        Self::try_from(String::read(value)?).map_err(fault)
+    }
+}
+
+impl JsonSchema for Email {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Email".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "email", "minLength": 6, "maxLength": Self::MAX, "pattern": Self::PATTERN})
+    }
+}
+
+/// What a person wants to be called: 1 to 100 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(inline)]
+pub struct Name(#[schemars(length(min = 1, max = 100), regex(pattern = TEXT_PATTERN))] String);
+
+impl TryFrom<String> for Name {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        check_text(&text, 1..=100).map(|()| Self(text))
+    }
+}
+
+impl Field for Name {
+    fn read(value: Value) -> Result<Self, Faults> {
+        Self::try_from(String::read(value)?).map_err(fault)
+    }
+}
+
+/// What an account may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Its own things.
+    User,
+    /// Also what the service's operators do.
+    Admin,
+}
+
+/// An account as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub id: UserId,
+    /// Its address, which is nobody else's.
+    pub email: Email,
+    /// What its owner wants to be called.
+    pub name: Option<Name>,
+    /// What it may do.
+    pub role: Role,
+    /// What its password is verified against.
+    pub password_hash: PasswordHash,
+    /// Moves on when all sessions but one are ended; a session of an older epoch has ended.
+    pub epoch: u32,
+    /// When it was registered.
+    pub created_at: Timestamp,
+    /// When its owner last changed it.
+    pub updated_at: Timestamp,
+    /// How often it was changed, from 1.
+    pub version: u64,
+}
+
+impl Account {
+    /// A new account.
+    pub fn new(email: Email, name: Option<Name>, password_hash: PasswordHash, now: Timestamp) -> Self {
+        Self { id: UserId::new(now), email, name, role: Role::User, password_hash, epoch: 0, created_at: now, updated_at: now, version: 1 }
+    }
+}
+
+/// An account as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct User {
+    /// Its identifier.
+    pub id: UserId,
+    /// Its email address.
+    pub email: Email,
+    /// What its owner wants to be called.
+    pub name: Option<Name>,
+    /// What it may do.
+    pub role: Role,
+    /// When it was registered.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// How often it was changed, from 1.
+    pub version: u64,
+}
+
+impl From<Account> for User {
+    fn from(account: Account) -> Self {
+        let Account { id, email, name, role, created_at, updated_at, version, .. } = account;
+        Self { id, email, name, role, created_at, updated_at, version }
+    }
+}
+
+/// What register and login answer: tokens, and who they are for.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SignedIn {
+    /// The tokens.
+    #[serde(flatten)]
+    pub tokens: Tokens,
+    /// The account.
+    pub user: User,
+}
+
+/// What somebody sends to get an account.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Registration {
+    /// The address to log in with.
+    pub email: Email,
+    /// The password to log in with.
+    pub password: NewPassword,
+    /// What to be called.
+    pub name: Option<Name>,
+}
+
+impl Body for Registration {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let (email, password, name) = (fields.required("email"), fields.required("password"), fields.optional("name"));
+        Some(Self { email: email?, password: password?, name: name? })
+    }
+}
+
+/// What somebody sends to log in.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Credentials {
+    /// The account's address.
+    pub email: Email,
+    /// Its password.
+    pub password: Password,
+}
+
+impl Body for Credentials {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let (email, password) = (fields.required("email"), fields.required("password"));
+        Some(Self { email: email?, password: password? })
+    }
+}
+
+/// What an owner sends to change the account.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct NamePatch {
+    /// What to be called; null for nothing.
+    #[schemars(with = "Option<Name>")]
+    pub name: Change<Name>,
+}
+
+impl Body for NamePatch {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        Some(Self { name: fields.change("name")? })
+    }
+}
+
+/// What an owner sends to change the password.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct PasswordChange {
+    /// The password so far.
+    pub current_password: Password,
+    /// The password from now on.
+    pub new_password: NewPassword,
+}
+
+impl Body for PasswordChange {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let (current, new) = (fields.required("current_password"), fields.required("new_password"));
+        Some(Self { current_password: current?, new_password: new? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_what_html_calls_valid() {
+        for good in ["ada@example.com", "a.b+c@x-y.co", "O'Neil@EXAMPLE.org", &format!("{}@example.com", "a".repeat(64))] {
+            assert!(Email::try_from(good.to_owned()).is_ok(), "{good}");
+        }
+        for bad in ["ada", "ada@", "@example.com", "ada@localhost", "a b@example.com", "ada@-x.com", "ada@x..com", "ada@exa_mple.com", "\u{e9}@example.com", "a@b@c.com"] {
+            assert!(Email::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+        assert!(Email::try_from(format!("{}@{}.com", "a".repeat(64), "b.".repeat(95))).is_err());
+    }
+
+    #[test]
+    fn addresses_that_differ_in_case_are_one() {
+        let (a, b) = (Email::try_from("Ada@Example.com".to_owned()), Email::try_from("ada@example.COM".to_owned()));
+        assert_eq!(a.expect("valid").canonical(), b.expect("valid").canonical());
+    }
+}

@@ -1,0 +1,71 @@
+//! What a store of accounts and sessions promises.
+
+use async_trait::async_trait;
+
+use super::account::{Account, Email, Name, UserId};
+use crate::auth::{PasswordHash, Rotation, Session, SessionId};
+use crate::contract::{Cursor, IfMatch, Once, Page};
+use crate::fields::Change;
+use crate::problem::StoreError;
+use crate::time::Timestamp;
+
+/// A change of password, verified and hashed.
+#[derive(Debug)]
+pub struct PasswordUpdate<'a> {
+    /// Whose.
+    pub user: UserId,
+    /// The session that asked, which goes on; every other one ends.
+    pub session: SessionId,
+    /// The account's epoch when the password was verified.
+    pub epoch: u32,
+    /// The hash that the current password was verified against.
+    pub verified: &'a PasswordHash,
+    /// The hash of the new password.
+    pub new: &'a PasswordHash,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// Accounts and sessions. Every method does all or nothing; what has expired is treated as gone.
+#[async_trait]
+pub trait UserStore: Send + Sync {
+    /// Adds an account and its first session, unless the address is taken.
+    async fn register(&self, account: &Account, session: &Session) -> Result<(), StoreError>;
+
+    /// The account with this address, whatever its case.
+    async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError>;
+
+    /// The account with this name.
+    async fn account(&self, user: UserId) -> Result<Option<Account>, StoreError>;
+
+    /// Changes what the owner is called, if the account is at a version that `if_match` allows.
+    async fn rename(&self, user: UserId, name: &Change<Name>, if_match: &IfMatch, now: Timestamp) -> Result<Account, StoreError>;
+
+    /// Replaces a hash by one of the same password with other parameters; nothing when the password was changed meanwhile.
+    async fn replace_hash(&self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<(), StoreError>;
+
+    /// Whether this very password change was executed under this key before.
+    async fn password_change_repeated(&self, user: UserId, once: &Once, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Sets the new password and ends every session but the one that asked.
+    async fn change_password(&self, update: PasswordUpdate<'_>, once: Option<&Once>) -> Result<(), StoreError>;
+
+    /// Adds a session.
+    async fn start_session(&self, session: &Session) -> Result<(), StoreError>;
+
+    /// Exchanges a session's refresh token of this generation. Of any number of exchanges at once, one moves the
+    /// session on by one; an older token than the one just before ends the session.
+    async fn rotate(&self, user: UserId, session: SessionId, generation: u32, idle: std::time::Duration, now: Timestamp) -> Result<Rotation, StoreError>;
+
+    /// Ends a session; says whether there was one.
+    async fn end_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Ends every session but this one.
+    async fn end_other_sessions(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<(), StoreError>;
+
+    /// The sessions that have not ended, oldest first.
+    async fn sessions(&self, user: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Session>, StoreError>;
+
+    /// Fails when the store cannot be reached.
+    async fn ping(&self) -> Result<(), StoreError>;
+}

@@ -1,0 +1,35 @@
+//! Exchanges a refresh token for new tokens.
+
+use common::app::App;
+use common::auth::{Attempt, Client, RefreshRequest, RefreshToken, Rotation, Subject, Tokens};
+use common::http::{Endpoint, Json, Part, public};
+use common::problem::{Kind, Problem};
+use common::telemetry::{self, Level};
+
+/// `POST /v1/auth/refresh`
+pub const ENDPOINT: Endpoint = Endpoint::post("refresh-token", "/v1/auth/refresh", &public(refresh_token))
+    .summary("Exchanges a refresh token for new tokens. Each one is good for one exchange.")
+    .uses(&[Part::Users, Part::SigningKeys])
+    .problems(&[Kind::InvalidRefreshToken, Kind::TooManyRequests]);
+
+async fn refresh_token(app: &App, client: Client, Json(request): Json<RefreshRequest>) -> Result<Json<Tokens>, Problem> {
+    let now = app.clock.now();
+    let Some(token) = RefreshToken::open(&request.refresh_token, app.issuer()?) else {
+        // Only what is no token of ours counts against the address, so that nobody who shares it can lock others out.
+        let _counted = Attempt::begin(app, &[(app.limits.refresh_source, Subject::Source(client.source))]).await?;
+        return Err(Problem::invalid_refresh_token("the refresh token is not authentic"));
+    };
+    let _counted = Attempt::begin(app, &[(app.limits.refresh_session, Subject::Name(token.session.to_string()))]).await?;
+    let session = match app.users()?.rotate(token.user, token.session, token.generation, app.lifetimes.idle, now).await? {
+        Rotation::Rotated(session) | Rotation::Repeated(session) => session,
+        Rotation::Ended => return Err(Problem::invalid_refresh_token("the session has ended")),
+        Rotation::Stolen => {
+            let details = [("user", token.user.to_string().into()), ("session", token.session.to_string().into())];
+            telemetry::event(Level::Warn, "refresh_token_reused", &details);
+            return Err(Problem::invalid_refresh_token("an old refresh token was used again: the session was revoked"));
+        }
+    };
+    let account = app.users()?.account(token.user).await?.filter(|account| account.epoch == session.epoch);
+    let account = account.ok_or_else(|| Problem::invalid_refresh_token("the account has ended the session"))?;
+    Ok(Json(session.tokens(app, account.role, now)?))
+}

@@ -1,0 +1,26 @@
+//! Makes an account and logs its owner in.
+
+use common::app::App;
+use common::auth::{Attempt, Client, Session, Subject};
+use common::http::{Created, Endpoint, Json, Part, public};
+use common::problem::{Kind, Problem};
+use common::users::{Account, Registration, SignedIn};
+
+/// `POST /v1/auth/register`
+pub const ENDPOINT: Endpoint = Endpoint::post("register", "/v1/auth/register", &public(register))
+    .summary("Makes an account and logs its owner in.")
+    .uses(&[Part::Users, Part::SigningKeys])
+    .problems(&[Kind::AddressTaken, Kind::TooManyRequests]);
+
+async fn register(app: &App, client: Client, Json(registration): Json<Registration>) -> Result<Created<SignedIn>, Problem> {
+    let now = app.clock.now();
+    let source = (app.limits.register_source, Subject::Source(client.source));
+    let address = (app.limits.register_account, Subject::Name(registration.email.canonical()));
+    // A success counts as well: it is accounts that must not be made by the thousand.
+    let _counted = Attempt::begin(app, &[source, address]).await?;
+    let password_hash = app.passwords()?.hash(&registration.password).await?;
+    let account = Account::new(registration.email, registration.name, password_hash, now);
+    let session = Session::start(&account, &client, app.lifetimes, now);
+    app.users()?.register(&account, &session).await?;
+    Ok(Created(SignedIn { tokens: session.tokens(app, account.role, now)?, user: account.into() }))
+}

@@ -1,0 +1,15 @@
+//! Publishes the keys that access tokens are verified with.
+
+use common::app::App;
+use common::auth::PublicKeys;
+use common::http::{Endpoint, Part, PublicJson, public};
+use common::problem::Problem;
+
+/// `GET /.well-known/jwks.json`
+pub const ENDPOINT: Endpoint = Endpoint::get("get-jwks", "/.well-known/jwks.json", &public(get_jwks))
+    .summary("Publishes the keys that access tokens are verified with (RFC 7517).")
+    .uses(&[Part::PublicKeys]);
+
+async fn get_jwks(app: &App) -> Result<PublicJson<PublicKeys>, Problem> {
+    Ok(PublicJson(app.public_keys()?.clone()))
+}

@@ -1,0 +1,16 @@
+//! Says whether the API works.
+
+use common::app::App;
+use common::http::{Endpoint, Health, Json, Part, public};
+use common::problem::Problem;
+
+/// `GET /v1/health`
+pub const ENDPOINT: Endpoint = Endpoint::get("health", "/v1/health", &public(health))
+    .summary("Says whether the API works: 503 when its store is out of reach.")
+    .uses(&[Part::Users, Part::Tasks]);
+
+async fn health(app: &App) -> Result<Json<Health>, Problem> {
+    app.users()?.ping().await?;
+    app.tasks()?.ping().await?;
+    Ok(Json(Health { status: "ok" }))
+}

@@ -1,0 +1,18 @@
+//! Puts one of the caller's tasks into the trash.
+
+use common::app::App;
+use common::auth::Caller;
+use common::contract::IfMatch;
+use common::http::{Endpoint, NoContent, Part, Path, user};
+use common::problem::Problem;
+use common::tasks::TaskId;
+
+/// `DELETE /v1/tasks/{task_id}`
+pub const ENDPOINT: Endpoint = Endpoint::delete("delete-task", "/v1/tasks/{task_id}", &user(delete_task))
+    .summary("Puts one of the caller's tasks into the trash, from where it can be restored for 30 days.")
+    .uses(&[Part::Tasks]);
+
+async fn delete_task(app: &App, caller: Caller, Path(id): Path<TaskId>, if_match: IfMatch) -> Result<NoContent, Problem> {
+    app.tasks()?.trash(caller.user, id, &if_match, app.clock.now()).await?;
+    Ok(NoContent)
+}

@@ -1,0 +1,24 @@
+//! Takes one of the caller's tasks out of the trash.
+
+use common::app::App;
+use common::auth::Caller;
+use common::contract::IfMatch;
+use common::http::{Endpoint, Idempotency, Json, Part, Path, user};
+use common::problem::{Kind, Problem};
+use common::tasks::{Task, TaskId};
+
+/// `POST /v1/tasks/{task_id}/restore`
+pub const ENDPOINT: Endpoint = Endpoint::post("restore-task", "/v1/tasks/{task_id}/restore", &user(restore_task))
+    .summary("Takes one of the caller's tasks out of the trash.")
+    .uses(&[Part::Tasks])
+    .problems(&[Kind::NotInTrash, Kind::Full]);
+
+async fn restore_task(
+    app: &App,
+    caller: Caller,
+    Path(id): Path<TaskId>,
+    if_match: IfMatch,
+    Idempotency(once): Idempotency,
+) -> Result<Json<Task>, Problem> {
+    Ok(Json(app.tasks()?.restore(caller.user, id, &if_match, once.as_ref(), app.clock.now()).await?))
+}

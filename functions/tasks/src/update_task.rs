@@ -1,0 +1,24 @@
+//! Changes one of the caller's tasks.
+
+use common::app::App;
+use common::auth::Caller;
+use common::contract::IfMatch;
+use common::http::{Endpoint, Json, Part, Path, user};
+use common::problem::{Kind, Problem};
+use common::tasks::{Task, TaskId, TaskPatch};
+
+/// `PATCH /v1/tasks/{task_id}`
+pub const ENDPOINT: Endpoint = Endpoint::patch("update-task", "/v1/tasks/{task_id}", &user(update_task))
+    .summary("Changes one of the caller's tasks by a JSON Merge Patch: absent leaves, null clears.")
+    .uses(&[Part::Tasks])
+    .problems(&[Kind::Full]);
+
+async fn update_task(
+    app: &App,
+    caller: Caller,
+    Path(id): Path<TaskId>,
+    if_match: IfMatch,
+    Json(patch): Json<TaskPatch>,
+) -> Result<Json<Task>, Problem> {
+    Ok(Json(app.tasks()?.update(caller.user, id, &patch, &if_match, app.clock.now()).await?))
+}

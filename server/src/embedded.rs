@@ -1,0 +1,130 @@
+//! The embedded engine: DynamoDB's interface on an SQLite file, called without a network.
+//!
+//! The same DynamoDB code runs on it as in AWS: its client hands every request to the engine in this process.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use dynoxide::{Database, DynoxideError};
+
+/// The prefix of the header that names the operation.
+const TARGET: &str = "DynamoDB_20120810.";
+/// How often what has expired is deleted, as DynamoDB does by itself.
+const SWEEP: Duration = Duration::from_secs(15 * 60);
+
+/// An engine, on a file or in memory.
+#[derive(Clone)]
+pub struct Engine(Database);
+
+impl Engine {
+    /// The engine on `tasklane.db` in this folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// The folder or the file cannot be made or read.
+    pub fn open(folder: &Path) -> Result<Self, String> {
+        let file = folder.join("tasklane.db");
+        std::fs::create_dir_all(folder)
+            .map_err(|error| error.to_string())
+            .and_then(|()| Database::new(&file.to_string_lossy()).map_err(|error| error.to_string()))
+            .map(Self)
+            .map_err(|error| format!("{} cannot be opened: {error}", file.display()))
+    }
+
+    /// An engine that forgets everything when it is dropped.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn in_memory() -> Result<Self, String> {
+        Database::memory().map(Self).map_err(|error| error.to_string())
+    }
+
+    /// A client of this engine.
+    pub fn client(&self) -> aws_sdk_dynamodb::Client {
+        common::store::dynamodb::connect_through(self.clone())
+    }
+
+    /// Deletes what has expired, now and every quarter of an hour, until the runtime ends.
+    pub fn keep_swept(&self) {
+        let engine = self.clone();
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(SWEEP);
+            loop {
+                ticks.tick().await;
+                let database = engine.0.clone();
+                // An expired item is treated as gone in any case; one that stays a while longer only takes room.
+                let _ = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
+            }
+        });
+    }
+
+    /// Serves the engine on a port, for functions and tools that are other processes, until `shutdown`.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn serve(&self, listen: SocketAddr, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), String> {
+        let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| format!("{listen} cannot be listened on: {error}"))?;
+        dynoxide::server::serve_with_shutdown(listener, self.0.clone(), shutdown).await
+    }
+
+    fn run(&self, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+        let database = &self.0;
+        match operation {
+            "GetItem" => answer(body, |request| database.get_item(request)),
+            "PutItem" => answer(body, |request| database.put_item(request)),
+            "UpdateItem" => answer(body, |request| database.update_item(request)),
+            "DeleteItem" => answer(body, |request| database.delete_item(request)),
+            "Query" => answer(body, |request| database.query(request)),
+            "BatchGetItem" => answer(body, |request| database.batch_get_item(request)),
+            "TransactWriteItems" => answer(body, |request| database.transact_write_items(request)),
+            "CreateTable" => answer(body, |request| database.create_table(request)),
+            "UpdateTimeToLive" => answer(body, |request| database.update_time_to_live(request)),
+            _ => Err(DynoxideError::ValidationException(format!("{operation} is not an operation that Tasklane uses"))),
+        }
+    }
+}
+
+fn answer<Request, Answer>(body: &[u8], run: impl FnOnce(Request) -> Result<Answer, DynoxideError>) -> Result<String, DynoxideError>
+where
+    Request: serde::de::DeserializeOwned,
+    Answer: serde::Serialize,
+{
+    let refused = |error: serde_json::Error| DynoxideError::SerializationException(error.to_string());
+    let answer = run(serde_json::from_slice(body).map_err(refused)?)?;
+    serde_json::to_string(&answer).map_err(refused)
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Engine(..)")
+    }
+}
+
+impl HttpConnector for Engine {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let engine = self.clone();
+        HttpConnectorFuture::new(async move {
+            let operation = request.headers().get("x-amz-target").and_then(|target| target.strip_prefix(TARGET)).unwrap_or_default().to_owned();
+            let body = request.body().bytes().unwrap_or_default().to_vec();
+            let ran = tokio::task::spawn_blocking(move || engine.run(&operation, &body)).await;
+            let (status, json) = match ran.map_err(|error| ConnectorError::other(error.into(), None))? {
+                Ok(json) => (200, json),
+                Err(error) => (error.status_code(), error.to_json()),
+            };
+            let status = status.try_into().map_err(|error| ConnectorError::other(Box::new(error), None))?;
+            Ok(HttpResponse::new(status, SdkBody::from(json)))
+        })
+    }
+}
+
+impl HttpClient for Engine {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}

@@ -1,0 +1,20 @@
+//! Every function in one process: for working on it, for trying it, and for containers.
+
+pub mod embedded;
+pub mod keys;
+pub mod proxies;
+pub mod router;
+pub mod seed;
+pub mod start;
+
+use common::http::Service;
+
+/// Every service of the API.
+pub const SERVICES: [&Service; 3] = [&auth::SERVICE, &tasks::SERVICE, &system::SERVICE];
+
+/// The API document, made from the endpoints' declarations.
+pub fn openapi() -> String {
+    let document = common::http::openapi::document(&SERVICES);
+    // A value that came from JSON can be written as JSON.
+    serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
+}

@@ -1,0 +1,84 @@
+//! A demo account with a few tasks. Its identifiers are fixed: the sample events in `events/` name them.
+
+use std::time::Duration;
+
+use common::auth::{Client, NewPassword, Session, SessionId};
+use common::contract::IfMatch;
+use common::fields::Field;
+use common::problem::{Problem, StoreError};
+use common::tasks::{Due, Label, Priority, Status, Task, TaskDraft, TaskId, Title};
+use common::users::{Account, Email, Name, UserId};
+use uuid::Uuid;
+
+use crate::start::Started;
+
+/// The demo account's address.
+pub const EMAIL: &str = "demo@tasklane.example";
+/// The demo account's password.
+pub const PASSWORD: &str = "correct-horse-battery";
+
+/// The demo data's identifiers differ in their last byte only.
+const fn id(last: u8) -> Uuid {
+    Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 | last as u128)
+}
+
+/// Fills the demo account, unless it is there already.
+///
+/// # Errors
+/// One line that says why it cannot be filled.
+pub async fn seed(started: &Started) -> Result<String, String> {
+    let (Some(users), Some(tasks)) = (&started.stores.users, &started.stores.tasks) else {
+        return Err("there is no store to fill".to_owned());
+    };
+    let now = started.app.clock.now();
+    let account = account(started).await.map_err(|problem| format!("{problem:?}"))?;
+    let client = Client::new(std::net::Ipv4Addr::LOCALHOST.into(), Some("tasklane seed"));
+    let session = |last| Session { id: SessionId::from_uuid(id(last)), ..Session::start(&account, &client, started.app.lifetimes, now) };
+    match users.register(&account, &session(0xa1)).await {
+        Err(StoreError::AddressTaken) => return Ok(format!("The demo account {EMAIL} is there already.")),
+        registered => registered.map_err(|error| error.to_string())?,
+    }
+    users.start_session(&session(0xa2)).await.map_err(|error| error.to_string())?;
+    let mut count = 0;
+    for (last, draft) in drafts(now)? {
+        // A minute apart, so that every order shows.
+        let created = now.minus(Duration::from_secs(60 * (0xd0 - u64::from(last))));
+        let task = Task { id: TaskId::from_uuid(id(last)), ..draft.into_task(created) };
+        tasks.create(account.id, task, None).await.map_err(|error| error.to_string())?;
+        count += 1;
+    }
+    tasks.trash(account.id, TaskId::from_uuid(id(0xc1)), &IfMatch::Any, now).await.map_err(|error| error.to_string())?;
+    Ok(format!("Filled the demo account with {count} tasks, one of them in the trash.\n  email     {EMAIL}\n  password  {PASSWORD}"))
+}
+
+async fn account(started: &Started) -> Result<Account, Problem> {
+    let defect = |rule: String| Problem::internal(rule);
+    let email = Email::try_from(EMAIL.to_owned()).map_err(defect)?;
+    let name = Name::try_from("Demo".to_owned()).map_err(defect)?;
+    let password = NewPassword::read(PASSWORD.into()).map_err(|_| Problem::internal("the demo password is not valid"))?;
+    let hash = started.app.passwords()?.hash(&password).await?;
+    let account = Account::new(email, Some(name), hash, started.app.clock.now());
+    Ok(Account { id: UserId::from_uuid(id(0x01)), ..account })
+}
+
+fn drafts(now: common::time::Timestamp) -> Result<Vec<(u8, TaskDraft)>, String> {
+    let day = |days: u64| now.plus(Duration::from_secs(days * 24 * 60 * 60)).to_string()[..10].parse::<Due>().map(Some);
+    let draft = |title: &str, notes: &str, status, priority, labels: &[&str], due| {
+        Ok::<_, String>(TaskDraft {
+            title: title.parse::<Title>()?,
+            notes: if notes.is_empty() { None } else { Some(notes.parse()?) },
+            status: Some(status),
+            priority: Some(priority),
+            labels: Some(labels.iter().map(|label| label.parse::<Label>()).collect::<Result<Vec<_>, _>>()?.into_iter().collect()),
+            due,
+        })
+    };
+    Ok(vec![
+        (0xb1, draft("Read the README", "Then try its *tour*.", Status::InProgress, Priority::High, &["tasklane"], day(1)?)?),
+        (0xb2, draft("Open the docs page", "It is at `/docs`.", Status::Todo, Priority::Medium, &["tasklane"], day(2)?)?),
+        (0xb3, draft("Water the plants", "The ficus twice.", Status::Todo, Priority::Low, &["home"], day(3)?)?),
+        (0xb4, draft("Renew the passport", "", Status::Todo, Priority::Urgent, &["home", "travel"], day(30)?)?),
+        (0xb5, draft("Buy a bicycle bell", "", Status::Done, Priority::None, &[], None)?),
+        (0xc1, draft("Something that was deleted", "", Status::Cancelled, Priority::None, &[], None)?),
+    ])
+}

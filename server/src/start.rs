@@ -1,0 +1,140 @@
+//! Starting and stopping the server.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use common::app::App;
+use common::config::{SettingError, Settings};
+use common::store::Stores;
+use common::store::dynamodb::create_tables;
+use common::telemetry::{self, Format, Level};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::embedded::Engine;
+use crate::keys;
+use crate::router::{Surroundings, router};
+
+/// How long requests that are being answered may take after the signal to stop.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The app with everything that the environment says, or that the data folder holds where it says nothing.
+pub struct Started {
+    /// What the handlers work with.
+    pub app: App,
+    /// Its stores, for whoever fills them.
+    pub stores: Stores,
+    /// The embedded engine, unless `DATABASE_URL` names another one.
+    pub engine: Option<Engine>,
+}
+
+/// Makes the app.
+///
+/// # Errors
+/// One line that says what cannot be used, and why.
+pub async fn app(folder: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Started, String> {
+    let given = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
+    let embedded = given("DATABASE_URL").is_none();
+    let made = if given("TASKLANE_SIGNING_KEYS").is_none() { Some(keys::load_or_create(folder)?) } else { None };
+    let filled = |name: &str| {
+        given(name).or_else(|| match name {
+            "DATABASE_URL" => Some("dynamodb://".to_owned()),
+            "TASKLANE_SIGNING_KEYS" => made.as_ref().map(common::auth::SigningKeys::to_json),
+            "TASKLANE_PUBLIC_KEYS" => made.as_ref().and_then(|keys| serde_json::to_string(&keys.public()).ok()),
+            _ => None,
+        })
+    };
+    let settings = Settings::read(&filled, &|_| true).map_err(|error: SettingError| error.to_string())?;
+    let format = if std::io::stdout().is_terminal() { Format::Text } else { Format::Json };
+    telemetry::init(settings.log_level, format, Box::new(std::io::stdout()));
+    let (stores, engine) = if embedded {
+        let engine = Engine::open(folder)?;
+        (embedded_stores(&engine, &settings).await?, Some(engine))
+    } else {
+        (Stores::connect(&settings, &filled, &|_| true).map_err(|error| error.to_string())?, None)
+    };
+    let app = App::new(&settings, stores.clone()).map_err(|error| error.to_string())?;
+    Ok(Started { app, stores, engine })
+}
+
+/// The stores on an engine, with tables.
+///
+/// # Errors
+/// The engine refuses.
+pub async fn embedded_stores(engine: &Engine, settings: &Settings) -> Result<Stores, String> {
+    let client = engine.client();
+    create_tables(&client, &settings.users_table, &settings.tasks_table).await.map_err(|error| error.to_string())?;
+    Ok(Stores::dynamodb(client, settings, &|_| true))
+}
+
+/// Makes the tables of the settings on an engine that other processes will use.
+///
+/// # Errors
+/// A table's name cannot be used, or the engine refuses.
+pub async fn create_embedded_tables(engine: &Engine, environment: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
+    let settings = Settings::read(environment, &|_| false).map_err(|error| error.to_string())?;
+    embedded_stores(engine, &settings).await.map(drop)
+}
+
+/// Serves until a signal says to stop, then finishes what is being answered.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub async fn serve(started: Started, listen: SocketAddr, folder: &Path, surroundings: &Surroundings) -> Result<(), String> {
+    let listener = TcpListener::bind(listen).await.map_err(|error| format!("{listen} cannot be listened on: {error}; choose another with --listen"))?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    if let Some(engine) = &started.engine {
+        engine.keep_swept();
+    }
+    greet(address, folder, started.engine.is_some());
+    telemetry::event(Level::Info, "started", &[("address", json!(address.to_string()))]);
+    telemetry::log_panics();
+
+    let (stop, mut stopped) = tokio::sync::watch::channel(());
+    let service = router(&started.app, surroundings).into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+        signal().await;
+        drop(stop);
+    });
+    let impatience = async {
+        // The sender is dropped when the signal comes.
+        let _ = stopped.changed().await;
+        tokio::time::sleep(PATIENCE).await;
+    };
+    tokio::select! {
+        served = serving => served.map_err(|error| error.to_string())?,
+        () = impatience => {}
+    }
+    telemetry::event(Level::Info, "stopped", &[]);
+    Ok(())
+}
+
+/// Resolves at Ctrl-C, and at SIGTERM where there is such a thing.
+pub async fn signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Says what somebody who has just started it wants to know.
+fn greet(address: SocketAddr, folder: &Path, embedded: bool) {
+    let data = if embedded { format!("{} (embedded engine)", folder.join("tasklane.db").display()) } else { "the database of DATABASE_URL".to_owned() };
+    eprintln!(
+        "Tasklane is listening on http://{address}\n  \
+         docs   http://{address}/docs/\n  \
+         data   {data}\n  \
+         try    curl http://{address}/v1/auth/register --json '{{\"email\": \"ada@example.com\", \"password\": \"a lane of tasks\"}}'\n  \
+         stop   Ctrl-C"
+    );
+}
