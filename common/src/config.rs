@@ -254,7 +254,9 @@ impl Source<'_> {
     }
 
     fn at_least(&self, setting: &Setting, min: u32) -> Result<u32, SettingError> {
-        self.parse(setting, |text| text.parse().ok().filter(|number| *number >= min).ok_or(format!("must be a whole number of at least {min}")))
+        self.parse(setting, |text| {
+            text.parse().ok().filter(|number| *number >= min).ok_or(format!("must be a whole number of at least {min}"))
+        })
     }
 }
 
@@ -285,7 +287,8 @@ mod tests {
             ("TASKLANE_PASSWORD_MEMORY_KIB", "1024"),
             ("TASKLANE_LOG_LEVEL", "loud"),
         ] {
-            let error = read(&[("DATABASE_URL", "dynamodb://"), (name, bad)].map(|pair| if pair.0 == name { (name, bad) } else { pair })).expect_err(name);
+            let error = read(&[("DATABASE_URL", "dynamodb://"), (name, bad)].map(|pair| if pair.0 == name { (name, bad) } else { pair }))
+                .expect_err(name);
             assert!(error.starts_with(name), "{error}");
             assert!(error.contains(&format!("a good value: {name}=")), "{error}");
             assert!(!error.contains("s3cret"), "{error}");

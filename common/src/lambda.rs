@@ -62,7 +62,9 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
 
 async fn answer(app: &Result<App, SettingError>, endpoint: &Endpoint, event: LambdaEvent<Box<RawValue>>) -> Answer {
     let id = event.context.request_id;
-    let request = serde_json::from_str::<Event>(event.payload.get()).map_err(|error| error.to_string()).and_then(|event| event.into_request(id.clone()));
+    let request = serde_json::from_str::<Event>(event.payload.get())
+        .map_err(|error| error.to_string())
+        .and_then(|event| event.into_request(id.clone()));
     let response = match (app, request) {
         (Ok(app), Ok(request)) => serve(app, endpoint, request).await,
         (Err(setting), _) => refuse(&Problem::internal(setting.to_string()), &id),
@@ -165,7 +167,10 @@ impl From<Response> for Answer {
                 continue;
             }
             let value = String::from_utf8_lossy(value.as_bytes());
-            headers.entry(name.as_str().to_owned()).and_modify(|all| *all = format!("{all}, {value}")).or_insert_with(|| value.into_owned());
+            headers
+                .entry(name.as_str().to_owned())
+                .and_modify(|all| *all = format!("{all}, {value}"))
+                .or_insert_with(|| value.into_owned());
         }
         let (body, is_base64_encoded) = match String::from_utf8(body.to_vec()) {
             Ok(text) => (text, false),

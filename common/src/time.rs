@@ -78,7 +78,10 @@ impl FromStr for Timestamp {
 fn has_rfc3339_shape(text: &str) -> bool {
     let like = |text: &str, shape: &str| {
         text.len() == shape.len()
-            && text.bytes().zip(shape.bytes()).all(|(b, like)| if like == b'0' { b.is_ascii_digit() } else { b.eq_ignore_ascii_case(&like) })
+            && text
+                .bytes()
+                .zip(shape.bytes())
+                .all(|(b, like)| if like == b'0' { b.is_ascii_digit() } else { b.eq_ignore_ascii_case(&like) })
     };
     let Some((start, rest)) = text.split_at_checked("0000-00-00T00:00:00".len()) else { return false };
     let offset = match rest.strip_prefix('.') {

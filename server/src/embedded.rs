@@ -110,7 +110,8 @@ impl HttpConnector for Engine {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let engine = self.clone();
         HttpConnectorFuture::new(async move {
-            let operation = request.headers().get("x-amz-target").and_then(|target| target.strip_prefix(TARGET)).unwrap_or_default().to_owned();
+            let operation =
+                request.headers().get("x-amz-target").and_then(|target| target.strip_prefix(TARGET)).unwrap_or_default().to_owned();
             let body = request.body().bytes().unwrap_or_default().to_vec();
             let ran = tokio::task::spawn_blocking(move || engine.run(&operation, &body)).await;
             let (status, json) = match ran.map_err(|error| ConnectorError::other(error.into(), None))? {

@@ -16,11 +16,16 @@ use server::{keys, seed, start};
 /// Without a command it serves the API. Data and signing keys are kept in the data folder, unless DATABASE_URL and
 /// TASKLANE_SIGNING_KEYS say otherwise. Every setting is in the README.
 #[derive(Parser)]
-#[command(name = "tasklane", version, max_term_width = 100, after_help = "Examples:\n  \
+#[command(
+    name = "tasklane",
+    version,
+    max_term_width = 100,
+    after_help = "Examples:\n  \
     tasklane                                   serve on 127.0.0.1:8080, data in .tasklane\n  \
     tasklane seed                              fill a demo account\n  \
     tasklane --listen 0.0.0.0:80 --data /data  serve for others\n  \
-    tasklane dynamodb --listen 127.0.0.1:8000  give Lambda functions on this machine a database")]
+    tasklane dynamodb --listen 127.0.0.1:8000  give Lambda functions on this machine a database"
+)]
 struct Arguments {
     /// The address and port to listen on [default: 127.0.0.1:8080, for dynamodb 127.0.0.1:8000].
     #[arg(long, global = true, env = "TASKLANE_LISTEN", hide_env_values = true, value_name = "ADDRESS", value_parser = listen)]
@@ -59,7 +64,10 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn origin(text: &str) -> Result<HeaderValue, String> {
-    let refused = || "TASKLANE_CORS_ORIGINS must be origins; a good value: TASKLANE_CORS_ORIGINS=https://app.example.com,http://localhost:5173".to_owned();
+    let refused = || {
+        "TASKLANE_CORS_ORIGINS must be origins; a good value: TASKLANE_CORS_ORIGINS=https://app.example.com,http://localhost:5173"
+            .to_owned()
+    };
     let text = text.trim();
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or_else(refused)?;
     if host.is_empty() || host.contains(['/', '*', '?', '#', '@']) {

@@ -41,7 +41,11 @@ pub fn router(app: &App, surroundings: &Surroundings) -> Router {
     for endpoint in SERVICES.iter().flat_map(|service| service.endpoints.iter().copied()) {
         let route = route(app.for_endpoint(endpoint), endpoint, Arc::clone(&proxies));
         router = match endpoint.method {
-            Method::Any => router.fallback_service(route.clone()).method_not_allowed_fallback(handler(app.for_endpoint(endpoint), endpoint, Arc::clone(&proxies))),
+            Method::Any => router.fallback_service(route.clone()).method_not_allowed_fallback(handler(
+                app.for_endpoint(endpoint),
+                endpoint,
+                Arc::clone(&proxies),
+            )),
             _ => router.route(endpoint.path, route),
         };
     }
@@ -68,7 +72,11 @@ fn handler(
     app: App,
     endpoint: &'static Endpoint,
     proxies: Arc<TrustedProxies>,
-) -> impl Fn(ConnectInfo<SocketAddr>, axum::extract::Request) -> std::pin::Pin<Box<dyn Future<Output = http::Response<Body>> + Send>> + Clone + Send + Sync + 'static {
+) -> impl Fn(ConnectInfo<SocketAddr>, axum::extract::Request) -> std::pin::Pin<Box<dyn Future<Output = http::Response<Body>> + Send>>
++ Clone
++ Send
++ Sync
++ 'static {
     let app = Arc::new(app);
     move |ConnectInfo(peer), request| {
         let (app, proxies) = (Arc::clone(&app), Arc::clone(&proxies));
@@ -112,7 +120,8 @@ async fn read(mut body: Body) -> Bytes {
 /// The API document as a page with a way to try calls. Everything it needs is in the binary.
 fn docs() -> Router {
     // The page's scripts are its own; its styles are partly inline.
-    let policy = HeaderValue::from_static("default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'");
+    let policy =
+        HeaderValue::from_static("default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'");
     let config = Config::new(["/v1/openapi.json"]).try_it_out_enabled(true).persist_authorization(true);
     Router::from(SwaggerUi::new("/docs").config(config))
         .route("/", get(|| async { Redirect::to("/docs/") }))
@@ -127,6 +136,15 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
         .allow_origin(AllowOrigin::list(origins.iter().cloned()))
         .allow_methods([http::Method::GET, http::Method::HEAD, http::Method::POST, http::Method::PATCH, http::Method::DELETE])
         .allow_headers(names(&["authorization", "content-type", "idempotency-key", "if-match", "if-none-match"]))
-        .expose_headers(names(&["etag", "link", "location", "ratelimit", "ratelimit-policy", "retry-after", "www-authenticate", "x-request-id"]))
+        .expose_headers(names(&[
+            "etag",
+            "link",
+            "location",
+            "ratelimit",
+            "ratelimit-policy",
+            "retry-after",
+            "www-authenticate",
+            "x-request-id",
+        ]))
         .max_age(Duration::from_secs(600))
 }

@@ -83,7 +83,9 @@ pub async fn create_embedded_tables(engine: &Engine, environment: &dyn Fn(&str) 
 /// # Errors
 /// The address cannot be listened on.
 pub async fn serve(started: Started, listen: SocketAddr, folder: &Path, surroundings: &Surroundings) -> Result<(), String> {
-    let listener = TcpListener::bind(listen).await.map_err(|error| format!("{listen} cannot be listened on: {error}; choose another with --listen"))?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(|error| format!("{listen} cannot be listened on: {error}; choose another with --listen"))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     if let Some(engine) = &started.engine {
         engine.keep_swept();
@@ -129,7 +131,11 @@ pub async fn signal() {
 
 /// Says what somebody who has just started it wants to know.
 fn greet(address: SocketAddr, folder: &Path, embedded: bool) {
-    let data = if embedded { format!("{} (embedded engine)", folder.join("tasklane.db").display()) } else { "the database of DATABASE_URL".to_owned() };
+    let data = if embedded {
+        format!("{} (embedded engine)", folder.join("tasklane.db").display())
+    } else {
+        "the database of DATABASE_URL".to_owned()
+    };
     eprintln!(
         "Tasklane is listening on http://{address}\n  \
          docs   http://{address}/docs/\n  \

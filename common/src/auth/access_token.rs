@@ -162,7 +162,9 @@ fn install_provider() {
             _ => Err(ErrorKind::InvalidAlgorithm.into()),
         },
         verifier_factory: |algorithm, key| match algorithm {
-            Algorithm::EdDSA => Ok(Box::new(SignatureVerifier(UnparsedPublicKey::new(&ED25519, key.try_get_as_bytes()?.to_vec()))) as Box<dyn JwtVerifier>),
+            Algorithm::EdDSA => {
+                Ok(Box::new(SignatureVerifier(UnparsedPublicKey::new(&ED25519, key.try_get_as_bytes()?.to_vec()))) as Box<dyn JwtVerifier>)
+            }
             _ => Err(ErrorKind::InvalidAlgorithm.into()),
         },
         key_utils: KeyUtils::new_unimplemented(),

@@ -10,7 +10,6 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-
 /// The keys that access tokens are verified with, by `kid`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PublicKeys {
@@ -142,9 +141,8 @@ impl SigningKeys {
     /// It is no such set.
     pub fn parse(json: &str) -> Result<Self, KeyError> {
         // serde's message is left out: it may quote a part of a key.
-        let set: PrivateSet = serde_json::from_str(json).map_err(|error| {
-            KeyError(format!("is no JWK set of private keys (line {}, column {})", error.line(), error.column()))
-        })?;
+        let set: PrivateSet = serde_json::from_str(json)
+            .map_err(|error| KeyError(format!("is no JWK set of private keys (line {}, column {})", error.line(), error.column())))?;
         let mut keys = Self { signatures: Vec::new(), macs: Vec::new() };
         for key in set.keys {
             match (key.kty.as_str(), key.crv.as_deref(), key.alg.as_str()) {

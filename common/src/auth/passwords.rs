@@ -40,7 +40,11 @@ pub struct NewPassword(#[schemars(with = "NewPasswordText")] Password);
 
 #[derive(JsonSchema)]
 #[schemars(transparent)]
-struct NewPasswordText(#[schemars(length(min = 8, max = 256), extend("format" = "password"))] #[expect(dead_code, reason = "a schema only")] String);
+struct NewPasswordText(
+    #[schemars(length(min = 8, max = 256), extend("format" = "password"))]
+    #[expect(dead_code, reason = "a schema only")]
+    String,
+);
 
 /// What is stored of a password: a PHC string that names algorithm, parameters and salt.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,8 +98,8 @@ impl Field for Password {
 impl Field for NewPassword {
     fn read(value: Value) -> Result<Self, Faults> {
         let password = Password::checked(String::read(value)?, MIN)?;
-        let common = passwords::analyzer::is_common_password(&password.0)
-            || passwords::analyzer::is_common_password(password.0.to_lowercase());
+        let common =
+            passwords::analyzer::is_common_password(&password.0) || passwords::analyzer::is_common_password(password.0.to_lowercase());
         if common {
             return Err(fault("is one of the commonest passwords; choose another one"));
         }
@@ -164,9 +168,8 @@ impl Passwords {
         let text = stored.unwrap_or(&self.nobody).0.clone();
         let checked = self.work(move || {
             let hash = phc::PasswordHash::new(&text).map_err(|error| error.to_string())?;
-            let outdated = !Params::try_from(&hash).is_ok_and(|params| {
-                params.m_cost() >= argon2.params().m_cost() && params.t_cost() >= argon2.params().t_cost()
-            });
+            let outdated = !Params::try_from(&hash)
+                .is_ok_and(|params| params.m_cost() >= argon2.params().m_cost() && params.t_cost() >= argon2.params().t_cost());
             Ok(Verified { right: argon2.verify_password(password.0.as_bytes(), &hash).is_ok(), outdated })
         });
         let verified = checked.await?.map_err(|error: String| Problem::internal(error))?;

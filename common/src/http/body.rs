@@ -25,9 +25,8 @@ impl<T: Body + Example + JsonSchema + Send> Extract for Json<T> {
     fn extract(request: &Request) -> Result<Self, Problem> {
         check_size(request)?;
         check_media_type(request)?;
-        let value = parse_json(&request.body).map_err(|error| {
-            Problem::new(Kind::MalformedBody, "The body could not be read.").with_errors(vec![error])
-        })?;
+        let value = parse_json(&request.body)
+            .map_err(|error| Problem::new(Kind::MalformedBody, "The body could not be read.").with_errors(vec![error]))?;
         match value {
             Value::Object(members) => Fields::read(members).map(Self).map_err(Problem::invalid_fields),
             other => Err(Problem::malformed_body("", format!("must be a JSON object, not {}", kind_of(&other)))),

@@ -62,7 +62,9 @@ fn entity_tags(request: &Request, name: &HeaderName) -> Result<Option<Tags>, Pro
     if values.is_empty() {
         return Ok(None);
     }
-    let malformed = || Problem::malformed_header(name, format!("must be * or a list of at most {MAX_TAGS} entity tags in double quotes, such as \"3\""));
+    let malformed = || {
+        Problem::malformed_header(name, format!("must be * or a list of at most {MAX_TAGS} entity tags in double quotes, such as \"3\""))
+    };
     let mut tags = Vec::new();
     for value in &values {
         let text = value.to_str().map_err(|_| malformed())?;

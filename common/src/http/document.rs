@@ -41,8 +41,12 @@ impl Document {
     /// 500 when it is no OpenAPI document, which a test rules out.
     pub fn methods_at(&self, path: &str) -> Result<Vec<String>, Problem> {
         let document: Paths<'_> = serde_json::from_str(self.0.get()).map_err(Problem::internal)?;
-        let mut methods: Vec<String> =
-            document.paths.iter().filter(|(template, _)| covers(template, path)).flat_map(|(_, methods)| methods.keys().map(|method| method.to_uppercase())).collect();
+        let mut methods: Vec<String> = document
+            .paths
+            .iter()
+            .filter(|(template, _)| covers(template, path))
+            .flat_map(|(_, methods)| methods.keys().map(|method| method.to_uppercase()))
+            .collect();
         if methods.iter().any(|method| method == "GET") {
             methods.push("HEAD".to_owned());
         }

@@ -115,17 +115,7 @@ impl Endpoint {
     }
 
     const fn new<H: Describe>(name: &'static str, method: Method, path: &'static str, handler: &'static H) -> Self {
-        Self {
-            name,
-            method,
-            path,
-            summary: "",
-            parts: &[],
-            problems: &[],
-            authenticated: H::AUTHENTICATED,
-            describe: H::describe,
-            handler,
-        }
+        Self { name, method, path, summary: "", parts: &[], problems: &[], authenticated: H::AUTHENTICATED, describe: H::describe, handler }
     }
 
     /// Says what it does.

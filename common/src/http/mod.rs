@@ -9,9 +9,9 @@ mod idempotency;
 pub mod openapi;
 mod path;
 mod query;
+mod representations;
 mod request;
 mod response;
-mod representations;
 mod serve;
 
 pub use body::Json;
@@ -22,8 +22,8 @@ pub use path::Path;
 pub use query::{PageQuery, Query};
 pub use request::Request;
 pub use response::{Created, Listing, NoContent, PublicJson, Representation, Response};
-pub use serve::serve;
 pub(crate) use serve::refuse;
+pub use serve::serve;
 
 /// The largest body that is read, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;

@@ -203,7 +203,10 @@ fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, probl
             412 => drop(headers.insert("ETag".to_owned(), header("The current version."))),
             429 => {
                 headers.insert("Retry-After".to_owned(), header("Seconds to wait."));
-                headers.insert("RateLimit".to_owned(), header("What is left, and when it is full again (draft-ietf-httpapi-ratelimit-headers)."));
+                headers.insert(
+                    "RateLimit".to_owned(),
+                    header("What is left, and when it is full again (draft-ietf-httpapi-ratelimit-headers)."),
+                );
                 headers.insert("RateLimit-Policy".to_owned(), header("The limit and its window in seconds."));
             }
             503 => drop(headers.insert("Retry-After".to_owned(), header("Seconds to wait."))),

@@ -50,7 +50,8 @@ impl Endpoint {
                 (Some(template), Some(segment)) => match template.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
                     Some(name) => {
                         let decoded = percent_decode_str(segment).decode_utf8();
-                        let value = decoded.map_err(|_| Problem::malformed_parameter(vec![FieldError::parameter(name, "must be UTF-8")]))?;
+                        let value =
+                            decoded.map_err(|_| Problem::malformed_parameter(vec![FieldError::parameter(name, "must be UTF-8")]))?;
                         parameters.push((name, value.into_owned()));
                     }
                     None if template == segment => {}

@@ -185,9 +185,10 @@ impl<T: Parameters> Extract for Query<T> {
 /// Decodes a name or a value; `None` for a stray percent sign or what is not UTF-8.
 fn decode(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
-    let stray = bytes.iter().enumerate().any(|(at, byte)| {
-        *byte == b'%' && !bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-    });
+    let stray = bytes
+        .iter()
+        .enumerate()
+        .any(|(at, byte)| *byte == b'%' && !bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)));
     if stray {
         return None;
     }

@@ -124,4 +124,3 @@ fn add_headers(response: &mut Response, request_id: &str) {
         headers.insert(REQUEST_ID, id);
     }
 }
-

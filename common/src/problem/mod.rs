@@ -146,8 +146,7 @@ impl Problem {
 
     /// 401: the address or the password is wrong; which of them is never said.
     pub fn wrong_credentials() -> Self {
-        Self::new(Kind::WrongCredentials, "The email address or the password is wrong.")
-            .with_header(header::WWW_AUTHENTICATE, "Bearer")
+        Self::new(Kind::WrongCredentials, "The email address or the password is wrong.").with_header(header::WWW_AUTHENTICATE, "Bearer")
     }
 
     /// 401: the refresh token is unknown, used, expired or revoked.

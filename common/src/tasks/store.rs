@@ -33,7 +33,8 @@ pub trait TaskStore: Send + Sync {
 
     /// Takes a task out of the trash, if it is at a version that `if_match` allows. Under a key that was used before
     /// it changes nothing and gives the task as it was restored then.
-    async fn restore(&self, owner: UserId, id: TaskId, if_match: &IfMatch, once: Option<&Once>, now: Timestamp) -> Result<Task, StoreError>;
+    async fn restore(&self, owner: UserId, id: TaskId, if_match: &IfMatch, once: Option<&Once>, now: Timestamp)
+    -> Result<Task, StoreError>;
 
     /// Fails when the store cannot be reached.
     async fn ping(&self) -> Result<(), StoreError>;

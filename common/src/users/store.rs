@@ -55,7 +55,14 @@ pub trait UserStore: Send + Sync {
 
     /// Exchanges a session's refresh token of this generation. Of any number of exchanges at once, one moves the
     /// session on by one; an older token than the one just before ends the session.
-    async fn rotate(&self, user: UserId, session: SessionId, generation: u32, idle: std::time::Duration, now: Timestamp) -> Result<Rotation, StoreError>;
+    async fn rotate(
+        &self,
+        user: UserId,
+        session: SessionId,
+        generation: u32,
+        idle: std::time::Duration,
+        now: Timestamp,
+    ) -> Result<Rotation, StoreError>;
 
     /// Ends a session; says whether there was one.
     async fn end_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<bool, StoreError>;

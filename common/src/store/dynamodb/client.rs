@@ -45,7 +45,8 @@ const ROOTS: [&str; 8] = [
 /// # Errors
 /// Region or credentials are not in the environment, or the certificate file cannot be read.
 pub fn connect_region(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
-    let needed = |name: &'static str| environment(name).ok_or_else(|| SettingError::new(name, "is missing; DATABASE_URL=dynamodb:// needs it"));
+    let needed =
+        |name: &'static str| environment(name).ok_or_else(|| SettingError::new(name, "is missing; DATABASE_URL=dynamodb:// needs it"));
     let credentials = Credentials::new(
         needed("AWS_ACCESS_KEY_ID")?,
         needed("AWS_SECRET_ACCESS_KEY")?,
@@ -71,7 +72,8 @@ pub fn connect_region(settings: &Settings, environment: &dyn Fn(&str) -> Option<
 pub fn connect_to(address: &str, environment: &dyn Fn(&str) -> Option<String>) -> Client {
     let http = aws_smithy_http_client::Builder::new().build_http();
     let variable = |name, default: &str| environment(name).unwrap_or_else(|| default.to_owned());
-    let credentials = Credentials::new(variable("AWS_ACCESS_KEY_ID", "local"), variable("AWS_SECRET_ACCESS_KEY", "local"), None, None, "local");
+    let credentials =
+        Credentials::new(variable("AWS_ACCESS_KEY_ID", "local"), variable("AWS_SECRET_ACCESS_KEY", "local"), None, None, "local");
     let config = base(http)
         .region(Region::new(variable("AWS_REGION", "us-east-1")))
         .credentials_provider(credentials)
@@ -144,7 +146,8 @@ where
         }
         _ => false,
     };
-    let full = matches!(&error, SdkError::ServiceError(service) if service.err().code() == Some("ItemCollectionSizeLimitExceededException"));
+    let full =
+        matches!(&error, SdkError::ServiceError(service) if service.err().code() == Some("ItemCollectionSizeLimitExceededException"));
     let cause = DisplayErrorContext(error).to_string();
     if full {
         StoreError::Full

@@ -21,9 +21,8 @@ pub async fn create_tables(client: &Client, users_table: &str, tasks_table: &str
 
 async fn create_table(client: &Client, name: &str, indexes: &[&str]) -> Result<(), StoreError> {
     let invalid = |error: aws_sdk_dynamodb::error::BuildError| StoreError::Corrupt(error.into());
-    let attribute = |name: &str| {
-        AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().map_err(invalid)
-    };
+    let attribute =
+        |name: &str| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().map_err(invalid);
     let element = |name: &str, kind: KeyType| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().map_err(invalid);
 
     let mut table = client

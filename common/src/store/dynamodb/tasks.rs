@@ -130,7 +130,8 @@ impl TaskStore for Tasks {
     async fn create(&self, owner: UserId, task: Task, once: Option<&Once>) -> Result<Task, StoreError> {
         let item = task_item(owner, &task)?;
         let Some(once) = once else {
-            let request = self.client.put_item().table_name(&self.table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)");
+            let request =
+                self.client.put_item().table_name(&self.table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)");
             return match call("PutItem", request.send()).await {
                 Ok(_) => Ok(task),
                 // The identifier is new: only an attempt of this very call, whose answer was lost, can have stored it.
@@ -193,7 +194,14 @@ impl TaskStore for Tasks {
         task_pages::list_trash(&self.client, &self.table, owner, limit, after, now).await
     }
 
-    async fn restore(&self, owner: UserId, id: TaskId, if_match: &IfMatch, once: Option<&Once>, now: Timestamp) -> Result<Task, StoreError> {
+    async fn restore(
+        &self,
+        owner: UserId,
+        id: TaskId,
+        if_match: &IfMatch,
+        once: Option<&Once>,
+        now: Timestamp,
+    ) -> Result<Task, StoreError> {
         if let Some(once) = once {
             return self.restore_once(owner, id, if_match, once, now).await;
         }
@@ -209,8 +217,7 @@ impl TaskStore for Tasks {
         }
         let (deleted, expires) = (expression.name("deleted_at"), expression.name("expires_at"));
         let now_seconds = expression.value(number(now.as_second()));
-        let condition =
-            format!("attribute_exists({deleted}) AND {expires} > {now_seconds}{}", expression.and_version(if_match));
+        let condition = format!("attribute_exists({deleted}) AND {expires} > {now_seconds}{}", expression.and_version(if_match));
         let item = self.update_item(owner, id, expression, &condition).await.map_err(|refused| {
             refused.into_error(|item| check_restorable(&item, if_match, now).err().unwrap_or(StoreError::NotFound("task")))
         })?;

@@ -135,7 +135,9 @@ impl UserStore for Users {
                 return if if_match.allows(account.version) { Ok(account) } else { Err(StoreError::Stale { current: account.version }) };
             }
             Change::Clear => expression.remove("name"),
-            Change::Set(name) => expression.set("name", serde_dynamo::to_attribute_value(name).map_err(|error| StoreError::Corrupt(error.into()))?),
+            Change::Set(name) => {
+                expression.set("name", serde_dynamo::to_attribute_value(name).map_err(|error| StoreError::Corrupt(error.into()))?)
+            }
         }
         expression.set("updated_at", text(now));
         expression.increase("version", 1);
@@ -193,10 +195,7 @@ impl UserStore for Users {
         let (hash, current) = (account.name("password_hash"), account.name("epoch"));
         let (verified, epoch_value) = (account.value(hash_value(verified)?), account.value(number(epoch)));
         let condition = format!("{hash} = {verified} AND {current} = {epoch_value}");
-        let mut parts = vec![
-            update(&self.table, account_key(user), &condition, account)?,
-            self.keep_session(user, session, epoch, now)?,
-        ];
+        let mut parts = vec![update(&self.table, account_key(user), &condition, account)?, self.keep_session(user, session, epoch, now)?];
         if let Some(once) = once {
             parts.insert(0, once_put(&self.table, once_record(user_key(user), once, None, now), now)?);
         }
@@ -215,7 +214,14 @@ impl UserStore for Users {
         call("PutItem", request.send()).await.map(drop).map_err(failed)
     }
 
-    async fn rotate(&self, user: UserId, session: SessionId, generation: u32, idle: Duration, now: Timestamp) -> Result<Rotation, StoreError> {
+    async fn rotate(
+        &self,
+        user: UserId,
+        session: SessionId,
+        generation: u32,
+        idle: Duration,
+        now: Timestamp,
+    ) -> Result<Rotation, StoreError> {
         let mut expression = Expression::default();
         expression.set("generation", number(generation.saturating_add(1)));
         expression.set("last_used_at", text(now));
@@ -255,12 +261,8 @@ impl UserStore for Users {
     }
 
     async fn end_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<bool, StoreError> {
-        let request = self
-            .client
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(session_key(user, session)))
-            .return_values(ReturnValue::AllOld);
+        let request =
+            self.client.delete_item().table_name(&self.table).set_key(Some(session_key(user, session))).return_values(ReturnValue::AllOld);
         let ended = call("DeleteItem", request.send()).await.map_err(failed)?.attributes.unwrap_or_default();
         Ok(number_of::<i64>(&ended, "expires_at").is_some_and(|expires_at| expires_at > now.as_second()))
     }
@@ -308,7 +310,12 @@ impl UserStore for Users {
             items.truncate(limit);
             items.last().map(|session| session.id.to_string())
         } else {
-            output.last_evaluated_key.as_ref().and_then(|last| text_of(last, "sk")).and_then(|sk| sk.strip_prefix("session#")).map(str::to_owned)
+            output
+                .last_evaluated_key
+                .as_ref()
+                .and_then(|last| text_of(last, "sk"))
+                .and_then(|sk| sk.strip_prefix("session#"))
+                .map(str::to_owned)
         };
         Ok(Page { items, next: next.map(|position| Cursor::new(SESSION_ORDER, &position)) })
     }
