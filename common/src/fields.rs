@@ -297,7 +297,8 @@ mod tests {
     fn what_lax_parsers_accept_is_refused() {
         for (json, word) in [
             (r#"{"a": 1e999}"#, "out of range"),
-            (r#""\ud800""#, "surrogate"),
+            (r#""\ud800""#, "hex escape"),
+            (r#""\ud800x""#, "hex escape"),
             (r#"{} {}"#, "trailing"),
             (r#"{"a": 1,}"#, "trailing comma"),
             ("", "EOF"),

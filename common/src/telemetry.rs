@@ -207,7 +207,7 @@ fn json_line(now: Timestamp, level: Level, request: &Answered<'_>, observed: &Ob
         },
     });
     if whole {
-        let store: f64 = observed.store_calls.iter().map(|call| call.duration_ms).sum();
+        let store = observed.store_calls.iter().fold(0.0, |sum, call| sum + call.duration_ms);
         line["time"] = json!(now.to_string());
         line["level"] = json!(level.as_str());
         line["event"] = json!("request");

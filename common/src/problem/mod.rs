@@ -76,7 +76,7 @@ pub struct ProblemBody<'a> {
     /// Names this request in the logs.
     pub request_id: &'a str,
     /// Every place of the request that is at fault.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub errors: &'a [FieldError],
 }
 

@@ -29,13 +29,12 @@ const ATTEMPTS: u32 = 3;
 
 /// The roots that AWS endpoints chain to, in every partition: Amazon's own (which include Starfield's), and
 /// DigiCert's, which the China regions use. Source: https://www.amazontrust.com/repository/.
-const ROOTS: [&str; 8] = [
+const ROOTS: [&str; 7] = [
     "Amazon Root CA 1",
     "Amazon Root CA 2",
     "Amazon Root CA 3",
     "Amazon Root CA 4",
     "Starfield Services Root Certificate Authority - G2",
-    "DigiCert Global Root CA",
     "DigiCert Global Root G2",
     "DigiCert Global Root G3",
 ];
