@@ -86,7 +86,6 @@ impl Fields {
     }
 
     /// A field that may be absent or null, which is the same. The outer `None` is an invalid one.
-    #[expect(clippy::option_option, reason = "the outer one says whether the field could be read, the inner one whether it was there")]
     pub fn optional<T: Field>(&mut self, name: &str) -> Option<Option<T>> {
         match self.members.shift_remove(name) {
             None | Some(Value::Null) => Some(None),
@@ -104,7 +103,6 @@ impl Fields {
     }
 
     /// A member of a merge patch for a field that cannot be cleared: absent, or a value.
-    #[expect(clippy::option_option, reason = "as in optional")]
     pub fn replacement<T: Field>(&mut self, name: &str) -> Option<Option<T>> {
         match self.members.shift_remove(name) {
             None => Some(None),

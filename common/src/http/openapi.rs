@@ -18,10 +18,13 @@ pub struct Operation<'g> {
     authenticated: bool,
 }
 
+/// Makes the schema of an answer once the document is being made.
+type MakeSchema = fn(&mut SchemaGenerator) -> Value;
+
 /// An answer other than a problem.
 pub struct Success {
     status: u16,
-    content: Option<(fn(&mut SchemaGenerator) -> Value, Value)>,
+    content: Option<(MakeSchema, Value)>,
     headers: Vec<(&'static str, &'static str)>,
 }
 

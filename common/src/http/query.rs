@@ -111,13 +111,11 @@ impl QueryFields {
     }
 
     /// A parameter that may come once. The outer `None` is an invalid one.
-    #[expect(clippy::option_option, reason = "the outer one says whether it could be read, the inner one whether it was there")]
     pub fn one<T: FromStr<Err = String>>(&mut self, name: &str) -> Option<Option<T>> {
         self.one_with(name, str::parse)
     }
 
     /// A parameter that may come once, read by a function.
-    #[expect(clippy::option_option, reason = "as in one")]
     pub fn one_with<T>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<Option<T>> {
         match self.take(name).as_slice() {
             [] => Some(None),
@@ -136,7 +134,6 @@ impl QueryFields {
     }
 
     /// `limit` and `cursor`, which must belong to this order.
-    #[expect(clippy::option_option, reason = "as in one")]
     pub fn page(&mut self, order: &str) -> (Option<usize>, Option<Option<Cursor>>) {
         let limit = self.one_with("limit", |text| match text.parse::<usize>() {
             Ok(limit @ 1..=MAX_LIMIT) if text.bytes().all(|b| b.is_ascii_digit()) => Ok(limit),

@@ -1,0 +1,52 @@
+//! What is written in more than one place is the same in each: template, API document, sample events, settings.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use common::http::Method;
+use server::SERVICES;
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).expect(file)
+}
+
+#[test]
+fn the_published_document_is_the_one_that_the_declarations_make() {
+    assert!(system::OPENAPI == server::openapi(), "run: cargo run -- openapi > functions/system/openapi.json");
+}
+
+#[test]
+fn the_template_routes_every_endpoint_and_nothing_else() {
+    let mut declared = BTreeSet::new();
+    for endpoint in SERVICES.iter().flat_map(|service| service.endpoints.iter()) {
+        match endpoint.method {
+            Method::Any => {}
+            Method::Get => {
+                declared.insert(format!("GET {}", endpoint.path));
+                declared.insert(format!("HEAD {}", endpoint.path));
+            }
+            method => {
+                declared.insert(format!("{} {}", method.as_str(), endpoint.path));
+            }
+        }
+    }
+    let template = read("template.yaml");
+    let word_after = |line: &str, key: &str| {
+        let (_, rest) = line.split_once(key)?;
+        rest.split_whitespace().next().map(|word| word.trim_end_matches(',').to_owned())
+    };
+    let routes = template.lines().filter_map(|line| Some(format!("{} {}", word_after(line, "Method: ")?, word_after(line, "Path: ")?)));
+    let routed: BTreeSet<String> = routes.collect();
+    assert_eq!(routed, declared);
+}
+
+#[test]
+fn every_endpoint_has_a_function_and_a_sample_event_of_its_name() {
+    let template = read("template.yaml");
+    for endpoint in SERVICES.iter().flat_map(|service| service.endpoints.iter()) {
+        let event: serde_json::Value = serde_json::from_str(&read(&format!("events/{}.json", endpoint.name))).expect(endpoint.name);
+        assert_eq!(event["version"], "2.0", "{}", endpoint.name);
+        let binary = format!("Binary: {}\n", endpoint.name);
+        assert!(template.contains(&binary) || template.contains(&format!("Binary: {} }}", endpoint.name)), "{}", endpoint.name);
+    }
+}
