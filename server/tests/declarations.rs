@@ -33,7 +33,7 @@ fn the_template_routes_every_endpoint_and_nothing_else() {
     let template = read("template.yaml");
     let word_after = |line: &str, key: &str| {
         let (_, rest) = line.split_once(key)?;
-        rest.split_whitespace().next().map(|word| word.trim_end_matches(',').to_owned())
+        rest.split_whitespace().next().map(|word| word.trim_matches([',', '"']).to_owned())
     };
     let routes = template.lines().filter_map(|line| Some(format!("{} {}", word_after(line, "Method: ")?, word_after(line, "Path: ")?)));
     let routed: BTreeSet<String> = routes.collect();
