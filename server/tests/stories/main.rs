@@ -1,0 +1,5 @@
+//! Stories of clients, told through the API's HTTP surface: one server of its own for each, in this process.
+
+mod client;
+mod sessions;
+mod tasks;
