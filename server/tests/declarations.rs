@@ -50,3 +50,14 @@ fn every_endpoint_has_a_function_and_a_sample_event_of_its_name() {
         assert!(template.contains(&binary) || template.contains(&format!("Binary: {} }}", endpoint.name)), "{}", endpoint.name);
     }
 }
+
+#[test]
+fn every_setting_is_in_the_readme_with_its_default() {
+    let readme = read("README.md");
+    for setting in common::config::SETTINGS {
+        let row = readme.lines().find(|line| line.starts_with(&format!("| `{}` |", setting.name))).expect(setting.name);
+        if let Some(default) = setting.default.filter(|default| !default.is_empty()) {
+            assert!(row.contains(&format!("| `{default}` |")), "{row}");
+        }
+    }
+}
