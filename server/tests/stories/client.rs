@@ -16,6 +16,8 @@ pub(crate) const PASSWORD: &str = "a lane of tasks";
 /// A server that forgets everything when the story is over.
 pub(crate) struct Server {
     pub(crate) url: String,
+    /// What the server signs with.
+    pub(crate) keys: SigningKeys,
     http: reqwest::Client,
 }
 
@@ -36,7 +38,7 @@ pub(crate) struct Person<'s> {
 impl Server {
     pub(crate) async fn start() -> Self {
         let keys = SigningKeys::generate("story").expect("keys");
-        let environment = move |name: &str| match name {
+        let environment = |name: &str| match name {
             "DATABASE_URL" => Some("dynamodb://".to_owned()),
             "TASKLANE_SIGNING_KEYS" => Some(keys.to_json()),
             "TASKLANE_PUBLIC_KEYS" => serde_json::to_string(&keys.public()).ok(),
@@ -50,7 +52,7 @@ impl Server {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let service = router(&app, &Surroundings::default()).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
-        Self { url, http: reqwest::Client::new() }
+        Self { url, keys, http: reqwest::Client::new() }
     }
 
     pub(crate) async fn send(

@@ -1,0 +1,105 @@
+//! Who may call what: every endpoint with every kind of token, made from the endpoint list.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use common::auth::{Issuer, SigningKeys};
+use common::http::{Endpoint, Method};
+use serde_json::{Value, json};
+use server::SERVICES;
+
+use crate::client::Server;
+
+const SOMEBODY: &str = "0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55";
+
+fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
+    SERVICES.iter().flat_map(|service| service.endpoints.iter().copied()).filter(|endpoint| endpoint.method != Method::Any)
+}
+
+fn path(endpoint: &Endpoint) -> String {
+    let segment = |segment: &str| if segment.starts_with('{') { SOMEBODY.to_owned() } else { segment.to_owned() };
+    endpoint.path.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    i64::try_from(since.as_secs()).expect("before the year 292 billion")
+}
+
+/// Claims that are valid, but for this one.
+fn claims(name: &str, value: Value) -> Value {
+    let mut claims = json!({
+        "iss": "tasklane", "aud": "tasklane", "sub": SOMEBODY, "sid": SOMEBODY, "role": "user",
+        "iat": now(), "exp": now() + 900, "jti": SOMEBODY,
+    });
+    claims[name] = value;
+    claims
+}
+
+fn sign(keys: &SigningKeys, claims: &Value) -> String {
+    Issuer::new(keys, "tasklane", "tasklane").expect("keys").sign(claims).expect("signed")
+}
+
+/// The same token with another header, its signature kept.
+fn with_header(token: &str, header: &Value) -> String {
+    let (_, rest) = token.split_once('.').expect("a token");
+    format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()))
+}
+
+#[tokio::test]
+async fn no_endpoint_for_users_takes_any_token_but_a_valid_one() {
+    let server = Server::start().await;
+    let valid = sign(&server.keys, &claims("jti", json!(SOMEBODY)));
+    let kid = server.keys.public().keys[0].kid.clone();
+    let unsigned = valid.rsplit_once('.').expect("a token").0.to_owned() + ".";
+    let bad = [
+        ("garbage", "garbage".to_owned()),
+        ("expired", sign(&server.keys, &claims("exp", json!(now() - 1)))),
+        ("another audience", sign(&server.keys, &claims("aud", json!("others")))),
+        ("another issuer", sign(&server.keys, &claims("iss", json!("others")))),
+        ("no expiry", sign(&server.keys, &claims("exp", Value::Null))),
+        ("a key of somebody else", sign(&SigningKeys::generate("story").expect("keys"), &claims("jti", json!(SOMEBODY)))),
+        ("another algorithm", with_header(&valid, &json!({"alg": "HS256", "typ": "at+jwt", "kid": kid}))),
+        ("no algorithm", with_header(&unsigned, &json!({"alg": "none", "typ": "at+jwt", "kid": kid}))),
+        ("another type", with_header(&valid, &json!({"alg": "EdDSA", "typ": "JWT", "kid": kid}))),
+        ("an unknown key", with_header(&valid, &json!({"alg": "EdDSA", "typ": "at+jwt", "kid": "other"}))),
+        ("another signature", valid.clone() + "A"),
+    ];
+    for endpoint in endpoints().filter(|endpoint| endpoint.authenticated) {
+        let method: reqwest::Method = endpoint.method.as_str().parse().expect("a method");
+        let none = server.send(method.clone(), &path(endpoint), None, &[], None).await;
+        assert_eq!((none.status.as_u16(), none.headers["www-authenticate"].as_bytes()), (401, &b"Bearer"[..]), "{}", endpoint.name);
+        for (what, token) in &bad {
+            let answer = server.send(method.clone(), &path(endpoint), Some(token), &[], None).await;
+            assert_eq!(answer.status, 401, "{} with {what}", endpoint.name);
+            assert_eq!(answer.headers["www-authenticate"], "Bearer error=\"invalid_token\"", "{} with {what}", endpoint.name);
+        }
+        let owner = server.register(&format!("{}@example.com", endpoint.name)).await;
+        assert_ne!(owner.call(method, &path(endpoint), &[], None).await.status, 401, "{} with a valid token", endpoint.name);
+    }
+}
+
+#[tokio::test]
+async fn public_endpoints_ask_for_no_token() {
+    let server = Server::start().await;
+    for endpoint in endpoints().filter(|endpoint| !endpoint.authenticated) {
+        let method = endpoint.method.as_str().parse().expect("a method");
+        let answer = server.send(method, &path(endpoint), None, &[], None).await;
+        assert!(answer.status != 401 && !answer.status.is_server_error(), "{}: {:?}", endpoint.name, answer.body);
+    }
+}
+
+#[tokio::test]
+async fn what_is_somebody_elses_is_not_there() {
+    let server = Server::start().await;
+    let (ada, bob) = (server.register("ada@example.com").await, server.register("bob@example.com").await);
+    let task = ada.create_task(json!({"title": "Mine"})).await["id"].as_str().expect("an id").to_owned();
+    let session = ada.get("/v1/me/sessions").await.body["items"][0]["id"].as_str().expect("an id").to_owned();
+    for endpoint in endpoints().filter(|endpoint| endpoint.path.contains('{')) {
+        let path = endpoint.path.replace("{task_id}", &task).replace("{session_id}", &session);
+        let body = (endpoint.method == Method::Patch).then(|| json!({"title": "Yours"}));
+        let answer = bob.call(endpoint.method.as_str().parse().expect("a method"), &path, &[], body).await;
+        assert_eq!(answer.status, 404, "{}", endpoint.name);
+    }
+    assert_eq!(ada.get(&format!("/v1/tasks/{task}")).await.body["version"], 1);
+    assert_eq!(server.refresh(ada.refresh_token()).await.status, 200);
+}
