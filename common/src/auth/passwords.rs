@@ -30,21 +30,13 @@ const MAX: usize = 256;
 
 /// A password as somebody typed it to prove who they are. Never shown, logged or stored.
 #[derive(Clone, JsonSchema)]
-#[schemars(transparent)]
-pub struct Password(#[schemars(length(min = 1, max = 256), extend("format" = "password"))] String);
+#[schemars(inline, extend("minLength" = 1, "maxLength" = MAX, "format" = "password"))]
+pub struct Password(String);
 
 /// A password that may be set: 8 to 256 characters, and none of the commonest.
 #[derive(Clone, Debug, JsonSchema)]
-#[schemars(transparent)]
-pub struct NewPassword(#[schemars(with = "NewPasswordText")] Password);
-
-#[derive(JsonSchema)]
-#[schemars(transparent)]
-struct NewPasswordText(
-    #[schemars(length(min = 8, max = 256), extend("format" = "password"))]
-    #[expect(dead_code, reason = "a schema only")]
-    String,
-);
+#[schemars(inline, extend("minLength" = MIN, "maxLength" = MAX, "format" = "password"))]
+pub struct NewPassword(Password);
 
 /// What is stored of a password: a PHC string that names algorithm, parameters and salt.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

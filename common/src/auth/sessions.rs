@@ -115,6 +115,7 @@ pub struct Tokens {
 
 /// A session as its owner sees it.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Session")]
 pub struct SessionView {
     /// Its name.
     pub id: SessionId,

@@ -3,6 +3,7 @@
 //! The entity tag of a task or a user is its version in quotes; other answers have a digest of their body.
 
 use http::{HeaderName, header};
+use serde_json::json;
 
 use super::endpoint::Extract;
 use super::openapi::Operation;
@@ -26,7 +27,12 @@ impl Extract for IfMatch {
     }
 
     fn describe(operation: &mut Operation) {
-        operation.takes_header("If-Match", "The entity tags of the versions that may be changed; another version answers 412.", "\"3\"");
+        operation.takes_header(
+            "If-Match",
+            "The entity tags of the versions that may be changed; another version answers 412.",
+            json!({"type": "string"}),
+            "\"3\"",
+        );
         operation.may_answer(&[Kind::MalformedHeader, Kind::PreconditionFailed]);
     }
 }

@@ -6,6 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderName;
+use serde_json::json;
 
 use super::endpoint::Extract;
 use super::openapi::Operation;
@@ -39,6 +40,7 @@ impl Extract for Idempotency {
         operation.takes_header(
             "Idempotency-Key",
             "Any unique value, such as a UUID: a repetition with the same key and body within 24 hours gets the same answer again and is not executed again.",
+            json!({"type": "string", "pattern": "^(\"[A-Za-z0-9_.:~+/=-]{1,255}\"|[A-Za-z0-9_.:~+/=-]{1,255})$"}),
             "6f1c0a3e-9d0b-4b4e-8f53-6a1c8a6a2f10",
         );
         operation.may_answer(&[Kind::MalformedHeader, Kind::StillRunning, Kind::IdempotencyKeyReused]);

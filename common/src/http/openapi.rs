@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
@@ -10,7 +11,10 @@ use crate::problem::{Kind, ProblemBody};
 
 /// What one endpoint takes and answers.
 pub struct Operation<'g> {
+    /// Makes the schemas of what is sent to the API.
     schemas: &'g mut SchemaGenerator,
+    /// Makes the schemas of what it answers, where a field that is always there is required.
+    answers: &'g mut SchemaGenerator,
     parameters: Vec<Value>,
     body: Option<Value>,
     successes: Vec<Success>,
@@ -74,9 +78,10 @@ impl Operation<'_> {
     }
 
     /// The call takes an optional header.
-    pub fn takes_header(&mut self, name: &str, description: &str, example: &str) {
-        // What a header can hold at all is left to HTTP; what it must look like is said, and checked, by the reader.
-        self.parameters.push(json!({"name": name, "in": "header", "required": false, "description": description, "schema": {"type": "string"}, "example": example}));
+    pub fn takes_header(&mut self, name: &str, description: &str, schema: Value, example: &str) {
+        self.parameters.push(json!({
+            "name": name, "in": "header", "required": false, "description": description, "schema": schema, "example": example,
+        }));
     }
 
     /// The query's parameters are the properties of this type.
@@ -126,17 +131,19 @@ fn not_null(schema: &mut Value) {
 
 /// The whole API as an OpenAPI 3.1 document.
 pub fn document(services: &[&Service]) -> Value {
-    let mut schemas = schemars::generate::SchemaSettings::draft2020_12()
-        .with(|settings| settings.definitions_path = "/components/schemas".into())
-        .into_generator();
-    let problem = schemas.subschema_for::<ProblemBody<'_>>();
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = "/components/schemas".into());
+    let (mut schemas, mut answers) = (settings.clone().into_generator(), settings.for_serialize().into_generator());
+    let problem = answers.subschema_for::<ProblemBody<'_>>();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for service in services {
         for endpoint in service.endpoints.iter().filter(|endpoint| endpoint.method != Method::Any) {
-            let operation = describe(endpoint, service.name, &mut schemas, problem.as_value());
+            let operation = describe(endpoint, service.name, &mut schemas, &mut answers, problem.as_value());
             paths.entry(endpoint.path).or_default().insert(endpoint.method.as_str().to_lowercase(), operation);
         }
     }
+    let mut definitions = schemas.take_definitions(true);
+    // What is both sent and answered, such as a status, looks the same in both.
+    definitions.extend(answers.take_definitions(true));
     let tags: Vec<Value> = services.iter().map(|service| json!({"name": service.name, "description": service.summary})).collect();
     json!({
         "openapi": "3.1.0",
@@ -156,14 +163,21 @@ pub fn document(services: &[&Service]) -> Value {
             "securitySchemes": {
                 "access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access_token that register, login and refresh answer with."},
             },
-            "schemas": schemas.take_definitions(true),
+            "schemas": definitions,
         },
     })
 }
 
-fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, problem: &Value) -> Value {
-    let mut operation =
-        Operation { schemas, parameters: Vec::new(), body: None, successes: Vec::new(), problems: Vec::new(), authenticated: false };
+fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, answers: &mut SchemaGenerator, problem: &Value) -> Value {
+    let mut operation = Operation {
+        schemas,
+        answers,
+        parameters: Vec::new(),
+        body: None,
+        successes: Vec::new(),
+        problems: Vec::new(),
+        authenticated: false,
+    };
     (endpoint.describe)(&mut operation);
     operation.may_answer(endpoint.problems);
     if !endpoint.parts.is_empty() || endpoint.authenticated {
@@ -171,7 +185,12 @@ fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, probl
     }
     operation.may_answer(&[Kind::Internal]);
     if endpoint.method == Method::Get {
-        operation.takes_header("If-None-Match", "The entity tag of what the client has already; the same answers 304.", "\"3\"");
+        operation.takes_header(
+            "If-None-Match",
+            "The entity tag of what the client has already; the same answers 304.",
+            json!({"type": "string"}),
+            "\"3\"",
+        );
         operation.may_answer(&[Kind::MalformedHeader]);
         operation.answers(Success::empty(304));
     }
@@ -182,7 +201,7 @@ fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, probl
         headers.insert("X-Request-Id".to_owned(), header("Names this request in the logs."));
         let mut response = json!({"description": reason(success.status), "headers": headers});
         if let Some((schema, example)) = success.content {
-            response["content"] = json!({"application/json": {"schema": schema(operation.schemas), "example": example}});
+            response["content"] = json!({"application/json": {"schema": schema(operation.answers), "example": example}});
         }
         responses.insert(success.status.to_string(), response);
     }

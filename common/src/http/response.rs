@@ -52,6 +52,7 @@ pub struct PublicJson<T>(pub T);
 
 /// 200: a page of a list, with `Link: rel="next"` when there is more.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{T}List")]
 pub struct Listing<T> {
     /// What this page holds, in order.
     pub items: Vec<T>,

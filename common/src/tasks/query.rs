@@ -161,13 +161,13 @@ pub(crate) struct TaskQuerySchema {
     #[schemars(extend("enum" = TaskSort::NAMES))]
     sort: Option<String>,
     /// Only tasks in this state; may repeat: any of them.
-    #[schemars(length(max = 20))]
+    #[schemars(length(min = 1, max = 20))]
     status: Option<Vec<Status>>,
     /// Only tasks with this priority; may repeat: any of them.
-    #[schemars(length(max = 20))]
+    #[schemars(length(min = 1, max = 20))]
     priority: Option<Vec<Priority>>,
     /// Only tasks with this label; may repeat: any of them.
-    #[schemars(length(max = 20))]
+    #[schemars(length(min = 1, max = 20))]
     label: Option<Vec<Label>>,
     /// Only tasks due before this date or date-time.
     due_before: Option<Due>,

@@ -22,8 +22,8 @@ macro_rules! text {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(try_from = "String")]
-        #[schemars(inline)]
-        pub struct $name(#[schemars(length(min = $name::MIN, max = $max), regex(pattern = TEXT_PATTERN))] String);
+        #[schemars(inline, extend("minLength" = $name::MIN, "maxLength" = $max, "pattern" = TEXT_PATTERN))]
+        pub struct $name(String);
 
         impl $name {
             /// The text.
@@ -278,7 +278,7 @@ impl TaskDraft {
 #[schemars(deny_unknown_fields)]
 pub struct TaskPatch {
     /// What is to be done.
-    #[schemars(with = "Title", default)]
+    #[schemars(with = "Title", default, transform = without_default)]
     pub title: Option<Title>,
     /// More about it, in Markdown: up to 16 KiB in UTF-8.
     #[schemars(with = "Option<Notes>")]
@@ -295,6 +295,11 @@ pub struct TaskPatch {
     /// When it is due.
     #[schemars(with = "Option<Due>")]
     pub due: Change<Due>,
+}
+
+/// What is absent in a patch is left, so there is no default to document.
+fn without_default(schema: &mut schemars::Schema) {
+    schema.remove("default");
 }
 
 impl Body for TaskPatch {

@@ -80,15 +80,16 @@ impl JsonSchema for Email {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "format": "email", "minLength": 6, "maxLength": Self::MAX, "pattern": Self::PATTERN})
+        // No `format`: what libraries check under that name differs, and is narrower than HTML's definition.
+        json_schema!({"type": "string", "minLength": 5, "maxLength": Self::MAX, "pattern": Self::PATTERN})
     }
 }
 
 /// What a person wants to be called: 1 to 100 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-#[schemars(inline)]
-pub struct Name(#[schemars(length(min = 1, max = 100), regex(pattern = TEXT_PATTERN))] String);
+#[schemars(inline, extend("minLength" = 1, "maxLength" = 100, "pattern" = TEXT_PATTERN))]
+pub struct Name(String);
 
 impl TryFrom<String> for Name {
     type Error = String;

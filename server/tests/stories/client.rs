@@ -1,24 +1,45 @@
 //! A server and a client whose verbs keep each story to its intent.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use common::app::App;
 use common::auth::SigningKeys;
 use common::config::Settings;
-use reqwest::{Method, Response, StatusCode};
+use common::store::Stores;
+use common::time::{Clock, SystemClock, Timestamp};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use server::embedded::Engine;
 use server::router::{Surroundings, router};
 use server::start::embedded_stores;
 
+use crate::documented;
+use crate::secrets::Secrets;
+
 pub(crate) const PASSWORD: &str = "a lane of tasks";
 
-/// A server that forgets everything when the story is over.
+/// A server that forgets everything when the story is over, and that has logged no secret by then.
 pub(crate) struct Server {
     pub(crate) url: String,
     /// What the server signs with.
     pub(crate) keys: SigningKeys,
+    clock: Arc<MovableClock>,
     http: reqwest::Client,
+    secrets: Secrets,
+}
+
+/// The machine's clock, put forward by a story.
+#[derive(Default)]
+struct MovableClock(AtomicI64);
+
+impl Clock for MovableClock {
+    fn now(&self) -> Timestamp {
+        let ahead = u64::try_from(self.0.load(Ordering::SeqCst)).expect("only put forward");
+        SystemClock.now().plus(Duration::from_millis(ahead))
+    }
 }
 
 /// An answer: its status and its JSON body, null when it has none.
@@ -37,22 +58,64 @@ pub(crate) struct Person<'s> {
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// A server with these settings, on the embedded engine unless they name a database.
+    pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_in(settings, &Surroundings::default()).await
+    }
+
+    pub(crate) async fn start_in(given: &[(&str, &str)], surroundings: &Surroundings) -> Self {
+        let secrets = Secrets::watch();
         let keys = SigningKeys::generate("story").expect("keys");
-        let environment = |name: &str| match name {
-            "DATABASE_URL" => Some("dynamodb://".to_owned()),
-            "TASKLANE_SIGNING_KEYS" => Some(keys.to_json()),
-            "TASKLANE_PUBLIC_KEYS" => serde_json::to_string(&keys.public()).ok(),
+        let environment = |name: &str| match (given.iter().find(|(given, _)| *given == name), name) {
+            (Some((_, value)), _) => Some((*value).to_owned()),
+            (None, "DATABASE_URL") => Some("dynamodb://".to_owned()),
+            (None, "TASKLANE_SIGNING_KEYS") => Some(keys.to_json()),
+            (None, "TASKLANE_PUBLIC_KEYS") => serde_json::to_string(&keys.public()).ok(),
             _ => None,
         };
         let settings = Settings::read(&environment, &|_| true).expect("settings");
-        let engine = Engine::in_memory().expect("an engine");
-        let stores = embedded_stores(&engine, &settings).await.expect("tables");
-        let app = App::new(&settings, stores).expect("an app");
+        let stores = if environment("DATABASE_URL").as_deref() == Some("dynamodb://") {
+            embedded_stores(&Engine::in_memory().expect("an engine"), &settings).await.expect("tables")
+        } else {
+            Stores::connect(&settings, &environment, &|_| true).expect("a store")
+        };
+        let clock = Arc::new(MovableClock::default());
+        let app = App::new(&settings, stores).expect("an app").with_clock(clock.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let service = router(&app, &Surroundings::default()).into_make_service_with_connect_info::<SocketAddr>();
+        let service = router(&app, surroundings).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
-        Self { url, keys, http: reqwest::Client::new() }
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        Self { url, keys, clock, http, secrets }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn wait(&self, time: Duration) {
+        self.clock.0.fetch_add(i64::try_from(time.as_millis()).expect("a while"), Ordering::SeqCst);
+    }
+
+    /// A request that nothing has been added to.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
+    /// Sends a request. Whatever the story, the answer is one that the API document has.
+    pub(crate) async fn answer(&self, request: RequestBuilder) -> Answer {
+        let request = request.build().expect("a request");
+        self.secrets.note_request(&request);
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = self.http.execute(request).await.expect("an answer");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.expect("a body");
+        let is_json = headers.get("content-type").is_some_and(|kind| kind.as_bytes().ends_with(b"json"));
+        let body = if is_json && !text.is_empty() { serde_json::from_str(&text).expect("JSON") } else { Value::Null };
+        self.secrets.note(&body);
+        let answer = Answer { status, headers, body };
+        documented::check(&method, &path, &answer);
+        answer
     }
 
     pub(crate) async fn send(
@@ -63,7 +126,7 @@ impl Server {
         headers: &[(&str, &str)],
         body: Option<Value>,
     ) -> Answer {
-        let mut request = self.http.request(method, format!("{}{path}", self.url));
+        let mut request = self.request(method, path);
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
@@ -73,7 +136,11 @@ impl Server {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        Answer::read(request.send().await.expect("an answer")).await
+        self.answer(request).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None, &[], None).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
@@ -86,37 +153,90 @@ impl Server {
         Person { server: self, tokens: answer.body }
     }
 
+    /// An attempt to log in, which may fail.
+    pub(crate) async fn try_log_in(&self, email: &str, password: &str) -> Answer {
+        self.post("/v1/auth/login", json!({"email": email, "password": password})).await
+    }
+
+    pub(crate) async fn log_in(&self, email: &str) -> Person<'_> {
+        let answer = self.try_log_in(email, PASSWORD).await;
+        assert_eq!(answer.status, 200, "{:?}", answer.body);
+        Person { server: self, tokens: answer.body }
+    }
+
     pub(crate) async fn refresh(&self, refresh_token: &str) -> Answer {
         self.post("/v1/auth/refresh", json!({"refresh_token": refresh_token})).await
     }
 }
 
 impl Answer {
-    async fn read(response: Response) -> Self {
-        let (status, headers) = (response.status(), response.headers().clone());
-        let text = response.text().await.expect("a body");
-        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("JSON") };
-        Self { status, headers, body }
+    /// A header's value as text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("a text"))
+    }
+
+    /// The places that a problem names, in order: `/title`, `?limit`, `if-match:`.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let place = |error: &Value| match error.as_object().expect("an error") {
+            error if error.contains_key("pointer") => error["pointer"].as_str().expect("a pointer").to_owned(),
+            error if error.contains_key("parameter") => format!("?{}", error["parameter"].as_str().expect("a name")),
+            error => format!("{}:", error["header"].as_str().expect("a name")),
+        };
+        let mut places: Vec<_> = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default().iter().map(place).collect();
+        places.sort();
+        places
+    }
+
+    /// What one field of the items of a list is.
+    pub(crate) fn items(&self, field: &str) -> Vec<&Value> {
+        self.body["items"].as_array().expect("a list").iter().map(|item| &item[field]).collect()
     }
 }
 
 impl Person<'_> {
+    pub(crate) fn access_token(&self) -> &str {
+        self.tokens["access_token"].as_str().expect("an access token")
+    }
+
     pub(crate) fn refresh_token(&self) -> &str {
         self.tokens["refresh_token"].as_str().expect("a refresh token")
     }
 
     pub(crate) async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
-        let token = self.tokens["access_token"].as_str().expect("an access token");
-        self.server.send(method, path, Some(token), headers, body).await
+        self.server.send(method, path, Some(self.access_token()), headers, body).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.call(Method::GET, path, &[], None).await
     }
 
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, &[], Some(body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::PATCH, path, &[], Some(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.call(Method::DELETE, path, &[], None).await
+    }
+
     pub(crate) async fn create_task(&self, draft: Value) -> Value {
-        let answer = self.call(Method::POST, "/v1/tasks", &[], Some(draft)).await;
+        let answer = self.post("/v1/tasks", draft).await;
         assert_eq!(answer.status, 201, "{:?}", answer.body);
         answer.body
+    }
+
+    /// The titles of a whole list, page by page.
+    pub(crate) async fn titles(&self, query: &str) -> Vec<String> {
+        let (mut titles, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = self.get(&format!("/v1/tasks?{query}{cursor}")).await;
+            assert_eq!(page.status, 200, "{:?}", page.body);
+            titles.extend(page.items("title").into_iter().map(|title| title.as_str().expect("a title").to_owned()));
+            let Some(next) = page.body["next_cursor"].as_str() else { return titles };
+            cursor = format!("&cursor={next}");
+        }
     }
 }

@@ -1,6 +1,13 @@
 //! Stories of clients, told through the API's HTTP surface: one server of its own for each, in this process.
 
 mod access;
+mod accounts;
+mod answers;
 mod client;
+mod documented;
+mod limits;
+mod lists;
+mod requests;
+mod secrets;
 mod sessions;
 mod tasks;

@@ -1,11 +1,14 @@
 //! Sessions and their refresh tokens.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::client::{PASSWORD, Server};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_refreshes_of_one_token_at_once_hold_the_same_successor_and_a_living_session() {
@@ -38,4 +41,114 @@ async fn one_of_ten_racing_registrations_gets_the_address() {
     let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status.as_u16()).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [&[201][..], &[409; 9]].concat());
+}
+
+#[tokio::test]
+async fn the_token_just_before_gets_the_same_successor_for_half_a_minute_and_then_ends_the_session() {
+    let server = Server::start().await;
+    let ada = server.register("ada@example.com").await;
+    let successor = server.refresh(ada.refresh_token()).await.body["refresh_token"].clone();
+    server.wait(Duration::from_secs(25));
+    assert_eq!(server.refresh(ada.refresh_token()).await.body["refresh_token"], successor);
+    server.wait(Duration::from_secs(10));
+    assert_eq!(server.refresh(ada.refresh_token()).await.status, 401);
+    assert_eq!(server.refresh(successor.as_str().expect("a token")).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_refreshed_for_thirty_days_has_ended() {
+    let server = Server::start().await;
+    let ada = server.register("ada@example.com").await;
+    server.wait(DAY * 30 - Duration::from_secs(60));
+    let refreshed = server.refresh(ada.refresh_token()).await;
+    assert_eq!(refreshed.status, 200);
+    server.wait(DAY * 30 + Duration::from_secs(1));
+    assert_eq!(server.refresh(refreshed.body["refresh_token"].as_str().expect("a token")).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_session_that_is_always_refreshed_ends_after_ninety_days() {
+    let server = Server::start().await;
+    let ada = server.register("ada@example.com").await;
+    let mut token = ada.refresh_token().to_owned();
+    for _ in 0..4 {
+        server.wait(DAY * 20);
+        let refreshed = server.refresh(&token).await.body;
+        token = refreshed["refresh_token"].as_str().expect("a token").to_owned();
+    }
+    let last = server.refresh(&token).await.body;
+    let left = last["refresh_expires_in"].as_i64().expect("seconds");
+    assert!((10 * 86_400 - 60..=10 * 86_400).contains(&left), "{left}");
+    server.wait(DAY * 10 + Duration::from_secs(1));
+    assert_eq!(server.refresh(last["refresh_token"].as_str().expect("a token")).await.status, 401);
+}
+
+#[tokio::test]
+async fn an_access_token_ends_after_fifteen_minutes_and_a_refresh_gives_another() {
+    let server = Server::start().await;
+    let ada = server.register("ada@example.com").await;
+    server.wait(Duration::from_secs(15 * 60 - 5));
+    assert_eq!(ada.get("/v1/me").await.status, 200);
+    server.wait(Duration::from_secs(6));
+    let expired = ada.get("/v1/me").await;
+    assert_eq!((expired.status.as_u16(), expired.header("www-authenticate")), (401, Some("Bearer error=\"invalid_token\"")));
+    let refreshed = server.refresh(ada.refresh_token()).await.body;
+    let token = refreshed["access_token"].as_str();
+    assert_eq!(server.send(reqwest::Method::GET, "/v1/me", token, &[], None).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_is_not_exactly_ours_is_none() {
+    let server = Server::start().await;
+    let other = Server::start().await;
+    let ada = server.register("ada@example.com").await;
+    let foreign = other.register("ada@example.com").await;
+    let token = ada.refresh_token();
+    let mut changed = token.to_owned().into_bytes();
+    let last = changed.len() - 5;
+    changed[last] = if changed[last] == b'A' { b'B' } else { b'A' };
+    let changed = String::from_utf8(changed).expect("ASCII");
+    for bad in [foreign.refresh_token(), &changed, &token[..token.len() - 1], &format!("{token}A"), ada.access_token(), "tlr_", "x"] {
+        let answer = server.refresh(bad).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["title"]), (401, &json!("Invalid refresh token")), "{bad}");
+    }
+    // None of these was a theft.
+    assert_eq!(server.refresh(token).await.status, 200);
+}
+
+#[tokio::test]
+async fn logging_out_ends_this_session_and_no_other() {
+    let server = Server::start().await;
+    let (here, there) = (server.register("ada@example.com").await, server.log_in("ada@example.com").await);
+    for _ in 0..2 {
+        assert_eq!(here.call(reqwest::Method::POST, "/v1/auth/logout", &[], None).await.status, 204);
+    }
+    assert_eq!(server.refresh(here.refresh_token()).await.status, 401);
+    assert_eq!(server.refresh(there.refresh_token()).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_owner_sees_every_session_and_ends_them_one_by_one_or_all_but_this() {
+    let server = Server::start().await;
+    let here = server.register("ada@example.com").await;
+    let (second, third) = (server.log_in("ada@example.com").await, server.log_in("ada@example.com").await);
+    let sessions = here.get("/v1/me/sessions").await;
+    assert_eq!(sessions.items("current"), [true, false, false]);
+    let oldest = &sessions.body["items"][0];
+    for time in ["created_at", "last_used_at", "expires_at"] {
+        assert!(oldest[time].as_str().is_some_and(|time| time.ends_with('Z')), "{oldest}");
+    }
+    let page = here.get("/v1/me/sessions?limit=2").await;
+    let rest = here.get(&format!("/v1/me/sessions?cursor={}", page.body["next_cursor"].as_str().expect("more"))).await;
+    assert_eq!((page.items("id").len(), rest.items("id").len()), (2, 1));
+
+    let path = format!("/v1/me/sessions/{}", sessions.body["items"][1]["id"].as_str().expect("an id"));
+    assert_eq!((here.delete(&path).await.status.as_u16(), here.delete(&path).await.status.as_u16()), (204, 404));
+    assert_eq!(server.refresh(second.refresh_token()).await.status, 401);
+    assert_eq!(here.delete("/v1/me/sessions").await.status, 204);
+    assert_eq!(server.refresh(third.refresh_token()).await.status, 401);
+    assert_eq!(here.get("/v1/me/sessions").await.items("current"), [true]);
+    assert_eq!(server.refresh(here.refresh_token()).await.status, 200);
+    // A session that has ended has no say over others.
+    assert_eq!(third.delete("/v1/me/sessions").await.status, 401);
 }

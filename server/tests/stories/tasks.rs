@@ -1,7 +1,12 @@
 //! Tasks: lists, versions, the trash, and requests that are repeated.
 
+use std::time::Duration;
+
+use common::http::Method as Declared;
+use futures_util::future::join_all;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
+use server::SERVICES;
 
 use crate::client::Server;
 
@@ -71,4 +76,145 @@ async fn a_deleted_task_waits_in_the_trash_and_comes_back() {
     assert_eq!(ada.get("/v1/trash").await.body["items"][0]["id"], task["id"]);
     assert_eq!(ada.call(Method::POST, &format!("{path}/restore"), &[], None).await.status, 200);
     assert_eq!(ada.get("/v1/tasks?sort=-due").await.body["items"][0]["id"], task["id"]);
+}
+
+#[tokio::test]
+async fn a_new_task_has_defaults_a_location_and_a_tag() {
+    let server = Server::start().await;
+    let ada = server.register("ada@example.com").await;
+    let created = ada.post("/v1/tasks", json!({"title": "Water the plants"})).await;
+    let task = &created.body;
+    assert_eq!(created.header("etag"), Some("\"1\""));
+    assert_eq!(&ada.get(created.header("location").expect("a location")).await.body, task);
+    let defaults =
+        json!({"notes": null, "status": "todo", "priority": "none", "labels": [], "due": null, "completed_at": null, "version": 1});
+    for (field, value) in defaults.as_object().expect("fields") {
+        assert_eq!(&task[field], value, "{field}");
+    }
+    assert_eq!(task["created_at"], task["updated_at"]);
+    assert!(task.get("deleted_at").is_none());
+}
+
+#[tokio::test]
+async fn a_patch_leaves_what_is_absent_and_clears_what_is_null() {
+    let server = Server::start().await;
+    let ada = server.register("ada@example.com").await;
+    let full = json!({"title": "One", "notes": "n", "status": "done", "priority": "high", "labels": ["b", "a"], "due": "2026-03-01"});
+    let task = ada.create_task(full).await;
+    let path = format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
+    assert!(task["completed_at"].is_string());
+    let titled = ada.patch(&path, json!({"title": "Two"})).await.body;
+    for kept in ["notes", "status", "priority", "labels", "due", "completed_at", "created_at"] {
+        assert_eq!(titled[kept], task[kept], "{kept}");
+    }
+    let cleared = ada.patch(&path, json!({"notes": null, "status": null, "priority": null, "labels": null, "due": null})).await.body;
+    let defaults =
+        json!({"title": "Two", "notes": null, "status": "todo", "priority": "none", "labels": [], "due": null, "completed_at": null});
+    for (field, value) in defaults.as_object().expect("fields") {
+        assert_eq!(&cleared[field], value, "{field}");
+    }
+    assert_eq!(cleared["version"], 3);
+    // The media type of RFC 7396 is taken as well.
+    let request = server.request(Method::PATCH, &path).bearer_auth(ada.access_token());
+    let request = request.header("content-type", "application/merge-patch+json").body(r#"{"due": "2026-03-01T10:00:00+02:00"}"#);
+    assert_eq!(server.answer(request).await.body["due"], "2026-03-01T08:00:00.000Z");
+}
+
+#[tokio::test]
+async fn one_of_twenty_racing_writers_of_a_version_wins() {
+    let server = Server::start().await;
+    let ada = server.register("ada@example.com").await;
+    let task = ada.create_task(json!({"title": "Zero"})).await;
+    let path = format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
+    let write = async |n: u32| {
+        ada.call(Method::PATCH, &path, &[("if-match", "\"1\"")], Some(json!({"title": n.to_string()}))).await.status.as_u16()
+    };
+    let mut statuses = join_all((0..20).map(write)).await;
+    statuses.sort_unstable();
+    assert_eq!(statuses, [&[200][..], &[412; 19]].concat());
+    assert_eq!(ada.get(&path).await.body["version"], 2);
+}
+
+#[tokio::test]
+async fn deleting_and_restoring_heed_the_version_and_the_trash_forgets_after_thirty_days() {
+    let server = Server::start().await;
+    let ada = server.register("ada@example.com").await;
+    let (kept, lost) = (ada.create_task(json!({"title": "Kept"})).await, ada.create_task(json!({"title": "Lost"})).await);
+    let path = |task: &Value| format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
+    assert_eq!(ada.call(Method::DELETE, &path(&kept), &[("if-match", "\"9\"")], None).await.status, 412);
+    assert_eq!(ada.post(&format!("{}/restore", path(&kept)), json!({})).await.status, 409);
+    for task in [&kept, &lost] {
+        assert_eq!(ada.delete(&path(task)).await.status, 204);
+        assert_eq!(ada.delete(&path(task)).await.status, 404);
+        assert_eq!(ada.patch(&path(task), json!({"title": "Undead"})).await.status, 404);
+    }
+    let restore = format!("{}/restore", path(&kept));
+    assert_eq!(ada.call(Method::POST, &restore, &[("if-match", "\"1\"")], None).await.status, 412);
+    server.wait(Duration::from_secs(29 * 24 * 60 * 60));
+    let ada = server.log_in("ada@example.com").await;
+    assert_eq!(ada.get("/v1/trash").await.items("title"), ["Lost", "Kept"]);
+    assert_eq!(ada.call(Method::POST, &restore, &[("if-match", "\"2\"")], None).await.status, 200);
+    server.wait(Duration::from_secs(25 * 60 * 60));
+    let ada = server.log_in("ada@example.com").await;
+    assert_eq!(ada.get("/v1/trash").await.items("title").len(), 0);
+    assert_eq!(ada.call(Method::POST, &format!("{}/restore", path(&lost)), &[], None).await.status, 404);
+    assert_eq!(ada.titles("").await, ["Kept"]);
+}
+
+#[tokio::test]
+async fn a_repeated_restore_is_answered_as_it_was_though_the_task_has_changed() {
+    let server = Server::start().await;
+    let ada = server.register("ada@example.com").await;
+    let task = ada.create_task(json!({"title": "One"})).await;
+    let path = format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
+    ada.delete(&path).await;
+    let (restore, key) = (format!("{path}/restore"), [("idempotency-key", "one")]);
+    let first = ada.call(Method::POST, &restore, &key, None).await;
+    assert_eq!(first.status, 200);
+    ada.delete(&path).await;
+    let again = ada.call(Method::POST, &restore, &key, None).await;
+    assert_eq!((again.status, &again.body, again.header("etag")), (first.status, &first.body, first.header("etag")));
+    assert_eq!(ada.get(&path).await.status, 404);
+}
+
+#[tokio::test]
+async fn fifty_racing_repetitions_of_one_key_create_one_task() {
+    let server = Server::start().await;
+    let ada = server.register("ada@example.com").await;
+    let create = || async {
+        loop {
+            let answer = ada.call(Method::POST, "/v1/tasks", &[("idempotency-key", "one")], Some(json!({"title": "One"}))).await;
+            // What still runs is to be asked again.
+            if answer.status != 409 {
+                return answer;
+            }
+        }
+    };
+    let answers = join_all((0..50).map(|_| create())).await;
+    assert!(answers.iter().all(|answer| answer.status == 201 && answer.body == answers[0].body), "{answers:?}");
+    assert_eq!(ada.titles("").await, ["One"]);
+}
+
+#[tokio::test]
+async fn a_key_is_its_owners_and_forgotten_after_a_day() {
+    let server = Server::start().await;
+    let (ada, bob) = (server.register("ada@example.com").await, server.register("bob@example.com").await);
+    let key = [("idempotency-key", "one")];
+    for (person, title) in [(&ada, "Ada's"), (&bob, "Bob's")] {
+        assert_eq!(person.call(Method::POST, "/v1/tasks", &key, Some(json!({"title": title}))).await.body["title"], title);
+    }
+    server.wait(Duration::from_secs(24 * 60 * 60 + 1));
+    let ada = server.log_in("ada@example.com").await;
+    assert_eq!(ada.call(Method::POST, "/v1/tasks", &key, Some(json!({"title": "Another"}))).await.body["title"], "Another");
+}
+
+#[tokio::test]
+async fn every_post_of_somebody_signed_in_takes_an_idempotency_key() {
+    let document: Value = serde_json::from_str(system::OPENAPI).expect("JSON");
+    for endpoint in SERVICES.iter().flat_map(|service| service.endpoints.iter()) {
+        if endpoint.method == Declared::Post && endpoint.authenticated {
+            let parameters = document["paths"][endpoint.path]["post"]["parameters"].as_array().expect("parameters");
+            assert!(parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key"), "{}", endpoint.name);
+        }
+    }
 }

@@ -1,0 +1,122 @@
+//! Rate limits: guessing is slow, and a stranger locks nobody out of a session they have.
+
+use std::time::Duration;
+
+use serde_json::json;
+use server::router::Surroundings;
+
+use crate::client::{Answer, PASSWORD, Server};
+
+fn assert_limited(answer: &Answer, limit: &str) {
+    assert_eq!(answer.status, 429, "{:?}", answer.body);
+    let wait: u64 = answer.header("retry-after").expect("how long to wait").parse().expect("seconds");
+    assert!((1..=3600).contains(&wait), "{wait}");
+    assert_eq!(answer.header("ratelimit"), Some(format!("\"{limit}\";r=0;t={wait}").as_str()));
+    assert!(answer.header("ratelimit-policy").is_some_and(|policy| policy.starts_with(&format!("\"{limit}\";q="))));
+}
+
+#[tokio::test]
+async fn guessing_a_password_is_stopped_and_goes_on_after_the_wait_it_names() {
+    let server = Server::start_with(&[("TASKLANE_LIMIT_LOGIN_ACCOUNT", "3/15m")]).await;
+    server.register("ada@example.com").await;
+    for _ in 0..3 {
+        assert_eq!(server.try_log_in("ada@example.com", "a guess of it").await.status, 401);
+    }
+    // The right password would be told from a wrong one otherwise.
+    let limited = server.try_log_in("ada@example.com", PASSWORD).await;
+    assert_limited(&limited, "login-account");
+    assert_eq!(server.try_log_in("ADA@example.com", PASSWORD).await.status, 429);
+    let wait = limited.header("retry-after").expect("how long to wait").parse().expect("seconds");
+    server.wait(Duration::from_secs(wait));
+    assert_eq!(server.try_log_in("ada@example.com", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn logging_in_with_the_right_password_is_not_counted() {
+    let server = Server::start_with(&[("TASKLANE_LIMIT_LOGIN_ACCOUNT", "2/15m"), ("TASKLANE_LIMIT_LOGIN_SOURCE", "2/15m")]).await;
+    server.register("ada@example.com").await;
+    for _ in 0..5 {
+        assert_eq!(server.try_log_in("ada@example.com", PASSWORD).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_address_is_limited_like_a_known_one() {
+    let server = Server::start_with(&[("TASKLANE_LIMIT_LOGIN_ACCOUNT", "2/15m")]).await;
+    for _ in 0..2 {
+        assert_eq!(server.try_log_in("nobody@example.com", PASSWORD).await.status, 401);
+    }
+    assert_limited(&server.try_log_in("nobody@example.com", PASSWORD).await, "login-account");
+}
+
+#[tokio::test]
+async fn a_stranger_who_uses_up_every_limit_leaves_the_owners_session_alone() {
+    let limits = [
+        ("TASKLANE_LIMIT_LOGIN_ACCOUNT", "2/15m"),
+        ("TASKLANE_LIMIT_LOGIN_SOURCE", "4/15m"),
+        ("TASKLANE_LIMIT_REFRESH_SOURCE", "2/15m"),
+        ("TASKLANE_LIMIT_REGISTER_ACCOUNT", "2/1h"),
+    ];
+    let server = Server::start_with(&limits).await;
+    let owner = server.register("ada@example.com").await;
+    // The stranger sits at the owner's own address, the worst case.
+    for _ in 0..6 {
+        server.try_log_in("ada@example.com", "a guess of it").await;
+        server.refresh("tlr_forged.token").await;
+        server.post("/v1/auth/register", json!({"email": "ada@example.com", "password": PASSWORD})).await;
+    }
+    assert_limited(&server.refresh("tlr_forged.token").await, "refresh-source");
+    let refreshed = server.refresh(owner.refresh_token()).await;
+    assert_eq!(refreshed.status, 200, "{:?}", refreshed.body);
+    assert_eq!(owner.get("/v1/tasks").await.status, 200);
+    let change = json!({"current_password": PASSWORD, "new_password": "another lane of tasks"});
+    assert_eq!(owner.post("/v1/me/password", change).await.status, 204);
+}
+
+#[tokio::test]
+async fn one_session_can_be_refreshed_only_so_often() {
+    let server = Server::start_with(&[("TASKLANE_LIMIT_REFRESH_SESSION", "2/15m")]).await;
+    let (ada, bob) = (server.register("ada@example.com").await, server.register("bob@example.com").await);
+    let mut token = ada.refresh_token().to_owned();
+    for _ in 0..2 {
+        token = server.refresh(&token).await.body["refresh_token"].as_str().expect("a token").to_owned();
+    }
+    assert_limited(&server.refresh(&token).await, "refresh-session");
+    assert_eq!(server.refresh(bob.refresh_token()).await.status, 200);
+}
+
+#[tokio::test]
+async fn accounts_are_not_made_by_the_thousand() {
+    let server = Server::start_with(&[("TASKLANE_LIMIT_REGISTER_SOURCE", "2/1h")]).await;
+    server.register("ada@example.com").await;
+    server.register("bob@example.com").await;
+    let third = server.post("/v1/auth/register", json!({"email": "eve@example.com", "password": PASSWORD})).await;
+    assert_limited(&third, "register-source");
+    assert_eq!(server.try_log_in("eve@example.com", PASSWORD).await.status, 401);
+}
+
+#[tokio::test]
+async fn guessing_the_password_of_a_stolen_session_is_stopped() {
+    let server = Server::start_with(&[("TASKLANE_LIMIT_PASSWORD_ACCOUNT", "2/15m")]).await;
+    let ada = server.register("ada@example.com").await;
+    let guess = || json!({"current_password": "a guess of it", "new_password": "another lane of tasks"});
+    for _ in 0..2 {
+        assert_eq!(ada.post("/v1/me/password", guess()).await.status, 422);
+    }
+    assert_limited(&ada.post("/v1/me/password", guess()).await, "password-account");
+}
+
+#[tokio::test]
+async fn forwarded_addresses_count_only_behind_a_trusted_proxy() {
+    let limit = [("TASKLANE_LIMIT_REGISTER_SOURCE", "1/1h")];
+    let proxies = "127.0.0.0/8".parse().expect("a network");
+    let behind = Server::start_in(&limit, &Surroundings { proxies, ..Surroundings::default() }).await;
+    let direct = Server::start_with(&limit).await;
+    for (server, statuses) in [(&behind, [201, 201, 429]), (&direct, [201, 429, 429])] {
+        for (source, expected) in ["192.0.2.1", "192.0.2.2", "192.0.2.2"].into_iter().zip(statuses) {
+            let account = json!({"email": format!("{expected}-{source}@example.com"), "password": PASSWORD});
+            let request = server.request(reqwest::Method::POST, "/v1/auth/register").header("x-forwarded-for", source).json(&account);
+            assert_eq!(server.answer(request).await.status, expected, "{source}");
+        }
+    }
+}
