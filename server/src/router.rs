@@ -129,22 +129,23 @@ fn docs() -> Router {
         .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
 }
 
-/// What `template.yaml` says to API Gateway.
+/// The methods that scripts of other origins may use; `template.yaml` says the same to API Gateway.
+pub const CORS_METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PATCH", "DELETE"];
+/// The headers that they may send.
+pub const CORS_HEADERS: [&str; 5] = ["authorization", "content-type", "idempotency-key", "if-match", "if-none-match"];
+/// The headers that they may read.
+pub const CORS_EXPOSED: [&str; 8] =
+    ["etag", "link", "location", "ratelimit", "ratelimit-policy", "retry-after", "www-authenticate", "x-request-id"];
+/// For how many seconds a browser may remember all this.
+pub const CORS_MAX_AGE: u64 = 600;
+
 fn cors(origins: &[HeaderValue]) -> CorsLayer {
     let names = |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect::<Vec<_>>();
+    let methods = CORS_METHODS.iter().filter_map(|method| method.parse::<http::Method>().ok()).collect::<Vec<_>>();
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins.iter().cloned()))
-        .allow_methods([http::Method::GET, http::Method::HEAD, http::Method::POST, http::Method::PATCH, http::Method::DELETE])
-        .allow_headers(names(&["authorization", "content-type", "idempotency-key", "if-match", "if-none-match"]))
-        .expose_headers(names(&[
-            "etag",
-            "link",
-            "location",
-            "ratelimit",
-            "ratelimit-policy",
-            "retry-after",
-            "www-authenticate",
-            "x-request-id",
-        ]))
-        .max_age(Duration::from_secs(600))
+        .allow_methods(methods)
+        .allow_headers(names(&CORS_HEADERS))
+        .expose_headers(names(&CORS_EXPOSED))
+        .max_age(Duration::from_secs(CORS_MAX_AGE))
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::app::App;
+use common::auth::SigningKeys;
 use common::config::{SettingError, Settings};
 use common::store::Stores;
 use common::store::dynamodb::create_tables;
@@ -37,12 +38,17 @@ pub struct Started {
 pub async fn app(folder: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Started, String> {
     let given = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
     let embedded = given("DATABASE_URL").is_none();
-    let made = if given("TASKLANE_SIGNING_KEYS").is_none() { Some(keys::load_or_create(folder)?) } else { None };
+    let keys = match given("TASKLANE_SIGNING_KEYS") {
+        Some(json) => {
+            SigningKeys::parse(&json).map_err(|error| SettingError::new("TASKLANE_SIGNING_KEYS", error.to_string()).to_string())?
+        }
+        None => keys::load_or_create(folder)?,
+    };
     let filled = |name: &str| {
         given(name).or_else(|| match name {
             "DATABASE_URL" => Some("dynamodb://".to_owned()),
-            "TASKLANE_SIGNING_KEYS" => made.as_ref().map(common::auth::SigningKeys::to_json),
-            "TASKLANE_PUBLIC_KEYS" => made.as_ref().and_then(|keys| serde_json::to_string(&keys.public()).ok()),
+            "TASKLANE_SIGNING_KEYS" => Some(keys.to_json()),
+            "TASKLANE_PUBLIC_KEYS" => serde_json::to_string(&keys.public()).ok(),
             _ => None,
         })
     };

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use common::http::Method;
 use server::SERVICES;
+use server::router::{CORS_EXPOSED, CORS_HEADERS, CORS_MAX_AGE, CORS_METHODS};
 
 fn read(file: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).expect(file)
@@ -49,6 +50,15 @@ fn every_endpoint_has_a_function_and_a_sample_event_of_its_name() {
         let binary = format!("Binary: {}\n", endpoint.name);
         assert!(template.contains(&binary) || template.contains(&format!("Binary: {} }}", endpoint.name)), "{}", endpoint.name);
     }
+}
+
+#[test]
+fn scripts_of_other_origins_may_do_the_same_behind_the_gateway_as_at_the_server() {
+    let template = read("template.yaml");
+    for (key, values) in [("AllowMethods", CORS_METHODS.as_slice()), ("AllowHeaders", &CORS_HEADERS), ("ExposeHeaders", &CORS_EXPOSED)] {
+        assert!(template.contains(&format!("          {key}: [{}]\n", values.join(", "))), "{key}");
+    }
+    assert!(template.contains(&format!("          MaxAge: {CORS_MAX_AGE}\n")));
 }
 
 #[test]

@@ -124,3 +124,43 @@ fn add_headers(response: &mut Response, request_id: &str) {
         headers.insert(REQUEST_ID, id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+    use crate::http::{Endpoint, NoContent, public};
+    use crate::store::Stores;
+
+    const ENDPOINT: Endpoint = Endpoint::get("fragile", "/fragile", &public(fragile));
+
+    async fn fragile(_: &App, request: crate::http::RequestLine) -> Result<NoContent, Problem> {
+        assert!(request.path.is_empty(), "every path has a slash");
+        Ok(NoContent)
+    }
+
+    fn request() -> Request {
+        Request {
+            id: "1".to_owned(),
+            method: http::Method::GET,
+            path: "/fragile".to_owned(),
+            query: String::new(),
+            headers: http::HeaderMap::new(),
+            body: Bytes::new(),
+            source: std::net::Ipv4Addr::LOCALHOST.into(),
+            parameters: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_that_tells_nothing_and_the_next_request_is_answered() {
+        let settings = Settings::read(&|_| None, &|_| false).expect("defaults");
+        let app = App::new(&settings, Stores::default()).expect("an app");
+        for _ in 0..2 {
+            let response = serve(&app, &ENDPOINT, request()).await;
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+            assert!(!String::from_utf8_lossy(response.body()).contains("slash"));
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The program as its user meets it: started, stopped, misconfigured, and started again.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use reqwest::Client;
+use serde_json::{Value, json};
+
+/// A running server on a folder of its own.
+struct Server {
+    process: Child,
+    address: SocketAddr,
+    /// What it said when it had started.
+    greeting: String,
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tasklane"));
+    // Nothing of the tester's own settings.
+    command.env_clear().current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs a command that ends by itself.
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder).args(arguments).output().expect("the program runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        // Its log is not what these stories are about, and a pipe that nobody reads would fill.
+        let mut process = command(folder).args(["--listen", "127.0.0.1:0"]).stdout(Stdio::null()).spawn().expect("the program starts");
+        let mut lines = BufReader::new(process.stderr.take().expect("stderr")).lines();
+        let mut greeting = String::new();
+        while !greeting.contains("Ctrl-C") {
+            greeting += &(lines.next().expect("the program greets").expect("text") + "\n");
+        }
+        let (_, after) = greeting.split_once("http://").expect("an address");
+        let address = after.lines().next().expect("a line").parse().expect("an address");
+        Self { process, address, greeting }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn signal(&self, signal: &str) {
+        let killed = Command::new("sh").args(["-c", &format!("kill -{signal} {}", self.process.id())]).status().expect("a shell");
+        assert!(killed.success());
+    }
+
+    fn stop(mut self, signal: &str) -> ExitStatus {
+        self.signal(signal);
+        self.process.wait().expect("the program ends")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+async fn post(url: String, token: Option<&Value>, body: Value) -> (u16, Value) {
+    let mut request = Client::new().post(url).json(&body);
+    if let Some(token) = token {
+        request = request.bearer_auth(token.as_str().expect("a token"));
+    }
+    let answer = request.send().await.expect("an answer");
+    (answer.status().as_u16(), answer.json().await.expect("JSON"))
+}
+
+async fn get(url: String, token: &Value) -> Value {
+    let answer = Client::new().get(url).bearer_auth(token.as_str().expect("a token")).send().await.expect("an answer");
+    answer.json().await.expect("JSON")
+}
+
+fn account() -> Value {
+    json!({"email": "ada@example.com", "password": "a lane of tasks"})
+}
+
+#[tokio::test]
+async fn it_says_where_it_is_and_keeps_everything_over_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(folder.path());
+    for part in ["/docs/", ".tasklane/tasklane.db", "curl http://", "/v1/auth/register"] {
+        assert!(server.greeting.contains(part), "{}", server.greeting);
+    }
+    let (status, tokens) = post(server.url("/v1/auth/register"), None, account()).await;
+    assert_eq!(status, 201, "{tokens}");
+    let (_, task) = post(server.url("/v1/tasks"), Some(&tokens["access_token"]), json!({"title": "Stay"})).await;
+    assert!(server.stop("TERM").success());
+
+    let server = Server::start(folder.path());
+    let list = get(server.url("/v1/tasks"), &tokens["access_token"]).await;
+    assert_eq!(list["items"], json!([task]));
+    let (status, _) = post(server.url("/v1/auth/refresh"), None, json!({"refresh_token": tokens["refresh_token"]})).await;
+    assert_eq!(status, 200);
+    assert!(server.stop("INT").success());
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_even_a_kill() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(folder.path());
+    let (_, tokens) = post(server.url("/v1/auth/register"), None, account()).await;
+    let (status, task) = post(server.url("/v1/tasks"), Some(&tokens["access_token"]), json!({"title": "Stay"})).await;
+    assert_eq!(status, 201);
+    assert!(!server.stop("KILL").success());
+    let server = Server::start(folder.path());
+    assert_eq!(get(server.url("/v1/tasks"), &tokens["access_token"]).await["items"], json!([task]));
+}
+
+#[test]
+fn a_request_that_is_being_read_is_answered_before_the_program_ends() {
+    for signal in ["TERM", "INT"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut server = Server::start(folder.path());
+        let body = account().to_string();
+        let mut connection = TcpStream::connect(server.address).expect("a connection");
+        let head = "POST /v1/auth/register HTTP/1.1\r\nhost: tasklane\r\ncontent-type: application/json\r\nexpect: 100-continue\r\nconnection: close\r\n";
+        write!(connection, "{head}content-length: {}\r\n\r\n", body.len()).expect("sent");
+        let mut go_on = [0; 25];
+        connection.read_exact(&mut go_on).expect("the server asks for the body");
+        assert!(go_on.starts_with(b"HTTP/1.1 100 Continue"), "{}", text(&go_on));
+
+        server.signal(signal);
+        // It takes no more connections as soon as it has heard the signal.
+        while TcpStream::connect(server.address).is_ok() {
+            std::thread::yield_now();
+        }
+        connection.write_all(body.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 201 Created"), "{answer}");
+        assert!(server.process.wait().expect("the program ends").success());
+    }
+}
+
+#[test]
+fn a_bad_setting_stops_the_start_with_a_line_that_names_it_and_shows_a_good_one() {
+    for (name, value, good) in [
+        ("DATABASE_URL", "postgres://user:hunter22@db/x", "DATABASE_URL=dynamodb://"),
+        ("TASKLANE_LOG_LEVEL", "loud", "TASKLANE_LOG_LEVEL=info"),
+        ("TASKLANE_SESSION_IDLE", "a month", "TASKLANE_SESSION_IDLE=30d"),
+        ("TASKLANE_PASSWORD_MEMORY_KIB", "1024", "TASKLANE_PASSWORD_MEMORY_KIB=19456"),
+        ("TASKLANE_LIMIT_LOGIN_SOURCE", "0/15m", "TASKLANE_LIMIT_LOGIN_SOURCE=50/15m"),
+        ("TASKLANE_SIGNING_KEYS", "{\"keys\":[{\"d\":\"hunter22\"}]}", "TASKLANE_SIGNING_KEYS={"),
+        ("TASKLANE_LISTEN", "everywhere", "TASKLANE_LISTEN=127.0.0.1:8080"),
+        ("TASKLANE_CORS_ORIGINS", "*", "TASKLANE_CORS_ORIGINS=https://app.example.com"),
+        ("TASKLANE_TRUSTED_PROXIES", "somebody", "10.0.0.0/8"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ended = command(folder.path()).env(name, value).output().expect("the program runs");
+        let said = text(&ended.stderr);
+        assert!(!ended.status.success(), "{name}");
+        assert!(said.contains(name) && said.contains(good), "{name}: {said}");
+        assert!(!said.contains("hunter22"), "{name}: {said}");
+        assert!(!folder.path().join(".tasklane/tasklane.db").exists(), "{name}: something was begun");
+    }
+}
+
+#[test]
+fn an_address_that_is_taken_is_named_with_a_way_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let first = command(folder.path()).args(["--listen", &taken.to_string()]).stdout(Stdio::null()).spawn().expect("the program starts");
+    let mut first = Server { process: first, address: taken, greeting: String::new() };
+    let mut lines = BufReader::new(first.process.stderr.take().expect("stderr")).lines();
+    lines.next().expect("a greeting").expect("text");
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let second = run(elsewhere.path(), &["--listen", &taken.to_string()]);
+    let said = text(&second.stderr);
+    assert!(!second.status.success() && said.contains(&taken.to_string()) && said.contains("--listen"), "{said}");
+}
+
+#[test]
+fn the_help_page_names_every_command_and_option() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let help = text(&run(folder.path(), &["--help"]).stdout);
+    for part in [
+        "seed",
+        "dynamodb",
+        "openapi",
+        "rotate-keys",
+        "--listen",
+        "--data",
+        "--cors-origins",
+        "--trusted-proxies",
+        "TASKLANE_LISTEN",
+        "127.0.0.1:8080",
+        "Examples:",
+    ] {
+        assert!(help.contains(part), "{part} is missing:\n{help}");
+    }
+    let unknown = text(&run(folder.path(), &["sed"]).stderr);
+    assert!(unknown.contains("seed"), "{unknown}");
+}
+
+#[tokio::test]
+async fn the_demo_account_is_filled_once_and_can_be_logged_into() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = text(&run(folder.path(), &["seed"]).stdout);
+    assert!(first.contains("demo@tasklane.example"), "{first}");
+    let again = run(folder.path(), &["seed"]);
+    assert!(again.status.success() && text(&again.stdout).contains("already"));
+    let password = first.lines().find_map(|line| line.trim().strip_prefix("password")).expect("a password").trim();
+    let server = Server::start(folder.path());
+    let (status, tokens) = post(server.url("/v1/auth/login"), None, json!({"email": "demo@tasklane.example", "password": password})).await;
+    assert_eq!(status, 200);
+    assert_eq!(get(server.url("/v1/tasks"), &tokens["access_token"]).await["items"].as_array().map(Vec::len), Some(5));
+    assert_eq!(get(server.url("/v1/trash"), &tokens["access_token"]).await["items"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn new_keys_sign_after_a_restart_and_tokens_of_the_old_ones_stay_valid() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(folder.path());
+    let (_, old) = post(server.url("/v1/auth/register"), None, account()).await;
+    assert!(server.stop("TERM").success());
+    assert!(run(folder.path(), &["rotate-keys"]).status.success());
+    let server = Server::start(folder.path());
+    let keys = get(server.url("/.well-known/jwks.json"), &old["access_token"]).await;
+    assert_eq!(keys["keys"].as_array().map(Vec::len), Some(2));
+    assert_eq!(get(server.url("/v1/me"), &old["access_token"]).await["email"], "ada@example.com");
+    let (status, new) = post(server.url("/v1/auth/refresh"), None, json!({"refresh_token": old["refresh_token"]})).await;
+    assert_eq!(status, 200, "{new}");
+    // Another key is named in the first part of the new token.
+    let header = |tokens: &Value| tokens["access_token"].as_str().and_then(|token| token.split('.').next()).map(str::to_owned);
+    assert_ne!(header(&old), header(&new));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(folder.path().join(".tasklane/keys.json")).expect("the keys").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "others can read the keys");
+    }
+}
+
+#[tokio::test]
+async fn the_docs_page_has_everything_it_needs_from_this_server_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(folder.path());
+    let page = Client::new().get(server.url("/docs/")).send().await.expect("an answer").text().await.expect("a page");
+    let links: Vec<_> = page.split(['"', '\'']).filter(|word| word.ends_with(".js") || word.ends_with(".css")).collect();
+    assert!(links.len() >= 3, "{page}");
+    for link in links {
+        assert!(!link.contains("//"), "{link} is elsewhere");
+        let answer = Client::new().get(server.url(&format!("/docs/{}", link.trim_start_matches("./")))).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "{link}");
+        let policy = answer.headers()["content-security-policy"].to_str().expect("text");
+        assert!(policy.starts_with("default-src 'self'"), "{link}: {policy}");
+        assert!(!answer.text().await.expect("text").is_empty(), "{link}");
+    }
+    let document = get(server.url("/v1/openapi.json"), &json!("")).await;
+    assert_eq!(document["info"]["title"], "Tasklane");
+}
