@@ -280,4 +280,20 @@ mod tests {
         let (a, b) = (Email::try_from("Ada@Example.com".to_owned()), Email::try_from("ada@example.COM".to_owned()));
         assert_eq!(a.expect("valid").canonical(), b.expect("valid").canonical());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn the_documented_pattern_of_an_address_is_the_rule(text in "[a-z.+]{0,3}@?[-a-z0-9.]{0,12}|[ -~]{0,8}@[a-z]{1,3}[.][a-z]{1,2}|\\PC{0,12}") {
+            let pattern = regex::Regex::new(Email::PATTERN).expect("a regular expression");
+            let documented = pattern.is_match(&text) && (5..=Email::MAX).contains(&text.chars().count());
+            proptest::prop_assert_eq!(Email::try_from(text).is_ok(), documented);
+        }
+
+        #[test]
+        fn the_documented_pattern_of_a_text_is_the_rule(text in "\\PC{0,3}[\\x00-\\x20\\x7e-\\xa1]{0,2}\\PC{0,110}") {
+            let pattern = regex::Regex::new(TEXT_PATTERN).expect("a regular expression");
+            let documented = pattern.is_match(&text) && (1..=100).contains(&text.chars().count());
+            proptest::prop_assert_eq!(Name::try_from(text).is_ok(), documented);
+        }
+    }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use server::SERVICES;
 
 use crate::client::Server;
+use crate::secrets;
 
 const SOMEBODY: &str = "0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55";
 
@@ -75,6 +76,18 @@ async fn no_endpoint_for_users_takes_any_token_but_a_valid_one() {
         }
         let owner = server.register(&format!("{}@example.com", endpoint.name)).await;
         assert_ne!(owner.call(method, &path(endpoint), &[], None).await.status, 401, "{} with a valid token", endpoint.name);
+    }
+}
+
+#[tokio::test]
+async fn every_endpoint_is_served_at_its_path_by_its_own_function() {
+    let server = Server::start().await;
+    for endpoint in endpoints() {
+        let method: reqwest::Method = endpoint.method.as_str().parse().expect("a method");
+        let answer = server.send(method, &path(endpoint), None, &[], None).await;
+        let log = secrets::log();
+        let line = log.lines().find(|line| line.contains(answer.header("x-request-id").expect("a name"))).expect("a line");
+        assert!(line.contains(&format!("\"function\":\"{}\"", endpoint.name)), "{}: {line}", endpoint.name);
     }
 }
 
