@@ -1,9 +1,11 @@
 //! The program as its user meets it: started, stopped, misconfigured, and started again.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -107,15 +109,58 @@ async fn it_says_where_it_is_and_keeps_everything_over_a_restart() {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_even_a_kill() {
+async fn what_was_acknowledged_survives_kills_in_the_middle_of_writing_and_nothing_is_half_there() {
     let folder = tempfile::tempdir().expect("a folder");
-    let server = Server::start(folder.path());
+    let mut server = Server::start(folder.path());
     let (_, tokens) = post(server.url("/v1/auth/register"), None, account()).await;
-    let (status, task) = post(server.url("/v1/tasks"), Some(&tokens["access_token"]), json!({"title": "Stay"})).await;
-    assert_eq!(status, 201);
-    assert!(!server.stop("KILL").success());
-    let server = Server::start(folder.path());
-    assert_eq!(get(server.url("/v1/tasks"), &tokens["access_token"]).await["items"], json!([task]));
+    let token = &tokens["access_token"];
+    let (mut acknowledged, mut sent) = (BTreeSet::new(), 0);
+    for round in 0..3 {
+        let written = AtomicUsize::new(0);
+        let url = server.url("/v1/tasks");
+        let writer = async |writer: usize| {
+            let mut titles = Vec::new();
+            // Until the server is gone.
+            for n in 0.. {
+                let title = format!("{round}-{writer}-{n}");
+                let draft = json!({"title": title, "notes": "n".repeat(1000)});
+                let request = Client::new().post(&url).bearer_auth(token.as_str().expect("a token")).json(&draft);
+                match request.send().await {
+                    Ok(answer) => assert_eq!(answer.status(), 201),
+                    Err(_) => return (titles, n + 1),
+                }
+                titles.push(title);
+                written.fetch_add(1, Ordering::SeqCst);
+            }
+            unreachable!("the server is killed")
+        };
+        let kill = async {
+            while written.load(Ordering::SeqCst) < 50 {
+                tokio::task::yield_now().await;
+            }
+            server.signal("KILL");
+        };
+        let (writers, ()) = tokio::join!(futures_util::future::join_all((0..4).map(writer)), kill);
+        for (titles, tried) in writers {
+            acknowledged.extend(titles);
+            sent += tried;
+        }
+        server = Server::start(folder.path());
+    }
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = get(server.url(&format!("/v1/tasks?limit=100{cursor}")), token).await;
+        for task in page["items"].as_array().expect("items") {
+            assert_eq!(task["notes"].as_str().map(str::len), Some(1000), "{task}");
+            found.push(task["title"].as_str().expect("a title").to_owned());
+        }
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    let stored: BTreeSet<String> = found.iter().cloned().collect();
+    assert_eq!(stored.len(), found.len(), "one is there twice");
+    assert!(stored.is_superset(&acknowledged), "lost: {:?}", acknowledged.difference(&stored));
+    println!("server killed three times: {sent} calls made, {} acknowledged, {} found", acknowledged.len(), found.len());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The one layer that every request passes, on Lambda and in the server alike.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,6 +19,10 @@ use crate::problem::Problem;
 use crate::telemetry::{self, Answered};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How long a handler may take: each call of the store has its own limit, but many slow ones add up. Less than the ten
+/// seconds after which Lambda stops a function (`template.yaml`), so that the client gets a 503.
+const TIME: Duration = Duration::from_secs(8);
 
 /// Headers of every answer: what OWASP's REST security cheat sheet asks of an API.
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 6] = [
@@ -69,7 +73,8 @@ async fn answer(app: &App, endpoint: &Endpoint, request: &mut Request) -> Result
         None => return Err(Problem::not_found("There is nothing at this path.")),
     }
     let request = &*request;
-    let handled = AssertUnwindSafe(endpoint.handler.call(app, request)).catch_unwind().await;
+    let handling = AssertUnwindSafe(endpoint.handler.call(app, request)).catch_unwind();
+    let handled = tokio::time::timeout(TIME, handling).await.map_err(|_| Problem::unavailable("the store was too slow"))?;
     // The panic itself was logged where it happened.
     let mut response = handled.map_err(|_| Problem::internal("the handler panicked"))??;
     if request.is_read() && response.status() == StatusCode::OK {
