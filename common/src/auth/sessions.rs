@@ -35,7 +35,7 @@ pub struct SessionLifetimes {
 }
 
 /// A session as it is stored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// Its name.
     pub id: SessionId,
@@ -58,7 +58,7 @@ pub struct Session {
 }
 
 /// What became of a refresh token that was presented.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rotation {
     /// It was the current one: the session has moved on by one.
     Rotated(Session),
