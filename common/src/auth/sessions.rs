@@ -58,7 +58,7 @@ pub struct Session {
 }
 
 /// What became of a refresh token that was presented.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Rotation {
     /// It was the current one: the session has moved on by one.
     Rotated(Session),
