@@ -1,13 +1,12 @@
 //! Accounts: registered once for each address, found, renamed.
 
-use common::auth::Rotation;
 use common::contract::IfMatch;
 use common::fields::Change;
 use common::users::Account;
 use futures_util::future::join_all;
 
 use crate::Store;
-use crate::fixtures::{LIFETIMES, RACERS, account, email, hash, name, outcome, refusal, refused, seconds, session, somebody};
+use crate::fixtures::{LIFETIMES, RACERS, Refresh, account, email, hash, name, outcome, refusal, refused, seconds, session, somebody};
 
 cases![
     a_store_that_is_there_answers,
@@ -48,7 +47,7 @@ async fn an_address_is_taken_whatever_its_case_and_the_loser_leaves_nothing(stor
         let session = session(&other, LIFETIMES, store.now);
         assert_eq!(refused(store.users.register(&other, &session).await), "AddressTaken");
         assert_eq!(store.users.account(other.id).await.expect("an answer"), None);
-        assert_eq!(store.refresh(&session, 0, store.now).await, Rotation::Ended);
+        assert_eq!(store.refresh(&session, 0, store.now).await, Refresh::Ended);
         assert_eq!(store.users.find_by_email(&other.email).await.expect("an answer"), Some(ada.clone()));
     }
     store.register("ada@example.org").await;
@@ -147,7 +146,7 @@ async fn of_fifty_registrations_of_one_address_at_once_one_wins_and_the_others_l
     for (account, session) in &attempts {
         let won = account.id == winner.id;
         assert_eq!(store.users.account(account.id).await.expect("an answer").is_some(), won);
-        assert_eq!(matches!(store.refresh(session, 0, store.now).await, Rotation::Rotated(_)), won);
+        assert_eq!(matches!(store.refresh(session, 0, store.now).await, Refresh::Rotated(_)), won);
     }
 }
 

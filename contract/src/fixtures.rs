@@ -19,6 +19,19 @@ pub(crate) const RACERS: usize = 50;
 /// How long sessions live when nothing else is said.
 pub(crate) const LIFETIMES: SessionLifetimes = SessionLifetimes { idle: Duration::from_hours(24), absolute: Duration::from_hours(10 * 24) };
 
+/// What became of a refresh token at its endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refresh {
+    /// The session has moved on by one.
+    Rotated(Session),
+    /// The session is as it was.
+    Repeated(Session),
+    /// The session is gone: the token was an old one.
+    Stolen,
+    /// The session has ended.
+    Ended,
+}
+
 /// Seconds, to be added to a time.
 pub(crate) const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -190,12 +203,17 @@ impl Store {
     }
 
     /// Exchanges a refresh token as its endpoint does: an account that has left the session's epoch has ended it.
-    pub(crate) async fn refresh(&self, session: &Session, generation: u32, now: Timestamp) -> Rotation {
-        let rotation =
-            self.users.rotate(session.user, session.id, generation, LIFETIMES.idle, now).await.expect("an answer to a refresh token");
-        let (Rotation::Rotated(moved) | Rotation::Repeated(moved)) = &rotation else { return rotation };
+    pub(crate) async fn refresh(&self, session: &Session, generation: u32, now: Timestamp) -> Refresh {
+        let rotation = self.users.rotate(session.user, session.id, generation, LIFETIMES.idle, now).await;
+        let refresh = match rotation.expect("an answer to a refresh token") {
+            Rotation::Rotated(session) => Refresh::Rotated(session),
+            Rotation::Repeated(session) => Refresh::Repeated(session),
+            Rotation::Stolen => return Refresh::Stolen,
+            Rotation::Ended => return Refresh::Ended,
+        };
+        let (Refresh::Rotated(moved) | Refresh::Repeated(moved)) = &refresh else { return refresh };
         let account = self.users.account(moved.user).await.expect("an answer");
-        if account.is_some_and(|account| account.epoch == moved.epoch) { rotation } else { Rotation::Ended }
+        if account.is_some_and(|account| account.epoch == moved.epoch) { refresh } else { Refresh::Ended }
     }
 
     /// Every session of an account, as its list shows them.

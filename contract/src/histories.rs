@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::auth::{GRACE, Rotation, Session, SessionLifetimes};
+use common::auth::{GRACE, Session, SessionLifetimes};
 use common::contract::{IfMatch, ONCE_LIFETIME};
 use common::fields::Change;
 use common::tasks::{Priority, Status, TRASH_LIFETIME, Task, TaskFilter, TaskId, TaskPatch, TaskSort};
@@ -15,7 +15,7 @@ use proptest::{prop_assert, prop_assert_eq};
 
 use crate::Store;
 use crate::fixtures::{
-    LIFETIMES, account, due, email, hash, labels, name, notes, once, outcome, seconds, session, somebody, sorts, task, title, walk,
+    LIFETIMES, Refresh, account, due, email, hash, labels, name, notes, once, outcome, seconds, session, somebody, sorts, task, title, walk,
 };
 use crate::lists::{any_filter, any_limits, any_sort};
 use crate::model::{Accounts, Model};
@@ -226,7 +226,7 @@ async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: Store
                     let answer = store.refresh(&session, generation, now).await;
                     let expected = model.refresh(&session, generation, LIFETIMES.idle, now);
                     // A copied token of a session that has ended is worth nothing, whatever it is called.
-                    let called_theft = expected == Rotation::Ended && answer == Rotation::Stolen && model.is_left_behind(&session);
+                    let called_theft = expected == Refresh::Ended && answer == Refresh::Stolen && model.is_left_behind(&session);
                     prop_assert!(
                         called_theft || session_view(&answer) == session_view(&expected),
                         "{step:?}: {answer:?}, not {expected:?}"
@@ -287,10 +287,10 @@ fn views(sessions: Vec<Session>) -> Vec<Session> {
     sessions.into_iter().map(|session| Session { epoch: 0, ..session }).collect()
 }
 
-fn session_view(rotation: &Rotation) -> Rotation {
+fn session_view(rotation: &Refresh) -> Refresh {
     match rotation.clone() {
-        Rotation::Rotated(session) => Rotation::Rotated(Session { epoch: 0, ..session }),
-        Rotation::Repeated(session) => Rotation::Repeated(Session { epoch: 0, ..session }),
+        Refresh::Rotated(session) => Refresh::Rotated(Session { epoch: 0, ..session }),
+        Refresh::Repeated(session) => Refresh::Repeated(Session { epoch: 0, ..session }),
         other => other,
     }
 }

@@ -46,7 +46,7 @@ async fn garden(store: &Store, owner: UserId) -> Model {
         None,
         Some("2026-03-02"),
         Some("0001-01-01"),
-        Some("9999-12-31T23:59:59.999Z"),
+        Some("9999-12-30T21:59:59.999Z"),
     ];
     let label_sets: [&[&str]; 6] = [&[], &["home"], &["garden", "home"], &["Home"], &["x", "y", "z"], &["gar"]];
     let texts = ["Water the Ficus", "repot the FICUS", "Prune", "Buy seeds", "S\u{e4}en", "S\u{c4}EN"];
@@ -97,7 +97,7 @@ fn any_due() -> impl Strategy<Value = Due> {
         "0000-01-01",
         "0001-01-01T00:00:00.001Z",
         "9999-12-31",
-        "9999-12-31T23:59:59.999Z",
+        "9999-12-30T21:59:59.999Z",
     ]);
     around.prop_map(due)
 }

@@ -4,12 +4,14 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use common::auth::{GRACE, PasswordHash, Rotation, Session, SessionId};
+use common::auth::{GRACE, PasswordHash, Session, SessionId};
 use common::contract::{IfMatch, ONCE_LIFETIME, Once};
 use common::fields::Change;
 use common::tasks::{SortField, TRASH_LIFETIME, Task, TaskFilter, TaskId, TaskPatch, TaskSort};
 use common::time::Timestamp;
 use common::users::{Account, Name, UserId};
+
+use crate::fixtures::Refresh;
 
 /// One owner's tasks.
 #[derive(Debug, Default)]
@@ -179,20 +181,20 @@ impl Accounts {
         self.sessions.get(&session.id).map_or(session.generation, |session| session.generation)
     }
 
-    pub(crate) fn refresh(&mut self, session: &Session, generation: u32, idle: Duration, now: Timestamp) -> Rotation {
-        let Some(stored) = self.alive(session, now) else { return Rotation::Ended };
+    pub(crate) fn refresh(&mut self, session: &Session, generation: u32, idle: Duration, now: Timestamp) -> Refresh {
+        let Some(stored) = self.alive(session, now) else { return Refresh::Ended };
         if generation > stored.generation {
-            Rotation::Ended
+            Refresh::Ended
         } else if generation == stored.generation {
             let expires_at = now.plus(idle).earlier_of(stored.ends_at);
             let moved = Session { generation: generation + 1, last_used_at: now, expires_at, ..stored };
             self.start(moved.clone());
-            Rotation::Rotated(moved)
+            Refresh::Rotated(moved)
         } else if generation + 1 == stored.generation && now <= stored.last_used_at.plus(GRACE) {
-            Rotation::Repeated(stored)
+            Refresh::Repeated(stored)
         } else {
             self.sessions.remove(&session.id);
-            Rotation::Stolen
+            Refresh::Stolen
         }
     }
 

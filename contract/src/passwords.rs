@@ -1,6 +1,6 @@
 //! A change of password: verified against what is stored, once, and the end of every other session.
 
-use common::auth::{Rotation, Session, SessionLifetimes};
+use common::auth::{Session, SessionLifetimes};
 use common::contract::{ONCE_LIFETIME, Once};
 use common::problem::StoreError;
 use common::time::Timestamp;
@@ -8,7 +8,7 @@ use common::users::{Account, PasswordUpdate};
 use futures_util::future::join_all;
 
 use crate::Store;
-use crate::fixtures::{LIFETIMES, RACERS, hash, once, outcome, refused, seconds, session};
+use crate::fixtures::{LIFETIMES, RACERS, Refresh, hash, once, outcome, refused, seconds, session};
 
 cases![
     a_new_password_ends_every_other_session,
@@ -47,8 +47,8 @@ async fn a_new_password_ends_every_other_session(store: Store) {
     assert_eq!(changed.password_hash, hash("second"));
     assert_eq!((changed.email, changed.name, changed.created_at), (ada.email, ada.name, ada.created_at));
     assert_eq!(store.session_ids(ada.id, store.now).await, [first.id]);
-    assert_eq!(store.refresh(&other, 0, store.now).await, Rotation::Ended);
-    assert!(matches!(store.refresh(&first, 0, store.now).await, Rotation::Rotated(_)));
+    assert_eq!(store.refresh(&other, 0, store.now).await, Refresh::Ended);
+    assert!(matches!(store.refresh(&first, 0, store.now).await, Refresh::Rotated(_)));
     let again = store.stored_account(ada.id).await;
     change(&store, &again, &first, ["second", "third"], None, store.now).await.expect("changed again");
     assert_eq!(store.stored_account(ada.id).await.password_hash, hash("third"));
@@ -88,7 +88,7 @@ async fn a_session_past_its_absolute_end_cannot_change_the_password(store: Store
     let (ada, first) = store.register("ada@example.com").await;
     let short = session(&ada, SessionLifetimes { idle: seconds(60), absolute: seconds(60) }, store.now);
     store.users.start_session(&short).await.expect("a session");
-    assert!(matches!(store.refresh(&short, 0, store.now.plus(seconds(59))).await, Rotation::Rotated(_)));
+    assert!(matches!(store.refresh(&short, 0, store.now.plus(seconds(59))).await, Refresh::Rotated(_)));
     let over = store.now.plus(seconds(60));
     assert_eq!(refused(change(&store, &ada, &short, ["first", "second"], None, over).await), "SessionEnded");
     assert_eq!(store.stored_account(ada.id).await, ada);
@@ -204,7 +204,7 @@ async fn fifty_repetitions_of_one_change_at_once_make_it_once(store: Store) {
     let changed = store.stored_account(ada.id).await;
     assert_eq!(changed.password_hash, hash("second"));
     assert_eq!(store.session_ids(ada.id, store.now).await, [first.id]);
-    assert_eq!(store.refresh(&other, 0, store.now).await, Rotation::Ended);
+    assert_eq!(store.refresh(&other, 0, store.now).await, Refresh::Ended);
     // One more would have moved the account on, and left a session behind that began after the first.
     let next = session(&changed, LIFETIMES, store.now.plus(seconds(1)));
     store.users.start_session(&next).await.expect("a session");

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use common::auth::{Rotation, Session, SessionId, SessionLifetimes};
+use common::auth::{Session, SessionId, SessionLifetimes};
 use common::contract::Cursor;
 use common::users::{SESSION_ORDER, UserId};
 use futures_util::future::join_all;
 
 use crate::Store;
-use crate::fixtures::{LIFETIMES, RACERS, identifier, outcome, refused, seconds, session, somebody, walk};
+use crate::fixtures::{LIFETIMES, RACERS, Refresh, identifier, outcome, refused, seconds, session, somebody, walk};
 
 cases![
     sessions_are_listed_oldest_first_in_pages_of_any_size,
@@ -80,14 +80,14 @@ async fn a_session_past_its_absolute_end_is_over_however_lately_it_was_used(stor
     let short = session(&ada, SessionLifetimes { idle: seconds(60), absolute: seconds(60) }, store.now);
     store.users.start_session(&short).await.expect("a session");
     // Its idle time would go on for a day from here.
-    let Rotation::Rotated(moved) = store.refresh(&short, 0, store.now.plus(seconds(59))).await else { panic!("it has not ended yet") };
+    let Refresh::Rotated(moved) = store.refresh(&short, 0, store.now.plus(seconds(59))).await else { panic!("it has not ended yet") };
     assert_eq!(moved.expires_at, short.ends_at);
 
     let over = store.now.plus(seconds(60));
     assert_eq!(store.session_ids(ada.id, over).await, [first.id]);
     assert_eq!(refused(store.users.end_other_sessions(ada.id, short.id, over).await), "SessionEnded");
     assert_eq!(store.session_ids(ada.id, over).await, [first.id]);
-    assert_eq!(store.refresh(&short, 1, over).await, Rotation::Ended);
+    assert_eq!(store.refresh(&short, 1, over).await, Refresh::Ended);
     assert!(!store.users.end_session(ada.id, short.id, over).await.expect("an answer"));
 }
 
@@ -98,7 +98,7 @@ async fn a_session_is_ended_once(store: Store) {
     assert!(end(sessions[1].id).await);
     assert!(!end(sessions[1].id).await);
     assert!(!end(SessionId::from_uuid(identifier(now))).await);
-    assert_eq!(store.refresh(&sessions[1], 0, now).await, Rotation::Ended);
+    assert_eq!(store.refresh(&sessions[1], 0, now).await, Refresh::Ended);
     assert_eq!(store.session_ids(user, now).await, [sessions[0].id, sessions[2].id]);
 }
 
@@ -112,8 +112,8 @@ async fn another_accounts_session_cannot_be_ended(store: Store) {
     let (bob, bobs) = store.register("bob@example.com").await;
     assert!(!store.users.end_session(bob.id, adas.id, store.now).await.expect("an answer"));
     assert_eq!(refused(store.users.end_other_sessions(bob.id, adas.id, store.now).await), "SessionEnded");
-    assert!(matches!(store.refresh(&adas, 0, store.now).await, Rotation::Rotated(_)));
-    assert!(matches!(store.refresh(&bobs, 0, store.now).await, Rotation::Rotated(_)));
+    assert!(matches!(store.refresh(&adas, 0, store.now).await, Refresh::Rotated(_)));
+    assert!(matches!(store.refresh(&bobs, 0, store.now).await, Refresh::Rotated(_)));
 }
 
 async fn ending_the_others_keeps_the_session_that_asks(store: Store) {
@@ -125,13 +125,13 @@ async fn ending_the_others_keeps_the_session_that_asks(store: Store) {
         assert_eq!(store.session_ids(user, now).await, [sessions[2].id], "the second time there are no others");
     }
     for ended in [&sessions[0], &sessions[1], &sessions[3]] {
-        assert_eq!(store.refresh(ended, 0, now).await, Rotation::Ended);
+        assert_eq!(store.refresh(ended, 0, now).await, Refresh::Ended);
     }
-    let Rotation::Rotated(kept) = store.refresh(&sessions[2], 0, now).await else { panic!("it was to be kept") };
+    let Refresh::Rotated(kept) = store.refresh(&sessions[2], 0, now).await else { panic!("it was to be kept") };
     assert_eq!((kept.generation, kept.created_at, kept.ends_at), (1, sessions[2].created_at, sessions[2].ends_at));
     let next = store.log_in(user, now).await;
     assert_eq!(store.session_ids(user, now).await, [sessions[2].id, next.id]);
-    assert!(matches!(store.refresh(&next, 0, now).await, Rotation::Rotated(_)));
+    assert!(matches!(store.refresh(&next, 0, now).await, Refresh::Rotated(_)));
     assert_eq!(store.session_ids(bob, now).await.len(), 2);
     assert_eq!(store.stored_account(user).await.version, 1, "the account's owner changed nothing of it");
 }
@@ -161,7 +161,7 @@ async fn a_session_that_began_before_the_others_were_ended_is_over(store: Store)
     store.users.start_session(&late).await.expect("an answer");
     let now = store.now.plus(seconds(2));
     assert_eq!(store.session_ids(ada.id, now).await, [first.id]);
-    assert_eq!(store.refresh(&late, 0, now).await, Rotation::Ended);
+    assert_eq!(store.refresh(&late, 0, now).await, Refresh::Ended);
     assert_eq!(refused(store.users.end_other_sessions(ada.id, late.id, now).await), "SessionEnded");
 }
 
@@ -210,7 +210,7 @@ async fn one_session_that_ends_the_others_fifty_times_at_once_lives_on(store: St
         outcome(answer).expect("a session that lives can end the others");
     }
     assert_eq!(store.session_ids(user, now).await, [sessions[1].id]);
-    assert!(matches!(store.refresh(&sessions[1], 0, now).await, Rotation::Rotated(_)));
+    assert!(matches!(store.refresh(&sessions[1], 0, now).await, Refresh::Rotated(_)));
 }
 
 async fn of_sessions_that_end_each_other_at_once_one_is_left(store: Store) {
@@ -227,7 +227,7 @@ async fn of_sessions_that_end_each_other_at_once_one_is_left(store: Store) {
     assert_eq!(kept.len(), 1);
     assert_eq!(store.session_ids(user, now).await, kept);
     for session in &sessions {
-        assert_eq!(matches!(store.refresh(session, 0, now).await, Rotation::Rotated(_)), session.id == kept[0]);
+        assert_eq!(matches!(store.refresh(session, 0, now).await, Refresh::Rotated(_)), session.id == kept[0]);
     }
 }
 
@@ -239,6 +239,6 @@ async fn a_session_that_is_ended_while_it_is_refreshed_stays_ended(store: Store)
     assert_eq!(ends.into_iter().filter(|ended| matches!(ended, Ok(true))).count(), 1);
     assert!(store.session_ids(ada.id, store.now).await.is_empty());
     for generation in [0, 1] {
-        assert_eq!(store.refresh(&session, generation, store.now).await, Rotation::Ended);
+        assert_eq!(store.refresh(&session, generation, store.now).await, Refresh::Ended);
     }
 }
