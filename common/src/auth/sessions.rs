@@ -35,7 +35,7 @@ pub struct SessionLifetimes {
 }
 
 /// A session as it is stored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// Its name.
     pub id: SessionId,

@@ -215,9 +215,9 @@ impl TaskStore for Tasks {
         for gone in ["deleted_at", "by_deleted", "expires_at"] {
             expression.remove(gone);
         }
-        let (deleted, expires) = (expression.name("deleted_at"), expression.name("expires_at"));
-        let now_seconds = expression.value(number(now.as_second()));
-        let condition = format!("attribute_exists({deleted}) AND {expires} > {now_seconds}{}", expression.and_version(if_match));
+        let deleted = expression.name("deleted_at");
+        let (kept_since, and_version) = (expression.value(text(kept_since(now))), expression.and_version(if_match));
+        let condition = format!("{deleted} > {kept_since}{and_version}");
         let item = self.update_item(owner, id, expression, &condition).await.map_err(|refused| {
             refused.into_error(|item| check_restorable(&item, if_match, now).err().unwrap_or(StoreError::NotFound("task")))
         })?;
@@ -318,13 +318,19 @@ fn why_not_live(item: Item) -> StoreError {
     }
 }
 
+/// What was deleted at this time or before is gone, to the millisecond: `expires_at`, which DynamoDB sweeps by, counts in
+/// seconds. Times are text that sorts as time does.
+fn kept_since(now: Timestamp) -> String {
+    now.minus(TRASH_LIFETIME).to_string()
+}
+
 /// Whether a stored task can be restored.
 fn check_restorable(item: &Item, if_match: &IfMatch, now: Timestamp) -> Result<(), StoreError> {
     let Some(version) = number_of(item, "version") else { return Err(StoreError::NotFound("task")) };
     if !item.contains_key("deleted_at") {
         return Err(StoreError::NotInTrash);
     }
-    if number_of::<i64>(item, "expires_at").is_some_and(|expires_at| expires_at <= now.as_second()) {
+    if text_of(item, "deleted_at").is_some_and(|deleted_at| deleted_at <= kept_since(now).as_str()) {
         return Err(StoreError::NotFound("task"));
     }
     if if_match.allows(version) { Ok(()) } else { Err(StoreError::Stale { current: version }) }

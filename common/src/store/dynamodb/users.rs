@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::{call, failed};
 use super::items::{Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of, write};
-use super::writes::{Transaction, first_item, once_put, put, refused_at, refused_item, transact, update};
+use super::writes::{Transaction, first_item, once_put, put, refused_item, transact, update};
 use crate::auth::{CounterStore, GRACE, PasswordHash, Rotation, Session, SessionId};
 use crate::contract::{Cursor, IfMatch, Once, Page};
 use crate::fields::Change;
@@ -95,10 +95,27 @@ impl Users {
     fn keep_session(&self, user: UserId, session: SessionId, epoch: u32, now: Timestamp) -> Result<TransactWriteItem, StoreError> {
         let mut expression = Expression::default();
         expression.set("epoch", number(epoch + 1));
-        let (current, expires) = (expression.name("epoch"), expression.name("expires_at"));
-        let (epoch, now) = (expression.value(number(epoch)), expression.value(number(now.as_second())));
-        update(&self.table, session_key(user, session), &format!("{current} = {epoch} AND {expires} > {now}"), expression)
+        let current = expression.name("epoch");
+        let (lives, epoch) = (lives(&mut expression, now), expression.value(number(epoch)));
+        update(&self.table, session_key(user, session), &format!("{current} = {epoch} AND {lives}"), expression)
     }
+
+    /// The epoch that a session is of, and whether that is its account's: whether the session lives.
+    async fn session_epoch(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<Option<u32>, StoreError> {
+        // In this order, because only a session that lives is moved on: one that is behind by now has ended.
+        let account = self.epoch(user).await?;
+        let Some(item) = self.get(session_key(user, session)).await? else { return Ok(None) };
+        let session = read_session(item)?;
+        Ok((session.expires_at > now && session.epoch >= account).then_some(session.epoch))
+    }
+}
+
+/// The condition that a session has not expired. Its idle end alone does not tell: refreshing moves it on past the
+/// absolute one.
+fn lives(expression: &mut Expression, now: Timestamp) -> String {
+    let (expires, ends) = (expression.name("expires_at"), expression.name("ends_at"));
+    let seconds = expression.value(number(now.as_second()));
+    format!("{expires} > {seconds} AND {ends} > {seconds}")
 }
 
 #[async_trait]
@@ -205,8 +222,11 @@ impl UserStore for Users {
         {
             return replay(record, once, now)?.map(drop).ok_or(StoreError::StillRunning);
         }
-        // The session's part is the last one.
-        Err(if refused_at(&reasons, reasons.len().saturating_sub(1)) { StoreError::SessionEnded } else { StoreError::PasswordChanged })
+        // The reasons do not tell why the epochs were others: the session may have ended, or may have moved on itself.
+        Err(match self.session_epoch(user, session, now).await? {
+            None => StoreError::SessionEnded,
+            Some(_) => StoreError::PasswordChanged,
+        })
     }
 
     async fn start_session(&self, session: &Session) -> Result<(), StoreError> {
@@ -226,16 +246,15 @@ impl UserStore for Users {
         expression.set("generation", number(generation.saturating_add(1)));
         expression.set("last_used_at", text(now));
         expression.set("expires_at", number(now.plus(idle).as_second()));
-        let (current, expires) = (expression.name("generation"), expression.name("expires_at"));
-        let (presented, seconds) = (expression.value(number(generation)), expression.value(number(now.as_second())));
-        let ends = expression.name("ends_at");
+        let current = expression.name("generation");
+        let (lives, presented) = (lives(&mut expression, now), expression.value(number(generation)));
         let request = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(session_key(user, session)))
             .update_expression(expression.update())
-            .condition_expression(format!("{current} = {presented} AND {expires} > {seconds} AND {ends} > {seconds}"))
+            .condition_expression(format!("{current} = {presented} AND {lives}"))
             .set_expression_attribute_names(Some(expression.names))
             .set_expression_attribute_values(Some(expression.values))
             .return_values(ReturnValue::AllNew)
@@ -264,7 +283,7 @@ impl UserStore for Users {
         let request =
             self.client.delete_item().table_name(&self.table).set_key(Some(session_key(user, session))).return_values(ReturnValue::AllOld);
         let ended = call("DeleteItem", request.send()).await.map_err(failed)?.attributes.unwrap_or_default();
-        Ok(number_of::<i64>(&ended, "expires_at").is_some_and(|expires_at| expires_at > now.as_second()))
+        Ok(["expires_at", "ends_at"].iter().all(|end| number_of::<i64>(&ended, end).is_some_and(|end| end > now.as_second())))
     }
 
     async fn end_other_sessions(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<(), StoreError> {
@@ -278,9 +297,13 @@ impl UserStore for Users {
         ];
         match transact(&self.client, parts).await? {
             Transaction::Done => Ok(()),
-            // Somebody else ended other sessions at the same moment. If this one was among them, that is the answer.
-            Transaction::Refused(reasons) if refused_at(&reasons, 1) => Err(StoreError::SessionEnded),
-            Transaction::Refused(_) => Err(StoreError::Unavailable("the account was changed meanwhile".into())),
+            // Other sessions were ended at the same moment: this one among them, or on behalf of this very one, which is
+            // what was asked for.
+            Transaction::Refused(_) => match self.session_epoch(user, session, now).await? {
+                None => Err(StoreError::SessionEnded),
+                Some(meanwhile) if meanwhile > epoch => Ok(()),
+                Some(_) => Err(StoreError::Unavailable("the account was changed meanwhile".into())),
+            },
         }
     }
 
@@ -288,9 +311,9 @@ impl UserStore for Users {
         let epoch = self.epoch(user).await?;
         let mut expression = Expression::default();
         let (pk, sk) = (expression.name("pk"), expression.name("sk"));
-        let (current, expires) = (expression.name("epoch"), expression.name("expires_at"));
+        let (current, lives) = (expression.name("epoch"), lives(&mut expression, now));
         let (owner, prefix) = (expression.value(text(user_key(user))), expression.value(text("session#")));
-        let (epoch, seconds) = (expression.value(number(epoch)), expression.value(number(now.as_second())));
+        let epoch = expression.value(number(epoch));
         // Only a position that names a session is one.
         let start = after.and_then(|cursor| cursor.position.parse().ok()).map(|session| session_key(user, session));
         let request = self
@@ -299,7 +322,7 @@ impl UserStore for Users {
             .table_name(&self.table)
             .consistent_read(true)
             .key_condition_expression(format!("{pk} = {owner} AND begins_with({sk}, {prefix})"))
-            .filter_expression(format!("{current} = {epoch} AND {expires} > {seconds}"))
+            .filter_expression(format!("{current} = {epoch} AND {lives}"))
             .set_expression_attribute_names(Some(expression.names))
             .set_expression_attribute_values(Some(expression.values))
             .limit(SESSION_READS)

@@ -95,12 +95,8 @@ pub(super) async fn transact(client: &Client, parts: Vec<TransactWriteItem>) -> 
     }
 }
 
-/// Whether this part of a refused transaction was the reason.
-pub(super) fn refused_at(reasons: &[CancellationReason], at: usize) -> bool {
-    reasons.get(at).and_then(CancellationReason::code) == Some("ConditionalCheckFailed")
-}
-
 /// The item that the first part's condition did not hold for, if that was the reason.
 pub(super) fn first_item(reasons: &[CancellationReason]) -> Option<Item> {
-    refused_at(reasons, 0).then(|| reasons.first().and_then(|reason| reason.item().cloned()).unwrap_or_default())
+    let first = reasons.first().filter(|reason| reason.code() == Some("ConditionalCheckFailed"))?;
+    Some(first.item().cloned().unwrap_or_default())
 }

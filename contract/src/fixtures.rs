@@ -1,0 +1,252 @@
+//! What cases are made of: accounts, sessions and tasks, and the few calls that most cases make.
+
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use common::auth::{Client, PasswordHash, Rotation, Session, SessionId, SessionLifetimes};
+use common::contract::{Cursor, Once, Page};
+use common::problem::StoreError;
+use common::tasks::{Due, Label, Notes, Priority, Status, Task, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskSort, Title};
+use common::time::Timestamp;
+use common::users::{Account, Email, Name, UserId};
+use uuid::{NoContext, Uuid};
+
+use crate::Store;
+
+/// How many calls are made at the same moment where a case races.
+pub(crate) const RACERS: usize = 50;
+/// How long sessions live when nothing else is said.
+pub(crate) const LIFETIMES: SessionLifetimes = SessionLifetimes { idle: Duration::from_hours(24), absolute: Duration::from_hours(10 * 24) };
+
+/// What became of a refresh token at its endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refresh {
+    /// The session has moved on by one.
+    Rotated(Session),
+    /// The session is as it was.
+    Repeated(Session),
+    /// The session is gone: the token was an old one.
+    Stolen,
+    /// The session has ended.
+    Ended,
+}
+
+/// Seconds, to be added to a time.
+pub(crate) const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// A UUIDv7 of this time. The domain's own never go back in time, within a whole process, and cases do.
+pub(crate) fn identifier(now: Timestamp) -> Uuid {
+    let milliseconds = u64::try_from(now.as_millisecond()).expect("a case is after 1970");
+    let nanoseconds = u32::try_from(milliseconds % 1000).expect("less than a thousand") * 1_000_000;
+    Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, milliseconds / 1000, nanoseconds))
+}
+
+pub(crate) fn email(text: &str) -> Email {
+    text.to_owned().try_into().expect("a valid address")
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    text.to_owned().try_into().expect("a valid name")
+}
+
+/// A hash that is told from others by this text. No store looks inside.
+pub(crate) fn hash(text: &str) -> PasswordHash {
+    serde_json::from_value(format!("$argon2id$v=19$m=19456,t=2,p=1${text}").into()).expect("a text")
+}
+
+pub(crate) fn once(key: &str, fingerprint: &str) -> Once {
+    Once { key: key.to_owned(), fingerprint: fingerprint.to_owned() }
+}
+
+/// An account that is not stored yet.
+pub(crate) fn account(address: &str, now: Timestamp) -> Account {
+    Account { id: UserId::from_uuid(identifier(now)), ..Account::new(email(address), Some(name("Ada")), hash("first"), now) }
+}
+
+/// A session that is not stored yet.
+pub(crate) fn session(account: &Account, lifetimes: SessionLifetimes, now: Timestamp) -> Session {
+    let client = Client::new(Ipv4Addr::LOCALHOST.into(), Some("contract"));
+    Session { id: SessionId::from_uuid(identifier(now)), ..Session::start(account, &client, lifetimes, now) }
+}
+
+/// A task that is not stored yet.
+pub(crate) fn task(title: &str, now: Timestamp) -> Task {
+    Task {
+        id: TaskId::from_uuid(identifier(now)),
+        title: title.parse().expect("a valid title"),
+        notes: None,
+        status: Status::Todo,
+        priority: Priority::None,
+        labels: labels(&[]),
+        due: None,
+        completed_at: None,
+        created_at: now,
+        updated_at: now,
+        version: 1,
+        deleted_at: None,
+    }
+}
+
+/// A task with every field.
+pub(crate) fn full_task(now: Timestamp) -> Task {
+    Task {
+        notes: Some(notes("More about it")),
+        status: Status::Done,
+        priority: Priority::High,
+        labels: labels(&["home", "garden"]),
+        due: Some(due("2026-03-01T09:30:00.125Z")),
+        completed_at: Some(now),
+        ..task("Water the plants", now)
+    }
+}
+
+pub(crate) fn title(text: &str) -> Title {
+    text.parse().expect("a valid title")
+}
+
+pub(crate) fn notes(text: &str) -> Notes {
+    text.parse().expect("valid notes")
+}
+
+pub(crate) fn label(text: &str) -> Label {
+    text.parse().expect("a valid label")
+}
+
+pub(crate) fn labels(texts: &[&str]) -> common::tasks::Labels {
+    texts.iter().map(|text| label(text)).collect()
+}
+
+pub(crate) fn due(text: &str) -> Due {
+    text.parse().expect("a valid due date")
+}
+
+pub(crate) fn sort(name: &str) -> TaskSort {
+    name.parse().expect("a valid order")
+}
+
+/// Every order.
+pub(crate) fn sorts() -> impl Iterator<Item = TaskSort> {
+    TaskSort::NAMES.iter().map(|name| sort(name))
+}
+
+/// A patch of the title alone.
+pub(crate) fn retitled(text: &str) -> TaskPatch {
+    TaskPatch { title: Some(title(text)), ..TaskPatch::default() }
+}
+
+/// Somebody's name, for tasks; a store of tasks does not ask whether there is such an account.
+pub(crate) fn somebody(now: Timestamp) -> UserId {
+    UserId::from_uuid(identifier(now))
+}
+
+/// What a call came to, so that it can be compared: the error in its own words.
+///
+/// A store that cannot answer, or does not understand what it stored, ends the case: no promise allows for that.
+pub(crate) fn outcome<T>(result: Result<T, StoreError>) -> Result<T, String> {
+    match result {
+        Err(error @ (StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Full)) => panic!("{error}"),
+        other => other.map_err(|error| format!("{error:?}")),
+    }
+}
+
+/// The words of an error that was to be expected.
+pub(crate) fn refusal(error: &StoreError) -> String {
+    format!("{error:?}")
+}
+
+/// The error of a call that had to fail, in its own words.
+pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>) -> String {
+    outcome(result).expect_err("it should have been refused")
+}
+
+/// Walks through a list page by page, checking that no page is too long and that the walk comes to an end. The limits
+/// of the pages are taken in turn.
+pub(crate) async fn walk<T>(limits: &[usize], page: impl AsyncFn(usize, Option<Cursor>) -> Result<Page<T>, StoreError>) -> Vec<T> {
+    let (mut items, mut after) = (Vec::new(), None);
+    let mut seen = HashSet::new();
+    for limit in limits.iter().cycle() {
+        let page = page(*limit, after).await.expect("a page");
+        assert!(page.items.len() <= *limit, "a page of {} items where {limit} are the most", page.items.len());
+        items.extend(page.items);
+        let Some(next) = page.next else { break };
+        // What clients get is its text, and nothing may be lost on the way there and back.
+        let text = next.to_string();
+        assert_eq!(text.parse().as_ref(), Ok(&next));
+        assert!(seen.insert(text), "the walk stands still at {next:?}");
+        after = Some(next);
+    }
+    items
+}
+
+impl Store {
+    /// Registers somebody, with a session.
+    pub(crate) async fn register(&self, address: &str) -> (Account, Session) {
+        let account = account(address, self.now);
+        let session = session(&account, LIFETIMES, self.now);
+        self.users.register(&account, &session).await.expect("registered");
+        (account, session)
+    }
+
+    /// The account as it is stored.
+    pub(crate) async fn stored_account(&self, user: UserId) -> Account {
+        self.users.account(user).await.expect("an answer").expect("an account")
+    }
+
+    /// Begins another session.
+    pub(crate) async fn log_in(&self, user: UserId, now: Timestamp) -> Session {
+        let session = session(&self.stored_account(user).await, LIFETIMES, now);
+        self.users.start_session(&session).await.expect("a session");
+        session
+    }
+
+    /// Exchanges a refresh token as its endpoint does: an account that has left the session's epoch has ended it.
+    pub(crate) async fn refresh(&self, session: &Session, generation: u32, now: Timestamp) -> Refresh {
+        let rotation = self.users.rotate(session.user, session.id, generation, LIFETIMES.idle, now).await;
+        let refresh = match rotation.expect("an answer to a refresh token") {
+            Rotation::Rotated(session) => Refresh::Rotated(session),
+            Rotation::Repeated(session) => Refresh::Repeated(session),
+            Rotation::Stolen => return Refresh::Stolen,
+            Rotation::Ended => return Refresh::Ended,
+        };
+        let (Refresh::Rotated(moved) | Refresh::Repeated(moved)) = &refresh else { return refresh };
+        let account = self.users.account(moved.user).await.expect("an answer");
+        if account.is_some_and(|account| account.epoch == moved.epoch) { refresh } else { Refresh::Ended }
+    }
+
+    /// Every session of an account, as its list shows them.
+    pub(crate) async fn sessions_of(&self, user: UserId, now: Timestamp) -> Vec<Session> {
+        walk(&[100], async |limit, after| self.users.sessions(user, limit, after.as_ref(), now).await).await
+    }
+
+    /// The names of every session of an account.
+    pub(crate) async fn session_ids(&self, user: UserId, now: Timestamp) -> Vec<SessionId> {
+        self.sessions_of(user, now).await.into_iter().map(|session| session.id).collect()
+    }
+
+    /// Adds a task.
+    pub(crate) async fn add(&self, owner: UserId, task: Task) -> Task {
+        self.tasks.create(owner, task, None).await.expect("a task")
+    }
+
+    /// Every task that is wanted, read in pages of these sizes.
+    pub(crate) async fn listed(&self, owner: UserId, filter: &TaskFilter, sort: TaskSort, limits: &[usize]) -> Vec<Task> {
+        walk(limits, async |limit, after| {
+            let query = TaskQuery { filter: filter.clone(), sort, limit, after };
+            self.tasks.list(owner, &query).await
+        })
+        .await
+    }
+
+    /// Every task of an owner, the newest first.
+    pub(crate) async fn all(&self, owner: UserId) -> Vec<Task> {
+        self.listed(owner, &TaskFilter::default(), TaskSort::default(), &[100]).await
+    }
+
+    /// The whole trash, read in pages of these sizes.
+    pub(crate) async fn trash_of(&self, owner: UserId, limits: &[usize], now: Timestamp) -> Vec<Task> {
+        walk(limits, async |limit, after| self.tasks.list_trash(owner, limit, after.as_ref(), now).await).await
+    }
+}

@@ -1,0 +1,118 @@
+//! The servers that the cases run on.
+
+use std::time::Duration;
+
+use common::config::{DatabaseUrl, Settings};
+use common::http::Part;
+use common::store::Stores;
+use common::store::dynamodb::{connect_to, create_tables};
+use common::time::{Clock, SystemClock, Timestamp};
+use server::embedded::Engine;
+use server::start::embedded_stores;
+use uuid::Uuid;
+
+use crate::Store;
+
+/// How far ahead of the clock the cases are, in seconds: a server that sweeps what has expired sweeps nothing of theirs.
+const AHEAD: i64 = 24 * 60 * 60;
+
+/// A server that stores can be made on.
+#[derive(Clone)]
+pub enum Server {
+    /// The embedded engine, in memory.
+    Embedded,
+    /// A DynamoDB-compatible server at this URL.
+    DynamoDb(String),
+}
+
+/// A store that was made for one case.
+pub struct Made {
+    /// The store.
+    pub store: Store,
+    tables: Option<Tables>,
+}
+
+struct Tables {
+    client: aws_sdk_dynamodb::Client,
+    names: [String; 2],
+}
+
+impl Server {
+    /// The embedded engine, and the servers that the environment names:
+    ///
+    /// - `TEST_DYNAMODB_URL`, such as `dynamodb://127.0.0.1:5000`: a DynamoDB-compatible server
+    pub fn in_environment() -> Vec<Self> {
+        let given = |name: &str| std::env::var(name).ok().filter(|url| !url.trim().is_empty());
+        let mut servers = vec![Self::Embedded];
+        servers.extend(given("TEST_DYNAMODB_URL").map(Self::DynamoDb));
+        servers
+    }
+
+    /// The name that its tests begin with.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::DynamoDb(_) => "dynamodb",
+        }
+    }
+
+    /// Why this server cannot keep a promise about calls at the same moment, where it cannot.
+    pub fn cannot_race(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Makes an empty store of its own for a case.
+    ///
+    /// # Errors
+    /// The server cannot be used or does not answer.
+    pub async fn make(&self) -> Result<Made, String> {
+        let name = format!("contract-{}", Uuid::new_v4().simple());
+        let url = match self {
+            Self::Embedded => "dynamodb://",
+            Self::DynamoDb(url) => url,
+        };
+        let environment = |variable: &str| match variable {
+            "DATABASE_URL" => Some(url.to_owned()),
+            "TASKLANE_USERS_TABLE" => Some(format!("{name}-users")),
+            "TASKLANE_TASKS_TABLE" => Some(format!("{name}-tasks")),
+            _ => None,
+        };
+        let needs = |part| matches!(part, Part::Users | Part::Tasks);
+        let settings = Settings::read(&environment, &needs).map_err(|error| error.to_string())?;
+        let (stores, tables) = match (self, &settings.database) {
+            (Self::Embedded, _) => (embedded_stores(&Engine::in_memory()?, &settings).await?, None),
+            (Self::DynamoDb(_), DatabaseUrl::DynamoDbAt(address)) => {
+                let client = connect_to(address, &environment);
+                create_tables(&client, &settings.users_table, &settings.tasks_table).await.map_err(|error| error.to_string())?;
+                let tables = Tables { client, names: [settings.users_table.clone(), settings.tasks_table.clone()] };
+                (Stores::connect(&settings, &environment, &needs).map_err(|error| error.to_string())?, Some(tables))
+            }
+            (Self::DynamoDb(_), _) => return Err("TEST_DYNAMODB_URL must name a host and a port".to_owned()),
+        };
+        let missing = || "the store lacks a part".to_owned();
+        let store = Store {
+            users: stores.users.ok_or_else(missing)?,
+            counters: stores.counters.ok_or_else(missing)?,
+            tasks: stores.tasks.ok_or_else(missing)?,
+            now: Timestamp::from_millisecond((SystemClock.now().as_second() + AHEAD) * 1000),
+        };
+        Ok(Made { store, tables })
+    }
+}
+
+impl Made {
+    /// Takes the store away again.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn remove(self) -> Result<(), String> {
+        let Some(Tables { client, names }) = self.tables else { return Ok(()) };
+        for name in names {
+            client.delete_table().table_name(name).send().await.map_err(|error| format!("{error:?}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// How long a case may take on a server before it counts as hanging.
+pub const PATIENCE: Duration = Duration::from_mins(5);
