@@ -360,7 +360,8 @@ impl CounterStore for Users {
             .expression_attribute_names("#count", "count")
             .expression_attribute_values(":amount", number(amount))
             .expression_attribute_values(":expires_at", number(expires_at.as_second()))
-            .return_values(ReturnValue::UpdatedNew);
+            // Not the updated ones alone: an engine may leave out a count that nothing was added to.
+            .return_values(ReturnValue::AllNew);
         let output = call("UpdateItem", request.send()).await.map_err(failed)?;
         number_of(&output.attributes.unwrap_or_default(), "count").ok_or_else(|| StoreError::Corrupt("a counter without a count".into()))
     }
