@@ -10,13 +10,17 @@ use serde::{Deserialize, Serialize};
 use super::client::{call, failed};
 use super::items::{Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of, write};
 use super::writes::{Transaction, first_item, once_put, put, refused_at, refused_item, transact, update};
-use crate::auth::{CounterStore, GRACE, PasswordHash, Rotation, Session, SessionId};
+use crate::auth::{CounterStore, PasswordHash, Refused, Rotation, Session, SessionId};
 use crate::contract::{Cursor, IfMatch, Once, Page};
 use crate::fields::Change;
 use crate::problem::StoreError;
+use crate::store::rows::AccountRow;
+use crate::store::session_page;
 use crate::time::Timestamp;
-use crate::users::{Account, Email, Name, PasswordUpdate, Role, SESSION_ORDER, UserId, UserStore};
+use crate::users::{Account, Email, Name, PasswordUpdate, UserId, UserStore};
 
+/// How often ending other sessions is begun again when somebody else was quicker.
+const ATTEMPTS: u32 = 3;
 /// How many sessions one page reads at the most, ended ones included.
 const SESSION_READS: i32 = 500;
 
@@ -25,20 +29,6 @@ const SESSION_READS: i32 = 500;
 pub struct Users {
     client: Client,
     table: String,
-}
-
-/// An account's item.
-#[derive(Serialize, Deserialize)]
-struct AccountRow {
-    id: UserId,
-    email: Email,
-    name: Option<Name>,
-    role: Role,
-    password_hash: PasswordHash,
-    epoch: u32,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    version: u64,
 }
 
 /// A session's item. `expires_at` is what DynamoDB's TTL looks at.
@@ -91,13 +81,19 @@ impl Users {
         number_of(&account, "epoch").ok_or_else(|| StoreError::Corrupt("an account without an epoch".into()))
     }
 
+    /// The account of a session, unless it has ended it.
+    async fn living(&self, session: &Session) -> Result<Option<Account>, StoreError> {
+        Ok(self.account(session.user).await?.filter(|account| account.epoch == session.epoch))
+    }
+
     /// Moves a session on to the account's next epoch, if it has not ended.
     fn keep_session(&self, user: UserId, session: SessionId, epoch: u32, now: Timestamp) -> Result<TransactWriteItem, StoreError> {
         let mut expression = Expression::default();
         expression.set("epoch", number(epoch + 1));
-        let (current, expires) = (expression.name("epoch"), expression.name("expires_at"));
+        let (current, expires, ends) = (expression.name("epoch"), expression.name("expires_at"), expression.name("ends_at"));
         let (epoch, now) = (expression.value(number(epoch)), expression.value(number(now.as_second())));
-        update(&self.table, session_key(user, session), &format!("{current} = {epoch} AND {expires} > {now}"), expression)
+        let condition = format!("{current} = {epoch} AND {expires} > {now} AND {ends} > {now}");
+        update(&self.table, session_key(user, session), &condition, expression)
     }
 }
 
@@ -205,8 +201,9 @@ impl UserStore for Users {
         {
             return replay(record, once, now)?.map(drop).ok_or(StoreError::StillRunning);
         }
-        // The session's part is the last one.
-        Err(if refused_at(&reasons, reasons.len().saturating_sub(1)) { StoreError::SessionEnded } else { StoreError::PasswordChanged })
+        // The last two parts are the account's and the session's. When the account has moved on, that is the reason:
+        // whether the session did is not told by the epoch that it was expected to have.
+        Err(if refused_at(&reasons, reasons.len().saturating_sub(2)) { StoreError::PasswordChanged } else { StoreError::SessionEnded })
     }
 
     async fn start_session(&self, session: &Session) -> Result<(), StoreError> {
@@ -241,54 +238,56 @@ impl UserStore for Users {
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let item = match call("UpdateItem", request.send()).await {
-            Ok(output) => return read_session(output.attributes.unwrap_or_default()).map(Rotation::Rotated),
+            Ok(output) => {
+                let session = read_session(output.attributes.unwrap_or_default())?;
+                return Ok(self.living(&session).await?.map_or(Rotation::Ended, |account| Rotation::Rotated(session, account)));
+            }
             Err(error) => match refused_item(&error) {
                 Some(item) if item.is_empty() => return Ok(Rotation::Ended),
                 Some(item) => item,
                 None => return Err(failed(error)),
             },
         };
-        let stored = read_session(item)?;
-        if stored.expires_at <= now || generation >= stored.generation {
-            return Ok(Rotation::Ended);
+        let session = read_session(item)?;
+        match session.refused(generation, now) {
+            Refused::Ended => Ok(Rotation::Ended),
+            Refused::JustBefore => Ok(self.living(&session).await?.map_or(Rotation::Ended, |account| Rotation::Repeated(session, account))),
+            Refused::Reused => self.end_session(user, session.id, now).await.map(|_| Rotation::Stolen),
         }
-        let just_before = generation.saturating_add(1) == stored.generation;
-        if just_before && now <= stored.last_used_at.plus(GRACE) {
-            return Ok(Rotation::Repeated(stored));
-        }
-        self.end_session(user, session, now).await?;
-        Ok(Rotation::Stolen)
     }
 
     async fn end_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<bool, StoreError> {
         let request =
             self.client.delete_item().table_name(&self.table).set_key(Some(session_key(user, session))).return_values(ReturnValue::AllOld);
         let ended = call("DeleteItem", request.send()).await.map_err(failed)?.attributes.unwrap_or_default();
-        Ok(number_of::<i64>(&ended, "expires_at").is_some_and(|expires_at| expires_at > now.as_second()))
+        Ok(["expires_at", "ends_at"].iter().all(|end| number_of::<i64>(&ended, end).is_some_and(|end| end > now.as_second())))
     }
 
     async fn end_other_sessions(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<(), StoreError> {
-        let epoch = self.epoch(user).await?;
-        let mut account = Expression::default();
-        account.set("epoch", number(epoch + 1));
-        let (current, expected) = (account.name("epoch"), account.value(number(epoch)));
-        let parts = vec![
-            update(&self.table, account_key(user), &format!("{current} = {expected}"), account)?,
-            self.keep_session(user, session, epoch, now)?,
-        ];
-        match transact(&self.client, parts).await? {
-            Transaction::Done => Ok(()),
-            // Somebody else ended other sessions at the same moment. If this one was among them, that is the answer.
-            Transaction::Refused(reasons) if refused_at(&reasons, 1) => Err(StoreError::SessionEnded),
-            Transaction::Refused(_) => Err(StoreError::Unavailable("the account was changed meanwhile".into())),
+        for _ in 0..ATTEMPTS {
+            let epoch = self.epoch(user).await?;
+            let mut account = Expression::default();
+            account.set("epoch", number(epoch + 1));
+            let (current, expected) = (account.name("epoch"), account.value(number(epoch)));
+            let parts = vec![
+                update(&self.table, account_key(user), &format!("{current} = {expected}"), account)?,
+                self.keep_session(user, session, epoch, now)?,
+            ];
+            match transact(&self.client, parts).await? {
+                Transaction::Done => return Ok(()),
+                // Somebody else ended other sessions at the same moment. Whether this one was among them shows next time.
+                Transaction::Refused(reasons) if refused_at(&reasons, 0) => {}
+                Transaction::Refused(_) => return Err(StoreError::SessionEnded),
+            }
         }
+        Err(StoreError::Unavailable("others kept ending sessions of the account".into()))
     }
 
     async fn sessions(&self, user: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Session>, StoreError> {
         let epoch = self.epoch(user).await?;
         let mut expression = Expression::default();
         let (pk, sk) = (expression.name("pk"), expression.name("sk"));
-        let (current, expires) = (expression.name("epoch"), expression.name("expires_at"));
+        let (current, expires, ends) = (expression.name("epoch"), expression.name("expires_at"), expression.name("ends_at"));
         let (owner, prefix) = (expression.value(text(user_key(user))), expression.value(text("session#")));
         let (epoch, seconds) = (expression.value(number(epoch)), expression.value(number(now.as_second())));
         // Only a position that names a session is one.
@@ -299,25 +298,15 @@ impl UserStore for Users {
             .table_name(&self.table)
             .consistent_read(true)
             .key_condition_expression(format!("{pk} = {owner} AND begins_with({sk}, {prefix})"))
-            .filter_expression(format!("{current} = {epoch} AND {expires} > {seconds}"))
+            .filter_expression(format!("{current} = {epoch} AND {expires} > {seconds} AND {ends} > {seconds}"))
             .set_expression_attribute_names(Some(expression.names))
             .set_expression_attribute_values(Some(expression.values))
             .limit(SESSION_READS)
             .set_exclusive_start_key(start);
         let output = call("Query", request.send()).await.map_err(failed)?;
-        let mut items = output.items.unwrap_or_default().into_iter().map(read_session).collect::<Result<Vec<_>, _>>()?;
-        let next = if items.len() > limit {
-            items.truncate(limit);
-            items.last().map(|session| session.id.to_string())
-        } else {
-            output
-                .last_evaluated_key
-                .as_ref()
-                .and_then(|last| text_of(last, "sk"))
-                .and_then(|sk| sk.strip_prefix("session#"))
-                .map(str::to_owned)
-        };
-        Ok(Page { items, next: next.map(|position| Cursor::new(SESSION_ORDER, &position)) })
+        let rest = output.last_evaluated_key.as_ref().and_then(|last| text_of(last, "sk")).and_then(|sk| sk.strip_prefix("session#"));
+        let rest = rest.map(str::to_owned);
+        Ok(session_page(output.items.unwrap_or_default().into_iter().map(read_session), limit, rest))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -343,16 +332,8 @@ impl CounterStore for Users {
     }
 }
 
-impl From<AccountRow> for Account {
-    fn from(row: AccountRow) -> Self {
-        let AccountRow { id, email, name, role, password_hash, epoch, created_at, updated_at, version } = row;
-        Self { id, email, name, role, password_hash, epoch, created_at, updated_at, version }
-    }
-}
-
 fn account_item(account: &Account) -> Result<Item, StoreError> {
-    let Account { id, email, name, role, password_hash, epoch, created_at, updated_at, version } = account.clone();
-    let mut item = write(&AccountRow { id, email, name, role, password_hash, epoch, created_at, updated_at, version })?;
+    let mut item = write(&AccountRow::from(account.clone()))?;
     item.extend(account_key(account.id));
     Ok(item)
 }
