@@ -114,7 +114,7 @@ async fn a_repeated_restoration_changes_nothing_and_gives_the_task_as_it_was_res
         // The version that the first attempt was for is gone by the second.
         let at_two = IfMatch::Versions(vec![2]);
         assert_eq!(restore(&store, owner, task.id, &at_two, &key, later).await, Ok(restored.clone()));
-        assert_eq!(store.all(owner).await, [restored.clone()]);
+        assert_eq!(store.all(owner).await, std::slice::from_ref(&restored));
     }
     store.tasks.trash(owner, task.id, &IfMatch::Any, later).await.expect("deleted again");
     assert_eq!(restore(&store, owner, task.id, &IfMatch::Any, &key, later).await, Ok(restored));

@@ -53,9 +53,9 @@ async fn a_tasks_text_is_kept_byte_for_byte(store: Store) {
         let at = store.now.plus(seconds(n));
         let before = store.add(owner, Task { notes: Some(notes(text)), labels: labels(&[text, "other"]), ..task(text, at) }).await;
         assert_eq!(outcome(store.tasks.get(owner, before.id).await), Ok(before.clone()));
-        assert_eq!(store.all(owner).await, [before.clone()]);
+        assert_eq!(store.all(owner).await, std::slice::from_ref(&before));
         let found = TaskFilter { labels: vec![label(text)], text: Some(text.to_owned()), ..TaskFilter::default() };
-        assert_eq!(store.listed(owner, &found, crate::fixtures::sort("due"), &[1]).await, [before.clone()], "{text:?}");
+        assert_eq!(store.listed(owner, &found, crate::fixtures::sort("due"), &[1]).await, std::slice::from_ref(&before), "{text:?}");
 
         let plain = store.add(owner, task("plain", at)).await;
         let patch = TaskPatch {
@@ -120,7 +120,7 @@ async fn the_largest_task_goes_everywhere_a_small_one_goes(store: Store) {
     let key = once("key", "the largest");
     assert_eq!(outcome(store.tasks.create(owner, largest.clone(), Some(&key)).await), Ok(largest.clone()));
     assert_eq!(outcome(store.tasks.create(owner, largest_task(store.now), Some(&key)).await), Ok(largest.clone()));
-    assert_eq!(store.all(owner).await, [largest.clone()]);
+    assert_eq!(store.all(owner).await, std::slice::from_ref(&largest));
     let patch = TaskPatch {
         title: Some(largest.title.clone()),
         notes: Change::Set(largest.notes.clone().expect("notes")),

@@ -111,18 +111,20 @@ async fn scripts_of_named_origins_may_call_and_others_may_not() {
 async fn a_store_out_of_reach_is_a_503_that_says_when_to_come_back_and_nothing_else() {
     // A port that nobody listens on: it was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
-    let server = Server::start_with(&[("DATABASE_URL", &format!("dynamodb://127.0.0.1:{port}"))]).await;
-    let account = json!({"email": "ada@example.com", "password": PASSWORD});
-    for answer in [server.post("/v1/auth/register", account).await, server.get("/v1/health").await] {
-        assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, Some("2")));
-        let body = answer.body.to_string();
-        assert!(!body.contains("127.0.0.1") && !body.contains("dynamo"), "{body}");
-        let logged = secrets::log();
-        let line = logged.lines().find(|line| line.contains(answer.header("x-request-id").expect("a name"))).expect("a line");
-        assert!(line.contains("\"level\":\"error\"") && line.contains("\"cause\":\""), "{line}");
+    for scheme in ["dynamodb", "mongodb"] {
+        let server = Server::start_with(&[("DATABASE_URL", &format!("{scheme}://127.0.0.1:{port}"))]).await;
+        let account = json!({"email": "ada@example.com", "password": PASSWORD});
+        for answer in [server.post("/v1/auth/register", account).await, server.get("/v1/health").await] {
+            assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, Some("2")));
+            let body = answer.body.to_string();
+            assert!(!body.contains("127.0.0.1") && !body.contains("dynamo") && !body.contains("mongo"), "{body}");
+            let logged = secrets::log();
+            let line = logged.lines().find(|line| line.contains(answer.header("x-request-id").expect("a name"))).expect("a line");
+            assert!(line.contains("\"level\":\"error\"") && line.contains("\"cause\":\""), "{line}");
+        }
+        // What needs no store goes on.
+        assert_eq!(server.get("/.well-known/jwks.json").await.status, 200);
     }
-    // What needs no store goes on.
-    assert_eq!(server.get("/.well-known/jwks.json").await.status, 200);
 }
 
 #[tokio::test]

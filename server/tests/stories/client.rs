@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::app::App;
 use common::auth::SigningKeys;
-use common::config::Settings;
+use common::config::{DatabaseUrl, Settings};
 use common::store::Stores;
 use common::time::{Clock, SystemClock, Timestamp};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -56,12 +56,19 @@ pub(crate) struct Person<'s> {
     pub(crate) tokens: Value,
 }
 
+/// A database that no other story uses, where `TEST_MONGODB_URL` names a server, such as `mongodb://127.0.0.1:27017`.
+fn database_of_its_own() -> Option<String> {
+    let server = std::env::var("TEST_MONGODB_URL").ok()?;
+    Some(format!("{}/story-{}", server.trim_end_matches('/'), uuid::Uuid::new_v4().simple()))
+}
+
 impl Server {
     pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// A server with these settings, on the embedded engine unless they name a database.
+    /// A server with these settings. Unless they name a database, it has one of its own: on the embedded engine, or where
+    /// `TEST_MONGODB_URL` is set, on that server.
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
         Self::start_in(settings, &Surroundings::default()).await
     }
@@ -69,18 +76,22 @@ impl Server {
     pub(crate) async fn start_in(given: &[(&str, &str)], surroundings: &Surroundings) -> Self {
         let secrets = Secrets::watch();
         let keys = SigningKeys::generate("story").expect("keys");
+        let own = database_of_its_own();
         let environment = |name: &str| match (given.iter().find(|(given, _)| *given == name), name) {
             (Some((_, value)), _) => Some((*value).to_owned()),
-            (None, "DATABASE_URL") => Some("dynamodb://".to_owned()),
+            (None, "DATABASE_URL") => Some(own.clone().unwrap_or_else(|| "dynamodb://".to_owned())),
             (None, "TASKLANE_SIGNING_KEYS") => Some(keys.to_json()),
             (None, "TASKLANE_PUBLIC_KEYS") => serde_json::to_string(&keys.public()).ok(),
             _ => None,
         };
         let settings = Settings::read(&environment, &|_| true).expect("settings");
-        let stores = if environment("DATABASE_URL").as_deref() == Some("dynamodb://") {
+        let stores = if settings.database == DatabaseUrl::DynamoDb {
             embedded_stores(&Engine::in_memory().expect("an engine"), &settings).await.expect("tables")
         } else {
-            Stores::connect(&settings, &environment, &|_| true).expect("a store")
+            if environment("DATABASE_URL") == own {
+                common::store::migrate(&settings, &environment, &mut |_| {}).await.expect("the server of TEST_MONGODB_URL answers");
+            }
+            Stores::connect(&settings, &environment, &|_| true).await.expect("a store")
         };
         let clock = Arc::new(MovableClock::default());
         let app = App::new(&settings, stores).expect("an app").with_clock(clock.clone());

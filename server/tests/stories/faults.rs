@@ -140,3 +140,27 @@ mod dynamodb {
         super::a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged(StoreKind::DynamoDb).await;
     }
 }
+
+/// On the server that `.ci/stores/build` makes; told with `--ignored` where that was done.
+mod mongodb {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs .ci/stores/build"]
+    async fn every_call_is_a_503_in_time_and_service_returns_by_itself() {
+        let faults = [Fault::Broken, Fault::CutAnswers(1), Fault::BlackHole, Fault::Slow(Duration::from_secs(5))];
+        super::every_call_is_a_503_in_time_and_service_returns_by_itself(StoreKind::MongoDb, &faults).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs .ci/stores/build"]
+    async fn answers_that_are_lost_double_nothing() {
+        super::answers_that_are_lost_double_nothing(StoreKind::MongoDb).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs .ci/stores/build"]
+    async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged() {
+        super::a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged(StoreKind::MongoDb).await;
+    }
+}

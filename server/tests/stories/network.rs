@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use common::config::Settings;
+use common::http::Part;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -144,6 +146,8 @@ pub(crate) struct StoreProcess {
 pub(crate) enum StoreKind {
     /// The embedded engine behind DynamoDB's interface.
     DynamoDb,
+    /// A server that speaks MongoDB's protocol: the one in `target/stores/mongo-java`, which `.ci/stores/build` makes.
+    MongoDb,
 }
 
 impl StoreProcess {
@@ -155,6 +159,12 @@ impl StoreProcess {
         let process = kind.launch(address, folder.path());
         let store = Self { kind, address, folder, process };
         store.wait_until_it_listens().await;
+        if let StoreKind::MongoDb = kind {
+            let url = store.url_at(address);
+            let environment = |name: &str| (name == "DATABASE_URL").then(|| url.clone());
+            let settings = Settings::read(&environment, &|part| matches!(part, Part::Users | Part::Tasks)).expect("settings");
+            common::store::migrate(&settings, &environment, &mut |_| {}).await.expect("indexes");
+        }
         store
     }
 
@@ -173,6 +183,7 @@ impl StoreProcess {
     pub(crate) fn url_at(&self, address: SocketAddr) -> String {
         match self.kind {
             StoreKind::DynamoDb => format!("dynamodb://{address}"),
+            StoreKind::MongoDb => format!("mongodb://{address}/faults"),
         }
     }
 
@@ -199,6 +210,11 @@ impl StoreKind {
             Self::DynamoDb => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_tasklane"));
                 command.env_clear().arg("dynamodb").arg("--listen").arg(address.to_string()).arg("--data").arg(folder);
+                command
+            }
+            Self::MongoDb => {
+                let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/stores/mongo-java/run"));
+                command.arg(address.port().to_string()).arg(folder);
                 command
             }
         };
