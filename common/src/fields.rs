@@ -56,6 +56,17 @@ impl<T> Change<T> {
     }
 }
 
+impl<T: Clone + Default> Change<T> {
+    /// What a field with a default becomes, if it changes.
+    pub fn new_value(&self) -> Option<T> {
+        match self {
+            Self::Keep => None,
+            Self::Clear => Some(T::default()),
+            Self::Set(value) => Some(value.clone()),
+        }
+    }
+}
+
 /// The members of a JSON object that have not been taken yet, and what was wrong with those that have.
 #[derive(Debug)]
 pub struct Fields {

@@ -202,18 +202,17 @@ impl Store {
         session
     }
 
-    /// Exchanges a refresh token as its endpoint does: an account that has left the session's epoch has ended it.
+    /// Exchanges a refresh token as its endpoint does.
     pub(crate) async fn refresh(&self, session: &Session, generation: u32, now: Timestamp) -> Refresh {
         let rotation = self.users.rotate(session.user, session.id, generation, LIFETIMES.idle, now).await;
-        let refresh = match rotation.expect("an answer to a refresh token") {
-            Rotation::Rotated(session) => Refresh::Rotated(session),
-            Rotation::Repeated(session) => Refresh::Repeated(session),
+        let (refresh, account) = match rotation.expect("an answer to a refresh token") {
+            Rotation::Rotated(session, account) => (Refresh::Rotated(session), account),
+            Rotation::Repeated(session, account) => (Refresh::Repeated(session), account),
             Rotation::Stolen => return Refresh::Stolen,
             Rotation::Ended => return Refresh::Ended,
         };
-        let (Refresh::Rotated(moved) | Refresh::Repeated(moved)) = &refresh else { return refresh };
-        let account = self.users.account(moved.user).await.expect("an answer");
-        if account.is_some_and(|account| account.epoch == moved.epoch) { refresh } else { Refresh::Ended }
+        assert_eq!(account.id, session.user, "somebody else's account");
+        refresh
     }
 
     /// Every session of an account, as its list shows them.

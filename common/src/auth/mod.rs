@@ -14,4 +14,5 @@ pub use keys::{KeyError, PublicKeys, SigningKeys};
 pub use limits::{Attempt, CounterStore, Limit, Limits, Rate, Subject};
 pub use passwords::{NewPassword, Password, PasswordHash, PasswordSettings, Passwords, Verified};
 pub use refresh_token::RefreshToken;
+pub(crate) use sessions::Refused;
 pub use sessions::{GRACE, RefreshRequest, Rotation, Session, SessionId, SessionLifetimes, SessionView, Tokens};

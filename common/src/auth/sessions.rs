@@ -60,13 +60,24 @@ pub struct Session {
 /// What became of a refresh token that was presented.
 #[derive(Clone, Debug)]
 pub enum Rotation {
-    /// It was the current one: the session has moved on by one.
-    Rotated(Session),
+    /// It was the current one: the session, which is this account's, has moved on by one.
+    Rotated(Session, Account),
     /// It was the one just before the current one, within the grace time: the session is as it was.
-    Repeated(Session),
+    Repeated(Session, Account),
     /// It is older than that. Somebody has a copy: the session is gone.
     Stolen,
     /// The session has ended, or never was.
+    Ended,
+}
+
+/// What a refresh token means that a session was not rotated for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It is the one just before the current one, within the grace time.
+    JustBefore,
+    /// It is older than that.
+    Reused,
+    /// The session has ended.
     Ended,
 }
 
@@ -145,6 +156,15 @@ impl Session {
             ends_at,
             user_agent: client.user_agent.clone(),
         }
+    }
+
+    /// What a token of this generation, for which the session as it is was not rotated, means.
+    pub(crate) fn refused(&self, generation: u32, now: Timestamp) -> Refused {
+        if self.expires_at <= now || generation >= self.generation {
+            return Refused::Ended;
+        }
+        let just_before = generation.saturating_add(1) == self.generation;
+        if just_before && now <= self.last_used_at.plus(GRACE) { Refused::JustBefore } else { Refused::Reused }
     }
 
     /// The tokens that stand for the session as it is now.

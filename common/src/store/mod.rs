@@ -1,14 +1,20 @@
 //! The stores that the domain's traits are implemented on.
 
 pub mod dynamodb;
+mod rows;
+mod task_keys;
+mod task_walk;
 
 use std::sync::Arc;
 
-use crate::auth::CounterStore;
+use crate::auth::{CounterStore, Session};
 use crate::config::{DatabaseUrl, SettingError, Settings};
+use crate::contract::{Cursor, Page};
 use crate::http::Part;
+use crate::problem::StoreError;
 use crate::tasks::TaskStore;
-use crate::users::UserStore;
+use crate::telemetry::{self, Level};
+use crate::users::{SESSION_ORDER, UserStore};
 
 /// The stores that an app is made with.
 #[derive(Clone, Default)]
@@ -50,4 +56,23 @@ impl Stores {
             tasks: tasks.map(|tasks| tasks as Arc<dyn TaskStore>),
         }
     }
+}
+
+/// A page of the sessions that were read; one that does not fit the types must not hide the rest. `rest` is after which
+/// session reading goes on, if it stopped before the end.
+fn session_page(sessions: impl Iterator<Item = Result<Session, StoreError>>, limit: usize, rest: Option<String>) -> Page<Session> {
+    let mut items = Vec::new();
+    for session in sessions {
+        match session {
+            Ok(session) => items.push(session),
+            Err(error) => telemetry::event(Level::Error, "unreadable_session", &[("cause", error.to_string().into())]),
+        }
+    }
+    let next = if items.len() > limit {
+        items.truncate(limit);
+        items.last().map(|session| session.id.to_string())
+    } else {
+        rest
+    };
+    Page { items, next: next.map(|position| Cursor::new(SESSION_ORDER, &position)) }
 }

@@ -126,7 +126,7 @@ impl TaskFilter {
     }
 
     /// Whether the text is in the task's title or notes, compared in lower case.
-    pub fn matches_text(&self, task: &Task) -> bool {
+    fn matches_text(&self, task: &Task) -> bool {
         let Some(text) = &self.text else { return true };
         let text = text.to_lowercase();
         let holds = |place: &str| place.to_lowercase().contains(&text);

@@ -54,7 +54,8 @@ pub trait UserStore: Send + Sync {
     async fn start_session(&self, session: &Session) -> Result<(), StoreError>;
 
     /// Exchanges a session's refresh token of this generation. Of any number of exchanges at once, one moves the
-    /// session on by one; an older token than the one just before ends the session.
+    /// session on by one; an older token than the one just before ends the session. A session is only given while its
+    /// account has not ended it.
     async fn rotate(
         &self,
         user: UserId,

@@ -20,8 +20,8 @@ async fn refresh_token(app: &App, client: Client, Json(request): Json<RefreshReq
         return Err(Problem::invalid_refresh_token("the refresh token is not authentic"));
     };
     let _counted = Attempt::begin(app, &[(app.limits.refresh_session, Subject::Name(token.session.to_string()))]).await?;
-    let session = match app.users()?.rotate(token.user, token.session, token.generation, app.lifetimes.idle, now).await? {
-        Rotation::Rotated(session) | Rotation::Repeated(session) => session,
+    let (session, account) = match app.users()?.rotate(token.user, token.session, token.generation, app.lifetimes.idle, now).await? {
+        Rotation::Rotated(session, account) | Rotation::Repeated(session, account) => (session, account),
         Rotation::Ended => return Err(Problem::invalid_refresh_token("the session has ended")),
         Rotation::Stolen => {
             let details = [("user", token.user.to_string().into()), ("session", token.session.to_string().into())];
@@ -29,7 +29,5 @@ async fn refresh_token(app: &App, client: Client, Json(request): Json<RefreshReq
             return Err(Problem::invalid_refresh_token("an old refresh token was used again: the session was revoked"));
         }
     };
-    let account = app.users()?.account(token.user).await?.filter(|account| account.epoch == session.epoch);
-    let account = account.ok_or_else(|| Problem::invalid_refresh_token("the account has ended the session"))?;
     Ok(Json(session.tokens(app, account.role, now)?))
 }

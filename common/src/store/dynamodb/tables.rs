@@ -7,8 +7,10 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::client::failed;
-use super::task_pages::INDEXES;
 use crate::problem::StoreError;
+
+/// The tasks table's local secondary indexes. The range key of each is the attribute of the same name.
+const INDEXES: [&str; 5] = ["by_created", "by_updated", "by_due", "by_priority", "by_deleted"];
 
 /// Makes the tables that are not there yet.
 ///

@@ -7,11 +7,13 @@ use uuid::Uuid;
 
 use super::client::{call, failed};
 use super::items::{Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of, write};
-use super::task_pages::{self, created_key, due_key, priority_key, time_key};
+use super::task_pages::OwnersTasks;
 use super::writes::{Transaction, first_item, once_put, put, refused_item, transact, update};
 use crate::contract::{Cursor, IfMatch, Once, Page};
 use crate::fields::Change;
 use crate::problem::StoreError;
+use crate::store::task_keys::{created_key, due_key, priority_key, time_key};
+use crate::store::task_walk::Walk;
 use crate::tasks::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
 use crate::time::Timestamp;
 use crate::users::UserId;
@@ -35,6 +37,10 @@ impl Tasks {
     /// Tasks in this table.
     pub fn new(client: Client, table: &str) -> Self {
         Self { client, table: table.to_owned() }
+    }
+
+    fn of(&self, owner: UserId) -> OwnersTasks<'_> {
+        OwnersTasks { client: &self.client, table: &self.table, owner }
     }
 
     /// Updates a task that `condition` holds for. Every update leaves a mark of its own on the item, by which an
@@ -158,7 +164,7 @@ impl TaskStore for Tasks {
     }
 
     async fn list(&self, owner: UserId, query: &TaskQuery) -> Result<Page<Task>, StoreError> {
-        task_pages::list(&self.client, &self.table, owner, query).await
+        Walk::through_list(query).page(&self.of(owner)).await
     }
 
     async fn update(&self, owner: UserId, id: TaskId, patch: &TaskPatch, if_match: &IfMatch, now: Timestamp) -> Result<Task, StoreError> {
@@ -191,7 +197,7 @@ impl TaskStore for Tasks {
     }
 
     async fn list_trash(&self, owner: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Task>, StoreError> {
-        task_pages::list_trash(&self.client, &self.table, owner, limit, after, now).await
+        Walk::through_trash(limit, after, now).page(&self.of(owner)).await
     }
 
     async fn restore(
@@ -253,7 +259,7 @@ fn patch_expression(id: TaskId, patch: &TaskPatch, now: Timestamp) -> Result<Exp
         Change::Clear => expression.remove("notes"),
         Change::Set(notes) => expression.set("notes", text(notes.as_str())),
     }
-    if let Some(status) = value_of(&patch.status) {
+    if let Some(status) = patch.status.new_value() {
         expression.set("status", text(status.as_str()));
         if status == Status::Done {
             let (completed, now) = (expression.name("completed_at"), expression.value(text(now)));
@@ -262,11 +268,11 @@ fn patch_expression(id: TaskId, patch: &TaskPatch, now: Timestamp) -> Result<Exp
             expression.remove("completed_at");
         }
     }
-    if let Some(priority) = value_of(&patch.priority) {
+    if let Some(priority) = patch.priority.new_value() {
         expression.set("priority", text(priority.as_str()));
         expression.set("by_priority", text(priority_key(priority, id)));
     }
-    if let Some(labels) = value_of(&patch.labels) {
+    if let Some(labels) = patch.labels.new_value() {
         let labels = serde_dynamo::to_attribute_value(labels).map_err(|error| StoreError::Corrupt(error.into()))?;
         expression.set("labels", labels);
     }
@@ -285,15 +291,6 @@ fn patch_expression(id: TaskId, patch: &TaskPatch, now: Timestamp) -> Result<Exp
     expression.set("by_updated", text(time_key(now, id)));
     expression.increase("version", 1);
     Ok(expression)
-}
-
-/// What a field with a default becomes, if it changes.
-fn value_of<T: Clone + Default>(change: &Change<T>) -> Option<T> {
-    match change {
-        Change::Keep => None,
-        Change::Clear => Some(T::default()),
-        Change::Set(value) => Some(value.clone()),
-    }
 }
 
 fn restore_expression(task: &Task, now: Timestamp) -> Expression {

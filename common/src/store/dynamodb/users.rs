@@ -10,12 +10,14 @@ use serde::{Deserialize, Serialize};
 use super::client::{call, failed};
 use super::items::{Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of, write};
 use super::writes::{Transaction, first_item, once_put, put, refused_item, transact, update};
-use crate::auth::{CounterStore, GRACE, PasswordHash, Rotation, Session, SessionId};
+use crate::auth::{CounterStore, PasswordHash, Refused, Rotation, Session, SessionId};
 use crate::contract::{Cursor, IfMatch, Once, Page};
 use crate::fields::Change;
 use crate::problem::StoreError;
+use crate::store::rows::AccountRow;
+use crate::store::session_page;
 use crate::time::Timestamp;
-use crate::users::{Account, Email, Name, PasswordUpdate, Role, SESSION_ORDER, UserId, UserStore};
+use crate::users::{Account, Email, Name, PasswordUpdate, UserId, UserStore};
 
 /// How many sessions one page reads at the most, ended ones included.
 const SESSION_READS: i32 = 500;
@@ -25,20 +27,6 @@ const SESSION_READS: i32 = 500;
 pub struct Users {
     client: Client,
     table: String,
-}
-
-/// An account's item.
-#[derive(Serialize, Deserialize)]
-struct AccountRow {
-    id: UserId,
-    email: Email,
-    name: Option<Name>,
-    role: Role,
-    password_hash: PasswordHash,
-    epoch: u32,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    version: u64,
 }
 
 /// A session's item. `expires_at` is what DynamoDB's TTL looks at.
@@ -89,6 +77,18 @@ impl Users {
     async fn epoch(&self, user: UserId) -> Result<u32, StoreError> {
         let account = self.get(account_key(user)).await?.ok_or(StoreError::SessionEnded)?;
         number_of(&account, "epoch").ok_or_else(|| StoreError::Corrupt("an account without an epoch".into()))
+    }
+
+    /// The session with its account, unless the account has ended it.
+    async fn with_account(&self, session: Session) -> Result<Option<(Session, Account)>, StoreError> {
+        let Some(account) = self.account(session.user).await? else { return Ok(None) };
+        if account.epoch == session.epoch {
+            return Ok(Some((session, account)));
+        }
+        // One that ended all others after it was read has moved on with its account.
+        let Some(item) = self.get(session_key(session.user, session.id)).await? else { return Ok(None) };
+        let moved_on = read_session(item)?.epoch == account.epoch;
+        Ok(moved_on.then_some((Session { epoch: account.epoch, ..session }, account)))
     }
 
     /// Moves a session on to the account's next epoch, if it has not ended.
@@ -260,23 +260,25 @@ impl UserStore for Users {
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let item = match call("UpdateItem", request.send()).await {
-            Ok(output) => return read_session(output.attributes.unwrap_or_default()).map(Rotation::Rotated),
+            Ok(output) => {
+                let rotated = self.with_account(read_session(output.attributes.unwrap_or_default())?).await?;
+                return Ok(rotated.map_or(Rotation::Ended, |(session, account)| Rotation::Rotated(session, account)));
+            }
             Err(error) => match refused_item(&error) {
                 Some(item) if item.is_empty() => return Ok(Rotation::Ended),
                 Some(item) => item,
                 None => return Err(failed(error)),
             },
         };
-        let stored = read_session(item)?;
-        if stored.expires_at <= now || generation >= stored.generation {
-            return Ok(Rotation::Ended);
+        let session = read_session(item)?;
+        match session.refused(generation, now) {
+            Refused::Ended => Ok(Rotation::Ended),
+            Refused::JustBefore => {
+                let repeated = self.with_account(session).await?;
+                Ok(repeated.map_or(Rotation::Ended, |(session, account)| Rotation::Repeated(session, account)))
+            }
+            Refused::Reused => self.end_session(user, session.id, now).await.map(|_| Rotation::Stolen),
         }
-        let just_before = generation.saturating_add(1) == stored.generation;
-        if just_before && now <= stored.last_used_at.plus(GRACE) {
-            return Ok(Rotation::Repeated(stored));
-        }
-        self.end_session(user, session, now).await?;
-        Ok(Rotation::Stolen)
     }
 
     async fn end_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<bool, StoreError> {
@@ -328,19 +330,9 @@ impl UserStore for Users {
             .limit(SESSION_READS)
             .set_exclusive_start_key(start);
         let output = call("Query", request.send()).await.map_err(failed)?;
-        let mut items = output.items.unwrap_or_default().into_iter().map(read_session).collect::<Result<Vec<_>, _>>()?;
-        let next = if items.len() > limit {
-            items.truncate(limit);
-            items.last().map(|session| session.id.to_string())
-        } else {
-            output
-                .last_evaluated_key
-                .as_ref()
-                .and_then(|last| text_of(last, "sk"))
-                .and_then(|sk| sk.strip_prefix("session#"))
-                .map(str::to_owned)
-        };
-        Ok(Page { items, next: next.map(|position| Cursor::new(SESSION_ORDER, &position)) })
+        let rest = output.last_evaluated_key.as_ref().and_then(|last| text_of(last, "sk")).and_then(|sk| sk.strip_prefix("session#"));
+        let rest = rest.map(str::to_owned);
+        Ok(session_page(output.items.unwrap_or_default().into_iter().map(read_session), limit, rest))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -367,16 +359,8 @@ impl CounterStore for Users {
     }
 }
 
-impl From<AccountRow> for Account {
-    fn from(row: AccountRow) -> Self {
-        let AccountRow { id, email, name, role, password_hash, epoch, created_at, updated_at, version } = row;
-        Self { id, email, name, role, password_hash, epoch, created_at, updated_at, version }
-    }
-}
-
 fn account_item(account: &Account) -> Result<Item, StoreError> {
-    let Account { id, email, name, role, password_hash, epoch, created_at, updated_at, version } = account.clone();
-    let mut item = write(&AccountRow { id, email, name, role, password_hash, epoch, created_at, updated_at, version })?;
+    let mut item = write(&AccountRow::from(account.clone()))?;
     item.extend(account_key(account.id));
     Ok(item)
 }

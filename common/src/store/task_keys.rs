@@ -1,0 +1,35 @@
+//! The keys that put an owner's tasks in order: the same text in every store, so that a cursor means the same in each.
+
+use crate::tasks::{Due, Priority, TaskId};
+use crate::time::Timestamp;
+
+/// Greater than every character of a key, and every key is ASCII.
+pub(super) const AFTER_ALL: char = '~';
+/// Starts the `by_due` key of a task that is due, and of one that never is. So undated tasks come last in ascending order.
+pub(super) const DATED: &str = "1#";
+pub(super) const UNDATED: &str = "2#";
+
+/// The key in `by_created`: UUIDv7s sort by the time they were made.
+pub(super) fn created_key(id: TaskId) -> String {
+    id.to_string()
+}
+
+/// The key in `by_updated` and `by_deleted`.
+pub(super) fn time_key(at: Timestamp, id: TaskId) -> String {
+    format!("{at}#{id}")
+}
+
+/// The key in `by_due`.
+pub(super) fn due_key(due: Option<Due>, id: TaskId) -> String {
+    due.map_or_else(|| format!("{UNDATED}{id}"), |due| format!("{DATED}{}#{id}", due.sort_key()))
+}
+
+/// The key in `by_priority`.
+pub(super) fn priority_key(priority: Priority, id: TaskId) -> String {
+    format!("{}#{id}", priority as u8)
+}
+
+/// The task that a key ends with.
+pub(super) fn task_of(key: &str) -> Option<TaskId> {
+    key.get(key.len().saturating_sub(36)..)?.parse().ok()
+}

@@ -1,0 +1,197 @@
+//! Pages of tasks: which stretches of which order are read, and where a page begins and ends. A store only reads so many
+//! tasks from a stretch, after a key.
+
+use std::future::Future;
+
+use super::task_keys::{AFTER_ALL, DATED, UNDATED, task_of};
+use crate::contract::{Cursor, Page};
+use crate::problem::StoreError;
+use crate::tasks::{SortField, TRASH_LIFETIME, TRASH_ORDER, Task, TaskFilter, TaskQuery};
+use crate::telemetry::{self, Level};
+use crate::time::Timestamp;
+
+/// How many tasks the queries of one filtered page read, at the most: 1,000 together.
+const READS: [usize; 4] = [100, 200, 300, 400];
+
+/// The filter that lets everything through.
+static EVERYTHING: TaskFilter = TaskFilter {
+    statuses: Vec::new(),
+    priorities: Vec::new(),
+    labels: Vec::new(),
+    due: crate::tasks::Bounds { after: None, before: None },
+    text: None,
+};
+
+/// A stretch of an order, both ends included.
+pub(super) struct Stretch {
+    /// Where it begins.
+    pub(super) from: String,
+    /// Where it ends.
+    pub(super) to: String,
+}
+
+impl Stretch {
+    fn all() -> Self {
+        Self { from: "!".to_owned(), to: AFTER_ALL.to_string() }
+    }
+
+    fn starting_with(prefix: &str) -> Self {
+        Self { from: prefix.to_owned(), to: format!("{prefix}{AFTER_ALL}") }
+    }
+}
+
+/// What a page is read from.
+pub(super) struct Walk<'w> {
+    /// The attribute that holds the order's key.
+    pub(super) index: &'static str,
+    /// Whether the greatest key comes first.
+    pub(super) descending: bool,
+    /// Which tasks are wanted.
+    pub(super) filter: &'w TaskFilter,
+    /// In the order of the page, whichever way it goes.
+    stretches: Vec<Stretch>,
+    limit: usize,
+    after: Option<&'w Cursor>,
+    order: &'static str,
+}
+
+/// What was read of a stretch.
+pub(super) struct Read {
+    /// Each task with its key. One that does not fit the types is an error of its own.
+    pub(super) tasks: Vec<(String, Result<Task, StoreError>)>,
+    /// After which key the stretch goes on; `None` when it has been read to its end.
+    pub(super) rest: Option<String>,
+}
+
+/// Where an owner's tasks are read.
+pub(super) trait Shelf: Sync {
+    /// Reads up to `limit` tasks of a stretch in the walk's order, after a key of it or from its beginning.
+    fn read(
+        &self,
+        walk: &Walk<'_>,
+        stretch: &Stretch,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Read, StoreError>> + Send;
+}
+
+impl<'w> Walk<'w> {
+    /// Through the tasks that a query asks for.
+    pub(super) fn through_list(query: &'w TaskQuery) -> Self {
+        let index = match query.sort.field {
+            SortField::Created => "by_created",
+            SortField::Updated => "by_updated",
+            SortField::Due => "by_due",
+            SortField::Priority => "by_priority",
+        };
+        let stretches = if query.filter.due.are_contradictory() {
+            Vec::new()
+        } else if query.sort.field == SortField::Due {
+            due_stretches(query)
+        } else {
+            vec![Stretch::all()]
+        };
+        Self {
+            index,
+            descending: query.sort.descending,
+            filter: &query.filter,
+            stretches,
+            limit: query.limit,
+            after: query.after.as_ref(),
+            order: query.sort.name(),
+        }
+    }
+
+    /// Through the trash, the last deleted first.
+    pub(super) fn through_trash(limit: usize, after: Option<&'w Cursor>, now: Timestamp) -> Self {
+        // What has expired is gone, whether or not the store has swept it yet.
+        let kept_since = now.minus(TRASH_LIFETIME).to_string() + &AFTER_ALL.to_string();
+        let stretches = vec![Stretch { from: kept_since, to: AFTER_ALL.to_string() }];
+        Self { index: "by_deleted", descending: true, filter: &EVERYTHING, stretches, limit, after, order: TRASH_ORDER }
+    }
+
+    /// Reads a page.
+    pub(super) async fn page(&self, shelf: &impl Shelf) -> Result<Page<Task>, StoreError> {
+        let unfiltered = self.filter.is_empty();
+        let mut found: Vec<(String, Task)> = Vec::new();
+        let mut reads = READS.iter();
+        let Some((first, mut after)) = self.start() else { return Ok(self.finish(found, None)) };
+        for stretch in self.stretches.iter().skip(first) {
+            let mut position = if self.descending { stretch.to.clone() } else { stretch.from.clone() };
+            loop {
+                // One more than the page holds tells whether there is a next one.
+                let wanted = self.limit + 1 - found.len();
+                let limit = if unfiltered { wanted } else { *reads.next().unwrap_or(&0) };
+                if limit == 0 {
+                    return Ok(self.finish(found, Some(position)));
+                }
+                let Read { tasks, rest } = shelf.read(self, stretch, after.take().as_deref(), limit).await?;
+                self.collect(tasks, &mut found);
+                if found.len() > self.limit {
+                    return Ok(self.finish(found, None));
+                }
+                let Some(rest) = rest else { break };
+                position.clone_from(&rest);
+                after = Some(rest);
+            }
+        }
+        Ok(self.finish(found, None))
+    }
+
+    /// The stretch in which reading starts, and after which key of it; `None` when there is nothing left to read.
+    fn start(&self) -> Option<(usize, Option<String>)> {
+        let Some(position) = self.after.map(|cursor| cursor.position.as_str()) else { return Some((0, None)) };
+        let holds = |stretch: &Stretch| (stretch.from.as_str()..=stretch.to.as_str()).contains(&position);
+        if let Some(at) = self.stretches.iter().position(holds) {
+            // A position that this API gave ends with the task's identifier, or is a stretch's beginning. So does any
+            // other one start: the list is the owner's own.
+            return Some((at, task_of(position).map(|_| position.to_owned())));
+        }
+        // The bounds have changed since the page before: all of the stretch is still to come, or none of it.
+        let stretch = self.stretches.first()?;
+        let to_come = if self.descending { position > stretch.to.as_str() } else { position < stretch.from.as_str() };
+        to_come.then_some((0, None))
+    }
+
+    fn collect(&self, tasks: Vec<(String, Result<Task, StoreError>)>, found: &mut Vec<(String, Task)>) {
+        for (position, task) in tasks {
+            match task {
+                Ok(task) if self.filter.matches(&task) => found.push((position, task)),
+                Ok(_) => {}
+                // One that does not fit must not hide the rest.
+                Err(error) => telemetry::event(Level::Error, "unreadable_task", &[("cause", error.to_string().into())]),
+            }
+        }
+    }
+
+    /// The page of what was found. `stopped` is how far the reading came when it stopped before the end.
+    fn finish(&self, mut found: Vec<(String, Task)>, stopped: Option<String>) -> Page<Task> {
+        let next = if found.len() > self.limit {
+            found.truncate(self.limit);
+            found.last().map(|(position, _)| position.clone())
+        } else {
+            stopped
+        };
+        Page { items: found.into_iter().map(|(_, task)| task).collect(), next: next.map(|position| Cursor::new(self.order, &position)) }
+    }
+}
+
+/// Where in `by_due` the wanted tasks are: dated ones first, whichever way they are sorted.
+fn due_stretches(query: &TaskQuery) -> Vec<Stretch> {
+    let bounds = query.filter.due;
+    let mut dated = Stretch::starting_with(DATED);
+    if let Some(after) = bounds.after {
+        dated.from = format!("{DATED}{}", after.sort_key());
+    }
+    if let Some(before) = bounds.before {
+        // Sorts before every key of that very time, which has a # there.
+        dated.to = format!("{DATED}{}", before.sort_key());
+    }
+    if !bounds.are_open() {
+        vec![dated]
+    } else if query.sort.descending {
+        vec![dated, Stretch::starting_with(UNDATED)]
+    } else {
+        vec![Stretch { from: dated.from, to: Stretch::starting_with(UNDATED).to }]
+    }
+}
