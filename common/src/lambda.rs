@@ -28,15 +28,15 @@ use crate::telemetry::{self, Format, Level};
 /// environment that ended instead would be started again and again.
 pub fn main(endpoint: &'static Endpoint) -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
-    let app = start(endpoint, &environment);
-    if let Err(error) = &app {
-        telemetry::event(Level::Error, "bad_setting", &[("function", json!(endpoint.name)), ("cause", json!(error.to_string()))]);
-    }
     // One thread keeps one connection to the Runtime API: an environment answers one request at a time.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
+    let app = runtime.block_on(start(endpoint, &environment));
+    if let Err(error) = &app {
+        telemetry::event(Level::Error, "bad_setting", &[("function", json!(endpoint.name)), ("cause", json!(error.to_string()))]);
+    }
     let app = &app;
     let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         Ok::<_, std::convert::Infallible>(answer(app, endpoint, event).await)
@@ -47,11 +47,11 @@ pub fn main(endpoint: &'static Endpoint) -> ExitCode {
     }
 }
 
-fn start(endpoint: &Endpoint, environment: &dyn Fn(&str) -> Option<String>) -> Result<App, SettingError> {
+async fn start(endpoint: &Endpoint, environment: &dyn Fn(&str) -> Option<String>) -> Result<App, SettingError> {
     let settings = Settings::for_endpoint(environment, endpoint)?;
     telemetry::init(settings.log_level, Format::Json, Box::new(std::io::stdout()));
     telemetry::log_panics();
-    let stores = Stores::connect(&settings, environment, &|part| endpoint.needs(part))?;
+    let stores = Stores::connect(&settings, environment, &|part| endpoint.needs(part)).await?;
     App::new(&settings, stores)
 }
 

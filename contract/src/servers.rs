@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::config::{DatabaseUrl, Settings};
 use common::http::Part;
 use common::store::Stores;
-use common::store::dynamodb::{connect_to, create_tables};
+use common::store::dynamodb::{connect, create_tables};
 use common::time::{Clock, SystemClock, Timestamp};
 use server::embedded::Engine;
 use server::start::embedded_stores;
@@ -81,11 +81,11 @@ impl Server {
         let settings = Settings::read(&environment, &needs).map_err(|error| error.to_string())?;
         let (stores, tables) = match (self, &settings.database) {
             (Self::Embedded, _) => (embedded_stores(&Engine::in_memory()?, &settings).await?, None),
-            (Self::DynamoDb(_), DatabaseUrl::DynamoDbAt(address)) => {
-                let client = connect_to(address, &environment);
+            (Self::DynamoDb(_), DatabaseUrl::DynamoDbAt(_)) => {
+                let client = connect(&settings, &environment).map_err(|error| error.to_string())?;
                 create_tables(&client, &settings.users_table, &settings.tasks_table).await.map_err(|error| error.to_string())?;
                 let tables = Tables { client, names: [settings.users_table.clone(), settings.tasks_table.clone()] };
-                (Stores::connect(&settings, &environment, &needs).map_err(|error| error.to_string())?, Some(tables))
+                (Stores::connect(&settings, &environment, &needs).await.map_err(|error| error.to_string())?, Some(tables))
             }
             (Self::DynamoDb(_), _) => return Err("TEST_DYNAMODB_URL must name a host and a port".to_owned()),
         };

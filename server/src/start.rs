@@ -53,7 +53,7 @@ pub async fn app(folder: &Path, environment: &dyn Fn(&str) -> Option<String>) ->
         let engine = Engine::open(folder)?;
         (embedded_stores(&engine, &settings).await?, Some(engine))
     } else {
-        (Stores::connect(&settings, &filled, &|_| true).map_err(|error| error.to_string())?, None)
+        (Stores::connect(&settings, &filled, &|_| true).await.map_err(|error| error.to_string())?, None)
     };
     let app = App::new(&settings, stores.clone()).map_err(|error| error.to_string())?;
     Ok(Started { app, stores, engine })

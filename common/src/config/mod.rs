@@ -1,9 +1,13 @@
 //! Every setting, read once from the environment: name, default, meaning.
 
+mod database;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
+
+pub use database::{DatabaseUrl, MongoUrl};
 
 use crate::auth::{Limit, Limits, PasswordSettings, PublicKeys, Rate, SessionLifetimes, SigningKeys};
 use crate::http::{Endpoint, Part};
@@ -104,7 +108,7 @@ pub struct Settings {
     pub token_audience: String,
     /// How much is logged.
     pub log_level: Level,
-    /// A PEM file with certificate authorities to trust besides those of AWS.
+    /// A PEM file with certificate authorities to trust: besides those of AWS, or instead of the usual ones of MongoDB.
     pub ca_file: Option<PathBuf>,
     /// How long sessions live.
     pub lifetimes: SessionLifetimes,
@@ -112,33 +116,6 @@ pub struct Settings {
     pub passwords: PasswordSettings,
     /// How often what may be tried.
     pub limits: Limits,
-}
-
-/// Which store, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DatabaseUrl {
-    /// `dynamodb://`: the region's DynamoDB; region and credentials come from the environment.
-    DynamoDb,
-    /// `dynamodb://host:port`: a DynamoDB-compatible engine, over plain HTTP.
-    DynamoDbAt(String),
-}
-
-impl FromStr for DatabaseUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // What was given is not quoted: it may hold a password.
-        let Some(rest) = text.strip_prefix("dynamodb://") else { return Err("must start with dynamodb://".to_owned()) };
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        if rest.is_empty() {
-            return Ok(Self::DynamoDb);
-        }
-        let plain = rest.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
-        match rest.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
-            Some((host, Ok(_))) if plain && !host.is_empty() => Ok(Self::DynamoDbAt(rest.to_owned())),
-            _ => Err("must be dynamodb:// alone, or with a host and a port: dynamodb://127.0.0.1:8000".to_owned()),
-        }
-    }
 }
 
 /// Why a setting cannot be used: one line that names it and shows a good value.
@@ -282,6 +259,7 @@ mod tests {
             ("DATABASE_URL", ""),
             ("DATABASE_URL", "postgres://root:s3cret@db"),
             ("DATABASE_URL", "dynamodb://root:s3cret@db"),
+            ("DATABASE_URL", "mongodb://root:s3cret@"),
             ("TASKLANE_LIMIT_LOGIN_SOURCE", "many"),
             ("TASKLANE_SESSION_IDLE", "-1d"),
             ("TASKLANE_PASSWORD_MEMORY_KIB", "1024"),

@@ -1,9 +1,18 @@
-//! The stores that the domain's traits are implemented on.
+//! The stores that the domain's traits are implemented on: one module for each driver, each a cargo feature.
 
+#[cfg(not(any(feature = "dynamodb", feature = "mongodb")))]
+compile_error!("there is no store without a driver: choose the feature dynamodb or mongodb");
+
+#[cfg(feature = "dynamodb")]
 pub mod dynamodb;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 mod rows;
+mod schema;
 mod task_keys;
 mod task_walk;
+
+pub use schema::{check, migrate};
 
 use std::sync::Arc;
 
@@ -32,7 +41,7 @@ impl Stores {
     ///
     /// # Errors
     /// A setting cannot be used. Whether the database answers is found out by using it.
-    pub fn connect(
+    pub async fn connect(
         settings: &Settings,
         environment: &dyn Fn(&str) -> Option<String>,
         needs: &dyn Fn(Part) -> bool,
@@ -41,12 +50,23 @@ impl Stores {
             return Ok(Self::default());
         }
         match &settings.database {
-            DatabaseUrl::DynamoDb => Ok(Self::dynamodb(dynamodb::connect_region(settings, environment)?, settings, needs)),
-            DatabaseUrl::DynamoDbAt(address) => Ok(Self::dynamodb(dynamodb::connect_to(address, environment), settings, needs)),
+            #[cfg(feature = "dynamodb")]
+            DatabaseUrl::DynamoDb | DatabaseUrl::DynamoDbAt(_) => {
+                Ok(Self::dynamodb(dynamodb::connect(settings, environment)?, settings, needs))
+            }
+            #[cfg(feature = "mongodb")]
+            DatabaseUrl::MongoDb(url) => {
+                let connection = Arc::new(mongodb::Connection::new(url, settings, environment)?);
+                connection.warm_up(url).await?;
+                Ok(Self::mongodb(&connection, needs))
+            }
+            #[cfg(not(all(feature = "dynamodb", feature = "mongodb")))]
+            other => Err(without_driver(other)),
         }
     }
 
     /// The stores on a DynamoDB client.
+    #[cfg(feature = "dynamodb")]
     pub fn dynamodb(client: aws_sdk_dynamodb::Client, settings: &Settings, needs: &dyn Fn(Part) -> bool) -> Self {
         let users = needs(Part::Users).then(|| Arc::new(dynamodb::Users::new(client.clone(), &settings.users_table)));
         let tasks = needs(Part::Tasks).then(|| Arc::new(dynamodb::Tasks::new(client, &settings.tasks_table)));
@@ -56,6 +76,25 @@ impl Stores {
             tasks: tasks.map(|tasks| tasks as Arc<dyn TaskStore>),
         }
     }
+
+    /// The stores on a MongoDB connection.
+    #[cfg(feature = "mongodb")]
+    pub fn mongodb(connection: &Arc<mongodb::Connection>, needs: &dyn Fn(Part) -> bool) -> Self {
+        let users = needs(Part::Users).then(|| Arc::new(mongodb::Users::new(connection)));
+        let tasks = needs(Part::Tasks).then(|| Arc::new(mongodb::Tasks::new(connection)));
+        Self {
+            counters: users.clone().map(|users| users as Arc<dyn CounterStore>),
+            users: users.map(|users| users as Arc<dyn UserStore>),
+            tasks: tasks.map(|tasks| tasks as Arc<dyn TaskStore>),
+        }
+    }
+}
+
+/// What a binary says that was built for another store.
+#[cfg(not(all(feature = "dynamodb", feature = "mongodb")))]
+fn without_driver(wanted: &DatabaseUrl) -> SettingError {
+    let feature = if matches!(wanted, DatabaseUrl::MongoDb(_)) { "mongodb" } else { "dynamodb" };
+    SettingError::new("DATABASE_URL", format!("asks for a store that this binary was built without: build it with the feature {feature}"))
 }
 
 /// A page of the sessions that were read; one that does not fit the types must not hide the rest. `rest` is after which

@@ -16,7 +16,7 @@ use aws_smithy_runtime_api::client::http::HttpClient;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::config::{SettingError, Settings};
+use crate::config::{DatabaseUrl, SettingError, Settings};
 use crate::problem::StoreError;
 use crate::telemetry;
 
@@ -39,11 +39,20 @@ const ROOTS: [&str; 7] = [
     "DigiCert Global Root G3",
 ];
 
-/// A client for the region's DynamoDB, with the credentials that Lambda puts into the environment.
+/// A client for the DynamoDB of the settings.
 ///
 /// # Errors
-/// Region or credentials are not in the environment, or the certificate file cannot be read.
-pub fn connect_region(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
+/// Region or credentials are not in the environment, the certificate file cannot be read, or another store is wanted.
+pub fn connect(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
+    match &settings.database {
+        DatabaseUrl::DynamoDb => connect_region(settings, environment),
+        DatabaseUrl::DynamoDbAt(address) => Ok(connect_to(address, environment)),
+        DatabaseUrl::MongoDb(_) => Err(SettingError::new("DATABASE_URL", "does not name a DynamoDB")),
+    }
+}
+
+/// A client for the region's DynamoDB, with the credentials that Lambda puts into the environment.
+fn connect_region(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
     let needed =
         |name: &'static str| environment(name).ok_or_else(|| SettingError::new(name, "is missing; DATABASE_URL=dynamodb:// needs it"));
     let credentials = Credentials::new(
@@ -68,7 +77,7 @@ pub fn connect_region(settings: &Settings, environment: &dyn Fn(&str) -> Option<
 }
 
 /// A client for a DynamoDB-compatible engine at this address, over plain HTTP.
-pub fn connect_to(address: &str, environment: &dyn Fn(&str) -> Option<String>) -> Client {
+fn connect_to(address: &str, environment: &dyn Fn(&str) -> Option<String>) -> Client {
     let http = aws_smithy_http_client::Builder::new().build_http();
     let variable = |name, default: &str| environment(name).unwrap_or_else(|| default.to_owned());
     let credentials =

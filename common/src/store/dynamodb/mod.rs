@@ -8,7 +8,7 @@ mod tasks;
 mod users;
 mod writes;
 
-pub use client::{connect_region, connect_through, connect_to};
-pub use tables::create_tables;
+pub use client::{connect, connect_through};
+pub use tables::{create_tables, migrate};
 pub use tasks::Tasks;
 pub use users::Users;

@@ -1,0 +1,172 @@
+//! Which store, and where: `DATABASE_URL`. What is wrong with one is said without quoting it: it may hold a password.
+
+use std::fmt;
+use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
+
+/// The database of a MongoDB URL that names none.
+const DEFAULT_DATABASE: &str = "tasklane";
+
+/// Which store, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// `dynamodb://`: the region's DynamoDB; region and credentials come from the environment.
+    DynamoDb,
+    /// `dynamodb://host:port`: a DynamoDB-compatible engine, over plain HTTP.
+    DynamoDbAt(String),
+    /// `mongodb://` or `mongodb+srv://`: a MongoDB server.
+    MongoDb(MongoUrl),
+}
+
+/// A MongoDB connection string (https://www.mongodb.com/docs/manual/reference/connection-string/).
+#[derive(Clone, PartialEq, Eq)]
+pub struct MongoUrl {
+    url: String,
+    database: String,
+}
+
+impl MongoUrl {
+    /// The connection string, with whatever credentials it holds.
+    pub fn expose(&self) -> &str {
+        &self.url
+    }
+
+    /// The name of the database.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    fn parse(text: &str, rest: &str, is_srv: bool) -> Result<Self, String> {
+        let refused = |rule: &str| Err(rule.to_owned());
+        let (place, _) = rest.split_once('?').unwrap_or((rest, ""));
+        // A password may not hold any of these unless they are percent-encoded, so the last @ ends it.
+        let (credentials, place) = place.rsplit_once('@').map_or((None, place), |(credentials, place)| (Some(credentials), place));
+        if credentials.is_some_and(|text| text.contains(['/', '@', '[', ']']) || text.matches(':').count() > 1 || !is_encoded(text)) {
+            return refused("must have its user name and password percent-encoded: %40 for @, %3A for :, %2F for /, %25 for %");
+        }
+        let (hosts, database) = place.split_once('/').unwrap_or((place, ""));
+        if hosts.split(',').any(|host| !is_host(host)) {
+            return refused("must have a host, or hosts separated by commas, each with or without a port");
+        }
+        if is_srv && hosts.contains([',', ':']) {
+            return refused("must have one host without a port after mongodb+srv://");
+        }
+        let Ok(database) = percent_decode_str(database).decode_utf8() else { return refused("must have a database name in UTF-8") };
+        let illegal = |c: char| c.is_control() || "/\\. \"$*<>:|?".contains(c);
+        if database.len() > 63 || database.contains(illegal) {
+            return refused("must have a database name of at most 63 bytes with none of / \\ . \" $ * < > : | ? and no space in it");
+        }
+        let database = if database.is_empty() { DEFAULT_DATABASE } else { &database };
+        Ok(Self { url: text.to_owned(), database: database.to_owned() })
+    }
+}
+
+/// Neither the credentials nor what else the URL holds.
+impl fmt::Debug for MongoUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MongoUrl(database {})", self.database)
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(rest) = text.strip_prefix("dynamodb://") {
+            return dynamodb(rest);
+        }
+        if let Some(rest) = text.strip_prefix("mongodb://") {
+            return MongoUrl::parse(text, rest, false).map(Self::MongoDb);
+        }
+        if let Some(rest) = text.strip_prefix("mongodb+srv://") {
+            return MongoUrl::parse(text, rest, true).map(Self::MongoDb);
+        }
+        Err("must start with dynamodb://, mongodb:// or mongodb+srv://".to_owned())
+    }
+}
+
+fn dynamodb(rest: &str) -> Result<DatabaseUrl, String> {
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if rest.is_empty() {
+        return Ok(DatabaseUrl::DynamoDb);
+    }
+    let plain = rest.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
+    match rest.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
+        Some((host, Ok(_))) if plain && !host.is_empty() => Ok(DatabaseUrl::DynamoDbAt(rest.to_owned())),
+        _ => Err("must be dynamodb:// alone, or with a host and a port: dynamodb://127.0.0.1:8000".to_owned()),
+    }
+}
+
+/// Whether every % begins a percent-encoded byte.
+fn is_encoded(text: &str) -> bool {
+    text.split('%').skip(1).all(|after| after.len() >= 2 && after.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Whether this is a host, with or without a port: a name, an address, or a socket's percent-encoded path.
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        // The colons of an IPv6 address are inside brackets.
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._%".contains(&b);
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let good = match address {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(plain),
+    };
+    good && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mongo(text: &str) -> Result<MongoUrl, String> {
+        match text.parse()? {
+            DatabaseUrl::MongoDb(url) => Ok(url),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    #[test]
+    fn a_mongodb_url_names_its_database_or_means_tasklane() {
+        for (text, database) in [
+            ("mongodb://127.0.0.1:27017", "tasklane"),
+            ("mongodb://127.0.0.1:27017/", "tasklane"),
+            ("mongodb://a,b:27018,[::1]:27019/lane?replicaSet=rs0", "lane"),
+            ("mongodb+srv://ada:p%40ss@cluster0.example.net/lane%2Dtwo?authMechanism=MONGODB-AWS", "lane-two"),
+            ("mongodb://%2Ftmp%2Fmongodb-27017.sock/lane", "lane"),
+            ("mongodb://db?tls=true", "tasklane"),
+        ] {
+            assert_eq!(mongo(text).map(|url| url.database().to_owned()), Ok(database.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_url_is_named_and_nothing_of_it_is_quoted() {
+        for (text, rule) in [
+            ("mongodb://ada:s3cret@", "a host"),
+            ("mongodb://ada:s3cret@db:port/", "a host"),
+            ("mongodb://ada:s3c@ret@db", "percent-encoded"),
+            ("mongodb://ada:s3c/ret@db", "percent-encoded"),
+            ("mongodb://ada:s3:cret@db", "percent-encoded"),
+            ("mongodb://ada:s3cret%@db", "percent-encoded"),
+            ("mongodb+srv://ada:s3cret@db:27017", "one host without a port"),
+            ("mongodb+srv://ada:s3cret@a,b", "one host without a port"),
+            ("mongodb://ada:s3cret@db/a.b", "a database name"),
+            ("mongo://ada:s3cret@db", "must start with"),
+        ] {
+            let error = text.parse::<DatabaseUrl>().expect_err(text);
+            assert!(error.contains(rule), "{text}: {error}");
+            assert!(!error.contains("s3c"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_not_shown_by_accident() {
+        let url: DatabaseUrl = "mongodb://ada:s3cret@db/lane".parse().expect("valid");
+        assert_eq!(format!("{url:?}"), "MongoDb(MongoUrl(database lane))");
+    }
+}

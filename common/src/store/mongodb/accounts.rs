@@ -1,0 +1,93 @@
+//! An account's document: the account, which session outlives its epoch, and the last password changes under a key.
+
+use mongodb::bson::{Document, doc};
+use serde::{Deserialize, Serialize};
+
+use super::documents::{read, text_of, value, write};
+use crate::auth::{Session, SessionId};
+use crate::contract::{ONCE_LIFETIME, Once};
+use crate::problem::StoreError;
+use crate::store::rows::AccountRow;
+use crate::time::Timestamp;
+use crate::users::Account;
+
+/// How many password changes an account remembers at the most, of those in the last 24 hours.
+const REMEMBERED: usize = 20;
+
+/// An account as its document has it.
+pub(super) struct StoredAccount {
+    pub(super) account: Account,
+    /// The session that ended all others last, and so goes on though it began in an older epoch.
+    kept_session: Option<SessionId>,
+    once: Vec<OnceRow>,
+}
+
+/// A password change that was executed under a key.
+#[derive(Clone, Serialize, Deserialize)]
+struct OnceRow {
+    key: String,
+    fingerprint: String,
+    /// In seconds.
+    expires_at: i64,
+}
+
+/// A new account's document.
+pub(super) fn account_document(account: &Account) -> Result<Document, StoreError> {
+    let mut document = write(&AccountRow::from(account.clone()))?;
+    document.insert("email_canonical", account.email.canonical());
+    Ok(document)
+}
+
+/// Reads an account's document.
+pub(super) fn read_account(document: Document) -> Result<StoredAccount, StoreError> {
+    let kept_session = text_of(&document, "kept_session").and_then(|session| session.parse().ok());
+    let once = document.get("once").cloned().map(mongodb::bson::deserialize_from_bson).transpose();
+    Ok(StoredAccount {
+        kept_session,
+        once: once.map_err(|error| StoreError::Corrupt(error.into()))?.unwrap_or_default(),
+        account: read::<AccountRow>(document)?.into(),
+    })
+}
+
+impl StoredAccount {
+    /// Gives a session in the account's epoch, unless the account has ended it.
+    pub(super) fn living(&self, session: Session) -> Option<Session> {
+        let lives = session.epoch == self.account.epoch || self.kept_session == Some(session.id);
+        lives.then_some(Session { epoch: self.account.epoch, ..session })
+    }
+
+    /// Whether this very password change was executed before.
+    pub(super) fn repeats(&self, once: &Once, now: Timestamp) -> Result<bool, StoreError> {
+        match self.remembered(now).find(|row| row.key == once.key) {
+            Some(row) if row.fingerprint == once.fingerprint => Ok(true),
+            Some(_) => Err(StoreError::KeyReused),
+            None => Ok(false),
+        }
+    }
+
+    /// The update that ends every session but this one. It holds for the account as it was read: see [`Self::unchanged`].
+    pub(super) fn keep_only(&self, session: SessionId) -> Document {
+        doc! {"epoch": i64::from(self.account.epoch) + 1, "kept_session": session.to_string()}
+    }
+
+    /// The filter that describes the account as long as nobody has ended sessions or changed the password since.
+    pub(super) fn unchanged(&self) -> Result<Document, StoreError> {
+        Ok(doc! {
+            "_id": self.account.id.to_string(),
+            "epoch": i64::from(self.account.epoch),
+            "password_hash": value(&self.account.password_hash)?,
+        })
+    }
+
+    /// What the account remembers after a password change under this key.
+    pub(super) fn remembering(&self, once: &Once, now: Timestamp) -> Result<mongodb::bson::Bson, StoreError> {
+        let row = OnceRow { key: once.key.clone(), fingerprint: once.fingerprint.clone(), expires_at: now.plus(ONCE_LIFETIME).as_second() };
+        let kept = self.remembered(now).cloned().collect::<Vec<_>>();
+        let rows: Vec<OnceRow> = kept.into_iter().rev().take(REMEMBERED - 1).rev().chain([row]).collect();
+        value(&rows)
+    }
+
+    fn remembered(&self, now: Timestamp) -> impl Iterator<Item = &OnceRow> {
+        self.once.iter().filter(move |row| row.expires_at > now.as_second())
+    }
+}

@@ -1,0 +1,255 @@
+//! The connection: one client for each environment or server, made at start; time limits that fit inside a function's
+//! own. Every call is one command on one document or one index, and none needs a transaction.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use mongodb::Database;
+use mongodb::bson::doc;
+use mongodb::error::{Error, ErrorKind, WriteFailure};
+use mongodb::options::{Acknowledgment, ClientOptions, ConnectionString, ReadConcern, Tls, TlsOptions};
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use crate::config::{MongoUrl, SettingError, Settings};
+use crate::problem::StoreError;
+use crate::telemetry;
+
+/// A call gives up after this, whatever it waits for: well before a function is stopped (10 seconds in the template).
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long a call waits for a server that can answer it, unless the URL says otherwise.
+const SELECTION_TIMEOUT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Connections that nobody used for so long are closed: what is between may have forgotten them.
+const MAX_IDLE: Duration = Duration::from_secs(60);
+/// How many connections a server keeps, unless the URL says otherwise. A Lambda environment answers one request at a time.
+const SERVER_POOL: u32 = 10;
+const LAMBDA_POOL: u32 = 2;
+
+/// How to reach the database, and the database once it has been reached.
+pub struct Connection {
+    string: ConnectionString,
+    name: String,
+    ca_file: Option<PathBuf>,
+    pool: u32,
+    #[cfg(feature = "mongodb-aws")]
+    role: Option<RoleCredentials>,
+    opened: OnceCell<Database>,
+}
+
+/// What Lambda puts into the environment for the function's role.
+#[cfg(feature = "mongodb-aws")]
+struct RoleCredentials {
+    key: String,
+    secret: String,
+    token: Option<String>,
+}
+
+impl Connection {
+    /// A connection to the database of this URL. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// The URL's options or the certificate file cannot be used.
+    pub fn new(url: &MongoUrl, settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
+        if asks_for_role(url) && !cfg!(feature = "mongodb-aws") {
+            let rule = "asks for MONGODB-AWS, which this binary was built without: build it with --features mongodb-aws";
+            return Err(SettingError::new("DATABASE_URL", rule));
+        }
+        if let Some(path) = &settings.ca_file {
+            let unusable = |reason: String| SettingError::new("TASKLANE_CA_FILE", format!("cannot be used ({reason})"));
+            let pem = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+            if !pem.contains("-----BEGIN CERTIFICATE-----") {
+                return Err(unusable("there is no certificate in it".to_owned()));
+            }
+        }
+        Ok(Self {
+            string: ConnectionString::parse(url.expose()).map_err(|_| unusable_options(url))?,
+            name: url.database().to_owned(),
+            ca_file: settings.ca_file.clone(),
+            pool: if environment("AWS_LAMBDA_RUNTIME_API").is_some() { LAMBDA_POOL } else { SERVER_POOL },
+            #[cfg(feature = "mongodb-aws")]
+            role: environment("AWS_ACCESS_KEY_ID").zip(environment("AWS_SECRET_ACCESS_KEY")).map(|(key, secret)| RoleCredentials {
+                key,
+                secret,
+                token: environment("AWS_SESSION_TOKEN"),
+            }),
+            opened: OnceCell::new(),
+        })
+    }
+
+    /// Makes the client and its first connection. A database that cannot be reached is no error here: whether it can is
+    /// found out by using it.
+    ///
+    /// # Errors
+    /// The URL's options cannot be used.
+    pub async fn warm_up(&self, url: &MongoUrl) -> Result<(), SettingError> {
+        match self.call("ping", |database| async move { database.run_command(doc! {"ping": 1}).await }).await {
+            Err(CallError::Driver(error)) if matches!(*error.kind, ErrorKind::InvalidArgument { .. }) => Err(unusable_options(url)),
+            Err(CallError::Driver(error)) if matches!(*error.kind, ErrorKind::InvalidTlsConfig { .. }) => {
+                Err(SettingError::new("TASKLANE_CA_FILE", "cannot be used, or a certificate file of DATABASE_URL cannot"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a call and notes that it was made and how long it took.
+    pub(super) async fn call<T, F>(&self, operation: &'static str, send: impl FnOnce(Database) -> F) -> Result<T, CallError>
+    where
+        F: Future<Output = mongodb::error::Result<T>>,
+    {
+        self.call_within(OPERATION_TIMEOUT, operation, send).await
+    }
+
+    /// Makes a call that may take so long.
+    pub(super) async fn call_within<T, F>(
+        &self,
+        limit: Duration,
+        operation: &'static str,
+        send: impl FnOnce(Database) -> F,
+    ) -> Result<T, CallError>
+    where
+        F: Future<Output = mongodb::error::Result<T>>,
+    {
+        let started = Instant::now();
+        let answer = timeout(limit, async { send(self.database().await?).await }).await;
+        telemetry::note_store_call(operation, started.elapsed());
+        match answer {
+            Ok(answer) => answer.map_err(CallError::Driver),
+            Err(_) => Err(CallError::TimedOut),
+        }
+    }
+
+    async fn database(&self) -> Result<Database, Error> {
+        self.opened.get_or_try_init(|| self.open()).await.cloned()
+    }
+
+    /// Makes the client; for mongodb+srv this asks the DNS, so it may fail and is tried again by the next call.
+    async fn open(&self) -> Result<Database, Error> {
+        let mut options = ClientOptions::parse(self.string.clone()).await?;
+        options.app_name.get_or_insert_with(|| "tasklane".to_owned());
+        options.server_selection_timeout.get_or_insert(SELECTION_TIMEOUT);
+        options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
+        options.max_idle_time.get_or_insert(MAX_IDLE);
+        options.max_pool_size.get_or_insert(self.pool);
+        // What was acknowledged survives the loss of a server, and what was read does, too.
+        options.read_concern.get_or_insert_with(ReadConcern::majority);
+        options.write_concern.get_or_insert_default().w.get_or_insert(Acknowledgment::Majority);
+        if let (Some(path), Some(Tls::Enabled(tls))) = (&self.ca_file, &mut options.tls) {
+            let TlsOptions { ca_file_path, .. } = tls;
+            ca_file_path.get_or_insert_with(|| path.clone());
+        }
+        #[cfg(feature = "mongodb-aws")]
+        self.assume_role(&mut options);
+        Ok(mongodb::Client::with_options(options)?.database(&self.name))
+    }
+
+    /// Gives the driver the credentials that are in the environment, so that it need not look for any.
+    #[cfg(feature = "mongodb-aws")]
+    fn assume_role(&self, options: &mut ClientOptions) {
+        use mongodb::options::AuthMechanism;
+
+        let Some(credential) = &mut options.credential else { return };
+        if credential.mechanism != Some(AuthMechanism::MongoDbAws) || credential.username.is_some() {
+            return;
+        }
+        // Where there are none, as in a container, the driver asks whoever hands them out.
+        let Some(role) = &self.role else { return };
+        credential.username = Some(role.key.clone());
+        credential.password = Some(role.secret.clone());
+        credential.mechanism_properties = role.token.as_ref().map(|token| doc! {"AWS_SESSION_TOKEN": token});
+    }
+}
+
+/// Whether the URL wants the role's credentials to be used.
+fn asks_for_role(url: &MongoUrl) -> bool {
+    url.expose().to_ascii_lowercase().contains("authmechanism=mongodb-aws")
+}
+
+/// Says which option of the URL the driver refuses, by its place: its text may be a piece of a password.
+fn unusable_options(url: &MongoUrl) -> SettingError {
+    let options = url.expose().split_once('?').map_or("", |(_, options)| options);
+    let refused = |option: &str| match ConnectionString::parse(format!("mongodb://ada:lovelace@localhost/?{option}")) {
+        Ok(_) => option.to_ascii_lowercase().starts_with("sockettimeoutms="),
+        Err(_) => true,
+    };
+    let rule = match options.split('&').position(refused) {
+        Some(at) if !options.is_empty() => format!("has an option that cannot be used: number {} of those after the ?", at + 1),
+        _ => "has options that cannot be used together".to_owned(),
+    };
+    SettingError::new("DATABASE_URL", rule)
+}
+
+/// Why a call was not answered as asked.
+#[derive(Debug)]
+pub(super) enum CallError {
+    /// It took too long; it may have been executed.
+    TimedOut,
+    /// The driver or the server says so.
+    Driver(Error),
+}
+
+impl CallError {
+    /// Whether there is a document with this key already.
+    pub(super) fn is_duplicate(&self) -> bool {
+        let Self::Driver(error) = self else { return false };
+        matches!(code(error), Some(11000 | 11001 | 12582))
+    }
+}
+
+/// What a call that failed means, when it is nothing that was to be expected.
+pub(super) fn failed(error: CallError) -> StoreError {
+    let error = match error {
+        CallError::TimedOut => return StoreError::Unavailable("no answer in time".into()),
+        CallError::Driver(error) => error,
+    };
+    let cause = describe(&error);
+    if is_temporary(&error) { StoreError::Unavailable(cause.into()) } else { StoreError::Corrupt(cause.into()) }
+}
+
+/// The server's error code, if it is the server that says no.
+fn code(error: &Error) -> Option<i32> {
+    match &*error.kind {
+        ErrorKind::Command(error) => Some(error.code),
+        ErrorKind::Write(WriteFailure::WriteError(error)) => Some(error.code),
+        ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Some(error.code),
+        _ => None,
+    }
+}
+
+/// Whether the same call may succeed a little later.
+fn is_temporary(error: &Error) -> bool {
+    let by_kind = matches!(
+        &*error.kind,
+        ErrorKind::Io(_)
+            | ErrorKind::ConnectionPoolCleared { .. }
+            | ErrorKind::ServerSelection { .. }
+            | ErrorKind::DnsResolve { .. }
+            // Done, but not yet where it survives.
+            | ErrorKind::Write(WriteFailure::WriteConcernError(_))
+    );
+    let by_label = ["RetryableWriteError", "RetryableError", "SystemOverloadedError", "TransientTransactionError"];
+    by_kind || by_label.iter().any(|label| error.contains_label(label)) || code(error).is_some_and(is_temporary_code)
+}
+
+/// Codes of servers that step down, start, stop, are slow or have too much to do
+/// (https://www.mongodb.com/docs/manual/reference/error-codes/).
+fn is_temporary_code(code: i32) -> bool {
+    const CODES: [i32; 24] =
+        [6, 7, 24, 50, 64, 89, 91, 112, 134, 189, 202, 246, 262, 317, 358, 462, 9001, 10058, 10107, 11600, 11602, 13435, 13436, 16500];
+    CODES.contains(&code)
+}
+
+/// The error for the log: no document and no command, which servers like to quote.
+fn describe(error: &Error) -> String {
+    let before_quotes = |message: &str| message.split(['{', '"']).next().unwrap_or_default().trim_end().to_owned();
+    match &*error.kind {
+        ErrorKind::Command(error) => format!("error {} {}: {}", error.code, error.code_name, before_quotes(&error.message)),
+        ErrorKind::Write(WriteFailure::WriteError(error)) => format!("write error {}: {}", error.code, before_quotes(&error.message)),
+        ErrorKind::Write(WriteFailure::WriteConcernError(error)) => {
+            format!("write concern error {}: {}", error.code, before_quotes(&error.message))
+        }
+        ErrorKind::Bson(_) => "the answer could not be read".to_owned(),
+        kind => kind.to_string(),
+    }
+}

@@ -1,0 +1,161 @@
+//! Documents and the few things that are done with them: each is one command.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use mongodb::bson::{self, Bson, DateTime, Document, doc};
+use mongodb::options::ReturnDocument;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::connection::{CallError, Connection, failed};
+use crate::contract::IfMatch;
+use crate::problem::StoreError;
+use crate::time::Timestamp;
+
+/// How often what lost a race is tried again.
+pub(super) const ATTEMPTS: u32 = 6;
+
+/// Waits before the next attempt, longer each time. What a winner wrote is not read before most servers have it, so a
+/// loser that tried again at once would see the same as before.
+pub(super) async fn pause(attempt: u32) {
+    tokio::time::sleep(Duration::from_millis(5 << attempt)).await;
+}
+
+/// What is said when all attempts were lost.
+pub(super) fn lost() -> StoreError {
+    StoreError::Unavailable("others kept being quicker".into())
+}
+
+/// A collection.
+#[derive(Clone)]
+pub(super) struct Documents {
+    connection: Arc<Connection>,
+    name: &'static str,
+}
+
+impl Documents {
+    /// The collection with this name.
+    pub(super) fn new(connection: &Arc<Connection>, name: &'static str) -> Self {
+        Self { connection: Arc::clone(connection), name }
+    }
+
+    /// The document that the filter describes.
+    pub(super) async fn find_one(&self, filter: Document) -> Result<Option<Document>, StoreError> {
+        let send = |database: mongodb::Database| async move { self.of(&database).find_one(filter).await };
+        self.connection.call("findOne", send).await.map_err(failed)
+    }
+
+    /// The first documents that the filter describes, in this order.
+    pub(super) async fn find(&self, filter: Document, order: Document, limit: usize) -> Result<Vec<Document>, StoreError> {
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let send = |database: mongodb::Database| async move {
+            // All of them fit into one answer, so one is asked for.
+            let documents = self.of(&database).find(filter).sort(order).limit(i64::from(limit)).batch_size(limit.saturating_add(1)).await?;
+            documents.try_collect().await
+        };
+        self.connection.call("find", send).await.map_err(failed)
+    }
+
+    /// Adds a document; `false` when there is one with its `_id`, or with what else must be unique.
+    pub(super) async fn insert(&self, document: Document) -> Result<bool, StoreError> {
+        let send = |database: mongodb::Database| async move { self.of(&database).insert_one(document).await };
+        unless_duplicate(self.connection.call("insertOne", send).await).map(|inserted| inserted.is_some())
+    }
+
+    /// Adds a document, or puts it in the place of the one with its `_id`.
+    pub(super) async fn put(&self, id: &str, document: Document) -> Result<(), StoreError> {
+        let send =
+            |database: mongodb::Database| async move { self.of(&database).replace_one(doc! {"_id": id}, document).upsert(true).await };
+        self.connection.call("replaceOne", send).await.map(drop).map_err(failed)
+    }
+
+    /// Updates the document that the filter describes; `None` when there is none.
+    pub(super) async fn update(&self, filter: Document, update: Document) -> Result<Option<Document>, StoreError> {
+        let send = |database: mongodb::Database| async move {
+            self.of(&database).find_one_and_update(filter, update).return_document(ReturnDocument::After).await
+        };
+        self.connection.call("findOneAndUpdate", send).await.map_err(failed)
+    }
+
+    /// Updates the document that the filter describes, which is made if there is none; `None` when somebody else made it at
+    /// the same moment.
+    pub(super) async fn upsert(&self, filter: Document, update: Document) -> Result<Option<Document>, StoreError> {
+        let send = |database: mongodb::Database| async move {
+            self.of(&database).find_one_and_update(filter, update).upsert(true).return_document(ReturnDocument::After).await
+        };
+        unless_duplicate(self.connection.call("findOneAndUpdate", send).await).map(Option::flatten)
+    }
+
+    /// Deletes the document that the filter describes and gives it.
+    pub(super) async fn delete(&self, filter: Document) -> Result<Option<Document>, StoreError> {
+        let send = |database: mongodb::Database| async move { self.of(&database).find_one_and_delete(filter).await };
+        self.connection.call("findOneAndDelete", send).await.map_err(failed)
+    }
+
+    fn of(&self, database: &mongodb::Database) -> mongodb::Collection<Document> {
+        database.collection(self.name)
+    }
+}
+
+fn unless_duplicate<T>(answer: Result<T, CallError>) -> Result<Option<T>, StoreError> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_duplicate() => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Writes a value as a document: what is null is absent, and `id` is `_id`.
+pub(super) fn write(value: &impl Serialize) -> Result<Document, StoreError> {
+    let written = bson::serialize_to_document(value).map_err(|error| StoreError::Corrupt(error.into()))?;
+    let named = written.into_iter().filter(|(_, value)| *value != Bson::Null);
+    Ok(named.map(|(name, value)| (if name == "id" { "_id".to_owned() } else { name }, value)).collect())
+}
+
+/// Reads a document, whose `id` is its `_id` unless it has one of its own; fields that the type does not know are left aside.
+pub(super) fn read<T: DeserializeOwned>(mut document: Document) -> Result<T, StoreError> {
+    if let (Some(id), false) = (document.remove("_id"), document.contains_key("id")) {
+        document.insert("id", id);
+    }
+    bson::deserialize_from_document(document).map_err(|error| StoreError::Corrupt(error.into()))
+}
+
+/// A value within a document.
+pub(super) fn value(value: &impl Serialize) -> Result<Bson, StoreError> {
+    bson::serialize_to_bson(value).map_err(|error| StoreError::Corrupt(error.into()))
+}
+
+/// A point in time as a date, to the whole second: the same as DynamoDB's TTL counts in.
+pub(super) fn date(at: Timestamp) -> DateTime {
+    DateTime::from_millis(at.as_second().saturating_mul(1000))
+}
+
+/// The date of a field.
+pub(super) fn date_of(document: &Document, name: &str) -> Option<Timestamp> {
+    document.get_datetime(name).ok().map(|date| Timestamp::from_millisecond(date.timestamp_millis()))
+}
+
+/// The text of a field.
+pub(super) fn text_of<'d>(document: &'d Document, name: &str) -> Option<&'d str> {
+    document.get_str(name).ok()
+}
+
+/// The version of an account or a task.
+pub(super) fn version_of(document: &Document) -> Option<u64> {
+    match document.get("version")? {
+        Bson::Int32(version) => u64::try_from(*version).ok(),
+        Bson::Int64(version) => u64::try_from(*version).ok(),
+        _ => None,
+    }
+}
+
+/// The filter with the versions that the precondition allows.
+pub(super) fn at_version(mut filter: Document, if_match: &IfMatch) -> Document {
+    if let IfMatch::Versions(versions) = if_match {
+        let versions: Vec<i64> = versions.iter().filter_map(|version| i64::try_from(*version).ok()).collect();
+        filter.insert("version", doc! {"$in": versions});
+    }
+    filter
+}

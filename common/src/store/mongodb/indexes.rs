@@ -1,0 +1,253 @@
+//! Collections and indexes: what there must be, making it, and checking that it is there. Never on a request.
+
+use std::fmt;
+use std::time::Duration;
+
+use mongodb::bson::{Document, doc};
+use mongodb::error::ErrorKind;
+use mongodb::options::IndexOptions;
+use mongodb::{Database, IndexModel};
+
+use super::connection::{CallError, Connection, failed};
+use super::{COUNTERS, REQUESTS, SCHEMA, SESSIONS, TASKS, USERS};
+use crate::problem::StoreError;
+
+/// The version of what is described here; a database that has a greater one was made by a newer program.
+const VERSION: i32 = 1;
+
+/// How long making an index may take, on however many documents there are.
+const BUILD_TIMEOUT: Duration = Duration::from_hours(12);
+
+/// Error codes of servers.
+const NAMESPACE_NOT_FOUND: i32 = 26;
+const NAMESPACE_EXISTS: i32 = 48;
+const NOT_IMPLEMENTED: i32 = 238;
+
+/// An index: all of its fields ascend.
+struct Index {
+    collection: &'static str,
+    name: &'static str,
+    fields: &'static [&'static str],
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// For a query.
+    Plain,
+    /// For a query; what has none of the fields is not in it.
+    Sparse,
+    /// No two documents have the same value.
+    Unique,
+    /// Documents are swept when the date of the field has come; what has no such date is not in it.
+    Expiry,
+}
+
+const fn index(collection: &'static str, name: &'static str, fields: &'static [&'static str], kind: Kind) -> Index {
+    Index { collection, name, fields, kind }
+}
+
+const COLLECTIONS: [&str; 5] = [USERS, SESSIONS, COUNTERS, TASKS, REQUESTS];
+
+const INDEXES: [Index; 11] = [
+    index(USERS, "address", &["email_canonical"], Kind::Unique),
+    index(SESSIONS, "of_user", &["user", "_id"], Kind::Plain),
+    index(SESSIONS, "expiry", &["expires_at"], Kind::Expiry),
+    index(COUNTERS, "expiry", &["expires_at"], Kind::Expiry),
+    index(TASKS, "by_created", &["owner", "by_created"], Kind::Plain),
+    index(TASKS, "by_updated", &["owner", "by_updated"], Kind::Plain),
+    index(TASKS, "by_due", &["owner", "by_due"], Kind::Plain),
+    index(TASKS, "by_priority", &["owner", "by_priority"], Kind::Plain),
+    index(TASKS, "by_deleted", &["trash_of", "by_deleted"], Kind::Sparse),
+    index(TASKS, "expiry", &["purge_at"], Kind::Expiry),
+    index(REQUESTS, "expiry", &["expires_at"], Kind::Expiry),
+];
+
+/// Why a database cannot be used as it is.
+#[derive(Debug)]
+pub enum Lack {
+    /// It does not answer, or not as it should.
+    Silent(StoreError),
+    /// It was made by a newer program.
+    Newer(i32),
+    /// These indexes are not there.
+    Indexes(Vec<String>),
+    /// An index of this name is there, and is another one.
+    OtherIndex(String),
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent(StoreError::Unavailable(cause)) => write!(f, "the database of DATABASE_URL cannot be reached: {cause}"),
+            Self::Silent(StoreError::Corrupt(cause)) => write!(f, "the database of DATABASE_URL refuses: {cause}"),
+            Self::Silent(cause) => write!(f, "the database of DATABASE_URL cannot be used: {cause}"),
+            Self::Newer(version) => {
+                write!(f, "the database of DATABASE_URL is at version {version} and this program knows {VERSION}: use a newer program")
+            }
+            Self::Indexes(names) => {
+                write!(f, "the database of DATABASE_URL lacks indexes ({}); make them with: tasklane migrate", names.join(", "))
+            }
+            Self::OtherIndex(name) => {
+                write!(
+                    f,
+                    "the index {name} of the database of DATABASE_URL is not the one that is needed: drop it, then run tasklane migrate"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for Lack {}
+
+/// Makes what is not there yet, and tells of each collection and index what was done.
+///
+/// # Errors
+/// The database was made by a newer program, has another index of the same name, or does not do as asked.
+pub async fn migrate(connection: &Connection, tell: &mut dyn FnMut(&str)) -> Result<(), Lack> {
+    read_schema(connection).await?;
+    let mut without = Vec::new();
+    for collection in COLLECTIONS {
+        let present = present_indexes(connection, collection).await?;
+        if present.is_none() {
+            create_collection(connection, collection).await?;
+        }
+        tell(&format!("collection {collection}: {}", if present.is_some() { "is there" } else { "made" }));
+        let present = present.unwrap_or_default();
+        for index in INDEXES.iter().filter(|index| index.collection == collection) {
+            let there = match present.iter().find(|found| name_of(found) == Some(index.name)) {
+                Some(found) if index.is(found) => true,
+                Some(_) => return Err(Lack::OtherIndex(index.full_name())),
+                None => false,
+            };
+            let done = if there {
+                "is there"
+            } else if create_index(connection, index).await? {
+                "made"
+            } else {
+                without.push(index.full_name());
+                "not made: this server cannot sweep what has expired; it counts as gone all the same"
+            };
+            tell(&format!("index {}: {done}", index.full_name()));
+        }
+    }
+    let send = |database: Database| async move {
+        let set = doc! {"$set": {"version": VERSION, "without": without}};
+        database.collection::<Document>(SCHEMA).update_one(doc! {"_id": SCHEMA}, set).upsert(true).await
+    };
+    connection.call("updateOne", send).await.map_err(|error| Lack::Silent(failed(error)))?;
+    tell(&format!("the database is at version {VERSION}"));
+    Ok(())
+}
+
+/// Checks that everything is there.
+///
+/// # Errors
+/// What is missing, or that the database does not answer.
+pub async fn check(connection: &Connection) -> Result<(), Lack> {
+    let without = read_schema(connection).await?;
+    let mut missing = Vec::new();
+    for collection in COLLECTIONS {
+        let present = present_indexes(connection, collection).await?.unwrap_or_default();
+        let needed = INDEXES.iter().filter(|index| index.collection == collection);
+        for index in needed {
+            match present.iter().find(|found| name_of(found) == Some(index.name)) {
+                Some(found) if index.is(found) => {}
+                Some(_) => return Err(Lack::OtherIndex(index.full_name())),
+                None if without.contains(&index.full_name()) => {}
+                None => missing.push(index.full_name()),
+            }
+        }
+    }
+    if missing.is_empty() { Ok(()) } else { Err(Lack::Indexes(missing)) }
+}
+
+/// Checks the version, and gives the indexes that the server could not make.
+async fn read_schema(connection: &Connection) -> Result<Vec<String>, Lack> {
+    let send = |database: Database| async move { database.collection::<Document>(SCHEMA).find_one(doc! {"_id": SCHEMA}).await };
+    let found = connection.call("findOne", send).await.map_err(|error| Lack::Silent(failed(error)))?.unwrap_or_default();
+    match found.get_i32("version") {
+        Ok(version) if version > VERSION => Err(Lack::Newer(version)),
+        _ => {
+            let without = found.get_array("without").map(Vec::as_slice).unwrap_or_default();
+            Ok(without.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
+        }
+    }
+}
+
+async fn create_collection(connection: &Connection, collection: &str) -> Result<(), Lack> {
+    let send = |database: Database| async move { database.create_collection(collection).await };
+    match connection.call("create", send).await {
+        // Somebody else runs the same command.
+        Err(error) if has_code(&error, NAMESPACE_EXISTS) => Ok(()),
+        made => made.map_err(|error| Lack::Silent(failed(error))),
+    }
+}
+
+/// Makes an index; `false` when it only sweeps and the server cannot do that.
+async fn create_index(connection: &Connection, index: &Index) -> Result<bool, Lack> {
+    let create = |model: IndexModel| {
+        let send = |database: Database| async move { database.collection::<Document>(index.collection).create_index(model).await };
+        connection.call_within(BUILD_TIMEOUT, "createIndex", send)
+    };
+    match create(index.model(index.kind)).await {
+        // Saving room is nothing that anything depends on.
+        Err(error) if has_code(&error, NOT_IMPLEMENTED) && index.kind == Kind::Sparse => {
+            create(index.model(Kind::Plain)).await.map(|_| true).map_err(|error| Lack::Silent(failed(error)))
+        }
+        Err(error) if has_code(&error, NOT_IMPLEMENTED) && index.kind == Kind::Expiry => Ok(false),
+        made => made.map(|_| true).map_err(|error| Lack::Silent(failed(error))),
+    }
+}
+
+/// The indexes of a collection; `None` when there is no such collection.
+async fn present_indexes(connection: &Connection, collection: &str) -> Result<Option<Vec<IndexModel>>, Lack> {
+    let send = |database: Database| async move {
+        let indexes = database.collection::<Document>(collection).list_indexes().await?;
+        futures_util::TryStreamExt::try_collect(indexes).await
+    };
+    match connection.call("listIndexes", send).await {
+        Ok(indexes) => Ok(Some(indexes)),
+        Err(error) if has_code(&error, NAMESPACE_NOT_FOUND) => Ok(None),
+        Err(error) => Err(Lack::Silent(failed(error))),
+    }
+}
+
+fn has_code(error: &CallError, code: i32) -> bool {
+    matches!(error, CallError::Driver(error) if matches!(&*error.kind, ErrorKind::Command(error) if error.code == code))
+}
+
+fn name_of(index: &IndexModel) -> Option<&str> {
+    index.options.as_ref()?.name.as_deref()
+}
+
+impl Index {
+    fn full_name(&self) -> String {
+        format!("{}.{}", self.collection, self.name)
+    }
+
+    fn keys(&self) -> Document {
+        self.fields.iter().map(|field| ((*field).to_owned(), 1.into())).collect()
+    }
+
+    fn model(&self, kind: Kind) -> IndexModel {
+        let mut options = IndexOptions::default();
+        options.name = Some(self.name.to_owned());
+        match kind {
+            Kind::Plain => {}
+            Kind::Sparse => options.sparse = Some(true),
+            Kind::Unique => options.unique = Some(true),
+            Kind::Expiry => {
+                options.expire_after = Some(Duration::ZERO);
+                options.sparse = Some(true);
+            }
+        }
+        IndexModel::builder().keys(self.keys()).options(options).build()
+    }
+
+    /// Whether this is the index. What only saves room or sweeps is not compared: some servers do not tell it.
+    fn is(&self, found: &IndexModel) -> bool {
+        let unique = found.options.as_ref().and_then(|options| options.unique).unwrap_or(false);
+        found.keys.keys().eq(self.keys().keys()) && unique == (self.kind == Kind::Unique)
+    }
+}

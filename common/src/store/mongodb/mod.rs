@@ -1,0 +1,30 @@
+//! Accounts, sessions, limits and tasks on MongoDB: the data model is in docs/data-model.md.
+//!
+//! Whatever must hold holds by a single document or by a unique index, so it holds on a server without transactions too.
+
+mod accounts;
+mod connection;
+mod documents;
+mod indexes;
+mod once;
+mod sessions;
+mod tasks;
+mod users;
+
+pub use connection::Connection;
+pub use indexes::{Lack, check, migrate};
+pub use tasks::Tasks;
+pub use users::Users;
+
+/// Accounts.
+const USERS: &str = "users";
+/// Sessions.
+const SESSIONS: &str = "sessions";
+/// Attempts.
+const COUNTERS: &str = "counters";
+/// Tasks, those in the trash included.
+const TASKS: &str = "tasks";
+/// Requests with an idempotency key.
+const REQUESTS: &str = "requests";
+/// What version the collections and indexes have.
+const SCHEMA: &str = "schema";

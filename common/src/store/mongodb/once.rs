@@ -1,0 +1,90 @@
+//! Requests that must be executed once: who has claimed which key, for which request, and what came of it.
+
+use mongodb::bson::{Document, doc};
+
+use super::documents::{ATTEMPTS, Documents, date, date_of, lost, pause, read, text_of, write};
+use crate::contract::{ONCE_LIFETIME, Once};
+use crate::problem::StoreError;
+use crate::tasks::Task;
+use crate::time::Timestamp;
+use crate::users::UserId;
+
+/// The collection of requests with a key.
+#[derive(Clone)]
+pub(super) struct Requests(Documents);
+
+/// What is known of a request whose key has been claimed for it.
+pub(super) enum Claim {
+    /// It has been executed, or is to be executed again with this very result, which does no harm.
+    Executed(Task),
+    /// Nothing has come of it yet; this is its name.
+    Open(String),
+}
+
+impl Requests {
+    /// The requests in this collection.
+    pub(super) fn new(documents: Documents) -> Self {
+        Self(documents)
+    }
+
+    /// Claims a key for a request, unless another request has it. Where the result is known before it is executed, it is
+    /// recorded with the claim, so that whoever repeats the request executes it with the same result.
+    pub(super) async fn claim(&self, owner: UserId, once: &Once, result: Option<Task>, now: Timestamp) -> Result<Claim, StoreError> {
+        let request = format!("{owner}#{}", once.key);
+        let mut claim = doc! {"_id": &request, "fingerprint": &once.fingerprint, "expires_at": date(now.plus(ONCE_LIFETIME))};
+        if let Some(result) = &result {
+            claim.insert("task", write(result)?);
+        }
+        for attempt in 0..ATTEMPTS {
+            if self.0.insert(claim.clone()).await? {
+                return Ok(result.map_or(Claim::Open(request), Claim::Executed));
+            }
+            match self.0.find_one(doc! {"_id": &request}).await? {
+                Some(current) if lives(&current, now) => {
+                    if text_of(&current, "fingerprint") != Some(&once.fingerprint) {
+                        return Err(StoreError::KeyReused);
+                    }
+                    let task = current.get_document("task").ok().cloned().map(read).transpose()?;
+                    return Ok(task.map_or(Claim::Open(request), Claim::Executed));
+                }
+                // An expired one is gone, whether or not it was swept.
+                Some(expired) => drop(self.0.delete(doc! {"_id": &request, "expires_at": expired.get("expires_at")}).await?),
+                None => pause(attempt).await,
+            }
+        }
+        Err(lost())
+    }
+
+    /// What is written into the task, in the same update that executes the request.
+    pub(super) fn record(request: &str, once: &Once, result: &Task, now: Timestamp) -> Result<Document, StoreError> {
+        Ok(doc! {
+            "request": request,
+            "fingerprint": &once.fingerprint,
+            "expires_at": date(now.plus(ONCE_LIFETIME)),
+            "task": write(result)?,
+        })
+    }
+
+    /// Copies what a task records of a request to where the request is remembered. Gives the result if it is this request's.
+    pub(super) async fn complete(&self, record: &Document, request: &str, once: &Once, now: Timestamp) -> Result<Option<Task>, StoreError> {
+        let (Some(recorded), true) = (text_of(record, "request"), lives(record, now)) else { return Ok(None) };
+        let mut executed = record.clone();
+        executed.remove("request");
+        // A repetition that was refused may have let go of the key meanwhile; and one that is complete already stays so.
+        let open = doc! {"_id": recorded, "fingerprint": executed.remove("fingerprint"), "task": {"$exists": false}};
+        self.0.upsert(open, doc! {"$set": executed}).await?;
+        let is_this = recorded == request && text_of(record, "fingerprint") == Some(&once.fingerprint);
+        let task = record.get_document("task").ok().filter(|_| is_this);
+        task.cloned().map(read).transpose()
+    }
+
+    /// Lets go of a key whose request was refused.
+    pub(super) async fn give_up(&self, request: &str, once: &Once) -> Result<(), StoreError> {
+        let open = doc! {"_id": request, "fingerprint": &once.fingerprint, "task": {"$exists": false}};
+        self.0.delete(open).await.map(drop)
+    }
+}
+
+fn lives(document: &Document, now: Timestamp) -> bool {
+    date_of(document, "expires_at").is_some_and(|expires_at| expires_at.as_second() > now.as_second())
+}

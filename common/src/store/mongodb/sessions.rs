@@ -1,0 +1,51 @@
+//! A session's document.
+
+use mongodb::bson::{Document, doc};
+use serde::{Deserialize, Serialize};
+
+use super::documents::{date, date_of, read, write};
+use crate::auth::{Session, SessionId};
+use crate::problem::StoreError;
+use crate::time::Timestamp;
+use crate::users::UserId;
+
+/// A session's fields, but for its two ends, which are dates.
+#[derive(Serialize, Deserialize)]
+struct SessionRow {
+    id: SessionId,
+    user: UserId,
+    generation: u32,
+    epoch: u32,
+    created_at: Timestamp,
+    last_used_at: Timestamp,
+    user_agent: Option<String>,
+}
+
+/// A session's document. `expires_at` is what the TTL index looks at.
+pub(super) fn session_document(session: &Session) -> Result<Document, StoreError> {
+    let Session { id, user, generation, epoch, created_at, last_used_at, expires_at, ends_at, user_agent } = session.clone();
+    let mut document = write(&SessionRow { id, user, generation, epoch, created_at, last_used_at, user_agent })?;
+    document.insert("expires_at", date(expires_at));
+    document.insert("ends_at", date(ends_at));
+    Ok(document)
+}
+
+/// Reads a session's document.
+pub(super) fn read_session(document: Document) -> Result<Session, StoreError> {
+    let end = |name| date_of(&document, name).ok_or_else(|| StoreError::Corrupt(format!("a session without {name}").into()));
+    let (expires_at, ends_at) = (end("expires_at")?, end("ends_at")?);
+    let SessionRow { id, user, generation, epoch, created_at, last_used_at, user_agent } = read(document)?;
+    // Every refresh moves the idle end on, but nothing moves the absolute one.
+    let expires_at = expires_at.earlier_of(ends_at);
+    Ok(Session { id, user, generation, epoch, created_at, last_used_at, expires_at, ends_at, user_agent })
+}
+
+/// Describes a session.
+pub(super) fn the_session(user: UserId, session: SessionId) -> Document {
+    doc! {"_id": session.to_string(), "user": user.to_string()}
+}
+
+/// Whether a session has neither been idle for too long nor lasted too long.
+pub(super) fn has_time_left(session: &Session, now: Timestamp) -> bool {
+    session.expires_at.as_second() > now.as_second()
+}

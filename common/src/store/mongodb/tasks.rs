@@ -1,0 +1,318 @@
+//! Tasks: one document each. A live task has an `owner`; one in the trash has `trash_of` in its place, so that no list and
+//! no change of live tasks can see it, and nothing else need be touched to bring it back.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use mongodb::bson::{Document, doc};
+
+use super::connection::Connection;
+use super::documents::{ATTEMPTS, Documents, at_version, date, lost, pause, read, text_of, value, version_of, write};
+use super::once::{Claim, Requests};
+use super::{REQUESTS, TASKS};
+use crate::contract::{Cursor, IfMatch, Once, Page};
+use crate::fields::Change;
+use crate::problem::StoreError;
+use crate::store::task_keys::{created_key, due_key, kept_since, priority_key, time_key};
+use crate::store::task_walk::{Read, Shelf, Stretch, Walk};
+use crate::tasks::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
+use crate::time::Timestamp;
+use crate::users::UserId;
+
+/// Tasks on MongoDB.
+#[derive(Clone)]
+pub struct Tasks {
+    tasks: Documents,
+    requests: Requests,
+}
+
+impl Tasks {
+    /// Tasks in this database.
+    pub fn new(connection: &Arc<Connection>) -> Self {
+        Self { tasks: Documents::new(connection, TASKS), requests: Requests::new(Documents::new(connection, REQUESTS)) }
+    }
+
+    fn of(&self, owner: UserId) -> OwnersTasks<'_> {
+        OwnersTasks { tasks: &self.tasks, owner }
+    }
+
+    /// Makes the first of the updates whose filter describes the task. Where none does, `explain` says why of the task as
+    /// it is then; when it finds no reason, the task has changed in between and everything is tried again.
+    async fn change(
+        &self,
+        name: &str,
+        updates: &[(Document, Document)],
+        explain: impl Fn(&Document) -> Option<StoreError>,
+    ) -> Result<Document, StoreError> {
+        for attempt in 0..ATTEMPTS {
+            for (filter, update) in updates {
+                if let Some(document) = self.tasks.update(filter.clone(), update.clone()).await? {
+                    return Ok(document);
+                }
+            }
+            let document = self.tasks.find_one(doc! {"_id": name}).await?.unwrap_or_default();
+            if let Some(reason) = explain(&document) {
+                return Err(reason);
+            }
+            pause(attempt).await;
+        }
+        Err(lost())
+    }
+
+    /// Restores under a key: see docs/data-model.md for why it is done once, wherever it is interrupted.
+    async fn restore_once(&self, owner: UserId, id: TaskId, if_match: &IfMatch, once: &Once, now: Timestamp) -> Result<Task, StoreError> {
+        for attempt in 0..ATTEMPTS {
+            let document = self.tasks.find_one(doc! {"_id": name_of(owner, id)}).await?.unwrap_or_default();
+            // The key is looked at after the task: what others did to the task before is known by now.
+            let request = match self.requests.claim(owner, once, None, now).await? {
+                Claim::Executed(task) => return Ok(task),
+                Claim::Open(request) => request,
+            };
+            if let Ok(last) = document.get_document("restored") {
+                // Whichever request restored it last: its result is made safe before it is overwritten here.
+                if let Some(task) = self.requests.complete(last, &request, once, now).await? {
+                    return Ok(task);
+                }
+            }
+            if let Some(reason) = why_not_restorable(&document, if_match, now) {
+                self.requests.give_up(&request, once).await?;
+                return Err(reason);
+            }
+            let task: Task = read(document)?;
+            let restored = Task { deleted_at: None, updated_at: now, version: task.version.saturating_add(1), ..task.clone() };
+            let record = Requests::record(&request, once, &restored, now)?;
+            let mut update = restoration(owner, id, now);
+            update.get_document_mut("$set").map_err(|error| StoreError::Corrupt(error.into()))?.insert("restored", record.clone());
+            let filter = restorable(owner, id, &IfMatch::Versions(vec![task.version]), now);
+            if self.tasks.update(filter, update).await?.is_some() {
+                self.requests.complete(&record, &request, once, now).await?;
+                return Ok(restored);
+            }
+            pause(attempt).await;
+        }
+        Err(StoreError::StillRunning)
+    }
+}
+
+#[async_trait]
+impl TaskStore for Tasks {
+    async fn create(&self, owner: UserId, task: Task, once: Option<&Once>) -> Result<Task, StoreError> {
+        let task = match once {
+            None => task,
+            Some(once) => {
+                let now = task.created_at;
+                match self.requests.claim(owner, once, Some(task), now).await? {
+                    Claim::Executed(task) => task,
+                    Claim::Open(_) => return Err(StoreError::StillRunning),
+                }
+            }
+        };
+        // One that is there already was stored by an earlier attempt of this very request.
+        self.tasks.insert(task_document(owner, &task)?).await.map(|_| task)
+    }
+
+    async fn get(&self, owner: UserId, id: TaskId) -> Result<Task, StoreError> {
+        read(self.tasks.find_one(live(owner, id)).await?.ok_or(StoreError::NotFound("task"))?)
+    }
+
+    async fn list(&self, owner: UserId, query: &TaskQuery) -> Result<Page<Task>, StoreError> {
+        Walk::through_list(query).page(&self.of(owner)).await
+    }
+
+    async fn update(&self, owner: UserId, id: TaskId, patch: &TaskPatch, if_match: &IfMatch, now: Timestamp) -> Result<Task, StoreError> {
+        if patch.is_empty() {
+            let task = self.get(owner, id).await?;
+            return if if_match.allows(task.version) { Ok(task) } else { Err(StoreError::Stale { current: task.version }) };
+        }
+        let filter = at_version(live(owner, id), if_match);
+        let updates = patch_updates(filter, id, patch, now)?;
+        read(self.change(&name_of(owner, id), &updates, |document| why_not_live(document, if_match)).await?)
+    }
+
+    async fn trash(&self, owner: UserId, id: TaskId, if_match: &IfMatch, now: Timestamp) -> Result<(), StoreError> {
+        let update = doc! {
+            "$set": {
+                "trash_of": owner.to_string(),
+                "deleted_at": now.to_string(),
+                "updated_at": now.to_string(),
+                "by_deleted": time_key(now, id),
+                "purge_at": date(now.plus(TRASH_LIFETIME)),
+            },
+            "$unset": {"owner": ""},
+            "$inc": {"version": 1_i64},
+        };
+        let updates = [(at_version(live(owner, id), if_match), update)];
+        self.change(&name_of(owner, id), &updates, |document| why_not_live(document, if_match)).await.map(drop)
+    }
+
+    async fn list_trash(&self, owner: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Task>, StoreError> {
+        Walk::through_trash(limit, after, now).page(&self.of(owner)).await
+    }
+
+    async fn restore(
+        &self,
+        owner: UserId,
+        id: TaskId,
+        if_match: &IfMatch,
+        once: Option<&Once>,
+        now: Timestamp,
+    ) -> Result<Task, StoreError> {
+        if let Some(once) = once {
+            return self.restore_once(owner, id, if_match, once, now).await;
+        }
+        let updates = [(restorable(owner, id, if_match, now), restoration(owner, id, now))];
+        read(self.change(&name_of(owner, id), &updates, |document| why_not_restorable(document, if_match, now)).await?)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.tasks.find_one(doc! {"_id": "ping"}).await.map(drop)
+    }
+}
+
+/// An owner's tasks, live ones or the trash.
+struct OwnersTasks<'t> {
+    tasks: &'t Documents,
+    owner: UserId,
+}
+
+impl Shelf for OwnersTasks<'_> {
+    async fn read(&self, walk: &Walk<'_>, stretch: &Stretch, after: Option<&str>, limit: usize) -> Result<Read, StoreError> {
+        let whose = if walk.index == "by_deleted" { "trash_of" } else { "owner" };
+        let mut range = doc! {"$gte": &stretch.from, "$lte": &stretch.to};
+        if let Some(after) = after {
+            let (begins, bound) = if walk.descending { ("$lte", "$lt") } else { ("$gte", "$gt") };
+            range.remove(begins);
+            range.insert(bound, after);
+        }
+        let direction = if walk.descending { -1 } else { 1 };
+        let order = doc! {whose: direction, walk.index: direction};
+        let documents = self.tasks.find(doc! {whose: self.owner.to_string(), walk.index: range}, order, limit).await?;
+        let full = documents.len() == limit;
+        let tasks: Vec<_> =
+            documents.into_iter().map(|document| (text_of(&document, walk.index).unwrap_or_default().to_owned(), read(document))).collect();
+        let rest = tasks.last().filter(|_| full).map(|(position, _)| position.clone());
+        Ok(Read { tasks, rest })
+    }
+}
+
+/// A task that is not in the trash, as it is stored.
+fn task_document(owner: UserId, task: &Task) -> Result<Document, StoreError> {
+    let mut document = write(task)?;
+    document.extend(doc! {
+        "_id": name_of(owner, task.id),
+        "id": task.id.to_string(),
+        "owner": owner.to_string(),
+        "by_created": created_key(task.id),
+        "by_updated": time_key(task.updated_at, task.id),
+        "by_due": due_key(task.due, task.id),
+        "by_priority": priority_key(task.priority, task.id),
+    });
+    Ok(document)
+}
+
+/// The name of a task's document: two owners may have tasks of one identifier.
+fn name_of(owner: UserId, id: TaskId) -> String {
+    format!("{owner}#{id}")
+}
+
+/// Describes a task that is not in the trash.
+fn live(owner: UserId, id: TaskId) -> Document {
+    doc! {"_id": name_of(owner, id), "owner": owner.to_string()}
+}
+
+/// Describes a task that can be restored.
+fn restorable(owner: UserId, id: TaskId, if_match: &IfMatch, now: Timestamp) -> Document {
+    let filter = doc! {"_id": name_of(owner, id), "trash_of": owner.to_string(), "deleted_at": {"$gt": kept_since(now)}};
+    at_version(filter, if_match)
+}
+
+/// Takes a task out of the trash.
+fn restoration(owner: UserId, id: TaskId, now: Timestamp) -> Document {
+    doc! {
+        "$set": {"owner": owner.to_string(), "updated_at": now.to_string(), "by_updated": time_key(now, id)},
+        "$unset": {"trash_of": "", "deleted_at": "", "by_deleted": "", "purge_at": ""},
+        "$inc": {"version": 1_i64},
+    }
+}
+
+/// What [`TaskPatch::apply`] does, as updates of which one fits the task: a task that is completed again keeps the time
+/// at which it was completed first.
+fn patch_updates(filter: Document, id: TaskId, patch: &TaskPatch, now: Timestamp) -> Result<Vec<(Document, Document)>, StoreError> {
+    let (mut set, mut unset) = (Document::new(), Document::new());
+    if let Some(title) = &patch.title {
+        set.insert("title", title.as_str());
+    }
+    match &patch.notes {
+        Change::Keep => {}
+        Change::Clear => {
+            unset.insert("notes", "");
+        }
+        Change::Set(notes) => {
+            set.insert("notes", notes.as_str());
+        }
+    }
+    let status = patch.status.new_value();
+    if let Some(status) = status {
+        set.insert("status", status.as_str());
+        if status != Status::Done {
+            unset.insert("completed_at", "");
+        }
+    }
+    if let Some(priority) = patch.priority.new_value() {
+        set.insert("priority", priority.as_str());
+        set.insert("by_priority", priority_key(priority, id));
+    }
+    if let Some(labels) = patch.labels.new_value() {
+        set.insert("labels", value(&labels)?);
+    }
+    match patch.due {
+        Change::Keep => {}
+        Change::Clear => {
+            unset.insert("due", "");
+            set.insert("by_due", due_key(None, id));
+        }
+        Change::Set(due) => {
+            set.insert("due", due.to_string());
+            set.insert("by_due", due_key(Some(due), id));
+        }
+    }
+    set.insert("updated_at", now.to_string());
+    set.insert("by_updated", time_key(now, id));
+
+    let update = |set: Document| {
+        let mut update = doc! {"$set": set, "$inc": {"version": 1_i64}};
+        if !unset.is_empty() {
+            update.insert("$unset", unset.clone());
+        }
+        update
+    };
+    if status != Some(Status::Done) {
+        return Ok(vec![(filter, update(set))]);
+    }
+    let [mut open, mut completed] = [filter.clone(), filter];
+    open.insert("completed_at", doc! {"$exists": false});
+    completed.insert("completed_at", doc! {"$exists": true});
+    let mut completing = set.clone();
+    completing.insert("completed_at", now.to_string());
+    Ok(vec![(open, update(completing)), (completed, update(set))])
+}
+
+/// Why a task that was to be changed was not: it is not there, or it is at another version.
+fn why_not_live(document: &Document, if_match: &IfMatch) -> Option<StoreError> {
+    match version_of(document).filter(|_| document.contains_key("owner")) {
+        None => Some(StoreError::NotFound("task")),
+        Some(current) => (!if_match.allows(current)).then_some(StoreError::Stale { current }),
+    }
+}
+
+/// Why a task cannot be restored, if it cannot.
+fn why_not_restorable(document: &Document, if_match: &IfMatch, now: Timestamp) -> Option<StoreError> {
+    let Some(current) = version_of(document) else { return Some(StoreError::NotFound("task")) };
+    if document.contains_key("owner") {
+        return Some(StoreError::NotInTrash);
+    }
+    if text_of(document, "deleted_at").is_none_or(|deleted_at| deleted_at <= kept_since(now).as_str()) {
+        return Some(StoreError::NotFound("task"));
+    }
+    (!if_match.allows(current)).then_some(StoreError::Stale { current })
+}

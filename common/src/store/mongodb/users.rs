@@ -1,0 +1,265 @@
+//! Accounts, sessions and counters: a collection each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mongodb::bson::{Bson, Document, doc};
+
+use super::accounts::{StoredAccount, account_document, read_account};
+use super::connection::Connection;
+use super::documents::{ATTEMPTS, Documents, at_version, date, lost, pause, value, version_of};
+use super::sessions::{has_time_left, read_session, session_document, the_session};
+use super::{COUNTERS, SESSIONS, USERS};
+use crate::auth::{CounterStore, PasswordHash, Refused, Rotation, Session, SessionId};
+use crate::contract::{Cursor, IfMatch, Once, Page};
+use crate::fields::Change;
+use crate::problem::StoreError;
+use crate::store::session_page;
+use crate::time::Timestamp;
+use crate::users::{Account, Email, Name, PasswordUpdate, UserId, UserStore};
+
+/// How many sessions one page reads at the most, ended ones included.
+const SESSION_READS: usize = 500;
+
+/// Accounts and sessions on MongoDB.
+#[derive(Clone)]
+pub struct Users {
+    users: Documents,
+    sessions: Documents,
+    counters: Documents,
+}
+
+impl Users {
+    /// Accounts in this database.
+    pub fn new(connection: &Arc<Connection>) -> Self {
+        let [users, sessions, counters] = [USERS, SESSIONS, COUNTERS].map(|name| Documents::new(connection, name));
+        Self { users, sessions, counters }
+    }
+
+    async fn stored(&self, user: UserId) -> Result<Option<StoredAccount>, StoreError> {
+        self.users.find_one(doc! {"_id": user.to_string()}).await?.map(read_account).transpose()
+    }
+
+    /// A session that neither its account nor time has ended.
+    async fn living(&self, account: &StoredAccount, session: SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        let document = self.sessions.find_one(the_session(account.account.id, session)).await?;
+        let session = document.map(read_session).transpose()?.filter(|session| has_time_left(session, now));
+        Ok(session.and_then(|session| account.living(session)))
+    }
+
+    /// The session with its account, unless the account has ended it.
+    async fn with_account(&self, session: Session) -> Result<Option<(Session, Account)>, StoreError> {
+        let Some(account) = self.stored(session.user).await? else { return Ok(None) };
+        Ok(account.living(session).map(|session| (session, account.account)))
+    }
+}
+
+#[async_trait]
+impl UserStore for Users {
+    async fn register(&self, account: &Account, session: &Session) -> Result<(), StoreError> {
+        // The account's document decides: its address is unique. A session without an account is nobody's, for nobody
+        // was given its token.
+        if !self.sessions.insert(session_document(session)?).await? {
+            return Err(StoreError::AddressTaken);
+        }
+        if self.users.insert(account_document(account)?).await? {
+            return Ok(());
+        }
+        self.sessions.delete(the_session(session.user, session.id)).await?;
+        Err(StoreError::AddressTaken)
+    }
+
+    async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
+        let document = self.users.find_one(doc! {"email_canonical": email.canonical()}).await?;
+        Ok(document.map(read_account).transpose()?.map(|stored| stored.account))
+    }
+
+    async fn account(&self, user: UserId) -> Result<Option<Account>, StoreError> {
+        Ok(self.stored(user).await?.map(|stored| stored.account))
+    }
+
+    async fn rename(&self, user: UserId, name: &Change<Name>, if_match: &IfMatch, now: Timestamp) -> Result<Account, StoreError> {
+        let mut set = doc! {"updated_at": now.to_string()};
+        let mut update = doc! {"$inc": {"version": 1_i64}};
+        match name {
+            Change::Keep => {
+                let account = self.account(user).await?.ok_or(StoreError::NotFound("account"))?;
+                return if if_match.allows(account.version) { Ok(account) } else { Err(StoreError::Stale { current: account.version }) };
+            }
+            Change::Clear => {
+                update.insert("$unset", doc! {"name": ""});
+            }
+            Change::Set(name) => {
+                set.insert("name", value(name)?);
+            }
+        }
+        update.insert("$set", set);
+        for attempt in 0..ATTEMPTS {
+            let filter = at_version(doc! {"_id": user.to_string()}, if_match);
+            if let Some(document) = self.users.update(filter, update.clone()).await? {
+                return Ok(read_account(document)?.account);
+            }
+            let current = self.users.find_one(doc! {"_id": user.to_string()}).await?.as_ref().and_then(version_of);
+            match current {
+                None => return Err(StoreError::NotFound("account")),
+                Some(current) if !if_match.allows(current) => return Err(StoreError::Stale { current }),
+                Some(_) => pause(attempt).await,
+            }
+        }
+        Err(lost())
+    }
+
+    async fn replace_hash(&self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<(), StoreError> {
+        let filter = doc! {"_id": user.to_string(), "password_hash": value(old)?};
+        self.users.update(filter, doc! {"$set": {"password_hash": value(new)?}}).await.map(drop)
+    }
+
+    async fn password_change_repeated(&self, user: UserId, once: &Once, now: Timestamp) -> Result<bool, StoreError> {
+        self.stored(user).await?.map_or(Ok(false), |stored| stored.repeats(once, now))
+    }
+
+    async fn change_password(&self, change: PasswordUpdate<'_>, once: Option<&Once>) -> Result<(), StoreError> {
+        let PasswordUpdate { user, session, epoch, verified, new, now } = change;
+        for attempt in 0..ATTEMPTS {
+            let stored = self.stored(user).await?.ok_or(StoreError::SessionEnded)?;
+            if let Some(once) = once
+                && stored.repeats(once, now)?
+            {
+                return Ok(());
+            }
+            if self.living(&stored, session, now).await?.is_none() {
+                return Err(StoreError::SessionEnded);
+            }
+            if stored.account.epoch != epoch || stored.account.password_hash != *verified {
+                return Err(StoreError::PasswordChanged);
+            }
+            let mut set = stored.keep_only(session);
+            set.insert("password_hash", value(new)?);
+            if let Some(once) = once {
+                set.insert("once", stored.remembering(once, now)?);
+            }
+            // The epoch moves on with every such change, so it guards what is remembered as well.
+            if self.users.update(stored.unchanged()?, doc! {"$set": set}).await?.is_some() {
+                return Ok(());
+            }
+            pause(attempt).await;
+        }
+        Err(lost())
+    }
+
+    async fn start_session(&self, session: &Session) -> Result<(), StoreError> {
+        self.sessions.put(&session.id.to_string(), session_document(session)?).await
+    }
+
+    async fn rotate(
+        &self,
+        user: UserId,
+        session: SessionId,
+        generation: u32,
+        idle: Duration,
+        now: Timestamp,
+    ) -> Result<Rotation, StoreError> {
+        let mut current = the_session(user, session);
+        current.extend(doc! {
+            "generation": i64::from(generation),
+            "expires_at": {"$gt": date(now)},
+            "ends_at": {"$gt": date(now)},
+        });
+        let update = doc! {"$set": {
+            "generation": i64::from(generation.saturating_add(1)),
+            "last_used_at": now.to_string(),
+            "expires_at": date(now.plus(idle)),
+        }};
+        for attempt in 0..ATTEMPTS {
+            if let Some(document) = self.sessions.update(current.clone(), update.clone()).await? {
+                let rotated = self.with_account(read_session(document)?).await?;
+                return Ok(rotated.map_or(Rotation::Ended, |(session, account)| Rotation::Rotated(session, account)));
+            }
+            let Some(document) = self.sessions.find_one(the_session(user, session)).await? else { return Ok(Rotation::Ended) };
+            let stored = read_session(document)?;
+            if stored.generation == generation && has_time_left(&stored, now) {
+                // Somebody else has rotated it a moment ago, which cannot be read yet.
+                pause(attempt).await;
+                continue;
+            }
+            return match stored.refused(generation, now) {
+                Refused::Ended => Ok(Rotation::Ended),
+                Refused::JustBefore => {
+                    let repeated = self.with_account(stored).await?;
+                    Ok(repeated.map_or(Rotation::Ended, |(session, account)| Rotation::Repeated(session, account)))
+                }
+                Refused::Reused => self.end_session(user, session, now).await.map(|_| Rotation::Stolen),
+            };
+        }
+        Err(lost())
+    }
+
+    async fn end_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<bool, StoreError> {
+        let ended = self.sessions.delete(the_session(user, session)).await?;
+        Ok(ended.is_some_and(|document| read_session(document).is_ok_and(|session| has_time_left(&session, now))))
+    }
+
+    async fn end_other_sessions(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<(), StoreError> {
+        let mut first_epoch = None;
+        for attempt in 0..ATTEMPTS {
+            let stored = self.stored(user).await?.ok_or(StoreError::SessionEnded)?;
+            if self.living(&stored, session, now).await?.is_none() {
+                return Err(StoreError::SessionEnded);
+            }
+            let epoch = stored.account.epoch;
+            // Others were ended meanwhile, and this session lives: so it was on behalf of this very one.
+            if *first_epoch.get_or_insert(epoch) < epoch {
+                return Ok(());
+            }
+            let filter = doc! {"_id": user.to_string(), "epoch": i64::from(epoch)};
+            if self.users.update(filter, doc! {"$set": stored.keep_only(session)}).await?.is_some() {
+                return Ok(());
+            }
+            pause(attempt).await;
+        }
+        Err(lost())
+    }
+
+    async fn sessions(&self, user: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Session>, StoreError> {
+        let account = self.stored(user).await?.ok_or(StoreError::SessionEnded)?;
+        let mut filter = doc! {"user": user.to_string()};
+        // Only a position that names a session is one.
+        if let Some(after) = after.and_then(|cursor| cursor.position.parse::<SessionId>().ok()) {
+            filter.insert("_id", doc! {"$gt": after.to_string()});
+        }
+        let documents = self.sessions.find(filter, doc! {"user": 1, "_id": 1}, SESSION_READS).await?;
+        let last = documents.last().filter(|_| documents.len() == SESSION_READS);
+        let rest = last.and_then(|document| document.get_str("_id").ok()).map(str::to_owned);
+        let living =
+            |session: Session| Some(session).filter(|session| has_time_left(session, now)).and_then(|session| account.living(session));
+        let sessions = documents.into_iter().filter_map(|document| read_session(document).map(living).transpose());
+        Ok(session_page(sessions, limit, rest))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.users.find_one(doc! {"_id": "ping"}).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl CounterStore for Users {
+    async fn add(&self, counter: &str, amount: i64, expires_at: Timestamp) -> Result<i64, StoreError> {
+        let update = doc! {"$inc": {"count": amount}, "$set": {"expires_at": date(expires_at)}};
+        for attempt in 0..ATTEMPTS {
+            if let Some(document) = self.counters.upsert(doc! {"_id": counter}, update.clone()).await? {
+                return count_of(&document).ok_or_else(|| StoreError::Corrupt("a counter without a count".into()));
+            }
+            pause(attempt).await;
+        }
+        Err(lost())
+    }
+}
+
+fn count_of(document: &Document) -> Option<i64> {
+    match document.get("count")? {
+        Bson::Int32(count) => Some(i64::from(*count)),
+        Bson::Int64(count) => Some(*count),
+        _ => None,
+    }
+}
