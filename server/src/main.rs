@@ -53,6 +53,8 @@ enum Command {
     Seed,
     /// Serve the embedded DynamoDB engine on a port, so that Lambda functions on this machine can use its data.
     Dynamodb,
+    /// Make what the database of DATABASE_URL needs: MongoDB's collections and indexes, DynamoDB's tables. It can be run again.
+    Migrate,
     /// Print the API document (OpenAPI 3.1).
     Openapi,
     /// Add new signing keys, which are used from the next start on. Tokens of the old ones stay valid.
@@ -119,6 +121,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
             eprintln!("The embedded engine is listening on {listen}\n  use it with DATABASE_URL=dynamodb://{listen}");
             engine.serve(listen, start::signal()).await
         }
+        Some(Command::Migrate) => start::migrate(&environment).await,
         Some(Command::Openapi) => {
             print!("{}", server::openapi());
             Ok(())

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::app::App;
 use common::config::{SettingError, Settings};
+use common::http::Part;
 use common::store::Stores;
 use common::store::dynamodb::create_tables;
 use common::telemetry::{self, Format, Level};
@@ -53,6 +54,7 @@ pub async fn app(folder: &Path, environment: &dyn Fn(&str) -> Option<String>) ->
         let engine = Engine::open(folder)?;
         (embedded_stores(&engine, &settings).await?, Some(engine))
     } else {
+        common::store::check(&settings, &filled).await?;
         (Stores::connect(&settings, &filled, &|_| true).await.map_err(|error| error.to_string())?, None)
     };
     let app = App::new(&settings, stores.clone()).map_err(|error| error.to_string())?;
@@ -76,6 +78,19 @@ pub async fn embedded_stores(engine: &Engine, settings: &Settings) -> Result<Sto
 pub async fn create_embedded_tables(engine: &Engine, environment: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
     let settings = Settings::read(environment, &|_| false).map_err(|error| error.to_string())?;
     embedded_stores(engine, &settings).await.map(drop)
+}
+
+/// Makes what the database of `DATABASE_URL` needs, and prints what was done.
+///
+/// # Errors
+/// One line that says what cannot be done, and why.
+pub async fn migrate(environment: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
+    if environment("DATABASE_URL").is_none_or(|url| url.trim().is_empty()) {
+        println!("There is no DATABASE_URL: the embedded engine's tables are made when the server starts.");
+        return Ok(());
+    }
+    let settings = Settings::read(environment, &|part| matches!(part, Part::Users | Part::Tasks)).map_err(|error| error.to_string())?;
+    common::store::migrate(&settings, environment, &mut |line| println!("{line}")).await
 }
 
 /// Serves until a signal says to stop, then finishes what is being answered.
