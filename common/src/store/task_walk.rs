@@ -3,10 +3,10 @@
 
 use std::future::Future;
 
-use super::task_keys::{AFTER_ALL, DATED, UNDATED, task_of};
+use super::task_keys::{AFTER_ALL, DATED, UNDATED, kept_since, task_of};
 use crate::contract::{Cursor, Page};
 use crate::problem::StoreError;
-use crate::tasks::{SortField, TRASH_LIFETIME, TRASH_ORDER, Task, TaskFilter, TaskQuery};
+use crate::tasks::{SortField, TRASH_ORDER, Task, TaskFilter, TaskQuery};
 use crate::telemetry::{self, Level};
 use crate::time::Timestamp;
 
@@ -104,9 +104,9 @@ impl<'w> Walk<'w> {
 
     /// Through the trash, the last deleted first.
     pub(super) fn through_trash(limit: usize, after: Option<&'w Cursor>, now: Timestamp) -> Self {
-        // What has expired is gone, whether or not the store has swept it yet.
-        let kept_since = now.minus(TRASH_LIFETIME).to_string() + &AFTER_ALL.to_string();
-        let stretches = vec![Stretch { from: kept_since, to: AFTER_ALL.to_string() }];
+        // After every key of that very time.
+        let from = kept_since(now) + &AFTER_ALL.to_string();
+        let stretches = vec![Stretch { from, to: AFTER_ALL.to_string() }];
         Self { index: "by_deleted", descending: true, filter: &EVERYTHING, stretches, limit, after, order: TRASH_ORDER }
     }
 
