@@ -287,3 +287,64 @@ fn describe(error: &Error) -> String {
         kind => kind.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::{Document, deserialize_from_document};
+
+    use super::*;
+    use crate::config::DatabaseUrl;
+    use crate::http::Part;
+
+    fn connect(url: &str) -> Result<Connection, String> {
+        let environment = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
+        let settings = Settings::read(&environment, &|part| part == Part::Tasks).map_err(|error| error.to_string())?;
+        let DatabaseUrl::MongoDb(address) = &settings.database else { return Err("not a MongoDB URL".to_owned()) };
+        Connection::new(address, &settings, &environment).map_err(|error| error.to_string())
+    }
+
+    fn refusal(answer: Document) -> Error {
+        ErrorKind::Command(deserialize_from_document(answer).expect("an error")).into()
+    }
+
+    #[test]
+    fn an_option_that_cannot_be_used_is_told_by_its_place_and_not_quoted() {
+        for (options, rule) in [
+            ("w=majority&s3cret", "number 2"),
+            ("s3cret=yes", "number 1"),
+            ("w=majority&tls=s3cret", "number 2"),
+            ("tls=true&tls=s3cret", "number 2"),
+        ] {
+            let error = connect(&format!("mongodb://ada:s3cret@db/lane?{options}")).err().expect(options);
+            assert!(error.starts_with("DATABASE_URL") && error.contains(rule) && !error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[cfg(not(feature = "mongodb-aws"))]
+    #[test]
+    fn a_binary_without_roles_says_so() {
+        let error = connect("mongodb+srv://db.example.net/?authMechanism=MONGODB-AWS").err().expect("refused");
+        assert!(error.contains("--features mongodb-aws"), "{error}");
+    }
+
+    #[test]
+    fn what_a_server_quotes_is_not_logged() {
+        let message = "not authorized on lane to execute command { insert: \"users\", password_hash: \"s3cret\" }";
+        let refused = refusal(doc! {"code": 13, "codeName": "Unauthorized", "errmsg": message});
+        assert_eq!(
+            failed(CallError::Driver(refused)).to_string(),
+            "what is stored does not fit: error 13 Unauthorized: not authorized on lane to execute command"
+        );
+    }
+
+    #[test]
+    fn a_server_that_steps_down_or_has_too_much_to_do_is_unavailable() {
+        for code in [91, 112, 189, 10107, 11600, 13435] {
+            let refused = CallError::Driver(refusal(doc! {"code": code, "codeName": "", "errmsg": ""}));
+            assert!(matches!(failed(refused), StoreError::Unavailable(_)), "{code}");
+        }
+        assert!(matches!(failed(CallError::TimedOut), StoreError::Unavailable(_)));
+        let duplicate = CallError::Driver(refusal(doc! {"code": 11000, "codeName": "DuplicateKey", "errmsg": ""}));
+        assert!(duplicate.is_duplicate() && !CallError::TimedOut.is_duplicate());
+    }
+}

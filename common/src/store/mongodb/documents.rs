@@ -20,7 +20,7 @@ pub(super) const ATTEMPTS: u32 = 6;
 /// Waits before the next attempt, longer each time. What a winner wrote is not read before most servers have it, so a
 /// loser that tried again at once would see the same as before.
 pub(super) async fn pause(attempt: u32) {
-    tokio::time::sleep(Duration::from_millis(5 << attempt)).await;
+    tokio::time::sleep(Duration::from_millis(10 << attempt)).await;
 }
 
 /// What is said when all attempts were lost.

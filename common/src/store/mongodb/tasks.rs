@@ -316,3 +316,34 @@ fn why_not_restorable(document: &Document, if_match: &IfMatch, now: Timestamp) -
     }
     (!if_match.allows(current)).then_some(StoreError::Stale { current })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn updates(patch: &TaskPatch) -> Vec<(Document, Document)> {
+        let id = TaskId::from_uuid(uuid::Uuid::nil());
+        patch_updates(doc! {"_id": "a task"}, id, patch, Timestamp::from_millisecond(0)).expect("updates")
+    }
+
+    #[test]
+    fn a_task_that_is_completed_again_keeps_its_first_time() {
+        let patch = TaskPatch { status: Change::Set(Status::Done), ..TaskPatch::default() };
+        let [(open, completing), (completed, keeping)] = updates(&patch).try_into().expect("two updates");
+        assert_eq!(open.get_document("completed_at").expect("a condition"), &doc! {"$exists": false});
+        assert_eq!(completed.get_document("completed_at").expect("a condition"), &doc! {"$exists": true});
+        assert!(completing.get_document("$set").expect("a change").contains_key("completed_at"));
+        assert!(!keeping.get_document("$set").expect("a change").contains_key("completed_at"));
+    }
+
+    #[test]
+    fn a_field_is_never_both_set_and_unset() {
+        let patch =
+            TaskPatch { notes: Change::Clear, status: Change::Clear, due: Change::Clear, labels: Change::Clear, ..TaskPatch::default() };
+        for (_, update) in updates(&patch) {
+            let (set, unset) = (update.get_document("$set").expect("set"), update.get_document("$unset").expect("unset"));
+            assert!(unset.keys().all(|field| !set.contains_key(field)), "{update}");
+            assert_eq!(unset.keys().collect::<Vec<_>>(), ["notes", "completed_at", "due"]);
+        }
+    }
+}
