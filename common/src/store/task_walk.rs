@@ -150,7 +150,9 @@ impl<'w> Walk<'w> {
         // The bounds have changed since the page before: all of the stretch is still to come, or none of it.
         let stretch = self.stretches.first()?;
         let to_come = if self.descending { position > stretch.to.as_str() } else { position < stretch.from.as_str() };
-        to_come.then_some((0, None))
+        // Tasks that are never due come after all that are, though their keys are greater.
+        let among_undated = self.index == "by_due" && position.starts_with(UNDATED);
+        (to_come && !among_undated).then_some((0, None))
     }
 
     fn collect(&self, tasks: Vec<(String, Result<Task, StoreError>)>, found: &mut Vec<(String, Task)>) {
