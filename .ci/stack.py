@@ -11,6 +11,8 @@ PARAMETERS = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:"
 # The stack's name in samconfig.toml.
 STACK_NAME = "tasklane"
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# What was recorded of calls.
+CALLS = ROOT / "target" / "calls"
 
 
 class _Loader(yaml.SafeLoader):
@@ -104,6 +106,12 @@ def needed(action, body):
     else:
         index = f"/index/{body['IndexName']}" if "IndexName" in body else ""
         yield f"dynamodb:{action}", f"table/{body['TableName']}{index}"
+
+
+def record(source, calls):
+    """Keeps what was called while something ran, triples of function, action and resource, for .ci/policies."""
+    CALLS.mkdir(parents=True, exist_ok=True)
+    (CALLS / source).write_text("".join(f"{' '.join(call)}\n" for call in sorted(calls)), encoding="utf-8")
 
 
 def covers(resource, name):

@@ -14,10 +14,9 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use server::embedded::Engine;
 use server::router::{Surroundings, router};
-use server::start::embedded_stores;
 
-use crate::documented;
 use crate::secrets::Secrets;
+use crate::{calls, documented};
 
 pub(crate) const PASSWORD: &str = "a lane of tasks";
 
@@ -78,7 +77,7 @@ impl Server {
         };
         let settings = Settings::read(&environment, &|_| true).expect("settings");
         let stores = if environment("DATABASE_URL").as_deref() == Some("dynamodb://") {
-            embedded_stores(&Engine::in_memory().expect("an engine"), &settings).await.expect("tables")
+            calls::recorded_stores(&Engine::in_memory().expect("an engine"), &settings).await
         } else {
             Stores::connect(&settings, &environment, &|_| true).expect("a store")
         };
