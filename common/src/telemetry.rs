@@ -100,6 +100,7 @@ pub struct StoreCall {
 /// What is learnt about a request while it is answered.
 #[derive(Debug, Default)]
 pub struct Observed {
+    function: &'static str,
     caller: Option<String>,
     store_calls: Vec<StoreCall>,
 }
@@ -108,14 +109,19 @@ tokio::task_local! {
     static OBSERVED: RefCell<Observed>;
 }
 
-/// Runs a request's work and collects what is observed in it.
-pub async fn observe<T>(work: impl Future<Output = T>) -> (T, Observed) {
+/// Runs the work of a request to this function and collects what is observed in it.
+pub async fn observe<T>(function: &'static str, work: impl Future<Output = T>) -> (T, Observed) {
     OBSERVED
-        .scope(RefCell::new(Observed::default()), async {
+        .scope(RefCell::new(Observed { function, ..Observed::default() }), async {
             let value = work.await;
             (value, OBSERVED.with(RefCell::take))
         })
         .await
+}
+
+/// The function whose request is being answered; `None` outside of one.
+pub fn current_function() -> Option<&'static str> {
+    OBSERVED.try_with(|observed| observed.borrow().function).ok()
 }
 
 /// Notes who the caller is.

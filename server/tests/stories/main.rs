@@ -3,6 +3,7 @@
 mod access;
 mod accounts;
 mod answers;
+mod calls;
 mod client;
 mod documented;
 mod faults;
