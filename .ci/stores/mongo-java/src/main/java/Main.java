@@ -21,7 +21,8 @@ class Main {
         public synchronized Document handleMessage(MongoMessage message) {
             try {
                 // A copy: the stored document itself would be written to the client while the next command changes it.
-                return super.handleMessage(message).cloneDeeply();
+                var answer = super.handleMessage(message);
+                return answer == null ? null : answer.cloneDeeply();
             } finally {
                 commit();
             }
