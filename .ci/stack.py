@@ -63,21 +63,24 @@ def functions(settings):
     }
 
     def setting(name, value):
-        if name in settings:
-            return settings[name]
-        if isinstance(value, dict):
-            parameter = template["Parameters"].get(value.get("Ref"), {})
-            if "Default" not in parameter:
-                raise SystemExit(f"{name} has no value: events/env.json must give one")
+        return settings[name] if name in settings else plain(name, value)
+
+    def plain(name, value):
+        if not isinstance(value, dict):
+            return value
+        if "Default" in (parameter := template["Parameters"].get(value.get("Ref"), {})):
             return parameter["Default"]
-        return value
+        text = str(value.get("Fn::Sub", "${}")).replace("${AWS::StackName}", STACK_NAME)
+        if "${" in text:
+            raise SystemExit(f"{name} has no value: events/env.json must give one")
+        return text
 
     for resource, environment in zip(stack, environments):
         properties = shared | resource["Properties"]
         yield Function(
             name=resource["Metadata"]["BuildProperties"]["Binary"],
             environment={name: setting(name, value) for name, value in environment.items()},
-            memory=properties["MemorySize"],
+            memory=plain("MemorySize", properties["MemorySize"]),
             timeout=properties["Timeout"],
             permissions=frozenset(
                 (action, _resource(resource_arn, tables))

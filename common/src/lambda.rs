@@ -130,6 +130,7 @@ impl Function {
 async fn start(endpoint: &Endpoint, environment: &dyn Fn(&str) -> Option<String>) -> Result<App, StartError> {
     let general = Settings::read(environment, &|_| false)?;
     telemetry::init(general.log_level, Format::Json, Box::new(std::io::stdout()));
+    telemetry::count_in(&general.metrics_namespace);
     telemetry::log_panics();
     let mut keys = None;
     if endpoint.needs(Part::SigningKeys)

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::time::Timestamp;
 
-/// The namespace of the metrics in CloudWatch.
+/// The namespace of the metrics in CloudWatch when nobody says.
 const NAMESPACE: &str = "Tasklane";
 
 /// How much is logged.
@@ -77,6 +77,13 @@ static OUTPUT: OnceLock<Output> = OnceLock::new();
 /// Says how much is logged, how and where to; the first call counts. Before it, JSON goes to stdout.
 pub fn init(level: Level, format: Format, sink: Box<dyn Write + Send>) {
     let _ = OUTPUT.set(Output { level, format, sink: Mutex::new(sink) });
+}
+
+static METRICS: OnceLock<String> = OnceLock::new();
+
+/// Says in which namespace of CloudWatch requests are counted; the first call counts.
+pub fn count_in(namespace: &str) {
+    let _ = METRICS.set(namespace.to_owned());
 }
 
 /// Makes every panic one logged line, in place of the text on stderr. The message is left out: it may quote what
@@ -198,15 +205,19 @@ fn json_line(now: Timestamp, level: Level, request: &Answered<'_>, observed: &Ob
         "function": request.function,
         "requests": 1,
         "errors": u8::from(request.status >= 500),
+        // What a store that is down, slow, throttling or full is answered with.
+        "store_errors": u8::from(matches!(request.status, 503 | 507)),
         "latency": milliseconds(request.duration),
         "_aws": {
             "Timestamp": now.as_millisecond(),
             "CloudWatchMetrics": [{
-                "Namespace": NAMESPACE,
-                "Dimensions": [["function"]],
+                "Namespace": METRICS.get().map_or(NAMESPACE, String::as_str),
+                // By function for who looks, and all together for alarms.
+                "Dimensions": [["function"], []],
                 "Metrics": [
                     {"Name": "requests", "Unit": "Count"},
                     {"Name": "errors", "Unit": "Count"},
+                    {"Name": "store_errors", "Unit": "Count"},
                     {"Name": "latency", "Unit": "Milliseconds"},
                 ],
             }],
