@@ -110,9 +110,7 @@ impl Function {
 
     async fn answer(&self, event: LambdaEvent<Box<RawValue>>) -> Answer {
         let id = event.context.request_id;
-        let request = serde_json::from_str::<Event>(event.payload.get())
-            .map_err(|error| error.to_string())
-            .and_then(|event| event.into_request(id.clone()));
+        let request = Event::read(event.payload.get()).and_then(|event| event.into_request(id.clone()));
         let response = match (self.app().await, request) {
             (Ok(app), Ok(request)) => serve(app, self.endpoint, request).await,
             (Err(problem), _) => refuse(&problem, &id),
@@ -186,6 +184,14 @@ struct Http {
 }
 
 impl Event {
+    fn read(json: &str) -> Result<Self, String> {
+        serde_json::from_str(json).map_err(|error| {
+            let message = error.to_string();
+            // Other messages quote what is there, which may be anything.
+            if message.starts_with("missing field") { message } else { format!("another shape at column {}", error.column()) }
+        })
+    }
+
     fn into_request(self, id: String) -> Result<Request, String> {
         let body = match (self.body, self.is_base64_encoded) {
             (None, _) => Bytes::new(),
@@ -253,7 +259,7 @@ mod tests {
     use super::*;
 
     fn request(event: &serde_json::Value) -> Result<Request, String> {
-        serde_json::from_str::<Event>(&event.to_string()).map_err(|error| error.to_string())?.into_request("1".to_owned())
+        Event::read(&event.to_string())?.into_request("1".to_owned())
     }
 
     #[test]
@@ -267,6 +273,14 @@ mod tests {
             json!({"version": "2.0", "rawPath": "/", "requestContext": {"http": {"method": "POST"}}, "body": "?", "isBase64Encoded": true}),
         ] {
             assert!(request(&event).is_err(), "{event}");
+        }
+    }
+
+    #[test]
+    fn why_an_event_is_refused_quotes_nothing_of_it() {
+        for event in [json!("the-secret"), json!({"version": "the-secret"}), json!({"version": "2.0", "rawPath": {"the-secret": 1}})] {
+            let reason = request(&event).err().expect("refused");
+            assert!(!reason.contains("the-secret"), "{reason}");
         }
     }
 

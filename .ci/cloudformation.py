@@ -1,0 +1,52 @@
+"""The end of CloudFormation that a custom resource sees."""
+
+import http.server
+import json
+import threading
+
+from emulator import HOST
+
+
+class Answers:
+    """Where CloudFormation waits: an S3 address that was signed for a request without a content type."""
+
+    def __init__(self):
+        received, self.refuse = [], 0
+        self.received, answers = received, self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_PUT(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                status = 200
+                if self.headers["content-type"] or "X-Amz-Signature" not in self.path:
+                    status = 403
+                elif answers.refuse:
+                    answers.refuse, status = answers.refuse - 1, 503
+                else:
+                    received.append(body)
+                self.send_response(status)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.url = f"http://{HOST}:{serve(self, Handler)}/answer?X-Amz-Signature=0"
+
+    def pop(self):
+        """The oldest answer that was not asked for yet."""
+        assert self.received, "CloudFormation was not answered"
+        body = self.received.pop(0)
+        assert len(body) <= 4096, "more than CloudFormation reads"
+        return json.loads(body)
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def serve(owner, handler):
+    """Serves with a handler until the owner shuts its server down; the port."""
+    owner.server = http.server.ThreadingHTTPServer((HOST, 0), handler)
+    threading.Thread(target=owner.server.serve_forever, args=[0.05], daemon=True).start()
+    return owner.server.server_address[1]
