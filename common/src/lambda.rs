@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn why_an_event_is_refused_quotes_nothing_of_it() {
         for event in [json!("the-secret"), json!({"version": "the-secret"}), json!({"version": "2.0", "rawPath": {"the-secret": 1}})] {
-            let reason = request(&event).err().expect("refused");
+            let reason = request(&event).expect_err("refused");
             assert!(!reason.contains("the-secret"), "{reason}");
         }
     }
