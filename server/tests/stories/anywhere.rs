@@ -33,6 +33,32 @@ async fn somebody_registers_logs_in_stays_logged_in_and_logs_out() {
 }
 
 #[tokio::test]
+async fn an_owner_changes_name_and_password_and_ends_other_sessions() {
+    let api = Api::anywhere().await;
+    let address = new_address();
+    let here = api.register(&address).await;
+    let named = here.patch("/v1/me", json!({"name": "Ada"})).await;
+    assert_eq!((named.status.as_u16(), &named.body["name"]), (200, &json!("Ada")));
+
+    let (second, third) = (api.log_in(&address).await, api.log_in(&address).await);
+    let sessions = here.get("/v1/me/sessions").await;
+    assert_eq!(sessions.items("current"), [true, false, false]);
+    let ended = format!("/v1/me/sessions/{}", sessions.body["items"][1]["id"].as_str().expect("an id"));
+    assert_eq!(here.delete(&ended).await.status, 204);
+    assert_eq!(api.refresh(second.refresh_token()).await.status, 401);
+    assert_eq!(here.delete("/v1/me/sessions").await.status, 204);
+    assert_eq!(api.refresh(third.refresh_token()).await.status, 401);
+
+    let fourth = api.log_in(&address).await;
+    let changed = json!({"current_password": PASSWORD, "new_password": "another lane of tasks"});
+    assert_eq!(here.post("/v1/me/password", changed).await.status, 204);
+    assert_eq!(api.refresh(fourth.refresh_token()).await.status, 401);
+    assert_eq!(api.try_log_in(&address, PASSWORD).await.status, 401);
+    assert_eq!(api.try_log_in(&address, "another lane of tasks").await.status, 200);
+    assert_eq!(api.refresh(here.refresh_token()).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_task_is_added_read_changed_deleted_and_brought_back() {
     let api = Api::anywhere().await;
     let ada = api.register(&new_address()).await;
