@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 import yaml
 
+# What a parameter's ARN begins with in the template.
+PARAMETERS = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:"
+# The stack's name in samconfig.toml.
+STACK_NAME = "tasklane"
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# What was recorded of calls.
+CALLS = ROOT / "target" / "calls"
 
 
 class _Loader(yaml.SafeLoader):
@@ -35,6 +41,8 @@ class Function:
     timeout: int
     # Pairs of an action and a resource, as "dynamodb:GetItem" and "table/tasklane-tasks/index/by_due".
     permissions: frozenset
+    # Whether it answers requests of the API.
+    endpoint: bool
 
 
 def functions(settings):
@@ -51,25 +59,28 @@ def functions(settings):
         value["Ref"]: settings[name]
         for environment in environments
         for name, value in environment.items()
-        if isinstance(value, dict) and resources.get(value["Ref"], {}).get("Type") == "AWS::DynamoDB::Table"
+        if isinstance(value, dict) and resources.get(value.get("Ref"), {}).get("Type") == "AWS::DynamoDB::Table"
     }
 
     def setting(name, value):
-        if name in settings:
-            return settings[name]
-        if isinstance(value, dict):
-            parameter = template["Parameters"][value["Ref"]]
-            if "Default" not in parameter:
-                raise SystemExit(f"{name} has no value: events/env.json must give one")
+        return settings[name] if name in settings else plain(name, value)
+
+    def plain(name, value):
+        if not isinstance(value, dict):
+            return value
+        if "Default" in (parameter := template["Parameters"].get(value.get("Ref"), {})):
             return parameter["Default"]
-        return value
+        text = str(value.get("Fn::Sub", "${}")).replace("${AWS::StackName}", STACK_NAME)
+        if "${" in text:
+            raise SystemExit(f"{name} has no value: events/env.json must give one")
+        return text
 
     for resource, environment in zip(stack, environments):
         properties = shared | resource["Properties"]
         yield Function(
             name=resource["Metadata"]["BuildProperties"]["Binary"],
             environment={name: setting(name, value) for name, value in environment.items()},
-            memory=properties["MemorySize"],
+            memory=plain("MemorySize", properties["MemorySize"]),
             timeout=properties["Timeout"],
             permissions=frozenset(
                 (action, _resource(resource_arn, tables))
@@ -78,6 +89,7 @@ def functions(settings):
                 for action in _list(statement["Action"])
                 for resource_arn in _list(statement["Resource"])
             ),
+            endpoint="Events" in properties,
         )
 
 
@@ -99,9 +111,22 @@ def needed(action, body):
         yield f"dynamodb:{action}", f"table/{body['TableName']}{index}"
 
 
+def record(source, calls):
+    """Keeps what was called while something ran, triples of function, action and resource, for .ci/policies."""
+    CALLS.mkdir(parents=True, exist_ok=True)
+    (CALLS / source).write_text("".join(f"{' '.join(call)}\n" for call in sorted(calls)), encoding="utf-8")
+
+
+def covers(resource, name):
+    """Whether a policy's resource, which may end in a star, covers what has this name."""
+    return name == resource or (resource.endswith("/*") and name.startswith(resource.removesuffix("*")))
+
+
 def _resource(arn, tables):
     """`!GetAtt UsersTable.Arn` and `!Sub "${TasksTable.Arn}/index/by_due"` without region and account."""
     text = arn["Fn::Sub"] if "Fn::Sub" in arn else "${%s}" % arn["Fn::GetAtt"]
+    if text.startswith(PARAMETERS):
+        return text.removeprefix(PARAMETERS).replace("${AWS::StackName}", STACK_NAME)
     return re.sub(r"\$\{(\w+)\.Arn\}", lambda match: f"table/{tables[match[1]]}", text)
 
 

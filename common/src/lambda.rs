@@ -14,45 +14,44 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
+use tokio::sync::OnceCell;
 
 use crate::app::App;
+use crate::aws::{ParameterError, Parameters};
 use crate::config::{SettingError, Settings};
-use crate::http::{Endpoint, Request, Response, refuse, serve};
+use crate::http::{Endpoint, Part, Request, Response, refuse, serve};
 use crate::problem::{Kind, Problem};
 use crate::store::Stores;
 use crate::telemetry::{self, Format, Level};
 
+/// The setting that holds the signing keys, or says where they are: `ssm:NAME` is a parameter of the Parameter Store.
+const SIGNING_KEYS: &str = "TASKLANE_SIGNING_KEYS";
+const PARAMETER: &str = "ssm:";
+
 /// The `main` of every function: reads the settings, makes the app, answers events until Lambda ends the environment.
 ///
 /// A setting that is missing or malformed is logged by name, once, and every request gets a 500 problem: an
-/// environment that ended instead would be started again and again.
+/// environment that ended instead would be started again and again. Signing keys that cannot be read are logged each
+/// time and tried for again at the next request: they may be within reach by then.
 pub fn main(endpoint: &'static Endpoint) -> ExitCode {
-    let environment = |name: &str| std::env::var(name).ok();
     // One thread keeps one connection to the Runtime API: an environment answers one request at a time.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
-    let app = runtime.block_on(start(endpoint, &environment));
-    if let Err(error) = &app {
-        telemetry::event(Level::Error, "bad_setting", &[("function", json!(endpoint.name)), ("cause", json!(error.to_string()))]);
-    }
-    let app = &app;
-    let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
-        Ok::<_, std::convert::Infallible>(answer(app, endpoint, event).await)
+    let function = Function { endpoint, started: OnceCell::new() };
+    let function = &function;
+    let handler =
+        service_fn(move |event: LambdaEvent<Box<RawValue>>| async move { Ok::<_, std::convert::Infallible>(function.answer(event).await) });
+    let served = runtime.block_on(async {
+        // Before the first event, while Lambda gives the full processor. What went wrong has been logged.
+        let _ = function.app().await;
+        lambda_runtime::run(handler).await
     });
-    match runtime.block_on(lambda_runtime::run(handler)) {
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(error.as_ref()),
     }
-}
-
-async fn start(endpoint: &Endpoint, environment: &dyn Fn(&str) -> Option<String>) -> Result<App, SettingError> {
-    let settings = Settings::for_endpoint(environment, endpoint)?;
-    telemetry::init(settings.log_level, Format::Json, Box::new(std::io::stdout()));
-    telemetry::log_panics();
-    let stores = Stores::connect(&settings, environment, &|part| endpoint.needs(part)).await?;
-    App::new(&settings, stores)
 }
 
 fn failed(error: &dyn std::error::Error) -> ExitCode {
@@ -60,22 +59,91 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn answer(app: &Result<App, SettingError>, endpoint: &Endpoint, event: LambdaEvent<Box<RawValue>>) -> Answer {
-    let id = event.context.request_id;
-    let request = serde_json::from_str::<Event>(event.payload.get())
-        .map_err(|error| error.to_string())
-        .and_then(|event| event.into_request(id.clone()));
-    let response = match (app, request) {
-        (Ok(app), Ok(request)) => serve(app, endpoint, request).await,
-        (Err(setting), _) => refuse(&Problem::internal(setting.to_string()), &id),
-        (_, Err(reason)) => {
-            // The event itself may hold anything, so only where it differs is logged.
-            telemetry::event(Level::Warn, "unsupported_event", &[("request_id", json!(id)), ("cause", json!(reason))]);
-            let detail = "This function answers events of an API Gateway HTTP API, payload format 2.0.";
-            refuse(&Problem::new(Kind::UnsupportedRequest, detail), &id)
+/// Why there is no app.
+enum StartError {
+    /// It stays so until the settings are mended.
+    Setting(SettingError),
+    /// The next request may find it otherwise.
+    Keys(ParameterError),
+}
+
+impl From<SettingError> for StartError {
+    fn from(error: SettingError) -> Self {
+        Self::Setting(error)
+    }
+}
+
+impl From<&StartError> for Problem {
+    fn from(error: &StartError) -> Self {
+        match error {
+            StartError::Setting(error) => Self::internal(error.to_string()),
+            StartError::Keys(ParameterError::Unavailable(reason)) => Self::unavailable(reason.clone()),
+            StartError::Keys(error) => Self::internal(error.to_string()),
         }
-    };
-    Answer::from(response)
+    }
+}
+
+/// An endpoint, and its app from when it can be made.
+struct Function {
+    endpoint: &'static Endpoint,
+    started: OnceCell<Result<App, StartError>>,
+}
+
+impl Function {
+    async fn app(&self) -> Result<&App, Problem> {
+        let environment = |name: &str| std::env::var(name).ok();
+        let started = self.started.get_or_try_init(|| async {
+            let started = start(self.endpoint, &environment).await;
+            let (event, cause) = match &started {
+                Ok(_) => return Ok(started),
+                Err(StartError::Setting(error)) => ("bad_setting", error.to_string()),
+                Err(StartError::Keys(error)) => ("no_signing_keys", format!("{SIGNING_KEYS}: {error}")),
+            };
+            telemetry::event(Level::Error, event, &[("function", json!(self.endpoint.name)), ("cause", json!(cause))]);
+            match started {
+                Err(error @ StartError::Keys(_)) => Err(Problem::from(&error)),
+                definite => Ok(definite),
+            }
+        });
+        started.await?.as_ref().map_err(Problem::from)
+    }
+
+    async fn answer(&self, event: LambdaEvent<Box<RawValue>>) -> Answer {
+        let id = event.context.request_id;
+        let request = serde_json::from_str::<Event>(event.payload.get())
+            .map_err(|error| error.to_string())
+            .and_then(|event| event.into_request(id.clone()));
+        let response = match (self.app().await, request) {
+            (Ok(app), Ok(request)) => serve(app, self.endpoint, request).await,
+            (Err(problem), _) => refuse(&problem, &id),
+            (_, Err(reason)) => {
+                // The event itself may hold anything, so only where it differs is logged.
+                telemetry::event(Level::Warn, "unsupported_event", &[("request_id", json!(id)), ("cause", json!(reason))]);
+                let detail = "This function answers events of an API Gateway HTTP API, payload format 2.0.";
+                refuse(&Problem::new(Kind::UnsupportedRequest, detail), &id)
+            }
+        };
+        Answer::from(response)
+    }
+}
+
+async fn start(endpoint: &Endpoint, environment: &dyn Fn(&str) -> Option<String>) -> Result<App, StartError> {
+    let general = Settings::read(environment, &|_| false)?;
+    telemetry::init(general.log_level, Format::Json, Box::new(std::io::stdout()));
+    telemetry::count_in(&general.metrics_namespace);
+    telemetry::log_panics();
+    let mut keys = None;
+    if endpoint.needs(Part::SigningKeys)
+        && let Some(setting) = environment(SIGNING_KEYS)
+        && let Some(name) = setting.trim().strip_prefix(PARAMETER)
+    {
+        let parameters = Parameters::connect(environment, general.ca_file.as_deref())?;
+        keys = Some(parameters.get(name).await.map_err(StartError::Keys)?);
+    }
+    let environment = |name: &str| keys.clone().filter(|_| name == SIGNING_KEYS).or_else(|| environment(name));
+    let settings = Settings::for_endpoint(&environment, endpoint)?;
+    let stores = Stores::connect(&settings, &environment, &|part| endpoint.needs(part)).await?;
+    Ok(App::new(&settings, stores)?)
 }
 
 /// What is read of an event.

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::time::Timestamp;
 
-/// The namespace of the metrics in CloudWatch.
+/// The namespace of the metrics in CloudWatch when nobody says.
 const NAMESPACE: &str = "Tasklane";
 
 /// How much is logged.
@@ -79,6 +79,13 @@ pub fn init(level: Level, format: Format, sink: Box<dyn Write + Send>) {
     let _ = OUTPUT.set(Output { level, format, sink: Mutex::new(sink) });
 }
 
+static METRICS: OnceLock<String> = OnceLock::new();
+
+/// Says in which namespace of CloudWatch requests are counted; the first call counts.
+pub fn count_in(namespace: &str) {
+    let _ = METRICS.set(namespace.to_owned());
+}
+
 /// Makes every panic one logged line, in place of the text on stderr. The message is left out: it may quote what
 /// was being handled.
 pub fn log_panics() {
@@ -100,6 +107,7 @@ pub struct StoreCall {
 /// What is learnt about a request while it is answered.
 #[derive(Debug, Default)]
 pub struct Observed {
+    function: &'static str,
     caller: Option<String>,
     store_calls: Vec<StoreCall>,
 }
@@ -108,14 +116,19 @@ tokio::task_local! {
     static OBSERVED: RefCell<Observed>;
 }
 
-/// Runs a request's work and collects what is observed in it.
-pub async fn observe<T>(work: impl Future<Output = T>) -> (T, Observed) {
+/// Runs the work of a request to this function and collects what is observed in it.
+pub async fn observe<T>(function: &'static str, work: impl Future<Output = T>) -> (T, Observed) {
     OBSERVED
-        .scope(RefCell::new(Observed::default()), async {
+        .scope(RefCell::new(Observed { function, ..Observed::default() }), async {
             let value = work.await;
             (value, OBSERVED.with(RefCell::take))
         })
         .await
+}
+
+/// The function whose request is being answered; `None` outside of one.
+pub fn current_function() -> Option<&'static str> {
+    OBSERVED.try_with(|observed| observed.borrow().function).ok()
 }
 
 /// Notes who the caller is.
@@ -192,15 +205,19 @@ fn json_line(now: Timestamp, level: Level, request: &Answered<'_>, observed: &Ob
         "function": request.function,
         "requests": 1,
         "errors": u8::from(request.status >= 500),
+        // What a store that is down, slow, throttling or full is answered with.
+        "store_errors": u8::from(matches!(request.status, 503 | 507)),
         "latency": milliseconds(request.duration),
         "_aws": {
             "Timestamp": now.as_millisecond(),
             "CloudWatchMetrics": [{
-                "Namespace": NAMESPACE,
-                "Dimensions": [["function"]],
+                "Namespace": METRICS.get().map_or(NAMESPACE, String::as_str),
+                // By function for who looks, and all together for alarms.
+                "Dimensions": [["function"], []],
                 "Metrics": [
                     {"Name": "requests", "Unit": "Count"},
                     {"Name": "errors", "Unit": "Count"},
+                    {"Name": "store_errors", "Unit": "Count"},
                     {"Name": "latency", "Unit": "Milliseconds"},
                 ],
             }],

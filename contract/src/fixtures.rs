@@ -202,22 +202,17 @@ impl Store {
         session
     }
 
-    /// Exchanges a refresh token. The account that comes with a session is the session's own.
+    /// Exchanges a refresh token as its endpoint does.
     pub(crate) async fn refresh(&self, session: &Session, generation: u32, now: Timestamp) -> Refresh {
         let rotation = self.users.rotate(session.user, session.id, generation, LIFETIMES.idle, now).await;
-        let own = |moved: &Session, account: &Account| assert_eq!((moved.id, moved.user), (session.id, account.id));
-        match rotation.expect("an answer to a refresh token") {
-            Rotation::Rotated(moved, account) => {
-                own(&moved, &account);
-                Refresh::Rotated(moved)
-            }
-            Rotation::Repeated(moved, account) => {
-                own(&moved, &account);
-                Refresh::Repeated(moved)
-            }
-            Rotation::Stolen => Refresh::Stolen,
-            Rotation::Ended => Refresh::Ended,
-        }
+        let (refresh, account) = match rotation.expect("an answer to a refresh token") {
+            Rotation::Rotated(session, account) => (Refresh::Rotated(session), account),
+            Rotation::Repeated(session, account) => (Refresh::Repeated(session), account),
+            Rotation::Stolen => return Refresh::Stolen,
+            Rotation::Ended => return Refresh::Ended,
+        };
+        assert_eq!(account.id, session.user, "somebody else's account");
+        refresh
     }
 
     /// Every session of an account, as its list shows them.

@@ -24,7 +24,7 @@ use crate::properties::check;
 cases![any_history_of_tasks_agrees_with_the_model, any_history_of_accounts_and_sessions_agrees_with_the_model];
 
 /// How many histories are tried, and how long the longest is.
-const HISTORIES: u32 = 24;
+const HISTORIES: u32 = 32;
 const LONGEST: usize = 60;
 
 /// Something that is done to an owner's tasks. A task is named by its place among those that were asked for, a key by

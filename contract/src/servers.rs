@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use common::config::{DatabaseUrl, Settings};
 use common::http::Part;
-use common::store::Stores;
 use common::store::dynamodb::{connect, create_tables};
+use common::store::{Stores, migrate};
 use common::time::{Clock, SystemClock, Timestamp};
 use server::embedded::Engine;
 use server::start::embedded_stores;
@@ -23,28 +24,38 @@ pub enum Server {
     Embedded,
     /// A DynamoDB-compatible server at this URL.
     DynamoDb(String),
+    /// A MongoDB-compatible server at this URL.
+    MongoDb(String),
+    /// FerretDB at this URL.
+    FerretDb(String),
 }
 
 /// A store that was made for one case.
 pub struct Made {
     /// The store.
     pub store: Store,
-    tables: Option<Tables>,
+    left: Left,
 }
 
-struct Tables {
-    client: aws_sdk_dynamodb::Client,
-    names: [String; 2],
+/// What a case leaves on its server.
+enum Left {
+    Nothing,
+    Tables(aws_sdk_dynamodb::Client, [String; 2]),
+    Database(mongodb::Database),
 }
 
 impl Server {
     /// The embedded engine, and the servers that the environment names:
     ///
     /// - `TEST_DYNAMODB_URL`, such as `dynamodb://127.0.0.1:5000`: a DynamoDB-compatible server
+    /// - `TEST_MONGODB_URL`, such as `mongodb://127.0.0.1:27017`: a MongoDB-compatible server
+    /// - `TEST_FERRETDB_URL`, likewise: FerretDB, which cannot race
     pub fn in_environment() -> Vec<Self> {
         let given = |name: &str| std::env::var(name).ok().filter(|url| !url.trim().is_empty());
         let mut servers = vec![Self::Embedded];
         servers.extend(given("TEST_DYNAMODB_URL").map(Self::DynamoDb));
+        servers.extend(given("TEST_MONGODB_URL").map(Self::MongoDb));
+        servers.extend(given("TEST_FERRETDB_URL").map(Self::FerretDb));
         servers
     }
 
@@ -53,12 +64,17 @@ impl Server {
         match self {
             Self::Embedded => "embedded",
             Self::DynamoDb(_) => "dynamodb",
+            Self::MongoDb(_) => "mongodb",
+            Self::FerretDb(_) => "ferretdb",
         }
     }
 
     /// Why this server cannot keep a promise about calls at the same moment, where it cannot.
     pub fn cannot_race(&self) -> Option<&'static str> {
-        None
+        match self {
+            Self::FerretDb(_) => Some("FerretDB 1.24 reads, then writes, when it updates; what happens between is lost"),
+            Self::Embedded | Self::DynamoDb(_) | Self::MongoDb(_) => None,
+        }
     }
 
     /// Makes an empty store of its own for a case.
@@ -68,25 +84,37 @@ impl Server {
     pub async fn make(&self) -> Result<Made, String> {
         let name = format!("contract-{}", Uuid::new_v4().simple());
         let url = match self {
-            Self::Embedded => "dynamodb://",
-            Self::DynamoDb(url) => url,
+            Self::Embedded => "dynamodb://".to_owned(),
+            Self::DynamoDb(url) => url.clone(),
+            Self::MongoDb(url) | Self::FerretDb(url) => format!("{}/{name}", url.trim_end_matches('/')),
         };
         let environment = |variable: &str| match variable {
-            "DATABASE_URL" => Some(url.to_owned()),
+            "DATABASE_URL" => Some(url.clone()),
             "TASKLANE_USERS_TABLE" => Some(format!("{name}-users")),
             "TASKLANE_TASKS_TABLE" => Some(format!("{name}-tasks")),
             _ => None,
         };
         let needs = |part| matches!(part, Part::Users | Part::Tasks);
         let settings = Settings::read(&environment, &needs).map_err(|error| error.to_string())?;
-        let (stores, tables) = match (self, &settings.database) {
-            (Self::Embedded, _) => (embedded_stores(&Engine::in_memory()?, &settings).await?, None),
+        let (stores, left) = match (self, &settings.database) {
+            (Self::Embedded, _) => (embedded_stores(&Engine::in_memory()?, &settings).await?, Left::Nothing),
             (Self::DynamoDb(_), DatabaseUrl::DynamoDbAt(_)) => {
                 let client = connect(&settings, &environment).map_err(|error| error.to_string())?;
                 create_tables(&client, &settings.users_table, &settings.tasks_table).await.map_err(|error| error.to_string())?;
-                let tables = Tables { client, names: [settings.users_table.clone(), settings.tasks_table.clone()] };
-                (Stores::connect(&settings, &environment, &needs).await.map_err(|error| error.to_string())?, Some(tables))
+                let names = [settings.users_table.clone(), settings.tasks_table.clone()];
+                // A server for tests may be slow, and what is then sent again is not recognised by it, as it is by the real one.
+                let patient = client.config().to_builder().timeout_config(TimeoutConfig::disabled()).build();
+                let client = aws_sdk_dynamodb::Client::from_conf(patient);
+                (Stores::dynamodb(client.clone(), &settings, &needs), Left::Tables(client, names))
             }
+            (Self::MongoDb(_) | Self::FerretDb(_), DatabaseUrl::MongoDb(url)) => {
+                migrate(&settings, &environment, &mut |_| {}).await?;
+                let stores = Stores::connect(&settings, &environment, &needs).await.map_err(|error| error.to_string())?;
+                let client = mongodb::Client::with_uri_str(url.expose()).await.map_err(|error| error.to_string())?;
+                (stores, Left::Database(client.database(url.database())))
+            }
+            (Self::MongoDb(_), _) => return Err("TEST_MONGODB_URL must begin with mongodb://".to_owned()),
+            (Self::FerretDb(_), _) => return Err("TEST_FERRETDB_URL must begin with mongodb://".to_owned()),
             (Self::DynamoDb(_), _) => return Err("TEST_DYNAMODB_URL must name a host and a port".to_owned()),
         };
         let missing = || "the store lacks a part".to_owned();
@@ -96,7 +124,7 @@ impl Server {
             tasks: stores.tasks.ok_or_else(missing)?,
             now: Timestamp::from_millisecond((SystemClock.now().as_second() + AHEAD) * 1000),
         };
-        Ok(Made { store, tables })
+        Ok(Made { store, left })
     }
 }
 
@@ -106,9 +134,14 @@ impl Made {
     /// # Errors
     /// The server does not answer.
     pub async fn remove(self) -> Result<(), String> {
-        let Some(Tables { client, names }) = self.tables else { return Ok(()) };
-        for name in names {
-            client.delete_table().table_name(name).send().await.map_err(|error| format!("{error:?}"))?;
+        match self.left {
+            Left::Nothing => {}
+            Left::Tables(client, names) => {
+                for name in names {
+                    client.delete_table().table_name(name).send().await.map_err(|error| format!("{error:?}"))?;
+                }
+            }
+            Left::Database(database) => database.drop().await.map_err(|error| error.to_string())?,
         }
         Ok(())
     }

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use common::contract::IfMatch;
 use common::fields::Change;
-use common::tasks::{Priority, Status, Task, TaskPatch};
+use common::tasks::{Bounds, Priority, Status, Task, TaskFilter, TaskPatch};
 use futures_util::future::join_all;
 
 use crate::Store;
-use crate::fixtures::{RACERS, due, full_task, labels, notes, outcome, refused, retitled, seconds, somebody, task, title};
+use crate::fixtures::{RACERS, due, full_task, labels, notes, outcome, refused, retitled, seconds, somebody, sorts, task, title};
+use crate::model::Model;
 
 cases![
     a_task_is_stored_whole,
@@ -116,13 +117,22 @@ async fn every_field_can_be_kept_or_cleared_or_set(store: Store) {
         labels: Change::Clear,
         due: Change::Clear,
     });
+    let mut model = Model::default();
     for (n, patch) in (0..).zip(&patches) {
         for before in [full_task(store.now.plus(seconds(n))), task("Bare", store.now.plus(seconds(n)))] {
             let before = store.add(owner, before).await;
             let later = store.now.plus(seconds(1_000 + n));
             let after = patch.apply(&before, later);
             assert_eq!(outcome(store.tasks.update(owner, before.id, patch, &IfMatch::Any, later).await), Ok(after.clone()), "{patch:?}");
-            assert_eq!(outcome(store.tasks.get(owner, before.id).await), Ok(after), "{patch:?}");
+            assert_eq!(outcome(store.tasks.get(owner, before.id).await), Ok(after.clone()), "{patch:?}");
+            model.create(after, None).expect("a new task");
+        }
+    }
+    // Each has moved to where it belongs now.
+    let day = Bounds { after: Some(due("2026-01-01")), before: Some(due("2026-12-31")) };
+    for filter in [TaskFilter::default(), TaskFilter { due: day, ..TaskFilter::default() }] {
+        for sort in sorts() {
+            assert_eq!(store.listed(owner, &filter, sort, &[10]).await, model.list(&filter, sort), "{}", sort.name());
         }
     }
 }

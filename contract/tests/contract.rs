@@ -61,10 +61,11 @@ fn note(outcomes: &Outcomes, case: &Case, server: &Server, outcome: &'static str
 /// The cases by store, for whoever reads the run.
 fn print_table(servers: &[Server], outcomes: &Outcomes) {
     let outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-    let width = outcomes.keys().map(String::len).max().unwrap_or_default();
+    let ran = outcomes.iter().filter(|(_, by_server)| by_server.values().any(|outcome| *outcome != "-"));
+    let width = ran.clone().map(|(case, _)| case.len()).max().unwrap_or_default();
     let heads: Vec<String> = servers.iter().map(|server| format!("{:>9}", server.name())).collect();
     println!("{:width$} {}", "", heads.join(" "));
-    for (case, by_server) in outcomes.iter() {
+    for (case, by_server) in ran {
         let cells: Vec<String> = servers.iter().map(|server| format!("{:>9}", by_server.get(server.name()).unwrap_or(&"-"))).collect();
         println!("{case:width$} {}", cells.join(" "));
     }

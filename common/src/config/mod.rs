@@ -44,6 +44,7 @@ const SIGNING_KEYS: Setting = Setting {
 const TOKEN_ISSUER: Setting = setting("TASKLANE_TOKEN_ISSUER", "tasklane");
 const TOKEN_AUDIENCE: Setting = setting("TASKLANE_TOKEN_AUDIENCE", "tasklane");
 const LOG_LEVEL: Setting = setting("TASKLANE_LOG_LEVEL", "info");
+const METRICS_NAMESPACE: Setting = setting("TASKLANE_METRICS_NAMESPACE", "Tasklane");
 const CA_FILE: Setting = Setting { name: "TASKLANE_CA_FILE", default: Some(""), example: "/etc/ssl/certs/private-ca.pem" };
 const SESSION_IDLE: Setting = setting("TASKLANE_SESSION_IDLE", "30d");
 const SESSION_ABSOLUTE: Setting = setting("TASKLANE_SESSION_ABSOLUTE", "90d");
@@ -69,6 +70,7 @@ pub const SETTINGS: &[&Setting] = &[
     &TOKEN_ISSUER,
     &TOKEN_AUDIENCE,
     &LOG_LEVEL,
+    &METRICS_NAMESPACE,
     &CA_FILE,
     &SESSION_IDLE,
     &SESSION_ABSOLUTE,
@@ -108,6 +110,8 @@ pub struct Settings {
     pub token_audience: String,
     /// How much is logged.
     pub log_level: Level,
+    /// Where CloudWatch keeps the metrics.
+    pub metrics_namespace: String,
     /// A PEM file with certificate authorities to trust: besides those of AWS, or instead of the usual ones of MongoDB.
     pub ca_file: Option<PathBuf>,
     /// How long sessions live.
@@ -172,6 +176,7 @@ impl Settings {
             token_issuer: source.text(&TOKEN_ISSUER)?,
             token_audience: source.text(&TOKEN_AUDIENCE)?,
             log_level: source.get(&LOG_LEVEL)?,
+            metrics_namespace: source.text(&METRICS_NAMESPACE)?,
             ca_file: Some(source.parse(&CA_FILE, |text| Ok::<_, String>(PathBuf::from(text)))?).filter(|path| path.as_os_str() != ""),
             lifetimes: SessionLifetimes { idle: source.duration(&SESSION_IDLE)?.min(absolute), absolute },
             passwords: PasswordSettings {

@@ -37,7 +37,7 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 6] = [
 /// Answers a request: never an error, never a panic, always one log line.
 pub async fn serve(app: &App, endpoint: &Endpoint, mut request: Request) -> Response {
     let started = Instant::now();
-    let (answer, observed) = telemetry::observe(answer(app, endpoint, &mut request)).await;
+    let (answer, observed) = telemetry::observe(endpoint.name, answer(app, endpoint, &mut request)).await;
     let (mut response, problem) = match answer {
         Ok(response) => (response, None),
         Err(problem) => {

@@ -1,6 +1,6 @@
 //! The keys that put an owner's tasks in order: the same text in every store, so that a cursor means the same in each.
 
-use crate::tasks::{Due, Priority, TaskId};
+use crate::tasks::{Due, Priority, TRASH_LIFETIME, TaskId};
 use crate::time::Timestamp;
 
 /// Greater than every character of a key, and every key is ASCII.
@@ -32,4 +32,10 @@ pub(super) fn priority_key(priority: Priority, id: TaskId) -> String {
 /// The task that a key ends with.
 pub(super) fn task_of(key: &str) -> Option<TaskId> {
     key.get(key.len().saturating_sub(36)..)?.parse().ok()
+}
+
+/// What was deleted at this time or before is gone from the trash, to the millisecond, whether or not the store has swept
+/// it: stores sweep by the second, at the earliest. Times are text that sorts as time does.
+pub(super) fn kept_since(now: Timestamp) -> String {
+    now.minus(TRASH_LIFETIME).to_string()
 }

@@ -3,10 +3,10 @@
 
 use std::future::Future;
 
-use super::task_keys::{AFTER_ALL, DATED, UNDATED, task_of};
+use super::task_keys::{AFTER_ALL, DATED, UNDATED, kept_since, task_of};
 use crate::contract::{Cursor, Page};
 use crate::problem::StoreError;
-use crate::tasks::{SortField, TRASH_LIFETIME, TRASH_ORDER, Task, TaskFilter, TaskQuery};
+use crate::tasks::{SortField, TRASH_ORDER, Task, TaskFilter, TaskQuery};
 use crate::telemetry::{self, Level};
 use crate::time::Timestamp;
 
@@ -104,9 +104,9 @@ impl<'w> Walk<'w> {
 
     /// Through the trash, the last deleted first.
     pub(super) fn through_trash(limit: usize, after: Option<&'w Cursor>, now: Timestamp) -> Self {
-        // What has expired is gone, whether or not the store has swept it yet.
-        let kept_since = now.minus(TRASH_LIFETIME).to_string() + &AFTER_ALL.to_string();
-        let stretches = vec![Stretch { from: kept_since, to: AFTER_ALL.to_string() }];
+        // After every key of that very time.
+        let from = kept_since(now) + &AFTER_ALL.to_string();
+        let stretches = vec![Stretch { from, to: AFTER_ALL.to_string() }];
         Self { index: "by_deleted", descending: true, filter: &EVERYTHING, stretches, limit, after, order: TRASH_ORDER }
     }
 
@@ -150,7 +150,9 @@ impl<'w> Walk<'w> {
         // The bounds have changed since the page before: all of the stretch is still to come, or none of it.
         let stretch = self.stretches.first()?;
         let to_come = if self.descending { position > stretch.to.as_str() } else { position < stretch.from.as_str() };
-        to_come.then_some((0, None))
+        // Tasks that are never due come after all that are, though their keys are greater.
+        let among_undated = self.index == "by_due" && position.starts_with(UNDATED);
+        (to_come && !among_undated).then_some((0, None))
     }
 
     fn collect(&self, tasks: Vec<(String, Result<Task, StoreError>)>, found: &mut Vec<(String, Task)>) {

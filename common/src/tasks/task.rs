@@ -345,3 +345,131 @@ fn apply<T: Clone + Default>(change: &Change<T>, current: T) -> T {
         Change::Set(value) => value.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::option;
+    use proptest::prelude::*;
+    use proptest::sample::{select, subsequence};
+    use serde_json::{Map, json};
+
+    use super::*;
+
+    fn at(milliseconds: i64) -> Timestamp {
+        Timestamp::from_millisecond(1_767_225_600_000 + milliseconds)
+    }
+
+    /// Members of a body, each valid, absent or null: what both a draft and a patch are made of.
+    fn any_members() -> impl Strategy<Value = Map<String, Value>> {
+        let dues = vec!["2026-03-01", "2026-03-01T09:30:00Z", "2026-03-01T00:00:00.001+01:00"];
+        let words = |words: Vec<&'static str>| select(words).prop_map(Value::from);
+        let values = (
+            "\\PC{1,20}",
+            "\\PC{0,20}",
+            words(Status::ALL.iter().map(|status| status.as_str()).collect()),
+            words(Priority::ALL.iter().map(|priority| priority.as_str()).collect()),
+            subsequence(vec!["home", "garden", "e\u{301}", "\u{e9}"], 0..4),
+            words(dues),
+        );
+        // A value, null, or nothing at all.
+        let given = prop::array::uniform5(option::of(any::<bool>()));
+        (values, given, any::<bool>()).prop_map(|((title, notes, status, priority, labels, due), given, titled)| {
+            let nullable = [("notes", json!(notes)), ("status", status), ("priority", priority), ("labels", json!(labels)), ("due", due)];
+            let members = nullable.into_iter().zip(given);
+            let mut members: Map<_, _> =
+                members.filter_map(|((name, value), given)| Some((name.to_owned(), if given? { value } else { Value::Null }))).collect();
+            if titled {
+                members.insert("title".to_owned(), json!(title));
+            }
+            members
+        })
+    }
+
+    /// A task that was created with these members.
+    fn task(mut members: Map<String, Value>) -> Task {
+        members.entry("title").or_insert(json!("Untitled"));
+        Fields::read::<TaskDraft>(members).expect("a valid draft").into_task(at(0))
+    }
+
+    fn patch(members: Map<String, Value>) -> TaskPatch {
+        Fields::read(members).expect("a valid patch")
+    }
+
+    /// The fields that a client sets, as a client reads them.
+    fn content(task: &Task) -> Map<String, Value> {
+        let Value::Object(shown) = serde_json::to_value(task).expect("JSON") else { panic!("a task is an object") };
+        let set_by_clients = ["title", "notes", "status", "priority", "labels", "due"];
+        shown.into_iter().filter(|(name, _)| set_by_clients.contains(&name.as_str())).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_patch_leaves_what_is_absent_clears_what_is_null_and_sets_the_rest(before in any_members(), members in any_members()) {
+            let before = task(before);
+            let after = content(&patch(members.clone()).apply(&before, at(1)));
+            let cleared = content(&task(Map::new()));
+            for (name, shown) in &after {
+                match members.get(name) {
+                    None => prop_assert_eq!(shown, &content(&before)[name], "{} is absent", name),
+                    Some(Value::Null) => prop_assert_eq!(shown, &cleared[name], "{} is null", name),
+                    // Times are shown in UTC, whichever way they were sent.
+                    Some(value) if name == "due" => {
+                        let sent: Due = value.as_str().expect("text").parse().expect("a due date");
+                        prop_assert_eq!(shown, &json!(sent));
+                    }
+                    Some(value) => prop_assert_eq!(shown, value, "{} is set", name),
+                }
+            }
+        }
+
+        #[test]
+        fn a_patch_that_is_applied_twice_does_what_it_did_once(before in any_members(), members in any_members()) {
+            let patch = patch(members);
+            let once = patch.apply(&task(before), at(1));
+            let twice = patch.apply(&once, at(2));
+            prop_assert_eq!(&twice, &Task { updated_at: at(2), version: once.version + 1, ..once.clone() });
+        }
+
+        #[test]
+        fn a_patch_moves_the_version_on_and_keeps_what_is_not_the_owners(before in any_members(), members in any_members()) {
+            let before = Task { version: 7, ..task(before) };
+            let after = patch(members).apply(&before, at(1));
+            prop_assert_eq!((after.id, after.created_at, after.deleted_at), (before.id, before.created_at, before.deleted_at));
+            prop_assert_eq!((after.version, after.updated_at), (8, at(1)));
+        }
+
+        #[test]
+        fn a_task_has_a_time_of_completion_while_it_is_done(before in any_members(), patches in prop::collection::vec(any_members(), 0..5)) {
+            let mut task = task(before);
+            for (now, members) in (1..).map(at).zip(patches) {
+                let done_before = task.completed_at;
+                task = patch(members).apply(&task, now);
+                let completed = if task.status == Status::Done { done_before.or(Some(now)) } else { None };
+                prop_assert_eq!(task.completed_at, completed);
+            }
+        }
+
+        #[test]
+        fn patches_of_different_fields_make_the_same_task_in_either_order(before in any_members(), members in any_members(), other in any_members()) {
+            let before = task(before);
+            let others: Map<_, _> = other.into_iter().filter(|(name, _)| !members.contains_key(name)).collect();
+            let (one, other) = (patch(members), patch(others));
+            let (a, b) = (other.apply(&one.apply(&before, at(1)), at(1)), one.apply(&other.apply(&before, at(1)), at(1)));
+            prop_assert_eq!(a, b);
+        }
+    }
+
+    #[test]
+    fn a_patch_without_members_changes_nothing() {
+        assert!(patch(Map::new()).is_empty());
+        for name in ["notes", "status", "priority", "labels", "due"] {
+            assert!(!patch(Map::from_iter([(name.to_owned(), Value::Null)])).is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_title_cannot_be_cleared() {
+        let errors = Fields::read::<TaskPatch>(Map::from_iter([("title".to_owned(), Value::Null)])).expect_err("a title is needed");
+        assert_eq!(errors.len(), 1);
+    }
+}

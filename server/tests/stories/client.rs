@@ -15,10 +15,9 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use server::embedded::Engine;
 use server::router::{Surroundings, router};
-use server::start::embedded_stores;
 
-use crate::documented;
 use crate::secrets::Secrets;
+use crate::{calls, documented};
 
 pub(crate) const PASSWORD: &str = "a lane of tasks";
 
@@ -100,7 +99,7 @@ impl Server {
         };
         let settings = Settings::read(&environment, &|_| true).expect("settings");
         let stores = if settings.database == DatabaseUrl::DynamoDb {
-            embedded_stores(&Engine::in_memory().expect("an engine"), &settings).await.expect("tables")
+            calls::recorded_stores(&Engine::in_memory().expect("an engine"), &settings).await
         } else {
             if environment("DATABASE_URL") == own {
                 common::store::migrate(&settings, &environment, &mut |_| {}).await.expect("the server of TEST_MONGODB_URL answers");

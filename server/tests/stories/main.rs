@@ -5,6 +5,7 @@ mod access;
 mod accounts;
 mod answers;
 mod anywhere;
+mod calls;
 mod client;
 mod documented;
 mod faults;

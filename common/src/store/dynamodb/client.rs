@@ -1,5 +1,5 @@
-//! The client: one TLS stack, only the roots that AWS needs, time limits that fit inside a function's own, and
-//! bounded retries. Every write is made so that repeating it does no harm: see `write` in docs/data-model.md.
+//! The client: time limits that fit inside a function's own, and bounded retries. Every write is made so that repeating
+//! it does no harm: see `write` in docs/data-model.md.
 
 use std::error::Error;
 use std::future::Future;
@@ -10,12 +10,11 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region, SharedHttpClient};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::HttpClient;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
+use crate::aws::{Account, tls};
 use crate::config::{DatabaseUrl, SettingError, Settings};
 use crate::problem::StoreError;
 use crate::telemetry;
@@ -26,18 +25,6 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const ATTEMPTS: u32 = 3;
-
-/// The roots that AWS endpoints chain to, in every partition: Amazon's own (which include Starfield's), and
-/// DigiCert's, which the China regions use. Source: https://www.amazontrust.com/repository/.
-const ROOTS: [&str; 7] = [
-    "Amazon Root CA 1",
-    "Amazon Root CA 2",
-    "Amazon Root CA 3",
-    "Amazon Root CA 4",
-    "Starfield Services Root Certificate Authority - G2",
-    "DigiCert Global Root G2",
-    "DigiCert Global Root G3",
-];
 
 /// A client for the DynamoDB of the settings.
 ///
@@ -53,26 +40,10 @@ pub fn connect(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>
 
 /// A client for the region's DynamoDB, with the credentials that Lambda puts into the environment.
 fn connect_region(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
-    let needed =
-        |name: &'static str| environment(name).ok_or_else(|| SettingError::new(name, "is missing; DATABASE_URL=dynamodb:// needs it"));
-    let credentials = Credentials::new(
-        needed("AWS_ACCESS_KEY_ID")?,
-        needed("AWS_SECRET_ACCESS_KEY")?,
-        environment("AWS_SESSION_TOKEN"),
-        None,
-        "environment",
-    );
-    let mut pem = ROOTS.iter().filter_map(|name| root(name)).collect::<String>().into_bytes();
-    if let Some(path) = &settings.ca_file {
-        let more = std::fs::read(path).map_err(|error| SettingError::new("TASKLANE_CA_FILE", format!("cannot be read ({error})")))?;
-        pem.extend(more);
-    }
-    let tls = TlsContext::builder()
-        .with_trust_store(TrustStore::empty().with_pem_certificate(pem))
-        .build()
-        .map_err(|error| SettingError::new("TASKLANE_CA_FILE", format!("cannot be used ({error})")))?;
+    let account = Account::from_environment(environment, "DATABASE_URL=dynamodb://")?;
+    let tls = tls(settings.ca_file.as_deref())?;
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https();
-    let config = base(http).region(Region::new(needed("AWS_REGION")?)).credentials_provider(credentials);
+    let config = base(http).region(Region::new(account.region)).credentials_provider(account.credentials);
     Ok(Client::from_conf(config.build()))
 }
 
@@ -110,18 +81,6 @@ fn base(http: SharedHttpClient) -> Builder {
         .with_initial_backoff(Duration::from_millis(50))
         .with_max_backoff(Duration::from_millis(500));
     Builder::new().behavior_version(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts).retry_config(retries)
-}
-
-/// The root certificate with this common name, in PEM.
-fn root(common_name: &str) -> Option<String> {
-    let named = |der: &[u8]| {
-        // A name in DER: its length, then its bytes. The length tells "Root CA 1" from a longer name.
-        let length = u8::try_from(common_name.len()).unwrap_or(0);
-        let wanted = [&[length], common_name.as_bytes()].concat();
-        der.windows(wanted.len()).any(|window| window == wanted)
-    };
-    let der = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().find(|der| named(der))?;
-    Some(format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der)))
 }
 
 /// Makes a call and notes that it was made and how long it took.
@@ -163,17 +122,5 @@ where
         StoreError::Unavailable(cause.into())
     } else {
         StoreError::Corrupt(cause.into())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_root_is_shipped() {
-        for name in ROOTS {
-            assert!(root(name).is_some(), "{name}");
-        }
     }
 }

@@ -12,7 +12,7 @@ use super::writes::{Transaction, first_item, once_put, put, refused_item, transa
 use crate::contract::{Cursor, IfMatch, Once, Page};
 use crate::fields::Change;
 use crate::problem::StoreError;
-use crate::store::task_keys::{created_key, due_key, priority_key, time_key};
+use crate::store::task_keys::{created_key, due_key, kept_since, priority_key, time_key};
 use crate::store::task_walk::Walk;
 use crate::tasks::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
 use crate::time::Timestamp;
@@ -313,12 +313,6 @@ fn why_not_live(item: Item) -> StoreError {
         Some(current) if !item.contains_key("deleted_at") => StoreError::Stale { current },
         _ => StoreError::NotFound("task"),
     }
-}
-
-/// What was deleted at this time or before is gone, to the millisecond: `expires_at`, which DynamoDB sweeps by, counts in
-/// seconds. Times are text that sorts as time does.
-fn kept_since(now: Timestamp) -> String {
-    now.minus(TRASH_LIFETIME).to_string()
 }
 
 /// Whether a stored task can be restored.

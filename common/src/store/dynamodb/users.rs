@@ -79,9 +79,16 @@ impl Users {
         number_of(&account, "epoch").ok_or_else(|| StoreError::Corrupt("an account without an epoch".into()))
     }
 
-    /// The account of a session, unless it has ended it.
-    async fn living(&self, session: &Session) -> Result<Option<Account>, StoreError> {
-        Ok(self.account(session.user).await?.filter(|account| account.epoch == session.epoch))
+    /// The session with its account, unless the account has ended it.
+    async fn with_account(&self, session: Session) -> Result<Option<(Session, Account)>, StoreError> {
+        let Some(account) = self.account(session.user).await? else { return Ok(None) };
+        if account.epoch == session.epoch {
+            return Ok(Some((session, account)));
+        }
+        // One that ended all others after it was read has moved on with its account.
+        let Some(item) = self.get(session_key(session.user, session.id)).await? else { return Ok(None) };
+        let moved_on = read_session(item)?.epoch == account.epoch;
+        Ok(moved_on.then_some((Session { epoch: account.epoch, ..session }, account)))
     }
 
     /// Moves a session on to the account's next epoch, if it has not ended.
@@ -254,8 +261,8 @@ impl UserStore for Users {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let item = match call("UpdateItem", request.send()).await {
             Ok(output) => {
-                let session = read_session(output.attributes.unwrap_or_default())?;
-                return Ok(self.living(&session).await?.map_or(Rotation::Ended, |account| Rotation::Rotated(session, account)));
+                let rotated = self.with_account(read_session(output.attributes.unwrap_or_default())?).await?;
+                return Ok(rotated.map_or(Rotation::Ended, |(session, account)| Rotation::Rotated(session, account)));
             }
             Err(error) => match refused_item(&error) {
                 Some(item) if item.is_empty() => return Ok(Rotation::Ended),
@@ -266,7 +273,10 @@ impl UserStore for Users {
         let session = read_session(item)?;
         match session.refused(generation, now) {
             Refused::Ended => Ok(Rotation::Ended),
-            Refused::JustBefore => Ok(self.living(&session).await?.map_or(Rotation::Ended, |account| Rotation::Repeated(session, account))),
+            Refused::JustBefore => {
+                let repeated = self.with_account(session).await?;
+                Ok(repeated.map_or(Rotation::Ended, |(session, account)| Rotation::Repeated(session, account)))
+            }
             Refused::Reused => self.end_session(user, session.id, now).await.map(|_| Rotation::Stolen),
         }
     }

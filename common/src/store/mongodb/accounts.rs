@@ -91,3 +91,56 @@ impl StoredAccount {
         self.once.iter().filter(move |row| row.expires_at > now.as_second())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::users::Email;
+
+    fn stored(once: mongodb::bson::Bson) -> StoredAccount {
+        let hash = mongodb::bson::deserialize_from_bson("$argon2id$".into()).expect("a hash");
+        let email = Email::try_from("ada@example.com".to_owned()).expect("an address");
+        let account = Account::new(email, None, hash, Timestamp::from_millisecond(0));
+        let mut document = account_document(&account).expect("a document");
+        document.insert("once", once);
+        read_account(document).expect("an account")
+    }
+
+    fn once(key: &str) -> Once {
+        Once { key: key.to_owned(), fingerprint: format!("of {key}") }
+    }
+
+    #[test]
+    fn the_last_password_changes_are_remembered_for_a_day() {
+        let now = Timestamp::from_millisecond(1_000_000);
+        let mut account = stored(mongodb::bson::Bson::Array(Vec::new()));
+        for at in 0..30 {
+            account = stored(account.remembering(&once(&at.to_string()), now).expect("a value"));
+        }
+        assert_eq!(account.once.len(), REMEMBERED);
+        assert!(!account.repeats(&once("9"), now).expect("an answer"));
+        assert!(account.repeats(&once("10"), now).expect("an answer"));
+        let another = Once { fingerprint: "another".to_owned(), ..once("29") };
+        assert!(matches!(account.repeats(&another, now), Err(StoreError::KeyReused)));
+        let later = now.plus(ONCE_LIFETIME);
+        assert!(account.repeats(&once("29"), later.minus(Duration::from_secs(1))).expect("an answer"));
+        assert!(!account.repeats(&once("29"), later).expect("an answer"));
+    }
+
+    #[test]
+    fn a_session_lives_in_its_accounts_epoch_or_as_the_one_that_was_kept() {
+        let now = Timestamp::from_millisecond(0);
+        let mut account = stored(mongodb::bson::Bson::Array(Vec::new()));
+        let lifetimes = crate::auth::SessionLifetimes { idle: Duration::from_secs(60), absolute: Duration::from_secs(60) };
+        let client = crate::auth::Client::new(std::net::Ipv4Addr::LOCALHOST.into(), None);
+        let session = || Session::start(&account.account, &client, lifetimes, now);
+        let (kept, other) = (session(), session());
+        assert!(account.living(other.clone()).is_some());
+        account.account.epoch = 1;
+        account.kept_session = Some(kept.id);
+        assert_eq!(account.living(kept).map(|session| session.epoch), Some(1));
+        assert!(account.living(other).is_none());
+    }
+}

@@ -3,13 +3,14 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mongodb::Database;
 use mongodb::bson::doc;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::{Acknowledgment, ClientOptions, ConnectionString, ReadConcern, Tls, TlsOptions};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::config::{MongoUrl, SettingError, Settings};
@@ -27,6 +28,9 @@ const MAX_IDLE: Duration = Duration::from_secs(60);
 const SERVER_POOL: u32 = 10;
 const LAMBDA_POOL: u32 = 2;
 
+/// Counts the clients that were made.
+static CLIENTS: AtomicU64 = AtomicU64::new(0);
+
 /// How to reach the database, and the database once it has been reached.
 pub struct Connection {
     string: ConnectionString,
@@ -35,7 +39,14 @@ pub struct Connection {
     pool: u32,
     #[cfg(feature = "mongodb-aws")]
     role: Option<RoleCredentials>,
-    opened: OnceCell<Database>,
+    opened: Mutex<Option<Opened>>,
+}
+
+/// A client's database. Its number tells it from the clients before and after it.
+#[derive(Clone)]
+struct Opened {
+    number: u64,
+    database: Database,
 }
 
 /// What Lambda puts into the environment for the function's role.
@@ -74,7 +85,7 @@ impl Connection {
                 secret,
                 token: environment("AWS_SESSION_TOKEN"),
             }),
-            opened: OnceCell::new(),
+            opened: Mutex::new(None),
         })
     }
 
@@ -112,16 +123,39 @@ impl Connection {
         F: Future<Output = mongodb::error::Result<T>>,
     {
         let started = Instant::now();
-        let answer = timeout(limit, async { send(self.database().await?).await }).await;
+        let mut number = None;
+        let answer = timeout(limit, async {
+            let opened = self.opened().await?;
+            number = Some(opened.number);
+            send(opened.database).await
+        })
+        .await;
         telemetry::note_store_call(operation, started.elapsed());
         match answer {
             Ok(answer) => answer.map_err(CallError::Driver),
-            Err(_) => Err(CallError::TimedOut),
+            Err(_) => {
+                self.give_up(number).await;
+                Err(CallError::TimedOut)
+            }
         }
     }
 
-    async fn database(&self) -> Result<Database, Error> {
-        self.opened.get_or_try_init(|| self.open()).await.cloned()
+    async fn opened(&self) -> Result<Opened, Error> {
+        let mut current = self.opened.lock().await;
+        if let Some(opened) = &*current {
+            return Ok(opened.clone());
+        }
+        let opened = Opened { number: CLIENTS.fetch_add(1, Ordering::Relaxed), database: self.open().await? };
+        Ok(current.insert(opened).clone())
+    }
+
+    /// Leaves a client whose connections are silent; the next call makes another one. The driver waits without limit for
+    /// the greeting on a new connection, and a few that never get it keep every other call waiting.
+    async fn give_up(&self, number: Option<u64>) {
+        let mut current = self.opened.lock().await;
+        if current.as_ref().is_some_and(|opened| Some(opened.number) == number) {
+            *current = None;
+        }
     }
 
     /// Makes the client; for mongodb+srv this asks the DNS, so it may fail and is tried again by the next call.
@@ -251,5 +285,66 @@ fn describe(error: &Error) -> String {
         }
         ErrorKind::Bson(_) => "the answer could not be read".to_owned(),
         kind => kind.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::{Document, deserialize_from_document};
+
+    use super::*;
+    use crate::config::DatabaseUrl;
+    use crate::http::Part;
+
+    fn connect(url: &str) -> Result<Connection, String> {
+        let environment = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
+        let settings = Settings::read(&environment, &|part| part == Part::Tasks).map_err(|error| error.to_string())?;
+        let DatabaseUrl::MongoDb(address) = &settings.database else { return Err("not a MongoDB URL".to_owned()) };
+        Connection::new(address, &settings, &environment).map_err(|error| error.to_string())
+    }
+
+    fn refusal(answer: Document) -> Error {
+        ErrorKind::Command(deserialize_from_document(answer).expect("an error")).into()
+    }
+
+    #[test]
+    fn an_option_that_cannot_be_used_is_told_by_its_place_and_not_quoted() {
+        for (options, rule) in [
+            ("w=majority&s3cret", "number 2"),
+            ("s3cret=yes", "number 1"),
+            ("w=majority&tls=s3cret", "number 2"),
+            ("tls=true&tls=s3cret", "number 2"),
+        ] {
+            let error = connect(&format!("mongodb://ada:s3cret@db/lane?{options}")).err().expect(options);
+            assert!(error.starts_with("DATABASE_URL") && error.contains(rule) && !error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[cfg(not(feature = "mongodb-aws"))]
+    #[test]
+    fn a_binary_without_roles_says_so() {
+        let error = connect("mongodb+srv://db.example.net/?authMechanism=MONGODB-AWS").err().expect("refused");
+        assert!(error.contains("--features mongodb-aws"), "{error}");
+    }
+
+    #[test]
+    fn what_a_server_quotes_is_not_logged() {
+        let message = "not authorized on lane to execute command { insert: \"users\", password_hash: \"s3cret\" }";
+        let refused = refusal(doc! {"code": 13, "codeName": "Unauthorized", "errmsg": message});
+        assert_eq!(
+            failed(CallError::Driver(refused)).to_string(),
+            "what is stored does not fit: error 13 Unauthorized: not authorized on lane to execute command"
+        );
+    }
+
+    #[test]
+    fn a_server_that_steps_down_or_has_too_much_to_do_is_unavailable() {
+        for code in [91, 112, 189, 10107, 11600, 13435] {
+            let refused = CallError::Driver(refusal(doc! {"code": code, "codeName": "", "errmsg": ""}));
+            assert!(matches!(failed(refused), StoreError::Unavailable(_)), "{code}");
+        }
+        assert!(matches!(failed(CallError::TimedOut), StoreError::Unavailable(_)));
+        let duplicate = CallError::Driver(refusal(doc! {"code": 11000, "codeName": "DuplicateKey", "errmsg": ""}));
+        assert!(duplicate.is_duplicate() && !CallError::TimedOut.is_duplicate());
     }
 }

@@ -20,7 +20,7 @@ pub(super) const ATTEMPTS: u32 = 6;
 /// Waits before the next attempt, longer each time. What a winner wrote is not read before most servers have it, so a
 /// loser that tried again at once would see the same as before.
 pub(super) async fn pause(attempt: u32) {
-    tokio::time::sleep(Duration::from_millis(5 << attempt)).await;
+    tokio::time::sleep(Duration::from_millis(10 << attempt)).await;
 }
 
 /// What is said when all attempts were lost.
@@ -114,9 +114,9 @@ pub(super) fn write(value: &impl Serialize) -> Result<Document, StoreError> {
     Ok(named.map(|(name, value)| (if name == "id" { "_id".to_owned() } else { name }, value)).collect())
 }
 
-/// Reads a document; fields that the type does not know are left aside.
+/// Reads a document, whose `id` is its `_id` unless it has one of its own; fields that the type does not know are left aside.
 pub(super) fn read<T: DeserializeOwned>(mut document: Document) -> Result<T, StoreError> {
-    if let Some(id) = document.remove("_id") {
+    if let (Some(id), false) = (document.remove("_id"), document.contains_key("id")) {
         document.insert("id", id);
     }
     bson::deserialize_from_document(document).map_err(|error| StoreError::Corrupt(error.into()))

@@ -251,3 +251,20 @@ impl Index {
         found.keys.keys().eq(self.keys().keys()) && unique == (self.kind == Kind::Unique)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_index_is_recognised_and_no_other_one_is() {
+        for index in &INDEXES {
+            assert!(COLLECTIONS.contains(&index.collection), "{}", index.full_name());
+            assert!(index.is(&index.model(index.kind)), "{}", index.full_name());
+            let others = INDEXES.iter().filter(|other| other.collection == index.collection && other.name != index.name);
+            for other in others {
+                assert!(!index.is(&other.model(other.kind)), "{} and {}", index.full_name(), other.full_name());
+            }
+        }
+    }
+}

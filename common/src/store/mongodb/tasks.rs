@@ -4,16 +4,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Document, doc};
 
 use super::connection::Connection;
-use super::documents::{ATTEMPTS, Documents, at_version, date, date_of, lost, pause, read, text_of, value, version_of, write};
+use super::documents::{ATTEMPTS, Documents, at_version, date, lost, pause, read, text_of, value, version_of, write};
 use super::once::{Claim, Requests};
 use super::{REQUESTS, TASKS};
 use crate::contract::{Cursor, IfMatch, Once, Page};
 use crate::fields::Change;
 use crate::problem::StoreError;
-use crate::store::task_keys::{created_key, due_key, priority_key, time_key};
+use crate::store::task_keys::{created_key, due_key, kept_since, priority_key, time_key};
 use crate::store::task_walk::{Read, Shelf, Stretch, Walk};
 use crate::tasks::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
 use crate::time::Timestamp;
@@ -40,7 +40,7 @@ impl Tasks {
     /// it is then; when it finds no reason, the task has changed in between and everything is tried again.
     async fn change(
         &self,
-        id: TaskId,
+        name: &str,
         updates: &[(Document, Document)],
         explain: impl Fn(&Document) -> Option<StoreError>,
     ) -> Result<Document, StoreError> {
@@ -50,7 +50,7 @@ impl Tasks {
                     return Ok(document);
                 }
             }
-            let document = self.tasks.find_one(doc! {"_id": id.to_string()}).await?.unwrap_or_default();
+            let document = self.tasks.find_one(doc! {"_id": name}).await?.unwrap_or_default();
             if let Some(reason) = explain(&document) {
                 return Err(reason);
             }
@@ -62,20 +62,19 @@ impl Tasks {
     /// Restores under a key: see docs/data-model.md for why it is done once, wherever it is interrupted.
     async fn restore_once(&self, owner: UserId, id: TaskId, if_match: &IfMatch, once: &Once, now: Timestamp) -> Result<Task, StoreError> {
         for attempt in 0..ATTEMPTS {
-            let document = self.tasks.find_one(doc! {"_id": id.to_string()}).await?.unwrap_or_default();
+            let document = self.tasks.find_one(doc! {"_id": name_of(owner, id)}).await?.unwrap_or_default();
             // The key is looked at after the task: what others did to the task before is known by now.
             let request = match self.requests.claim(owner, once, None, now).await? {
                 Claim::Executed(task) => return Ok(task),
                 Claim::Open(request) => request,
             };
-            let last = document.get_document("restored").ok().filter(|_| whose(&document) == Some(owner.to_string().as_str()));
-            if let Some(last) = last {
+            if let Ok(last) = document.get_document("restored") {
                 // Whichever request restored it last: its result is made safe before it is overwritten here.
                 if let Some(task) = self.requests.complete(last, &request, once, now).await? {
                     return Ok(task);
                 }
             }
-            if let Some(reason) = why_not_restorable(&document, owner, if_match, now) {
+            if let Some(reason) = why_not_restorable(&document, if_match, now) {
                 self.requests.give_up(&request, once).await?;
                 return Err(reason);
             }
@@ -127,7 +126,7 @@ impl TaskStore for Tasks {
         }
         let filter = at_version(live(owner, id), if_match);
         let updates = patch_updates(filter, id, patch, now)?;
-        read(self.change(id, &updates, |document| why_not_live(document, owner, if_match)).await?)
+        read(self.change(&name_of(owner, id), &updates, |document| why_not_live(document, if_match)).await?)
     }
 
     async fn trash(&self, owner: UserId, id: TaskId, if_match: &IfMatch, now: Timestamp) -> Result<(), StoreError> {
@@ -143,7 +142,7 @@ impl TaskStore for Tasks {
             "$inc": {"version": 1_i64},
         };
         let updates = [(at_version(live(owner, id), if_match), update)];
-        self.change(id, &updates, |document| why_not_live(document, owner, if_match)).await.map(drop)
+        self.change(&name_of(owner, id), &updates, |document| why_not_live(document, if_match)).await.map(drop)
     }
 
     async fn list_trash(&self, owner: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Task>, StoreError> {
@@ -162,7 +161,7 @@ impl TaskStore for Tasks {
             return self.restore_once(owner, id, if_match, once, now).await;
         }
         let updates = [(restorable(owner, id, if_match, now), restoration(owner, id, now))];
-        read(self.change(id, &updates, |document| why_not_restorable(document, owner, if_match, now)).await?)
+        read(self.change(&name_of(owner, id), &updates, |document| why_not_restorable(document, if_match, now)).await?)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -200,6 +199,8 @@ impl Shelf for OwnersTasks<'_> {
 fn task_document(owner: UserId, task: &Task) -> Result<Document, StoreError> {
     let mut document = write(task)?;
     document.extend(doc! {
+        "_id": name_of(owner, task.id),
+        "id": task.id.to_string(),
         "owner": owner.to_string(),
         "by_created": created_key(task.id),
         "by_updated": time_key(task.updated_at, task.id),
@@ -209,14 +210,19 @@ fn task_document(owner: UserId, task: &Task) -> Result<Document, StoreError> {
     Ok(document)
 }
 
+/// The name of a task's document: two owners may have tasks of one identifier.
+fn name_of(owner: UserId, id: TaskId) -> String {
+    format!("{owner}#{id}")
+}
+
 /// Describes a task that is not in the trash.
 fn live(owner: UserId, id: TaskId) -> Document {
-    doc! {"_id": id.to_string(), "owner": owner.to_string()}
+    doc! {"_id": name_of(owner, id), "owner": owner.to_string()}
 }
 
 /// Describes a task that can be restored.
 fn restorable(owner: UserId, id: TaskId, if_match: &IfMatch, now: Timestamp) -> Document {
-    let filter = doc! {"_id": id.to_string(), "trash_of": owner.to_string(), "purge_at": {"$gt": date(now)}};
+    let filter = doc! {"_id": name_of(owner, id), "trash_of": owner.to_string(), "deleted_at": {"$gt": kept_since(now)}};
     at_version(filter, if_match)
 }
 
@@ -291,30 +297,53 @@ fn patch_updates(filter: Document, id: TaskId, patch: &TaskPatch, now: Timestamp
     Ok(vec![(open, update(completing)), (completed, update(set))])
 }
 
-/// Whose a task is, in the trash or not.
-fn whose(document: &Document) -> Option<&str> {
-    text_of(document, "owner").or_else(|| text_of(document, "trash_of"))
-}
-
 /// Why a task that was to be changed was not: it is not there, or it is at another version.
-fn why_not_live(document: &Document, owner: UserId, if_match: &IfMatch) -> Option<StoreError> {
-    let current = version_of(document).filter(|_| document.get("owner") == Some(&Bson::String(owner.to_string())));
-    match current {
+fn why_not_live(document: &Document, if_match: &IfMatch) -> Option<StoreError> {
+    match version_of(document).filter(|_| document.contains_key("owner")) {
         None => Some(StoreError::NotFound("task")),
         Some(current) => (!if_match.allows(current)).then_some(StoreError::Stale { current }),
     }
 }
 
 /// Why a task cannot be restored, if it cannot.
-fn why_not_restorable(document: &Document, owner: UserId, if_match: &IfMatch, now: Timestamp) -> Option<StoreError> {
-    let Some(current) = version_of(document).filter(|_| whose(document) == Some(owner.to_string().as_str())) else {
-        return Some(StoreError::NotFound("task"));
-    };
+fn why_not_restorable(document: &Document, if_match: &IfMatch, now: Timestamp) -> Option<StoreError> {
+    let Some(current) = version_of(document) else { return Some(StoreError::NotFound("task")) };
     if document.contains_key("owner") {
         return Some(StoreError::NotInTrash);
     }
-    if date_of(document, "purge_at").is_none_or(|purge_at| purge_at.as_second() <= now.as_second()) {
+    if text_of(document, "deleted_at").is_none_or(|deleted_at| deleted_at <= kept_since(now).as_str()) {
         return Some(StoreError::NotFound("task"));
     }
     (!if_match.allows(current)).then_some(StoreError::Stale { current })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn updates(patch: &TaskPatch) -> Vec<(Document, Document)> {
+        let id = TaskId::from_uuid(uuid::Uuid::nil());
+        patch_updates(doc! {"_id": "a task"}, id, patch, Timestamp::from_millisecond(0)).expect("updates")
+    }
+
+    #[test]
+    fn a_task_that_is_completed_again_keeps_its_first_time() {
+        let patch = TaskPatch { status: Change::Set(Status::Done), ..TaskPatch::default() };
+        let [(open, completing), (completed, keeping)] = updates(&patch).try_into().expect("two updates");
+        assert_eq!(open.get_document("completed_at").expect("a condition"), &doc! {"$exists": false});
+        assert_eq!(completed.get_document("completed_at").expect("a condition"), &doc! {"$exists": true});
+        assert!(completing.get_document("$set").expect("a change").contains_key("completed_at"));
+        assert!(!keeping.get_document("$set").expect("a change").contains_key("completed_at"));
+    }
+
+    #[test]
+    fn a_field_is_never_both_set_and_unset() {
+        let patch =
+            TaskPatch { notes: Change::Clear, status: Change::Clear, due: Change::Clear, labels: Change::Clear, ..TaskPatch::default() };
+        for (_, update) in updates(&patch) {
+            let (set, unset) = (update.get_document("$set").expect("set"), update.get_document("$unset").expect("unset"));
+            assert!(unset.keys().all(|field| !set.contains_key(field)), "{update}");
+            assert_eq!(unset.keys().collect::<Vec<_>>(), ["notes", "completed_at", "due"]);
+        }
+    }
 }

@@ -122,17 +122,17 @@ impl UserStore for Users {
     async fn change_password(&self, change: PasswordUpdate<'_>, once: Option<&Once>) -> Result<(), StoreError> {
         let PasswordUpdate { user, session, epoch, verified, new, now } = change;
         for attempt in 0..ATTEMPTS {
-            let stored = self.stored(user).await?.ok_or(StoreError::PasswordChanged)?;
+            let stored = self.stored(user).await?.ok_or(StoreError::SessionEnded)?;
             if let Some(once) = once
                 && stored.repeats(once, now)?
             {
                 return Ok(());
             }
-            if stored.account.epoch != epoch || stored.account.password_hash != *verified {
-                return Err(StoreError::PasswordChanged);
-            }
             if self.living(&stored, session, now).await?.is_none() {
                 return Err(StoreError::SessionEnded);
+            }
+            if stored.account.epoch != epoch || stored.account.password_hash != *verified {
+                return Err(StoreError::PasswordChanged);
             }
             let mut set = stored.keep_only(session);
             set.insert("password_hash", value(new)?);
@@ -201,16 +201,21 @@ impl UserStore for Users {
     }
 
     async fn end_other_sessions(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<(), StoreError> {
+        let mut first_epoch = None;
         for attempt in 0..ATTEMPTS {
             let stored = self.stored(user).await?.ok_or(StoreError::SessionEnded)?;
             if self.living(&stored, session, now).await?.is_none() {
                 return Err(StoreError::SessionEnded);
             }
-            let filter = doc! {"_id": user.to_string(), "epoch": i64::from(stored.account.epoch)};
+            let epoch = stored.account.epoch;
+            // Others were ended meanwhile, and this session lives: so it was on behalf of this very one.
+            if *first_epoch.get_or_insert(epoch) < epoch {
+                return Ok(());
+            }
+            let filter = doc! {"_id": user.to_string(), "epoch": i64::from(epoch)};
             if self.users.update(filter, doc! {"$set": stored.keep_only(session)}).await?.is_some() {
                 return Ok(());
             }
-            // Somebody else ended other sessions at the same moment. Whether this one was among them shows next time.
             pause(attempt).await;
         }
         Err(lost())

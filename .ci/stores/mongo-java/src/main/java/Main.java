@@ -20,7 +20,9 @@ class Main {
         @Override
         public synchronized Document handleMessage(MongoMessage message) {
             try {
-                return super.handleMessage(message);
+                // A copy: the stored document itself would be written to the client while the next command changes it.
+                var answer = super.handleMessage(message);
+                return answer == null ? null : answer.cloneDeeply();
             } finally {
                 commit();
             }

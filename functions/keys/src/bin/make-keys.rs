@@ -1,0 +1,4 @@
+//! The Lambda function.
+fn main() -> std::process::ExitCode {
+    keys::main()
+}

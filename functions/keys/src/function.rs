@@ -1,0 +1,113 @@
+//! Runs as a Lambda function, and always answers: whatever the request is, and whatever goes wrong.
+
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use common::aws::{Https, Parameters};
+use common::config::{SettingError, Settings};
+use common::telemetry::{self, Format, Level};
+use futures_util::FutureExt;
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::{Value, json};
+
+use crate::make_keys::{failed, handle};
+use crate::request::{Outcome, Request};
+
+/// How long the work may take. With the answer it fits inside the function's time in the template, a minute.
+const WORK: Duration = Duration::from_secs(30);
+/// One attempt to answer gives up after this; there are as many as waits, and one more.
+const ATTEMPT: Duration = Duration::from_secs(4);
+const WAITS: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(3)];
+
+/// The `main` of the function.
+pub fn main() -> ExitCode {
+    let handler = service_fn(|event: LambdaEvent<Value>| async move { serve(&event.payload).await });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let served = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
+        telemetry::log_panics();
+        runtime.block_on(lambda_runtime::run(handler)).map_err(|error| error.to_string())
+    });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            telemetry::event(Level::Error, "stopped", &[("cause", json!(error))]);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the function tells its caller. An error makes Lambda call again, which does no harm.
+async fn serve(event: &Value) -> Result<Value, lambda_runtime::Error> {
+    let Some(request) = Request::new(event) else {
+        telemetry::event(Level::Warn, "unsupported_event", &[]);
+        return Ok(json!({"message": "This function answers requests of a custom resource of AWS CloudFormation."}));
+    };
+    let tools = tools();
+    let work = async {
+        match &tools {
+            Ok(tools) => handle(&request, &tools.parameters, tools.sessions).await,
+            Err(error) => failed(&request, error.to_string()),
+        }
+    };
+    // The panic itself is logged where it happens.
+    let outcome = match tokio::time::timeout(WORK, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => failed(&request, "the function failed: its log says where".to_owned()),
+        Err(_) => failed(&request, format!("the keys were not made within {WORK:?}")),
+    };
+    log(&request, &outcome);
+    answer(&request, &outcome).await?;
+    Ok(json!({"status": if outcome.result.is_ok() { "SUCCESS" } else { "FAILED" }}))
+}
+
+struct Tools {
+    parameters: Parameters,
+    sessions: Duration,
+}
+
+/// Made for each request: there is one in months, and a setting that cannot be used is an answer as well.
+fn tools() -> Result<Tools, SettingError> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let settings = Settings::read(&environment, &|_| false)?;
+    telemetry::init(settings.log_level, Format::Json, Box::new(std::io::stdout()));
+    let parameters = Parameters::connect(&environment, settings.ca_file.as_deref())?;
+    Ok(Tools { parameters, sessions: settings.lifetimes.absolute })
+}
+
+fn log(request: &Request<'_>, outcome: &Outcome) {
+    let (level, cause) = match &outcome.result {
+        Ok(_) => (Level::Info, None),
+        Err(reason) => (Level::Error, Some(reason)),
+    };
+    let details = [
+        ("request_id", json!(request.request_id())),
+        ("kind", json!(request.kind())),
+        ("resource", json!(outcome.physical_id)),
+        ("cause", json!(cause)),
+    ];
+    telemetry::event(level, "keys", &details);
+}
+
+/// Puts the answer where CloudFormation waits for it. The address is signed for a request without a content type.
+async fn answer(request: &Request<'_>, outcome: &Outcome) -> Result<(), lambda_runtime::Error> {
+    let body = request.answer(outcome);
+    // The answer does not depend on the settings: only what AWS itself uses is trusted.
+    let https = Https::new(None).map_err(|error| error.to_string())?;
+    let mut waits = WAITS.iter();
+    loop {
+        let put = http::Request::put(request.response_url()).header("content-type", "").body(body.clone())?;
+        let failure = match https.send(put, ATTEMPT).await {
+            Ok((200..300, _)) => return Ok(()),
+            Ok((status, _)) => format!("status {status}"),
+            Err(error) => error.to_string(),
+        };
+        match waits.next() {
+            Some(wait) => tokio::time::sleep(*wait).await,
+            None => {
+                telemetry::event(Level::Error, "no_answer", &[("request_id", json!(request.request_id())), ("cause", json!(failure))]);
+                return Err(format!("CloudFormation cannot be answered: {failure}").into());
+            }
+        }
+    }
+}
