@@ -1,6 +1,7 @@
 //! A server and a client whose verbs keep each story to its intent.
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -20,14 +21,27 @@ use crate::{calls, documented};
 
 pub(crate) const PASSWORD: &str = "a lane of tasks";
 
+/// An API, wherever it runs, and what people do with it.
+pub(crate) struct Api {
+    pub(crate) url: String,
+    http: reqwest::Client,
+    secrets: Secrets,
+}
+
 /// A server that forgets everything when the story is over, and that has logged no secret by then.
 pub(crate) struct Server {
-    pub(crate) url: String,
+    api: Api,
     /// What the server signs with.
     pub(crate) keys: SigningKeys,
     clock: Arc<MovableClock>,
-    http: reqwest::Client,
-    secrets: Secrets,
+}
+
+impl Deref for Server {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
 }
 
 /// The machine's clock, put forward by a story.
@@ -51,7 +65,7 @@ pub(crate) struct Answer {
 
 /// Somebody who is logged in.
 pub(crate) struct Person<'s> {
-    server: &'s Server,
+    api: &'s Api,
     pub(crate) tokens: Value,
 }
 
@@ -98,13 +112,28 @@ impl Server {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let service = router(&app, surroundings).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        Self { url, keys, clock, http, secrets }
+        Self { api: Api::at(url, secrets), keys, clock }
     }
 
     /// Lets time pass.
     pub(crate) fn wait(&self, time: Duration) {
         self.clock.0.fetch_add(i64::try_from(time.as_millis()).expect("a while"), Ordering::SeqCst);
+    }
+}
+
+impl Api {
+    /// The API that `TEST_API_URL` names, such as `http://127.0.0.1:3000`; without that, a server of the story's own.
+    pub(crate) async fn anywhere() -> Self {
+        let Ok(url) = std::env::var("TEST_API_URL") else { return Server::start().await.api };
+        let api = Self::at(url.trim_end_matches('/').to_owned(), Secrets::watch());
+        let health = api.request(Method::GET, "/v1/health").send().await;
+        assert!(health.is_ok(), "TEST_API_URL is {url}, and no API answers there: {health:?}");
+        api
+    }
+
+    fn at(url: String, secrets: Secrets) -> Self {
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        Self { url, http, secrets }
     }
 
     /// A request that nothing has been added to.
@@ -160,7 +189,7 @@ impl Server {
     pub(crate) async fn register(&self, email: &str) -> Person<'_> {
         let answer = self.post("/v1/auth/register", json!({"email": email, "password": PASSWORD})).await;
         assert_eq!(answer.status, 201, "{:?}", answer.body);
-        Person { server: self, tokens: answer.body }
+        Person { api: self, tokens: answer.body }
     }
 
     /// An attempt to log in, which may fail.
@@ -171,7 +200,7 @@ impl Server {
     pub(crate) async fn log_in(&self, email: &str) -> Person<'_> {
         let answer = self.try_log_in(email, PASSWORD).await;
         assert_eq!(answer.status, 200, "{:?}", answer.body);
-        Person { server: self, tokens: answer.body }
+        Person { api: self, tokens: answer.body }
     }
 
     pub(crate) async fn refresh(&self, refresh_token: &str) -> Answer {
@@ -213,7 +242,7 @@ impl Person<'_> {
     }
 
     pub(crate) async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
-        self.server.send(method, path, Some(self.access_token()), headers, body).await
+        self.api.send(method, path, Some(self.access_token()), headers, body).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -1,8 +1,10 @@
 //! Stories of clients, told through the API's HTTP surface: one server of its own for each, in this process.
+//! Those of `anywhere` are told to a running API where `TEST_API_URL` names one.
 
 mod access;
 mod accounts;
 mod answers;
+mod anywhere;
 mod calls;
 mod client;
 mod documented;
