@@ -1,4 +1,5 @@
-//! Single requests over the same connector that the SDK uses, for the few calls that no SDK client is there for.
+//! The connection to AWS: one TLS connector and its pool, for the SDK's client and for the few calls that no SDK client is
+//! there for.
 
 use std::fmt;
 use std::path::Path;
@@ -7,8 +8,9 @@ use std::time::Duration;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_runtime_api::client::http::HttpConnector;
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorSettings, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
@@ -16,9 +18,12 @@ use bytes::Bytes;
 use super::roots::tls;
 use crate::config::SettingError;
 
-/// Sends requests.
-#[derive(Debug)]
-pub struct Https(Connector);
+/// How long making a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Sends requests. A clone shares the connections.
+#[derive(Clone, Debug)]
+pub struct Https(SharedHttpConnector);
 
 /// No answer came: whether the request was carried out is not known.
 #[derive(Debug)]
@@ -30,7 +35,18 @@ impl Https {
     /// # Errors
     /// The file cannot be read or used.
     pub fn new(ca_file: Option<&Path>) -> Result<Self, SettingError> {
-        Ok(Self(Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls(ca_file)?).build()))
+        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
+        let connector = Connector::builder().connector_settings(settings).tls_provider(Provider::Rustls(CryptoMode::Ring));
+        Ok(Self(SharedHttpConnector::new(connector.tls_context(tls(ca_file)?).build())))
+    }
+
+    /// Opens a connection to this endpoint, for the first call to find it open: at the start of a function there is a whole
+    /// processor for the TLS handshake, later there may be a fourteenth of one. Endpoints of AWS answer `GET /` to anybody. One that
+    /// cannot be reached is no error here: whether it can is found out by using it.
+    pub(crate) async fn warm_up(&self, endpoint: &str) {
+        if let Ok(request) = http::Request::get(format!("{endpoint}/")).body(Vec::new()) {
+            let _ = self.send(request, CONNECT_TIMEOUT).await;
+        }
     }
 
     /// Sends a request and reads the whole answer, both within this time.
@@ -46,6 +62,12 @@ impl Https {
             Ok((status, body.into_bytes()))
         };
         tokio::time::timeout(time, exchange).await.map_err(|_| Unanswered(format!("no answer within {time:?}")))?
+    }
+}
+
+impl HttpClient for Https {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        self.0.clone()
     }
 }
 
