@@ -32,7 +32,7 @@ const ATTEMPTS: u32 = 3;
 pub async fn connect(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
     match &settings.database {
         DatabaseUrl::DynamoDb => connect_region(settings, environment).await,
-        DatabaseUrl::DynamoDbAt(address) => Ok(connect_to(address, environment)),
+        DatabaseUrl::DynamoDbAt(address) => connect_to(address, environment),
         DatabaseUrl::MongoDb(_) => Err(SettingError::new("DATABASE_URL", "does not name a DynamoDB")),
     }
 }
@@ -48,16 +48,15 @@ async fn connect_region(settings: &Settings, environment: &dyn Fn(&str) -> Optio
 }
 
 /// A client for a DynamoDB-compatible engine at this address, over plain HTTP.
-fn connect_to(address: &str, environment: &dyn Fn(&str) -> Option<String>) -> Client {
-    let http = aws_smithy_http_client::Builder::new().build_http();
+fn connect_to(address: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
     let variable = |name, default: &str| environment(name).unwrap_or_else(|| default.to_owned());
     let credentials =
         Credentials::new(variable("AWS_ACCESS_KEY_ID", "local"), variable("AWS_SECRET_ACCESS_KEY", "local"), None, None, "local");
-    let config = base(http)
+    let config = base(SharedHttpClient::new(Https::new(None)?))
         .region(Region::new(variable("AWS_REGION", "us-east-1")))
         .credentials_provider(credentials)
         .endpoint_url(format!("http://{address}"));
-    Client::from_conf(config.build())
+    Ok(Client::from_conf(config.build()))
 }
 
 /// A client for an engine that is reached through this, whatever that is.
