@@ -1,5 +1,6 @@
 //! What Tasklane costs, measured: one file for each bench. How to run them, and what they found, is in `README.md`.
 
+mod functions;
 mod report;
 mod size;
 mod start;
@@ -8,6 +9,9 @@ mod statistics;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+/// What went wrong, for whoever runs a bench.
+type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Measures Tasklane against its budgets. What counts are ratios within one run; absolute times are the machine's.
 #[derive(Parser)]
