@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use clap::Args;
 use common::http::Endpoint;
 use server::SERVICES;
 
@@ -28,12 +29,21 @@ pub(crate) const GET_ITEM: Function = baseline("get-item");
 /// Reads one item the way most people would write it.
 pub(crate) const USUAL: Function = baseline("usual");
 
+const BASELINES: [Function; 3] = [HELLO, GET_ITEM, USUAL];
+
 const fn baseline(name: &'static str) -> Function {
     Function { name, endpoint: None, event: Some("get-task"), package: "baselines", feature: Some(name) }
 }
 
+impl Function {
+    /// Whether it is only there to be compared with.
+    pub(crate) fn is_baseline(&self) -> bool {
+        BASELINES.iter().any(|baseline| baseline.name == self.name)
+    }
+}
+
 /// Every function of the stack.
-pub(crate) fn all() -> Vec<Function> {
+fn all() -> Vec<Function> {
     let endpoints = SERVICES.iter().flat_map(|service| {
         service.endpoints.iter().map(|&endpoint| Function {
             name: endpoint.name,
@@ -47,17 +57,42 @@ pub(crate) fn all() -> Vec<Function> {
     endpoints.chain([keys]).collect()
 }
 
-/// Those of these names, or all when there are none.
-///
-/// # Errors
-/// There is no function of that name.
-pub(crate) fn named(names: &[String]) -> Result<Vec<Function>, Error> {
-    let all = all();
-    if names.is_empty() {
-        return Ok(all);
+/// Which functions are measured, and where their binaries are.
+#[derive(Args)]
+pub(crate) struct Selection {
+    /// Which functions, separated by commas [default: all].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    functions: Vec<String>,
+    /// Leave out the function most people would write, whose dependencies take long to build.
+    #[arg(long)]
+    without_usual: bool,
+    /// Take binaries from this folder, in place of building them.
+    #[arg(long, value_name = "FOLDER")]
+    build_dir: Option<PathBuf>,
+}
+
+impl Selection {
+    /// The functions, those that they are compared with first, and the folder with the release binary of each.
+    ///
+    /// # Errors
+    /// There is no function of a name, or one does not build.
+    pub(crate) fn built(&self) -> Result<(Vec<Function>, PathBuf), Error> {
+        let mut selected = BASELINES.to_vec();
+        selected.retain(|function| !(self.without_usual && function.name == USUAL.name));
+        let all = all();
+        for name in &self.functions {
+            let found = all.iter().find(|function| function.name == name);
+            selected.push(*found.ok_or_else(|| format!("there is no function {name}"))?);
+        }
+        if self.functions.is_empty() {
+            selected.extend(all);
+        }
+        let folder = match &self.build_dir {
+            Some(folder) => folder.clone(),
+            None => build(&selected)?,
+        };
+        Ok((selected, folder))
     }
-    let find = |name: &String| all.iter().copied().find(|function| function.name == name);
-    names.iter().map(|name| find(name).ok_or_else(|| format!("there is no function {name}").into())).collect()
 }
 
 /// The workspace's folder.
@@ -66,10 +101,7 @@ pub(crate) fn root() -> &'static Path {
 }
 
 /// Builds the release binaries of these functions, as they are deployed, and says in which folder they are.
-///
-/// # Errors
-/// One of them does not build.
-pub(crate) fn build(functions: &[Function]) -> Result<PathBuf, Error> {
+fn build(functions: &[Function]) -> Result<PathBuf, Error> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let mut waiting = functions.to_vec();
     // Those of a package together, unless a feature sets one apart: it must not reach the others.

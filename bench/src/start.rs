@@ -5,7 +5,7 @@ mod aws;
 mod process;
 mod runtime_api;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::Error;
-use crate::functions::{self, Function, GET_ITEM, HELLO, USUAL};
+use crate::functions::{self, Function, GET_ITEM, HELLO, Selection};
 use crate::report::{Budget, Table, check};
 use crate::statistics::Summary;
 use aws::Aws;
@@ -36,15 +36,8 @@ pub(crate) struct Arguments {
     /// How many warm requests each process answers, or as many as it can in a second.
     #[arg(long, default_value_t = 200, value_name = "N")]
     warm: usize,
-    /// Which functions, separated by commas [default: all].
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    functions: Vec<String>,
-    /// Leave out the function most people would write, whose dependencies take long to build.
-    #[arg(long)]
-    without_usual: bool,
-    /// Take binaries from this folder, in place of building them.
-    #[arg(long, value_name = "FOLDER")]
-    build_dir: Option<PathBuf>,
+    #[command(flatten)]
+    selection: Selection,
     /// Fail when a ratio is over its budget by more than a quarter.
     #[arg(long)]
     check: bool,
@@ -61,13 +54,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
 }
 
 async fn measure(arguments: &Arguments) -> Result<Vec<Budget>, Error> {
-    let mut measured = vec![Measured::of(HELLO), Measured::of(GET_ITEM)];
-    measured.extend((!arguments.without_usual).then(|| Measured::of(USUAL)));
-    measured.extend(functions::named(&arguments.functions)?.into_iter().map(Measured::of));
-    let folder = match &arguments.build_dir {
-        Some(folder) => folder.clone(),
-        None => functions::build(&measured.iter().map(|measured| measured.function).collect::<Vec<_>>())?,
-    };
+    let (functions, folder) = arguments.selection.built()?;
+    let mut measured = functions.into_iter().map(Measured::of).collect::<Vec<_>>();
     let aws = Aws::start().await?;
     // The first round reads files that the others find in memory.
     for round in 0..=arguments.runs {
@@ -201,7 +189,7 @@ fn print(measured: &[Measured]) -> Vec<Budget> {
     for measured in measured {
         let (start, cpu) = (Summary::of(&measured.start), Summary::of(&measured.start_cpu));
         let budget = Budget { what: format!("start of {}", measured.function.name), measured: start.median / hello, at_most: START };
-        let is_ours = ![HELLO, GET_ITEM, USUAL].iter().any(|baseline| baseline.name == measured.function.name);
+        let is_ours = !measured.function.is_baseline();
         table.row(vec![
             measured.function.name.to_owned(),
             start.runs.to_string(),
