@@ -24,6 +24,9 @@ use server::embedded::Engine;
 use server::start::embedded_stores;
 use tokio::runtime::Runtime;
 
+/// As in the other benches.
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
 #[path = "../src/people.rs"]
 #[expect(dead_code, reason = "the other benches use the rest")]
 mod people;

@@ -4,6 +4,7 @@ use common::tasks::Task;
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
+use crate::Error;
 use crate::people::{PASSWORD, address};
 use crate::processes::Process;
 
@@ -133,7 +134,7 @@ impl Dialect {
     ///
     /// # Errors
     /// The API does not do as asked.
-    pub(crate) async fn people(self, server: &Process, count: usize, drafts: &[Value]) -> Result<Vec<Person>, String> {
+    pub(crate) async fn people(self, server: &Process, count: usize, drafts: &[Value]) -> Result<Vec<Person>, Error> {
         let http = Client::new();
         let url = |path: &str| format!("http://{}{}", server.address, self.path(path));
         let mut people = Vec::new();
@@ -147,7 +148,7 @@ impl Dialect {
             }
             let list = send(http.get(url("/tasks?limit=50")).bearer_auth(&token)).await?;
             if list[self.items()].as_array().map(Vec::len) != Some(drafts.len().min(50)) {
-                return Err(format!("a page holds something else: {list}"));
+                return Err(format!("a page holds something else: {list}").into());
             }
             people.push(Person { number, token, tasks });
         }
@@ -158,7 +159,7 @@ impl Dialect {
     ///
     /// # Errors
     /// The API does not do as asked.
-    pub(crate) async fn log_in_again(self, server: &Process, people: &mut [Person]) -> Result<(), String> {
+    pub(crate) async fn log_in_again(self, server: &Process, people: &mut [Person]) -> Result<(), Error> {
         let http = Client::new();
         for person in people {
             let Request { path, body, .. } = self.login(person.number);
@@ -180,16 +181,16 @@ pub(crate) fn draft(task: &Task) -> Value {
     })
 }
 
-async fn send(request: RequestBuilder) -> Result<Value, String> {
-    let answer = request.send().await.map_err(|error| error.to_string())?;
+async fn send(request: RequestBuilder) -> Result<Value, Error> {
+    let answer = request.send().await?;
     let status = answer.status();
-    let body = answer.text().await.map_err(|error| error.to_string())?;
+    let body = answer.text().await?;
     if !status.is_success() {
-        return Err(format!("{status}: {body}"));
+        return Err(format!("{status}: {body}").into());
     }
-    serde_json::from_str(&body).map_err(|error| error.to_string())
+    Ok(serde_json::from_str(&body)?)
 }
 
-fn text(answer: &Value, name: &str) -> Result<String, String> {
-    answer[name].as_str().map(str::to_owned).ok_or_else(|| format!("there is no {name} in {answer}"))
+fn text(answer: &Value, name: &str) -> Result<String, Error> {
+    answer[name].as_str().map(str::to_owned).ok_or_else(|| format!("there is no {name} in {answer}").into())
 }

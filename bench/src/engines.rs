@@ -14,14 +14,16 @@ use dynoxide::Database;
 use serde_json::Value;
 use server::embedded::Engine;
 
+use crate::Error;
+
 /// An engine on `tasklane.db` in this folder that does not wait for the disk: a machine that stops may lose what was
 /// written, which a bench can bear and nobody else.
 ///
 /// # Errors
 /// The file cannot be made.
-pub(crate) fn hasty(folder: &Path) -> Result<Engine, String> {
-    let database = Database::new(&folder.join("tasklane.db").to_string_lossy()).map_err(|error| error.to_string())?;
-    database.enable_bulk_loading().map_err(|error| error.to_string())?;
+pub(crate) fn hasty(folder: &Path) -> Result<Engine, Error> {
+    let database = Database::new(&folder.join("tasklane.db").to_string_lossy())?;
+    database.enable_bulk_loading()?;
     Ok(Engine::from(database))
 }
 
@@ -29,10 +31,10 @@ pub(crate) fn hasty(folder: &Path) -> Result<Engine, String> {
 ///
 /// # Errors
 /// The URL cannot be used.
-pub(crate) fn settings(url: &str) -> Result<Settings, String> {
+pub(crate) fn settings(url: &str) -> Result<Settings, Error> {
     let environment = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
     let needs = |part| matches!(part, common::http::Part::Users | common::http::Part::Tasks);
-    Settings::read(&environment, &needs).map_err(|error| error.to_string())
+    Ok(Settings::read(&environment, &needs)?)
 }
 
 /// The embedded engine, asked what each call would cost on DynamoDB.

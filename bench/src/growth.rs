@@ -11,6 +11,7 @@ use common::users::{Account, Role};
 use serde_json::Value;
 use server::start::embedded_stores;
 
+use crate::Error;
 use crate::clients::{Dialect, Operation, Person, Request, draft};
 use crate::engines::{hasty, settings};
 use crate::people::{add_accounts, add_tasks, hash, tasks};
@@ -61,8 +62,8 @@ struct Subject {
 ///
 /// # Errors
 /// A server cannot be run, or answers with an error.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (sizes, runs) = if arguments.quick { (QUICK_SIZES, 40) } else { (SIZES, arguments.runs) };
     let program = processes::build_server()?;
     runtime.block_on(async {
@@ -71,8 +72,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     })
 }
 
-async fn compare(program: &Path, grows: Grows, sizes: [usize; 3], runs: usize) -> Result<(), String> {
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+async fn compare(program: &Path, grows: Grows, sizes: [usize; 3], runs: usize) -> Result<(), Error> {
+    let folder = tempfile::tempdir()?;
     let mut subjects = Vec::new();
     for size in sizes {
         let folder = folder.path().join(size.to_string());
@@ -118,19 +119,19 @@ impl Grows {
 }
 
 /// Fills a folder, and gives the people who will use it, with access tokens.
-async fn fill(folder: &Path, grows: Grows, size: usize) -> Result<Vec<Person>, String> {
-    std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+async fn fill(folder: &Path, grows: Grows, size: usize) -> Result<Vec<Person>, Error> {
+    std::fs::create_dir_all(folder)?;
     let now = SystemClock.now();
     let settings = settings("dynamodb://")?;
     let stores = embedded_stores(&hasty(folder)?, &settings).await?;
-    let app = App::new(&settings, stores.clone()).map_err(|error| error.to_string())?;
+    let app = App::new(&settings, stores.clone())?;
     let hash: PasswordHash = hash(&app).await?;
     let (accounts, users, count) = match grows {
         Grows::Accounts => (size, PEOPLE, TASKS),
         Grows::Tasks => (1, 1, size),
     };
     let keys = server::keys::load_or_create(folder)?;
-    let issuer = Issuer::new(&keys, &settings.token_issuer, &settings.token_audience).map_err(|error| error.to_string())?;
+    let issuer = Issuer::new(&keys, &settings.token_issuer, &settings.token_audience)?;
     let mut people = Vec::new();
     let own = tasks(count, now)?;
     for (number, account) in add_accounts(&stores, &app, &hash, accounts).await?.iter().enumerate() {
@@ -146,12 +147,12 @@ async fn fill(folder: &Path, grows: Grows, size: usize) -> Result<Vec<Person>, S
     Ok(people)
 }
 
-fn token(issuer: &Issuer, account: &Account, now: Timestamp) -> Result<String, String> {
-    issuer.issue(account.id, SessionId::new(now), Role::User, now).map_err(|error| error.to_string())
+fn token(issuer: &Issuer, account: &Account, now: Timestamp) -> Result<String, Error> {
+    Ok(issuer.issue(account.id, SessionId::new(now), Role::User, now)?)
 }
 
 /// Sends the requests of an operation to each server in turn.
-async fn measure(subjects: &[Subject], operation: Operation, drafts: &[Value], runs: usize) -> Result<Vec<String>, String> {
+async fn measure(subjects: &[Subject], operation: Operation, drafts: &[Value], runs: usize) -> Result<Vec<String>, Error> {
     let http = reqwest::Client::new();
     let requests = subjects.iter().map(|subject| Dialect::Tasklane.requests(operation, &subject.people, drafts)).collect::<Vec<_>>();
     let mut measured = vec![Vec::new(); subjects.len()];
@@ -178,7 +179,7 @@ async fn measure(subjects: &[Subject], operation: Operation, drafts: &[Value], r
     Ok(row(operation.name(), summaries.iter().map(ToString::to_string), ratio, Some(&each)))
 }
 
-async fn time(http: &reqwest::Client, server: &Process, request: &Request) -> Result<f64, String> {
+async fn time(http: &reqwest::Client, server: &Process, request: &Request) -> Result<f64, Error> {
     let Request { method, path, token, body } = request;
     let method = method.parse().map_err(|_| "an unknown method")?;
     let mut sent = http.request(method, format!("http://{}{path}", server.address));
@@ -189,11 +190,11 @@ async fn time(http: &reqwest::Client, server: &Process, request: &Request) -> Re
         sent = sent.json(body);
     }
     let begun = Instant::now();
-    let answer = sent.send().await.map_err(|error| error.to_string())?;
+    let answer = sent.send().await?;
     let status = answer.status();
-    answer.bytes().await.map_err(|error| error.to_string())?;
+    answer.bytes().await?;
     let took = begun.elapsed().as_secs_f64() * 1000.0;
-    if status.is_success() { Ok(took) } else { Err(format!("{path} was answered with {status}")) }
+    if status.is_success() { Ok(took) } else { Err(format!("{path} was answered with {status}").into()) }
 }
 
 fn row(name: &str, cells: impl Iterator<Item = String>, ratio: f64, used: Option<&[f64]>) -> Vec<String> {

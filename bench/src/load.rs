@@ -9,7 +9,9 @@ use clap::Args;
 use common::time::{Clock, SystemClock};
 use serde_json::Value;
 
+use crate::Error;
 use crate::clients::{Dialect, Operation, Person, Request, draft};
+use crate::functions::root;
 use crate::people::tasks;
 use crate::processes::{self, Process, Says};
 use crate::report::Table;
@@ -66,10 +68,10 @@ struct Load {
 ///
 /// # Errors
 /// A server cannot be run, or answers with an error.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (runs, seconds) = if arguments.quick { (1, 1) } else { (arguments.runs, arguments.seconds) };
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let folder = tempfile::tempdir()?;
     let drafts = tasks(TASKS, SystemClock.now())?.iter().map(draft).collect::<Vec<_>>();
     let mut subjects = runtime.block_on(subjects(folder.path(), &drafts))?;
 
@@ -106,7 +108,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
 }
 
 /// Starts the servers and fills them with the same people and tasks.
-async fn subjects(folder: &Path, drafts: &[Value]) -> Result<Vec<Subject>, String> {
+async fn subjects(folder: &Path, drafts: &[Value]) -> Result<Vec<Subject>, Error> {
     let program = processes::build_server()?;
     let embedded = processes::tasklane(&program, &folder.join("embedded"), &LIMITS)?;
     let beside = processes::mongodb()?;
@@ -129,16 +131,16 @@ async fn subjects(folder: &Path, drafts: &[Value]) -> Result<Vec<Subject>, Strin
     Ok(subjects)
 }
 
-fn migrate(program: &Path, url: &str) -> Result<(), String> {
+fn migrate(program: &Path, url: &str) -> Result<(), Error> {
     let migrated = Command::new(program).arg("migrate").env_clear().env("DATABASE_URL", url).output();
-    let migrated = migrated.map_err(|error| error.to_string())?;
-    if migrated.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&migrated.stderr).into_owned()) }
+    let migrated = migrated?;
+    if migrated.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&migrated.stderr).into()) }
 }
 
-fn express(database: &str) -> Result<Process, String> {
-    let folder = processes::root().join("bench/baselines/express");
+fn express(database: &str) -> Result<Process, Error> {
+    let folder = root().join("bench/baselines/express");
     if !folder.join("node_modules").exists() {
-        return Err(format!("install the other API first: npm ci --prefix {}", folder.display()));
+        return Err(format!("install the other API first: npm ci --prefix {}", folder.display()).into());
     }
     let mut command = Command::new("node");
     command.arg("server.js").current_dir(folder).env("NODE_ENV", "production");
@@ -148,15 +150,15 @@ fn express(database: &str) -> Result<Process, String> {
 
 impl Subject {
     /// Sends requests in turn over so many connections, for so long.
-    fn load(&self, requests: &[Request], connections: u32, seconds: u32, folder: &Path) -> Result<Load, String> {
+    fn load(&self, requests: &[Request], connections: u32, seconds: u32, folder: &Path) -> Result<Load, Error> {
         let file = folder.join("requests");
-        write(requests, &file).map_err(|error| error.to_string())?;
+        write(requests, &file)?;
         let before = self.processor_times()?;
         let loaded = Command::new("wrk")
             .args(["--threads", "1", "--timeout", "10s"])
             .args(["--connections", &connections.to_string(), "--duration", &format!("{seconds}s")])
             .arg("--script")
-            .arg(processes::root().join("bench/src/load.lua"))
+            .arg(root().join("bench/src/load.lua"))
             .arg(format!("http://{}", self.server.address))
             .arg("--")
             .arg(file)
@@ -167,10 +169,10 @@ impl Subject {
         let line = output.lines().find_map(|line| line.strip_prefix("result "));
         let numbers = line.unwrap_or_default().split(' ').map_while(|number| number.parse::<f64>().ok()).collect::<Vec<_>>();
         let [requests, duration, errors, min, median, p99] = numbers[..] else {
-            return Err(format!("wrk failed: {output}{}", String::from_utf8_lossy(&loaded.stderr)));
+            return Err(format!("wrk failed: {output}{}", String::from_utf8_lossy(&loaded.stderr)).into());
         };
         if errors > 0.0 || requests == 0.0 {
-            return Err(format!("{}: {errors} of {requests} requests failed", self.name));
+            return Err(format!("{}: {errors} of {requests} requests failed", self.name).into());
         }
         let each = |at: usize| (after[at] - before[at]).as_secs_f64() * 1_000_000.0 / requests;
         Ok(Load {
@@ -181,7 +183,7 @@ impl Subject {
         })
     }
 
-    fn processor_times(&self) -> Result<[Duration; 2], String> {
+    fn processor_times(&self) -> Result<[Duration; 2], Error> {
         let store = self.store.as_ref().map(Process::processor_time).transpose()?;
         Ok([self.server.processor_time()?, store.unwrap_or_default()])
     }

@@ -2,6 +2,7 @@
 
 mod clients;
 mod engines;
+mod functions;
 mod growth;
 mod load;
 mod pages;
@@ -15,6 +16,9 @@ mod statistics;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+/// What went wrong, for whoever runs a bench.
+type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Measures Tasklane against its budgets. What counts are ratios within one run; absolute times are the machine's.
 #[derive(Parser)]
@@ -40,8 +44,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let measured = match Arguments::parse().command {
-        Command::Start(arguments) => start::run(&arguments),
-        Command::Size(arguments) => size::run(&arguments),
+        Command::Start(arguments) => start::run(&arguments).map_err(Error::from),
+        Command::Size(arguments) => size::run(&arguments).map_err(Error::from),
         Command::Pages(arguments) => pages::run(&arguments),
         Command::Load(arguments) => load::run(&arguments),
         Command::Growth(arguments) => growth::run(&arguments),

@@ -13,6 +13,7 @@ use common::users::UserId;
 use server::embedded::Engine;
 use server::start::embedded_stores;
 
+use crate::Error;
 use crate::engines::{Metered, Used, hasty, settings};
 use crate::people::{add_tasks, tasks};
 use crate::processes;
@@ -71,8 +72,8 @@ enum Place {
 ///
 /// # Errors
 /// A store does not answer, or answers with another page.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let (sizes, runs) = if arguments.quick { (QUICK_SIZES, 3) } else { (SIZES, arguments.runs) };
         let now = SystemClock.now();
@@ -82,8 +83,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     })
 }
 
-async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), String> {
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), Error> {
+    let folder = tempfile::tempdir()?;
     let settings = settings("dynamodb://")?;
     let lists = {
         let stores = embedded_stores(&hasty(folder.path())?, &settings).await?;
@@ -105,7 +106,7 @@ async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), 
         let mut used = Vec::new();
         for list in &lists {
             meter.take();
-            metered.list(list.owner, &case.query(list)).await.map_err(|error| error.to_string())?;
+            metered.list(list.owner, &case.query(list)).await?;
             used.push(meter.take());
         }
         let each = |show: fn(&Used) -> String| used.iter().map(show).collect::<Vec<_>>().join(" / ");
@@ -117,18 +118,18 @@ async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), 
     Ok(())
 }
 
-async fn mongodb(url: Option<&str>, sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), String> {
+async fn mongodb(url: Option<&str>, sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), Error> {
     let own = if url.is_none() { Some(processes::mongodb()?) } else { None };
     let server = own.as_ref().map_or_else(|| url.unwrap_or_default().to_owned(), |own| format!("mongodb://{}", own.address));
     let mut stores = Vec::new();
     for size in sizes {
         // A database for each list: a server that looks at every document shows it.
         let settings = settings(&format!("{}/bench-pages-{size}", server.trim_end_matches('/')))?;
-        let DatabaseUrl::MongoDb(url) = &settings.database else { return Err("the URL must begin with mongodb://".to_owned()) };
-        let client = ::mongodb::Client::with_uri_str(url.expose()).await.map_err(|error| error.to_string())?;
-        client.database(url.database()).drop().await.map_err(|error| error.to_string())?;
+        let DatabaseUrl::MongoDb(url) = &settings.database else { return Err("the URL must begin with mongodb://".into()) };
+        let client = ::mongodb::Client::with_uri_str(url.expose()).await?;
+        client.database(url.database()).drop().await?;
         migrate(&settings, &|_| None, &mut |_| {}).await?;
-        stores.push(Stores::connect(&settings, &|_| None, &|_| true).await.map_err(|error| error.to_string())?);
+        stores.push(Stores::connect(&settings, &|_| None, &|_| true).await?);
     }
     let lists = filled(sizes, now, |at| stores[at].clone()).await?;
 
@@ -143,7 +144,7 @@ async fn mongodb(url: Option<&str>, sizes: [usize; 3], runs: usize, now: Timesta
     Ok(())
 }
 
-async fn filled(sizes: [usize; 3], now: Timestamp, stores: impl Fn(usize) -> Stores) -> Result<[List; 3], String> {
+async fn filled(sizes: [usize; 3], now: Timestamp, stores: impl Fn(usize) -> Stores) -> Result<[List; 3], Error> {
     let mut lists = Vec::new();
     for (at, size) in sizes.into_iter().enumerate() {
         let (owner, tasks, stores) = (UserId::new(now), tasks(size, now)?, stores(at));
@@ -152,7 +153,7 @@ async fn filled(sizes: [usize; 3], now: Timestamp, stores: impl Fn(usize) -> Sto
         eprintln!("added {size} tasks in {:.1} s", begun.elapsed().as_secs_f64());
         lists.push(List { owner, tasks, store: stores.tasks.ok_or("there is no store of tasks")? });
     }
-    lists.try_into().map_err(|_| "there are three lists".to_owned())
+    lists.try_into().map_err(|_| "there are three lists".into())
 }
 
 fn headings(sizes: [usize; 3]) -> Vec<String> {
@@ -164,7 +165,7 @@ fn headings(sizes: [usize; 3]) -> Vec<String> {
     headings
 }
 
-fn cases(now: Timestamp) -> Result<Vec<Case>, String> {
+fn cases(now: Timestamp) -> Result<Vec<Case>, Error> {
     let mut cases = Vec::new();
     let mut add = |name: String, sort: TaskSort, filter: &TaskFilter| {
         cases.extend([Place::First, Place::Middle, Place::Last].map(|place| Case {
@@ -237,23 +238,23 @@ impl Case {
     }
 
     /// Whether this is the page that was asked for; what is filtered, the contract's cases look at.
-    fn check(&self, list: &List, items: &[Task]) -> Result<(), String> {
+    fn check(&self, list: &List, items: &[Task]) -> Result<(), Error> {
         let begin = self.before_page(list).map_or(0, |at| at + 1);
         let expected = self.ordered(list).into_iter().skip(begin).take(PAGE).map(|(_, id)| id);
         if self.filter.is_empty() && !items.iter().map(|task| task.id).eq(expected) {
-            return Err(format!("{}: another page was answered", self.name));
+            return Err(format!("{}: another page was answered", self.name).into());
         }
         Ok(())
     }
 }
 
 /// Reads a page of each list in turn, again and again, and gives the row of the table.
-async fn measure(case: &Case, lists: &[List; 3], runs: usize) -> Result<Vec<String>, String> {
+async fn measure(case: &Case, lists: &[List; 3], runs: usize) -> Result<Vec<String>, Error> {
     let mut measured = [const { Vec::new() }; 3];
     let mut queries = Vec::new();
     for list in lists {
         let query = case.query(list);
-        let page = list.store.list(list.owner, &query).await.map_err(|error| error.to_string())?;
+        let page = list.store.list(list.owner, &query).await?;
         case.check(list, &page.items)?;
         queries.push(query);
     }
@@ -262,7 +263,7 @@ async fn measure(case: &Case, lists: &[List; 3], runs: usize) -> Result<Vec<Stri
             let at = (at + run) % lists.len();
             let (list, query) = (&lists[at], &queries[at]);
             let begun = Instant::now();
-            list.store.list(list.owner, query).await.map_err(|error| error.to_string())?;
+            list.store.list(list.owner, query).await?;
             measured[at].push(begun.elapsed().as_secs_f64() * 1000.0);
         }
     }

@@ -14,6 +14,8 @@ use common::time::Timestamp;
 use common::users::{Account, Email, UserId};
 use futures_util::{StreamExt, TryStreamExt};
 
+use crate::Error;
+
 /// Everybody's password.
 pub(crate) const PASSWORD: &str = "a lane of tasks";
 
@@ -67,12 +69,12 @@ impl Dice {
 ///
 /// # Errors
 /// A text is not valid, which would be a defect here.
-pub(crate) fn tasks(count: usize, now: Timestamp) -> Result<Vec<Task>, String> {
+pub(crate) fn tasks(count: usize, now: Timestamp) -> Result<Vec<Task>, Error> {
     let mut dice = Dice::new(0x5EED);
     (0..count).rev().map(|ago| task(&mut dice, now.minus(STEP * u32::try_from(ago + 1).unwrap_or(u32::MAX)), now)).collect()
 }
 
-fn task(dice: &mut Dice, created: Timestamp, now: Timestamp) -> Result<Task, String> {
+fn task(dice: &mut Dice, created: Timestamp, now: Timestamp) -> Result<Task, Error> {
     let title = format!("{} {} {}", dice.one(&VERBS), dice.one(&WHOM), dice.one(&WHY));
     let sentences = if dice.below(2) == 0 { 0 } else { 1 + dice.below(6) };
     let notes = (0..sentences).map(|_| format!("{} {} {}.", dice.one(&VERBS), dice.one(&WHOM), dice.one(&WHY))).collect::<Vec<_>>();
@@ -97,22 +99,22 @@ fn task(dice: &mut Dice, created: Timestamp, now: Timestamp) -> Result<Task, Str
 }
 
 /// Three of five tasks are due, in the two months before or after; one of four of them at a time of the day.
-fn due(dice: &mut Dice, now: Timestamp) -> Result<Option<Due>, String> {
+fn due(dice: &mut Dice, now: Timestamp) -> Result<Option<Due>, Error> {
     if dice.below(5) < 2 {
         return Ok(None);
     }
     let at = now.minus(Duration::from_secs(60 * DAY)).plus(Duration::from_secs(dice.below(120 * 24 * 60) as u64 * 60));
-    if dice.below(4) == 0 { Ok(Some(Due::At(at))) } else { at.to_string()[..10].parse().map(Some) }
+    if dice.below(4) == 0 { Ok(Some(Due::At(at))) } else { Ok(Some(at.to_string()[..10].parse()?)) }
 }
 
 /// The hash of [`PASSWORD`], made once for everybody.
 ///
 /// # Errors
 /// It cannot be made.
-pub(crate) async fn hash(app: &App) -> Result<PasswordHash, String> {
+pub(crate) async fn hash(app: &App) -> Result<PasswordHash, Error> {
     let password = NewPassword::read(PASSWORD.into()).map_err(|faults| format!("{faults:?}"))?;
     let hashed = async { app.passwords()?.hash(&password).await };
-    hashed.await.map_err(|problem: Problem| format!("{problem:?}"))
+    hashed.await.map_err(|problem: Problem| format!("{problem:?}").into())
 }
 
 /// The address of an account, by its number.
@@ -124,7 +126,7 @@ pub(crate) fn address(number: usize) -> String {
 ///
 /// # Errors
 /// The store refuses.
-pub(crate) async fn add_accounts(stores: &Stores, app: &App, hash: &PasswordHash, count: usize) -> Result<Vec<Account>, String> {
+pub(crate) async fn add_accounts(stores: &Stores, app: &App, hash: &PasswordHash, count: usize) -> Result<Vec<Account>, Error> {
     let users = stores.users.as_deref().ok_or("there is no store of accounts")?;
     let now = app.clock.now();
     let client = Client::new(Ipv4Addr::LOCALHOST.into(), Some("bench"));
@@ -133,8 +135,8 @@ pub(crate) async fn add_accounts(stores: &Stores, app: &App, hash: &PasswordHash
         async move {
             let account = Account::new(Email::try_from(address(number))?, None, hash.clone(), now);
             let session = Session::start(&account, client, app.lifetimes, now);
-            users.register(&account, &session).await.map_err(|error| error.to_string())?;
-            Ok::<_, String>(account)
+            users.register(&account, &session).await?;
+            Ok::<_, Error>(account)
         }
     });
     futures_util::stream::iter(registering).buffered(AT_ONCE).try_collect().await
@@ -144,10 +146,8 @@ pub(crate) async fn add_accounts(stores: &Stores, app: &App, hash: &PasswordHash
 ///
 /// # Errors
 /// The store refuses.
-pub(crate) async fn add_tasks(stores: &Stores, owner: UserId, tasks: &[Task]) -> Result<Vec<TaskId>, String> {
+pub(crate) async fn add_tasks(stores: &Stores, owner: UserId, tasks: &[Task]) -> Result<Vec<TaskId>, Error> {
     let store = stores.tasks.as_deref().ok_or("there is no store of tasks")?;
-    let adding = tasks
-        .iter()
-        .map(|task| async move { store.create(owner, task.clone(), None).await.map(|task| task.id).map_err(|error| error.to_string()) });
-    futures_util::stream::iter(adding).buffered(AT_ONCE).try_collect().await
+    let adding = tasks.iter().map(|task| async move { store.create(owner, task.clone(), None).await.map(|task| task.id) });
+    Ok(futures_util::stream::iter(adding).buffered(AT_ONCE).try_collect().await?)
 }

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::Error;
+use crate::functions::root;
+
 /// What /proc counts processor time in: a hundredth of a second, on every Linux.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -32,7 +35,7 @@ impl Process {
     ///
     /// # Errors
     /// It cannot be started, or ends without saying so.
-    pub(crate) fn start(command: &mut Command, says: Says) -> Result<Self, String> {
+    pub(crate) fn start(command: &mut Command, says: Says) -> Result<Self, Error> {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null());
         match says {
@@ -53,7 +56,7 @@ impl Process {
                 Ok(0) | Err(_) => {
                     let _ = child.kill();
                     let _ = child.wait();
-                    return Err(format!("{name} ended before it listened"));
+                    return Err(format!("{name} ended before it listened").into());
                 }
             }
             if let Some(address) = address_in(&line) {
@@ -66,14 +69,14 @@ impl Process {
     ///
     /// # Errors
     /// It is gone.
-    pub(crate) fn processor_time(&self) -> Result<Duration, String> {
+    pub(crate) fn processor_time(&self) -> Result<Duration, Error> {
         let stat = self.proc("stat")?;
         // The name of the program, which may have spaces in it, is in parentheses.
         let fields = stat.rsplit_once(") ").map(|(_, fields)| fields.split(' ').collect::<Vec<_>>()).unwrap_or_default();
         let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u32>().ok());
         match (ticks(11), ticks(12)) {
             (Some(user), Some(system)) => Ok(TICK * (user + system)),
-            _ => Err(format!("/proc has no processor time: {stat}")),
+            _ => Err(format!("/proc has no processor time: {stat}").into()),
         }
     }
 
@@ -81,14 +84,14 @@ impl Process {
     ///
     /// # Errors
     /// It is gone.
-    pub(crate) fn memory(&self) -> Result<u64, String> {
+    pub(crate) fn memory(&self) -> Result<u64, Error> {
         let status = self.proc("status")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).ok_or_else(|| "/proc has no memory".to_owned())
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).ok_or_else(|| "/proc has no memory".into())
     }
 
-    fn proc(&self, file: &str) -> Result<String, String> {
-        std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).map_err(|error| error.to_string())
+    fn proc(&self, file: &str) -> Result<String, Error> {
+        Ok(std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id()))?)
     }
 }
 
@@ -110,16 +113,15 @@ fn address_in(line: &str) -> Option<SocketAddr> {
 ///
 /// # Errors
 /// It cannot be built.
-pub(crate) fn build_server() -> Result<PathBuf, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo).args(["build", "--release", "--package", "server"]).current_dir(root()).status();
+pub(crate) fn build_server() -> Result<PathBuf, Error> {
+    let built = Command::new(env!("CARGO")).args(["build", "--release", "--locked", "--package", "server"]).current_dir(root()).status();
     if !built.map_err(|error| format!("cargo cannot be started: {error}"))?.success() {
-        return Err("the server could not be built".to_owned());
+        return Err("the server could not be built".into());
     }
-    let own = std::env::current_exe().map_err(|error| error.to_string())?;
+    let own = std::env::current_exe()?;
     let program = own.with_file_name("tasklane");
     if cfg!(debug_assertions) || !program.exists() {
-        return Err("only what is released is measured: cargo run --release -p bench".to_owned());
+        return Err("only what is released is measured: cargo run --release -p bench".into());
     }
     Ok(program)
 }
@@ -128,7 +130,7 @@ pub(crate) fn build_server() -> Result<PathBuf, String> {
 ///
 /// # Errors
 /// It cannot be started.
-pub(crate) fn tasklane(program: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result<Process, String> {
+pub(crate) fn tasklane(program: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result<Process, Error> {
     let mut command = Command::new(program);
     command.env_clear().envs(settings.iter().copied()).args(["--listen", "127.0.0.1:0", "--data"]).arg(folder);
     Process::start(&mut command, Says::Error)
@@ -138,15 +140,10 @@ pub(crate) fn tasklane(program: &Path, folder: &Path, settings: &[(&str, &str)])
 ///
 /// # Errors
 /// It has not been built, or cannot be started.
-pub(crate) fn mongodb() -> Result<Process, String> {
+pub(crate) fn mongodb() -> Result<Process, Error> {
     let program = root().join("target/stores/mongo-java/run");
     if !program.exists() {
-        return Err("there is no MongoDB server: build one with .ci/stores/build".to_owned());
+        return Err("there is no MongoDB server: build one with .ci/stores/build".into());
     }
     Process::start(Command::new(program).arg("0"), Says::Output)
-}
-
-/// The workspace's folder.
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
