@@ -18,8 +18,8 @@ const PAUSES: [u64; 6] = [1, 2, 4, 8, 15, 30];
 
 /// What a copy is about to do or has done.
 pub enum Progress<'p> {
-    /// An earlier call was interrupted, and this one goes on: with these, of which it had copied so many, or with comparing
-    /// when everything was copied.
+    /// There was an earlier call, and this one goes on: with these, of which so many are copied, or with comparing when
+    /// everything is copied.
     Resumed(Option<(Kind, u64)>),
     /// So many records of this kind are copied; whether that is all of them.
     Copied(Kind, u64, bool),
@@ -48,36 +48,38 @@ pub struct Summary {
     pub and_more: bool,
 }
 
-/// Where a copy has come to; it is noted in the store that is written to.
+/// What is noted of a copy in the store that is written to.
 #[derive(Serialize, Deserialize)]
-struct Bookmark {
+struct Note {
     /// The name of the side that is read.
     from: String,
-    /// What is being copied; nothing when everything was, and remains to be compared.
-    kind: Option<Kind>,
-    /// After which position of that kind.
-    after: Option<String>,
-    /// How many of that kind were copied.
-    copied: u64,
+    /// Where it has come to.
+    stage: Stage,
 }
 
-impl Bookmark {
-    fn at_the_beginning(from: &Side) -> Self {
-        Self { from: from.name.clone(), kind: Some(Kind::ALL[0]), after: None, copied: 0 }
-    }
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stage {
+    /// So many records of this kind were copied, up to this position.
+    Copying { kind: Kind, after: Option<String>, copied: u64 },
+    /// Everything was copied, and is being compared.
+    Comparing,
+    /// Everything was the same. From here on the store may be in use, so nothing is copied any more.
+    Finished,
 }
 
 /// Copies everything that has not expired to the other side and compares both. What is there already stays as it is. An
-/// interrupted copy is gone on with by the same call; nothing else may write to either side before it is over.
+/// interrupted copy is gone on with by the same call, and one that was finished is only compared; nothing else may write to
+/// either side before it is over.
 ///
 /// # Errors
 /// One line that says why there is nothing to copy, why it may not be copied there, or which store does not do as asked.
 pub async fn copy(from: &Side, to: &Side, clock: &dyn Clock, tell: &dyn Fn(Progress<'_>)) -> Result<Summary, String> {
     let copying = Copying { from, to, tell };
-    let mut bookmark = copying.begin(clock.now()).await?;
-    while let Some(kind) = bookmark.kind {
-        bookmark = copying.copy_page(kind, bookmark, clock.now()).await?;
-        copying.keep(Some(&bookmark)).await?;
+    let mut stage = copying.begin(clock.now()).await?;
+    while let Stage::Copying { kind, after, copied } = stage {
+        stage = copying.copy_page(kind, after, copied, clock.now()).await?;
+        copying.keep(&stage).await?;
     }
     let mut summary = Summary { kinds: Vec::new(), unreadable: 0, differences: 0, and_more: false };
     for kind in Kind::ALL {
@@ -87,9 +89,12 @@ pub async fn copy(from: &Side, to: &Side, clock: &dyn Clock, tell: &dyn Fn(Progr
         summary.differences += differences;
         summary.and_more |= and_more;
     }
-    // What was mended by then is copied by another call, from the beginning: what is there is only looked at.
-    let again = (!summary.is_whole()).then(|| Bookmark::at_the_beginning(from));
-    copying.keep(again.as_ref()).await?;
+    match stage {
+        Stage::Finished => {}
+        _ if summary.is_whole() => copying.keep(&Stage::Finished).await?,
+        // What is mended by then is copied by another call.
+        _ => copying.keep(&Stage::at_the_beginning()).await?,
+    }
     Ok(summary)
 }
 
@@ -100,6 +105,16 @@ impl Summary {
     }
 }
 
+impl Stage {
+    fn at_the_beginning() -> Self {
+        Self::before(Kind::ALL[0])
+    }
+
+    fn before(kind: Kind) -> Self {
+        Self::Copying { kind, after: None, copied: 0 }
+    }
+}
+
 struct Copying<'c> {
     from: &'c Side,
     to: &'c Side,
@@ -107,30 +122,33 @@ struct Copying<'c> {
 }
 
 impl Copying<'_> {
-    /// Where to begin: where an interrupted copy from the same side has come to, or at the beginning of an empty store.
-    async fn begin(&self, now: Timestamp) -> Result<Bookmark, String> {
+    /// Where to begin: where an earlier copy from the same side has come to, or at the beginning of an empty store.
+    async fn begin(&self, now: Timestamp) -> Result<Stage, String> {
         let (from, to) = (&self.from.name, &self.to.name);
-        if let Some(note) = self.patiently(self.to, async || self.to.stock.note().await).await? {
-            let bookmark: Bookmark =
-                serde_json::from_str(&note).map_err(|error| format!("the note of a copy in {to} cannot be read: {error}"))?;
-            if bookmark.from != *from {
-                return Err(format!(
-                    "a copy of {} to {to} was interrupted: go on with that one, or empty what was copied to",
-                    bookmark.from
-                ));
+        let stage = match self.note().await? {
+            Some(Note { from: noted, stage }) if noted == *from => stage,
+            Some(Note { stage: Stage::Finished, .. }) | None => return self.begin_anew(now).await,
+            Some(Note { from, .. }) => {
+                return Err(format!("a copy of {from} to {to} was interrupted: go on with that one, or empty what was copied to"));
             }
-            (self.tell)(Progress::Resumed(bookmark.kind.map(|kind| (kind, bookmark.copied))));
-            return Ok(bookmark);
-        }
+        };
+        (self.tell)(Progress::Resumed(match &stage {
+            Stage::Copying { kind, copied, .. } => Some((*kind, *copied)),
+            Stage::Comparing | Stage::Finished => None,
+        }));
+        Ok(stage)
+    }
+
+    async fn begin_anew(&self, now: Timestamp) -> Result<Stage, String> {
         if let Some(found) = self.anything_in(self.to, now).await? {
-            return Err(format!("{to} must be empty, and there is {found}"));
+            return Err(format!("{} must be empty, and there is {found}", self.to.name));
         }
         if self.anything_in(self.from, now).await?.is_none() {
-            return Err(format!("there is nothing to copy in {from}"));
+            return Err(format!("there is nothing to copy in {}", self.from.name));
         }
-        let bookmark = Bookmark::at_the_beginning(self.from);
-        self.keep(Some(&bookmark)).await?;
-        Ok(bookmark)
+        let stage = Stage::at_the_beginning();
+        self.keep(&stage).await?;
+        Ok(stage)
     }
 
     /// The name of any one thing that a side holds.
@@ -152,33 +170,35 @@ impl Copying<'_> {
         Ok(None)
     }
 
-    /// Copies the page after the bookmark, and gives the bookmark after the page. What cannot be read is told of when both
-    /// sides are compared, so that it is told of once, however often the copying was interrupted.
-    async fn copy_page(&self, kind: Kind, bookmark: Bookmark, now: Timestamp) -> Result<Bookmark, String> {
-        let page = read(self.from, kind, bookmark.after, now, self.tell).await?;
-        let count = u64::try_from(page.records.len()).unwrap_or(u64::MAX);
+    /// Copies a page of a kind, of which so many were copied before, and gives what comes next. What cannot be read is told of
+    /// when both sides are compared: once, however often the copying was interrupted.
+    async fn copy_page(&self, kind: Kind, after: Option<String>, copied: u64, now: Timestamp) -> Result<Stage, String> {
+        let page = read(self.from, kind, after, now, self.tell).await?;
         let adding = stream::iter(&page.records).map(|record| self.add(record));
         adding.buffer_unordered(WRITERS).try_collect::<()>().await?;
-        let copied = bookmark.copied.saturating_add(count);
+        let copied = copied + page.records.len() as u64;
         (self.tell)(Progress::Copied(kind, copied, page.next.is_none()));
         Ok(match page.next {
-            Some(next) => Bookmark { after: Some(next), copied, ..bookmark },
-            None => Bookmark { from: bookmark.from, kind: kind.next(), after: None, copied: 0 },
+            Some(next) => Stage::Copying { kind, after: Some(next), copied },
+            None => kind.next().map_or(Stage::Comparing, Stage::before),
         })
     }
 
     async fn add(&self, record: &Record) -> Result<(), String> {
-        let added = self.patiently(self.to, async || self.to.stock.add(record).await).await;
+        let added = patiently(self.to, self.tell, async || self.to.stock.add(record).await).await;
         added.map_err(|error| format!("the {record} cannot be written: {error}"))
     }
 
-    async fn keep(&self, bookmark: Option<&Bookmark>) -> Result<(), String> {
-        let note = bookmark.map(serde_json::to_string).transpose().map_err(|error| error.to_string())?;
-        self.patiently(self.to, async || self.to.stock.put_note(note.as_deref()).await).await
+    async fn note(&self) -> Result<Option<Note>, String> {
+        let note = patiently(self.to, self.tell, async || self.to.stock.note().await).await?;
+        let note = note.as_deref().map(serde_json::from_str).transpose();
+        note.map_err(|error| format!("what {} has noted of a copy cannot be read: {error}", self.to.name))
     }
 
-    async fn patiently<T>(&self, side: &Side, call: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, String> {
-        patiently(side, self.tell, call).await
+    async fn keep(&self, stage: &Stage) -> Result<(), String> {
+        let note = Note { from: self.from.name.clone(), stage: stage.clone() };
+        let note = serde_json::to_string(&note).map_err(|error| error.to_string())?;
+        patiently(self.to, self.tell, async || self.to.stock.put_note(&note).await).await
     }
 }
 

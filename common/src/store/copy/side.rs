@@ -24,8 +24,8 @@ pub(in crate::store) trait Stock: Send + Sync {
     /// What was noted here, beside the records.
     async fn note(&self) -> Result<Option<String>, StoreError>;
 
-    /// Notes this in place of what was noted before, or nothing any more.
-    async fn put_note(&self, note: Option<&str>) -> Result<(), StoreError>;
+    /// Notes this in place of what was noted before.
+    async fn put_note(&self, note: &str) -> Result<(), StoreError>;
 }
 
 /// A store that is copied from or to.

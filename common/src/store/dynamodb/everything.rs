@@ -185,13 +185,8 @@ impl Stock for Everything {
         Ok(item.and_then(|item| text_of(&item, "note").map(str::to_owned)))
     }
 
-    async fn put_note(&self, note: Option<&str>) -> Result<(), StoreError> {
-        let place = key(NOTE, NOTE);
-        let Some(note) = note else {
-            let request = self.client.delete_item().table_name(&self.users).set_key(Some(place));
-            return call("DeleteItem", request.send()).await.map(drop).map_err(failed);
-        };
-        let mut item = place;
+    async fn put_note(&self, note: &str) -> Result<(), StoreError> {
+        let mut item = key(NOTE, NOTE);
         item.insert("note".to_owned(), text(note));
         call("PutItem", self.client.put_item().table_name(&self.users).set_item(Some(item)).send()).await.map(drop).map_err(failed)
     }

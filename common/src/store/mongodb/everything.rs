@@ -161,11 +161,8 @@ impl Stock for Everything {
         Ok(found.and_then(|document| text_of(&document, "note").map(str::to_owned)))
     }
 
-    async fn put_note(&self, note: Option<&str>) -> Result<(), StoreError> {
-        match note {
-            Some(note) => self.schema.put(NOTE, doc! {"_id": NOTE, "note": note}).await,
-            None => self.schema.delete(doc! {"_id": NOTE}).await.map(drop),
-        }
+    async fn put_note(&self, note: &str) -> Result<(), StoreError> {
+        self.schema.put(NOTE, doc! {"_id": NOTE, "note": note}).await
     }
 }
 
