@@ -157,3 +157,33 @@ fn bucket_of(name: &str) -> usize {
     let [first, second, ..] = digest.as_ref() else { return 0 };
     (usize::from(*first) << 8 | usize::from(*second)) % BUCKETS
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn buckets(counts: &[u64]) -> Vec<Bucket> {
+        counts.iter().map(|count| Bucket { count: *count, sum: u128::from(*count) }).collect()
+    }
+
+    #[test]
+    fn as_many_buckets_are_looked_into_as_fit_and_the_rest_is_not_forgotten() {
+        let (half, none) = (LOOKED_INTO / 2, &buckets(&[0, 0, 0, 7]));
+        assert_eq!(differing(&buckets(&[half, 0, half, 7]), none), (vec![true, false, true, false], false));
+        assert_eq!(differing(&buckets(&[half, 1, half, 7]), none), (vec![true, true, false, false], true));
+        assert_eq!(differing(&buckets(&[LOOKED_INTO * 2, 0, 1, 7]), none), (vec![true, false, false, false], true));
+        assert_eq!(differing(none, none), (vec![false; 4], false));
+    }
+
+    #[test]
+    fn what_has_ended_by_now_is_no_difference() {
+        let (now, second) = (Timestamp::from_millisecond(10_000), |at: i64| Some(Timestamp::from_millisecond(at * 1000)));
+        let ours: Known =
+            [("kept", None), ("lives", second(11)), ("ended", second(10))].map(|(n, end)| (n.to_owned(), ([0; 32], end))).into();
+        let theirs: Known = [("extra", second(11)), ("also ended", second(10))].map(|(n, end)| (n.to_owned(), ([0; 32], end))).into();
+        let found = differences_of(&ours, &theirs, now);
+        assert_eq!(found, [("extra", Difference::Extra), ("kept", Difference::Missing), ("lives", Difference::Missing)]);
+        let changed: Known = ours.keys().map(|name| (name.clone(), ([1; 32], None))).collect();
+        assert_eq!(differences_of(&ours, &changed, now).len(), 3);
+    }
+}
