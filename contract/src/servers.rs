@@ -119,7 +119,7 @@ impl Server {
                 (embedded_stores(&engine, &settings).await?, side, Database::Tables(engine.client(), names))
             }
             (Self::DynamoDb(_), DatabaseUrl::DynamoDbAt(_)) => {
-                let client = connect(&settings, &environment).map_err(|error| error.to_string())?;
+                let client = connect(&settings, &environment).await.map_err(|error| error.to_string())?;
                 create_tables(&client, &settings.users_table, &settings.tasks_table).await.map_err(|error| error.to_string())?;
                 // A server for tests may be slow, and what is then sent again is not recognised by it, as it is by the real one.
                 let patient = client.config().to_builder().timeout_config(TimeoutConfig::disabled()).build();

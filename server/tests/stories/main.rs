@@ -16,4 +16,5 @@ mod network;
 mod requests;
 mod secrets;
 mod sessions;
+mod store_calls;
 mod tasks;

@@ -1,0 +1,120 @@
+//! The functions there are, those that they are compared with, and what their release builds are.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::Args;
+use common::http::Endpoint;
+use server::SERVICES;
+
+use crate::Error;
+
+/// A Lambda function, which is one binary.
+#[derive(Clone, Copy)]
+pub(crate) struct Function {
+    /// Its name, which is its binary's.
+    pub(crate) name: &'static str,
+    /// What it answers; `None` for one that is no part of the API.
+    pub(crate) endpoint: Option<&'static Endpoint>,
+    /// The sample event that it is invoked on; `None` for one whose events do not come from API Gateway.
+    pub(crate) event: Option<&'static str>,
+    package: &'static str,
+    feature: Option<&'static str>,
+}
+
+/// Says hello, and nothing else.
+pub(crate) const HELLO: Function = baseline("hello");
+/// Reads one item with a client that is trimmed to what it needs.
+pub(crate) const GET_ITEM: Function = baseline("get-item");
+/// Reads one item the way most people would write it.
+pub(crate) const USUAL: Function = baseline("usual");
+
+const BASELINES: [Function; 3] = [HELLO, GET_ITEM, USUAL];
+
+const fn baseline(name: &'static str) -> Function {
+    Function { name, endpoint: None, event: Some("get-task"), package: "baselines", feature: Some(name) }
+}
+
+impl Function {
+    /// Whether it is only there to be compared with.
+    pub(crate) fn is_baseline(&self) -> bool {
+        BASELINES.iter().any(|baseline| baseline.name == self.name)
+    }
+}
+
+/// Every function of the stack.
+fn all() -> Vec<Function> {
+    let endpoints = SERVICES.iter().flat_map(|service| {
+        service.endpoints.iter().map(|&endpoint| Function {
+            name: endpoint.name,
+            endpoint: Some(endpoint),
+            event: Some(endpoint.name),
+            package: service.name,
+            feature: None,
+        })
+    });
+    let keys = Function { name: "make-keys", endpoint: None, event: None, package: "keys", feature: None };
+    endpoints.chain([keys]).collect()
+}
+
+/// Which functions are measured, and where their binaries are.
+#[derive(Args)]
+pub(crate) struct Selection {
+    /// Which functions, separated by commas [default: all].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    functions: Vec<String>,
+    /// Leave out the function most people would write, whose dependencies take long to build.
+    #[arg(long)]
+    without_usual: bool,
+    /// Take binaries from this folder, in place of building them.
+    #[arg(long, value_name = "FOLDER")]
+    build_dir: Option<PathBuf>,
+}
+
+impl Selection {
+    /// The functions, those that they are compared with first, and the folder with the release binary of each.
+    ///
+    /// # Errors
+    /// There is no function of a name, or one does not build.
+    pub(crate) fn built(&self) -> Result<(Vec<Function>, PathBuf), Error> {
+        let mut selected = BASELINES.to_vec();
+        selected.retain(|function| !(self.without_usual && function.name == USUAL.name));
+        let all = all();
+        for name in &self.functions {
+            let found = all.iter().find(|function| function.name == name);
+            selected.push(*found.ok_or_else(|| format!("there is no function {name}"))?);
+        }
+        if self.functions.is_empty() {
+            selected.extend(all);
+        }
+        let folder = match &self.build_dir {
+            Some(folder) => folder.clone(),
+            None => build(&selected)?,
+        };
+        Ok((selected, folder))
+    }
+}
+
+/// The workspace's folder.
+pub(crate) fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Builds the release binaries of these functions, as they are deployed, and says in which folder they are.
+fn build(functions: &[Function]) -> Result<PathBuf, Error> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let mut waiting = functions.to_vec();
+    // Those of a package together, unless a feature sets one apart: it must not reach the others.
+    while let Some(first) = waiting.first().copied() {
+        let (now, later) = waiting.into_iter().partition(|other| other.package == first.package && other.feature == first.feature);
+        waiting = later;
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(root()).args(["build", "--release", "--locked", "--package", first.package]);
+        cargo.args(first.feature.iter().flat_map(|feature| ["--features", feature]));
+        cargo.args(now.iter().flat_map(|function: &Function| ["--bin", function.name]));
+        if !cargo.status()?.success() {
+            return Err(format!("{} does not build", first.package).into());
+        }
+    }
+    Ok(target.join("release"))
+}

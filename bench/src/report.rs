@@ -1,0 +1,63 @@
+//! Tables in Markdown, as `README.md` holds them, and budgets.
+
+/// A table whose columns are as wide as what is in them.
+pub(crate) struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// With these headings.
+    pub(crate) fn new(headings: &[&str]) -> Self {
+        Self { rows: vec![headings.iter().map(|&heading| heading.to_owned()).collect()] }
+    }
+
+    /// Adds a row; it has a cell for each heading.
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    /// Prints it.
+    pub(crate) fn print(&self) {
+        let columns = self.rows.first().map_or(0, Vec::len);
+        let width = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+        let widths = (0..columns).map(width).collect::<Vec<_>>();
+        for (index, row) in self.rows.iter().enumerate() {
+            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}", width = *width)).collect::<Vec<_>>();
+            println!("| {} |", cells.join(" | "));
+            if index == 0 {
+                println!("|{}|", widths.iter().map(|width| "-".repeat(width + 2)).collect::<Vec<_>>().join("|"));
+            }
+        }
+    }
+}
+
+/// How far over its budget something may be before a check fails: measurements on a busy machine vary.
+const TOLERANCE: f64 = 1.25;
+
+/// What is held against a budget.
+pub(crate) struct Budget {
+    /// What it is about, such as `start of get-task`.
+    pub(crate) what: String,
+    /// What was measured.
+    pub(crate) measured: f64,
+    /// The most that it may be.
+    pub(crate) at_most: f64,
+}
+
+impl Budget {
+    /// For a table: whether it holds.
+    pub(crate) fn verdict(&self) -> &'static str {
+        if self.measured <= self.at_most { "yes" } else { "NO" }
+    }
+}
+
+/// Fails when one of these is over its budget by more than a quarter.
+///
+/// # Errors
+/// Which ones are, and by how much.
+pub(crate) fn check(budgets: &[Budget]) -> Result<(), String> {
+    let broken = budgets.iter().filter(|budget| budget.measured > budget.at_most * TOLERANCE);
+    let lines = broken.map(|budget| format!("{} is {:.2}, at most {:.2}", budget.what, budget.measured, budget.at_most));
+    let lines = lines.collect::<Vec<_>>();
+    if lines.is_empty() { Ok(()) } else { Err(format!("over budget by more than a quarter:\n  {}", lines.join("\n  "))) }
+}

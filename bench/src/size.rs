@@ -1,0 +1,60 @@
+//! Zipped size of functions: what is uploaded, and what Lambda fetches before it starts one.
+
+use std::io::Write;
+
+use clap::Args;
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+
+use crate::Error;
+use crate::functions::Selection;
+use crate::report::{Budget, Table, check};
+
+/// The zipped binary of any function, in megabytes of a million bytes.
+const ZIPPED: f64 = 2.5;
+
+/// What to measure.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    selection: Selection,
+    /// Fail when a function is over its budget by more than a quarter.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Measures, and prints the table.
+///
+/// # Errors
+/// A function cannot be built or read; with `--check`, a budget is broken.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
+    let budgets = measure(&arguments.selection).map_err(|error| error.to_string())?;
+    if arguments.check { check(&budgets) } else { Ok(()) }
+}
+
+fn measure(selection: &Selection) -> Result<Vec<Budget>, Error> {
+    let (functions, folder) = selection.built()?;
+    let (mut table, mut budgets) = (Table::new(&["function", "binary, MB", "zipped, MB", "at most 2.5 MB"]), Vec::new());
+    for function in functions {
+        let path = folder.join(function.name);
+        let binary = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let budget = Budget { what: format!("zipped {}", function.name), measured: zipped(&binary)? / 1e6, at_most: ZIPPED };
+        table.row(vec![
+            function.name.to_owned(),
+            format!("{:.2}", binary.len() as f64 / 1e6),
+            format!("{:.2}", budget.measured),
+            if function.is_baseline() { "" } else { budget.verdict() }.to_owned(),
+        ]);
+        budgets.extend((!function.is_baseline()).then_some(budget));
+    }
+    table.print();
+    Ok(budgets)
+}
+
+/// The size that a binary is deployed with, in bytes: deflated at the usual level, as the SAM CLI and `zip` do. The archive
+/// around it has a hundred bytes more.
+fn zipped(binary: &[u8]) -> Result<f64, Error> {
+    let mut deflated = DeflateEncoder::new(Vec::new(), Compression::default());
+    deflated.write_all(binary)?;
+    Ok(deflated.finish()?.len() as f64)
+}

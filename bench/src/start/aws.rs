@@ -1,0 +1,215 @@
+//! What functions call: DynamoDB and the Parameter Store, both behind TLS on this machine, so that what TLS costs is in
+//! what is measured. DynamoDB is the embedded engine, filled as `tasklane seed` fills it.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use axum::Router;
+use axum::routing::post;
+use common::app::App;
+use common::config::{DatabaseUrl, Settings};
+use common::http::{Endpoint, Part};
+use common::store::dynamodb::connect;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde_json::{Value, json};
+use server::embedded::Engine;
+use server::start::{Started, embedded_stores};
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+
+use crate::Error;
+use crate::functions::root;
+
+/// The parameter that holds the signing keys.
+const PARAMETER: &str = "/tasklane/bench/keys";
+/// The demo account's identifier, as in the sample events' tokens.
+const OWNER: &str = "01900000-0000-7000-8000-000000000001";
+
+type Item = HashMap<String, AttributeValue>;
+
+/// DynamoDB and the Parameter Store.
+pub(crate) struct Aws {
+    /// The settings of `events/env.json`.
+    settings: HashMap<String, String>,
+    dynamodb: SocketAddr,
+    parameters: SocketAddr,
+    folder: TempDir,
+    client: Client,
+    /// What the tables hold before every request.
+    filled: Vec<(String, Vec<Item>)>,
+}
+
+impl Aws {
+    /// Starts both.
+    pub(crate) async fn start() -> Result<Self, Error> {
+        let env = serde_json::from_str::<Value>(&std::fs::read_to_string(root().join("events/env.json"))?)?;
+        let settings = serde_json::from_value::<HashMap<String, String>>(env["Parameters"].clone())?;
+
+        let engine = Engine::in_memory()?;
+        fill(&engine, &settings).await?;
+        let plain = free_address().await?;
+        let serving = engine.clone();
+        tokio::spawn(async move { serving.serve(plain, std::future::pending()).await });
+
+        let keys = json!({"Parameter": {"Name": PARAMETER, "Value": settings["TASKLANE_SIGNING_KEYS"]}}).to_string();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let plain_parameters = listener.local_addr()?;
+        let router = Router::new().route("/", post(|| async { keys }));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+
+        let folder = tempfile::tempdir()?;
+        let acceptor = certified(&ca_file(folder.path()))?;
+        let dynamodb = behind_tls(plain, acceptor.clone()).await?;
+        let parameters = behind_tls(plain_parameters, acceptor).await?;
+        let client = client(plain, &settings)?;
+        let mut aws = Self { settings, dynamodb, parameters, folder, client, filled: Vec::new() };
+        aws.filled = aws.contents().await?;
+        Ok(aws)
+    }
+
+    /// What Lambda and the template put into the environment of this endpoint's function: events/env.json has the values,
+    /// and the endpoint says which parts need theirs. A function that is no endpoint has what all of them have.
+    pub(crate) fn environment(&self, name: &str, endpoint: Option<&Endpoint>, runtime_api: SocketAddr) -> Vec<(String, String)> {
+        let ca_file = ca_file(self.folder.path()).display().to_string();
+        let mut environment = vec![
+            ("AWS_LAMBDA_RUNTIME_API", runtime_api.to_string()),
+            ("AWS_LAMBDA_FUNCTION_NAME", name.to_owned()),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{name}")),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", "bench".to_owned()),
+            ("AWS_REGION", "eu-central-1".to_owned()),
+            ("AWS_DEFAULT_REGION", "eu-central-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+            ("AWS_SESSION_TOKEN", "local".to_owned()),
+            // The SDKs' own variables for other endpoints than AWS's.
+            ("AWS_ENDPOINT_URL_DYNAMODB", format!("https://localhost:{}", self.dynamodb.port())),
+            ("AWS_ENDPOINT_URL_SSM", format!("https://localhost:{}", self.parameters.port())),
+            ("TASKLANE_LOG_LEVEL", "info".to_owned()),
+            ("TASKLANE_METRICS_NAMESPACE", "Tasklane/tasklane".to_owned()),
+            ("TASKLANE_CA_FILE", ca_file.clone()),
+        ];
+        let setting = |name: &'static str| (name, self.settings[name].clone());
+        if let Some(endpoint) = endpoint {
+            let needs = |part| endpoint.needs(part);
+            if needs(Part::Users) || needs(Part::Tasks) {
+                environment.push(("DATABASE_URL", "dynamodb://".to_owned()));
+            }
+            environment.extend(needs(Part::Users).then(|| setting("TASKLANE_USERS_TABLE")));
+            environment.extend(needs(Part::Tasks).then(|| setting("TASKLANE_TASKS_TABLE")));
+            environment.extend(needs(Part::PublicKeys).then(|| setting("TASKLANE_PUBLIC_KEYS")));
+            environment.extend(needs(Part::SigningKeys).then(|| ("TASKLANE_SIGNING_KEYS", format!("ssm:{PARAMETER}"))));
+        } else {
+            // What the baselines read. The usual one trusts the machine's own authorities, as it would anywhere.
+            environment.extend([
+                ("TABLE", self.settings["TASKLANE_TASKS_TABLE"].clone()),
+                ("OWNER", OWNER.to_owned()),
+                ("SSL_CERT_FILE", ca_file),
+                ("SSL_CERT_DIR", "/etc/ssl/certs".to_owned()),
+            ]);
+        }
+        environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Makes the tables hold again what they did at first, so that every request finds the same.
+    pub(crate) async fn reset(&self) -> Result<(), Error> {
+        for ((table, filled), (_, present)) in self.filled.iter().zip(self.contents().await?) {
+            for item in present.iter().filter(|item| !filled.iter().any(|kept| same_key(kept, item))) {
+                let key = |name: &str| item.get(name).cloned();
+                self.client.delete_item().table_name(table).set_key(Some(key_of(key)?)).send().await?;
+            }
+            for item in filled.iter().filter(|item| !present.contains(item)) {
+                self.client.put_item().table_name(table).set_item(Some(item.clone())).send().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn contents(&self) -> Result<Vec<(String, Vec<Item>)>, Error> {
+        let mut contents = Vec::new();
+        for table in ["TASKLANE_USERS_TABLE", "TASKLANE_TASKS_TABLE"] {
+            let table = self.settings[table].clone();
+            let items = self.client.scan().table_name(&table).send().await?.items.unwrap_or_default();
+            contents.push((table, items));
+        }
+        Ok(contents)
+    }
+}
+
+fn same_key(one: &Item, other: &Item) -> bool {
+    ["pk", "sk"].iter().all(|name| one.get(*name) == other.get(*name))
+}
+
+fn key_of(attribute: impl Fn(&str) -> Option<AttributeValue>) -> Result<Item, Error> {
+    let part = |name: &str| Ok::<_, Error>((name.to_owned(), attribute(name).ok_or("an item without a key")?));
+    Ok(HashMap::from([part("pk")?, part("sk")?]))
+}
+
+/// Fills an engine as `tasklane seed` does.
+async fn fill(engine: &Engine, settings: &HashMap<String, String>) -> Result<(), Error> {
+    let environment = |name: &str| if name == "DATABASE_URL" { Some("dynamodb://".to_owned()) } else { settings.get(name).cloned() };
+    let settings = Settings::read(&environment, &|_| true)?;
+    let stores = embedded_stores(engine, &settings).await?;
+    let app = App::new(&settings, stores.clone())?;
+    server::seed::seed(&Started { app, stores, engine: Some(engine.clone()) }).await?;
+    Ok(())
+}
+
+/// A client of the engine for the bench itself, which also scans: no function may.
+fn client(engine: SocketAddr, settings: &HashMap<String, String>) -> Result<Client, Error> {
+    let environment = |name: &str| settings.get(name).cloned();
+    let mut settings = Settings::read(&environment, &|_| false)?;
+    settings.database = DatabaseUrl::DynamoDbAt(engine.to_string());
+    Ok(connect(&settings, &|_| None)?)
+}
+
+async fn free_address() -> Result<SocketAddr, Error> {
+    Ok(TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?)
+}
+
+fn ca_file(folder: &Path) -> PathBuf {
+    folder.join("ca.pem")
+}
+
+/// Makes a certificate authority, writes it to this file, and certifies `localhost`.
+fn certified(ca_file: &Path) -> Result<TlsAcceptor, Error> {
+    let mut authority = CertificateParams::new(Vec::new())?;
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
+    std::fs::write(ca_file, authority.pem())?;
+    let key = KeyPair::generate()?;
+    let certificate = CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&key, &authority)?;
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(
+        vec![certificate.der().clone(), authority.der().clone()],
+        PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der())),
+    )?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Takes TLS connections and passes on what comes to this address; where it takes them.
+async fn behind_tls(plain: SocketAddr, acceptor: TlsAcceptor) -> Result<SocketAddr, Error> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            // A function that hangs up ends its connection, and that is no news.
+            tokio::spawn(async move {
+                connection.set_nodelay(true)?;
+                let mut outside = acceptor.accept(connection).await?;
+                let mut inside = TcpStream::connect(plain).await?;
+                inside.set_nodelay(true)?;
+                tokio::io::copy_bidirectional(&mut outside, &mut inside).await
+            });
+        }
+    });
+    Ok(address)
+}

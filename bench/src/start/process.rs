@@ -1,0 +1,58 @@
+//! A function's process: what the kernel says it used.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::time::ClockId;
+use nix::unistd::Pid;
+
+use crate::Error;
+
+/// A process that ends with its owner.
+pub(crate) struct Process {
+    child: Child,
+    log: File,
+}
+
+impl Process {
+    /// Starts a program with these variables and no others. Like Lambda, it keeps what the program writes.
+    pub(crate) fn start(program: &std::path::Path, environment: &[(String, String)]) -> Result<Self, Error> {
+        let log = tempfile::tempfile()?;
+        let mut command = Command::new(program);
+        command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?);
+        let child = command.spawn().map_err(|error| format!("{} does not start: {error}", program.display()))?;
+        Ok(Self { child, log })
+    }
+
+    /// The processor time that it has used since it was started, by all of its threads.
+    pub(crate) fn cpu(&self) -> Result<Duration, Error> {
+        let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(self.child.id().try_into()?))?;
+        Ok(clock.now()?.into())
+    }
+
+    /// The most memory that it has had, in megabytes of a million bytes. `getrusage` would count what its parent had
+    /// when it was started.
+    pub(crate) fn peak_memory(&self) -> Result<f64, Error> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB")?.trim().parse::<f64>().ok());
+        Ok(peak.ok_or("the kernel does not say how much memory it had")? * 1024.0 / 1e6)
+    }
+
+    /// The last lines that it wrote.
+    pub(crate) fn last_words(&mut self) -> String {
+        let mut text = String::new();
+        let _ = self.log.rewind().and_then(|()| self.log.read_to_string(&mut text));
+        let lines = text.lines().collect::<Vec<_>>();
+        lines[lines.len().saturating_sub(10)..].join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

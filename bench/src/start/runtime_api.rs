@@ -1,0 +1,148 @@
+//! The Lambda Runtime API, as far as functions use it: one server for each process that is started.
+//!
+//! https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::Error;
+
+/// How long a function may take for anything.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A Runtime API for one function.
+pub(crate) struct RuntimeApi {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    calls: mpsc::UnboundedReceiver<Call>,
+    serving: JoinHandle<()>,
+}
+
+/// What a function calls, and when that arrived.
+enum Call {
+    /// Asks for the next event.
+    Next(Poll),
+    /// Answers the last one.
+    Response(Instant, Bytes),
+    /// Could not start, or could not answer.
+    Failure(Bytes),
+}
+
+/// A function that waits for an event.
+pub(crate) struct Poll {
+    /// Since when.
+    pub(crate) at: Instant,
+    event: oneshot::Sender<Bytes>,
+}
+
+impl RuntimeApi {
+    /// Listens.
+    pub(crate) async fn listen() -> Result<Self, Error> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let (sender, calls) = mpsc::unbounded_channel();
+        let router = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(failure))
+            .route("/2018-06-01/runtime/init/error", post(failure))
+            .with_state(sender);
+        let listener = listener.tap_io(|connection| {
+            // Otherwise it only waits longer.
+            let _ = connection.set_nodelay(true);
+        });
+        let serving = tokio::spawn(async move {
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(Self { address, calls, serving })
+    }
+
+    /// Waits until the function asks for an event.
+    ///
+    /// # Errors
+    /// It does something else, or nothing.
+    pub(crate) async fn poll(&mut self) -> Result<Poll, Error> {
+        match self.call().await? {
+            Call::Next(poll) => Ok(poll),
+            Call::Response(..) => Err("it answered an event that it was not given".into()),
+            Call::Failure(error) => Err(String::from_utf8_lossy(&error).into()),
+        }
+    }
+
+    /// Gives the function an event and waits for the answer: how long that took, and what it is.
+    ///
+    /// # Errors
+    /// It does something else, or nothing.
+    pub(crate) async fn invoke(&mut self, poll: Poll, event: Bytes) -> Result<(Duration, Bytes), Error> {
+        let given = Instant::now();
+        poll.event.send(event).map_err(|_| "it hung up")?;
+        match self.call().await? {
+            Call::Response(at, answer) => Ok((at - given, answer)),
+            Call::Next(_) => Err("it asked for another event before it answered this one".into()),
+            Call::Failure(error) => Err(String::from_utf8_lossy(&error).into()),
+        }
+    }
+
+    async fn call(&mut self) -> Result<Call, Error> {
+        let call = tokio::time::timeout(PATIENCE, self.calls.recv()).await.map_err(|_| format!("it did nothing for {PATIENCE:?}"))?;
+        call.ok_or_else(|| "the Runtime API has ended".into())
+    }
+}
+
+impl Drop for RuntimeApi {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+type Calls = State<mpsc::UnboundedSender<Call>>;
+
+async fn next(State(calls): Calls) -> Response<Body> {
+    let at = Instant::now();
+    let (event, given) = oneshot::channel();
+    let _ = calls.send(Call::Next(Poll { at, event }));
+    // It is never given one when the bench is done with it.
+    let Ok(event) = given.await else { return status(StatusCode::GONE) };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut response = Response::new(Body::from(event));
+    let headers = [
+        ("content-type", "application/json".to_owned()),
+        ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
+        ("lambda-runtime-deadline-ms", (now + Duration::from_secs(10)).as_millis().to_string()),
+        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:123456789012:function:bench".to_owned()),
+        ("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1".to_owned()),
+    ];
+    for (name, value) in headers {
+        if let Ok(value) = value.parse() {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+async fn response(State(calls): Calls, body: Bytes) -> Response<Body> {
+    let _ = calls.send(Call::Response(Instant::now(), body));
+    status(StatusCode::ACCEPTED)
+}
+
+async fn failure(State(calls): Calls, body: Bytes) -> Response<Body> {
+    let _ = calls.send(Call::Failure(body));
+    status(StatusCode::ACCEPTED)
+}
+
+fn status(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::from("{}"));
+    *response.status_mut() = status;
+    response
+}
