@@ -135,7 +135,7 @@ async fn start(endpoint: &Endpoint, environment: &dyn Fn(&str) -> Option<String>
         && let Some(setting) = environment(SIGNING_KEYS)
         && let Some(name) = setting.trim().strip_prefix(PARAMETER)
     {
-        let parameters = Parameters::connect(environment, general.ca_file.as_deref())?;
+        let parameters = Parameters::connect(environment, general.ca_file.as_deref()).await?;
         keys = Some(parameters.get(name).await.map_err(StartError::Keys)?);
     }
     let environment = |name: &str| keys.clone().filter(|_| name == SIGNING_KEYS).or_else(|| environment(name));

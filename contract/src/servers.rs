@@ -99,7 +99,7 @@ impl Server {
         let (stores, left) = match (self, &settings.database) {
             (Self::Embedded, _) => (embedded_stores(&Engine::in_memory()?, &settings).await?, Left::Nothing),
             (Self::DynamoDb(_), DatabaseUrl::DynamoDbAt(_)) => {
-                let client = connect(&settings, &environment).map_err(|error| error.to_string())?;
+                let client = connect(&settings, &environment).await.map_err(|error| error.to_string())?;
                 create_tables(&client, &settings.users_table, &settings.tasks_table).await.map_err(|error| error.to_string())?;
                 let names = [settings.users_table.clone(), settings.tasks_table.clone()];
                 // A server for tests may be slow, and what is then sent again is not recognised by it, as it is by the real one.

@@ -1,24 +1,34 @@
-//! Single requests over the same connector that the SDK uses, for the few calls that no SDK client is there for.
+//! The connection to AWS: one pool of HTTP/1.1 connections, for the SDK's client and for the few calls that no SDK client
+//! is there for.
+//!
+//! The SDK's own connector does the same and brings HTTP/2 and proxies along, which DynamoDB does not speak and Lambda does
+//! not have: a tenth of a function's size.
 
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_runtime_api::client::http::HttpConnector;
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::roots::tls;
 use crate::config::SettingError;
 
-/// Sends requests.
-#[derive(Debug)]
-pub struct Https(Connector);
+/// How long making a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Sends requests, over TLS or in clear as the address says. A clone shares the connections.
+#[derive(Clone, Debug)]
+pub struct Https(Client<HttpsConnector<TcpConnector>, SdkBody>);
 
 /// No answer came: whether the request was carried out is not known.
 #[derive(Debug)]
@@ -30,7 +40,21 @@ impl Https {
     /// # Errors
     /// The file cannot be read or used.
     pub fn new(ca_file: Option<&Path>) -> Result<Self, SettingError> {
-        Ok(Self(Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls(ca_file)?).build()))
+        let mut tcp = TcpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls(ca_file)?).https_or_http().enable_http1().wrap_connector(tcp);
+        Ok(Self(Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)))
+    }
+
+    /// Opens a connection to this endpoint, for the first call to find it open: at the start of a function there is a whole
+    /// processor for the TLS handshake, later there may be a fourteenth of one. Endpoints of AWS answer `GET /` to anybody. One that
+    /// cannot be reached is no error here: whether it can is found out by using it.
+    pub(crate) async fn warm_up(&self, endpoint: &str) {
+        if let Ok(request) = http::Request::get(format!("{endpoint}/")).body(Vec::new()) {
+            let _ = self.send(request, CONNECT_TIMEOUT).await;
+        }
     }
 
     /// Sends a request and reads the whole answer, both within this time.
@@ -38,14 +62,35 @@ impl Https {
     /// # Errors
     /// No answer came. The reason holds nothing of the request.
     pub async fn send(&self, request: http::Request<Vec<u8>>, time: Duration) -> Result<(u16, Bytes), Unanswered> {
-        let request = HttpRequest::try_from(request.map(SdkBody::from)).map_err(|_| Unanswered("this is no request".to_owned()))?;
+        let request = request.map(|body| SdkBody::from_body_1_x(Full::from(body)));
         let exchange = async {
-            let response = self.0.call(request).await.map_err(|error| Unanswered(chain(&error)))?;
+            let response = self.0.request(request).await.map_err(|error| Unanswered(chain(&error)))?;
             let status = response.status().as_u16();
-            let body = ByteStream::new(response.into_body()).collect().await.map_err(|error| Unanswered(chain(&error)))?;
-            Ok((status, body.into_bytes()))
+            let body = response.into_body().collect().await.map_err(|error| Unanswered(chain(&error)))?;
+            Ok((status, body.to_bytes()))
         };
         tokio::time::timeout(time, exchange).await.map_err(|_| Unanswered(format!("no answer within {time:?}")))?
+    }
+}
+
+impl HttpConnector for Https {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let request = match request.try_into_http1x() {
+            Ok(request) => request,
+            Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
+        };
+        let answering = self.0.request(request);
+        HttpConnectorFuture::new(async move {
+            // Whatever went wrong may go well another time: every call is made so that repeating it does no harm.
+            let response = answering.await.map_err(|error| ConnectorError::io(error.into()))?;
+            HttpResponse::try_from(response.map(SdkBody::from_body_1_x)).map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+impl HttpClient for Https {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
     }
 }
 

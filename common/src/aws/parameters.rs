@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningError, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use serde::Deserialize;
@@ -43,15 +44,15 @@ pub enum ParameterError {
 }
 
 impl Parameters {
-    /// With region and credentials of the environment. `AWS_ENDPOINT_URL_SSM` names another endpoint, as for the SDKs.
+    /// With region and credentials of the environment.
     ///
     /// # Errors
     /// Region or credentials are missing, or the certificate file cannot be used.
-    pub fn connect(environment: &dyn Fn(&str) -> Option<String>, ca_file: Option<&Path>) -> Result<Self, SettingError> {
-        let account = Account::from_environment(environment, "the Parameter Store")?;
-        let suffix = if account.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let endpoint = environment("AWS_ENDPOINT_URL_SSM").unwrap_or_else(|| format!("https://ssm.{}.{suffix}", account.region));
-        Ok(Self { https: Https::new(ca_file)?, account, endpoint })
+    pub async fn connect(environment: &dyn Fn(&str) -> Option<String>, ca_file: Option<&Path>) -> Result<Self, SettingError> {
+        let https = Https::new(ca_file)?;
+        let account = Account::find(environment, &https, "the Parameter Store").await?;
+        let endpoint = account.endpoint("ssm", environment);
+        Ok(Self { https, account, endpoint })
     }
 
     /// The value of a parameter, decrypted.
@@ -100,7 +101,7 @@ impl Parameters {
     }
 
     async fn attempt(&self, operation: &str, body: Vec<u8>) -> Result<Value, ParameterError> {
-        let request = self.signed(operation, body).map_err(|error| ParameterError::Refused(format!("{operation}: {error}")))?;
+        let request = self.signed(operation, body).await.map_err(|error| ParameterError::Refused(format!("{operation}: {error}")))?;
         let unavailable = |reason: String| ParameterError::Unavailable(format!("{operation}: {reason}"));
         let (status, body) = self.https.send(request, ATTEMPT_TIMEOUT).await.map_err(|error| unavailable(error.to_string()))?;
         if status == 200 {
@@ -123,8 +124,8 @@ impl Parameters {
         })
     }
 
-    fn signed(&self, operation: &str, body: Vec<u8>) -> Result<http::Request<Vec<u8>>, Box<dyn std::error::Error + Send + Sync>> {
-        let identity = self.account.credentials.clone().into();
+    async fn signed(&self, operation: &str, body: Vec<u8>) -> Result<http::Request<Vec<u8>>, Box<dyn std::error::Error + Send + Sync>> {
+        let identity = self.account.credentials.provide_credentials().await?.into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region(&self.account.region)

@@ -1,51 +1,33 @@
 //! The certificate authorities that are trusted: reading a machine's few hundred is most of a usual cold start.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use aws_smithy_http_client::tls::{TlsContext, TrustStore};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 
-use crate::config::SettingError;
+use crate::config::{SettingError, read_ca_file};
 
-/// The roots that AWS endpoints chain to, in every partition: Amazon's own (which include Starfield's), and
-/// DigiCert's, which the China regions use. Source: https://www.amazontrust.com/repository/.
-const ROOTS: [&str; 7] = [
-    "Amazon Root CA 1",
-    "Amazon Root CA 2",
-    "Amazon Root CA 3",
-    "Amazon Root CA 4",
-    "Starfield Services Root Certificate Authority - G2",
-    "DigiCert Global Root G2",
-    "DigiCert Global Root G3",
-];
+/// The roots that AWS endpoints chain to, and no others: looking seven up among all that browsers trust would cost a
+/// function milliseconds at every start, and a tenth of a megabyte.
+const ROOTS: &str = include_str!("roots.pem");
 
-/// Trusts AWS, and whom this file names besides.
+/// TLS 1.2 or 1.3 with whoever AWS's roots vouch for, or those of this file.
 ///
 /// # Errors
 /// The file cannot be read or used.
-pub(crate) fn tls(ca_file: Option<&Path>) -> Result<TlsContext, SettingError> {
-    let mut pem = ROOTS.iter().filter_map(|name| root(name)).collect::<String>().into_bytes();
-    if let Some(path) = ca_file {
-        let more = std::fs::read(path).map_err(|error| SettingError::new("TASKLANE_CA_FILE", format!("cannot be read ({error})")))?;
-        pem.extend(more);
-    }
-    TlsContext::builder()
-        .with_trust_store(TrustStore::empty().with_pem_certificate(pem))
-        .build()
-        .map_err(|error| SettingError::new("TASKLANE_CA_FILE", format!("cannot be used ({error})")))
-}
-
-/// The root certificate with this common name, in PEM.
-fn root(common_name: &str) -> Option<String> {
-    let named = |der: &[u8]| {
-        // A name in DER: its length, then its bytes. The length tells "Root CA 1" from a longer name.
-        let length = u8::try_from(common_name.len()).unwrap_or(0);
-        let wanted = [&[length], common_name.as_bytes()].concat();
-        der.windows(wanted.len()).any(|window| window == wanted)
+pub(super) fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, SettingError> {
+    let mut roots = match ca_file {
+        Some(path) => read_ca_file(path)?,
+        None => RootCertStore::empty(),
     };
-    let der = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().find(|der| named(der))?;
-    Some(format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der)))
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(ROOTS.as_bytes()).flatten());
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map(|config| config.with_root_certificates(roots).with_no_client_auth())
+        .map_err(|error| SettingError::new("TASKLANE_CA_FILE", format!("cannot be used ({error})")))
 }
 
 #[cfg(test)]
@@ -53,9 +35,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_root_is_shipped() {
-        for name in ROOTS {
-            assert!(root(name).is_some(), "{name}");
+    fn every_root_is_one_that_mozilla_trusts_and_can_be_used() {
+        let roots: Vec<_> = CertificateDer::pem_slice_iter(ROOTS.as_bytes()).collect::<Result<_, _>>().expect("certificates");
+        assert_eq!(roots.len(), 7);
+        for root in &roots {
+            assert!(webpki_root_certs::TLS_SERVER_ROOT_CERTS.contains(root), "{root:?}");
         }
+        assert_eq!(RootCertStore::empty().add_parsable_certificates(roots), (7, 0));
     }
 }

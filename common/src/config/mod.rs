@@ -1,5 +1,6 @@
 //! Every setting, read once from the environment: name, default, meaning.
 
+mod ca_file;
 mod database;
 
 use std::fmt;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub(crate) use ca_file::read_ca_file;
 pub use database::{DatabaseUrl, MongoUrl};
 
 use crate::auth::{Limit, Limits, PasswordSettings, PublicKeys, Rate, SessionLifetimes, SigningKeys};

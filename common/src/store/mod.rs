@@ -52,7 +52,7 @@ impl Stores {
         match &settings.database {
             #[cfg(feature = "dynamodb")]
             DatabaseUrl::DynamoDb | DatabaseUrl::DynamoDbAt(_) => {
-                Ok(Self::dynamodb(dynamodb::connect(settings, environment)?, settings, needs))
+                Ok(Self::dynamodb(dynamodb::connect(settings, environment).await?, settings, needs))
             }
             #[cfg(feature = "mongodb")]
             DatabaseUrl::MongoDb(url) => {

@@ -11,7 +11,7 @@ pub async fn migrate(settings: &Settings, environment: &dyn Fn(&str) -> Option<S
     match &settings.database {
         #[cfg(feature = "dynamodb")]
         DatabaseUrl::DynamoDb | DatabaseUrl::DynamoDbAt(_) => {
-            let client = super::dynamodb::connect(settings, environment).map_err(|error| error.to_string())?;
+            let client = super::dynamodb::connect(settings, environment).await.map_err(|error| error.to_string())?;
             super::dynamodb::migrate(&client, settings, tell).await
         }
         #[cfg(feature = "mongodb")]

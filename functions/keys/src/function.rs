@@ -43,7 +43,7 @@ async fn serve(event: &Value) -> Result<Value, lambda_runtime::Error> {
         telemetry::event(Level::Warn, "unsupported_event", &[]);
         return Ok(json!({"message": "This function answers requests of a custom resource of AWS CloudFormation."}));
     };
-    let tools = tools();
+    let tools = tools().await;
     let work = async {
         match &tools {
             Ok(tools) => handle(&request, &tools.parameters, tools.sessions).await,
@@ -67,11 +67,11 @@ struct Tools {
 }
 
 /// Made for each request: there is one in months, and a setting that cannot be used is an answer as well.
-fn tools() -> Result<Tools, SettingError> {
+async fn tools() -> Result<Tools, SettingError> {
     let environment = |name: &str| std::env::var(name).ok();
     let settings = Settings::read(&environment, &|_| false)?;
     telemetry::init(settings.log_level, Format::Json, Box::new(std::io::stdout()));
-    let parameters = Parameters::connect(&environment, settings.ca_file.as_deref())?;
+    let parameters = Parameters::connect(&environment, settings.ca_file.as_deref()).await?;
     Ok(Tools { parameters, sessions: settings.lifetimes.absolute })
 }
 

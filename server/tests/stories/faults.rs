@@ -130,7 +130,30 @@ async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowled
 }
 
 mod dynamodb {
+    use common::config::Settings;
+    use common::http::Part;
+    use common::store::Stores;
+
     use super::*;
+
+    // On one thread, as a function is.
+    #[tokio::test]
+    async fn a_start_opens_the_connection_that_the_first_call_goes_over() {
+        let store = StoreProcess::start(StoreKind::DynamoDb).await;
+        let network = Network::to(store.address).await;
+        let environment = |name: &str| match name {
+            "DATABASE_URL" => Some("dynamodb://".to_owned()),
+            "AWS_ENDPOINT_URL_DYNAMODB" => Some(format!("http://{}", network.address)),
+            "AWS_REGION" | "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
+            _ => None,
+        };
+        let needs = |part| part == Part::Tasks;
+        let settings = Settings::read(&environment, &needs).expect("settings");
+        let stores = Stores::connect(&settings, &environment, &needs).await.expect("stores");
+        assert_eq!(network.connections(), 1);
+        stores.tasks.expect("tasks").ping().await.expect("an answer");
+        assert_eq!(network.connections(), 1);
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn every_call_is_a_503_in_time_and_service_returns_by_itself() {

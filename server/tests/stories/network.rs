@@ -36,6 +36,7 @@ pub(crate) enum Fault {
 pub(crate) struct Network {
     pub(crate) address: SocketAddr,
     fault: watch::Sender<Fault>,
+    connections: Arc<AtomicU32>,
 }
 
 impl Network {
@@ -43,14 +44,21 @@ impl Network {
         let (fault, now) = watch::channel(Fault::None);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let answers = Arc::new(AtomicU32::new(0));
+        let (answers, connections) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let made = Arc::clone(&connections);
         tokio::spawn(async move {
             loop {
                 let (near, _) = listener.accept().await.expect("a connection");
+                made.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(connect(near, store, now.clone(), Arc::clone(&answers)));
             }
         });
-        Self { address, fault }
+        Self { address, fault, connections }
+    }
+
+    /// How many connections were made so far.
+    pub(crate) fn connections(&self) -> u32 {
+        self.connections.load(Ordering::SeqCst)
     }
 
     pub(crate) fn be(&self, fault: Fault) {

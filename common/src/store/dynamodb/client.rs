@@ -10,11 +10,9 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region, SharedHttpClient};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::client::http::HttpClient;
 
-use crate::aws::{Account, tls};
+use crate::aws::{Account, Https};
 use crate::config::{DatabaseUrl, SettingError, Settings};
 use crate::problem::StoreError;
 use crate::telemetry;
@@ -26,38 +24,39 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const ATTEMPTS: u32 = 3;
 
-/// A client for the DynamoDB of the settings.
+/// A client for the DynamoDB of the settings, with a connection that is open already where it is a region's. Whether the
+/// database answers is found out by using it.
 ///
 /// # Errors
 /// Region or credentials are not in the environment, the certificate file cannot be read, or another store is wanted.
-pub fn connect(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
+pub async fn connect(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
     match &settings.database {
-        DatabaseUrl::DynamoDb => connect_region(settings, environment),
-        DatabaseUrl::DynamoDbAt(address) => Ok(connect_to(address, environment)),
+        DatabaseUrl::DynamoDb => connect_region(settings, environment).await,
+        DatabaseUrl::DynamoDbAt(address) => connect_to(address, environment),
         DatabaseUrl::MongoDb(_) => Err(SettingError::new("DATABASE_URL", "does not name a DynamoDB")),
     }
 }
 
-/// A client for the region's DynamoDB, with the credentials that Lambda puts into the environment.
-fn connect_region(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
-    let account = Account::from_environment(environment, "DATABASE_URL=dynamodb://")?;
-    let tls = tls(settings.ca_file.as_deref())?;
-    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https();
-    let config = base(http).region(Region::new(account.region)).credentials_provider(account.credentials);
-    Ok(Client::from_conf(config.build()))
+/// A client for the region's DynamoDB.
+async fn connect_region(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
+    let https = Https::new(settings.ca_file.as_deref())?;
+    let account = Account::find(environment, &https, "DATABASE_URL=dynamodb://").await?;
+    let endpoint = account.endpoint("dynamodb", environment);
+    https.warm_up(&endpoint).await;
+    let config = base(SharedHttpClient::new(https)).region(Region::new(account.region)).credentials_provider(account.credentials);
+    Ok(Client::from_conf(config.endpoint_url(endpoint).build()))
 }
 
 /// A client for a DynamoDB-compatible engine at this address, over plain HTTP.
-fn connect_to(address: &str, environment: &dyn Fn(&str) -> Option<String>) -> Client {
-    let http = aws_smithy_http_client::Builder::new().build_http();
+fn connect_to(address: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
     let variable = |name, default: &str| environment(name).unwrap_or_else(|| default.to_owned());
     let credentials =
         Credentials::new(variable("AWS_ACCESS_KEY_ID", "local"), variable("AWS_SECRET_ACCESS_KEY", "local"), None, None, "local");
-    let config = base(http)
+    let config = base(SharedHttpClient::new(Https::new(None)?))
         .region(Region::new(variable("AWS_REGION", "us-east-1")))
         .credentials_provider(credentials)
         .endpoint_url(format!("http://{address}"));
-    Client::from_conf(config.build())
+    Ok(Client::from_conf(config.build()))
 }
 
 /// A client for an engine that is reached through this, whatever that is.

@@ -13,7 +13,7 @@ use mongodb::options::{Acknowledgment, ClientOptions, ConnectionString, ReadConc
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::config::{MongoUrl, SettingError, Settings};
+use crate::config::{MongoUrl, SettingError, Settings, read_ca_file};
 use crate::problem::StoreError;
 use crate::telemetry;
 
@@ -68,11 +68,7 @@ impl Connection {
             return Err(SettingError::new("DATABASE_URL", rule));
         }
         if let Some(path) = &settings.ca_file {
-            let unusable = |reason: String| SettingError::new("TASKLANE_CA_FILE", format!("cannot be used ({reason})"));
-            let pem = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
-            if !pem.contains("-----BEGIN CERTIFICATE-----") {
-                return Err(unusable("there is no certificate in it".to_owned()));
-            }
+            read_ca_file(path)?;
         }
         Ok(Self {
             string: ConnectionString::parse(url.expose()).map_err(|_| unusable_options(url))?,

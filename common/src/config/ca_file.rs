@@ -1,0 +1,52 @@
+//! The file of `TASKLANE_CA_FILE`, checked before anything relies on it: TLS libraries panic over one that they cannot use.
+
+use std::path::Path;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::SettingError;
+
+/// The certificates in this file, which is PEM.
+///
+/// # Errors
+/// The file cannot be read, holds no certificate, or holds one that cannot be used.
+pub(crate) fn read_ca_file(path: &Path) -> Result<RootCertStore, SettingError> {
+    let unusable = |reason: String| SettingError::new("TASKLANE_CA_FILE", format!("cannot be used ({reason})"));
+    let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+    }
+    if roots.is_empty() { Err(unusable("there is no certificate in it".to_owned())) } else { Ok(roots) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(content: &str) -> String {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), content).expect("written");
+        read_ca_file(file.path()).expect_err(content).to_string()
+    }
+
+    #[test]
+    fn a_file_that_holds_no_usable_certificate_is_named_and_no_panic() {
+        let framed = |text: &str| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+        for content in
+            [String::new(), "no certificate".to_owned(), framed("@@@"), framed("c2VjcmV0"), "-----BEGIN CERTIFICATE-----".to_owned()]
+        {
+            assert!(refusal(&content).starts_with("TASKLANE_CA_FILE cannot be used ("), "{content}");
+        }
+        assert!(read_ca_file(Path::new("/nowhere/ca.pem")).is_err());
+    }
+
+    #[test]
+    fn every_certificate_of_a_usable_file_is_read() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/aws/roots.pem");
+        assert_eq!(read_ca_file(&path).expect("usable").len(), 7);
+    }
+}
