@@ -5,7 +5,9 @@ mod aws;
 mod process;
 mod runtime_api;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::IsTerminal;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -29,15 +31,18 @@ const WARM: f64 = 1.25;
 /// Requests of one process end after this, however many there are still to be.
 const WARM_TIME: Duration = Duration::from_secs(1);
 
+/// Before a process is started, so that what the last one left behind is done with.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// What to measure.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// How often each function is started.
-    #[arg(long, default_value_t = 40, value_name = "N")]
-    runs: usize,
+    #[arg(long, default_value = "40", value_name = "N")]
+    runs: NonZeroUsize,
     /// How many warm requests each process answers, or as many as it can in a second.
-    #[arg(long, default_value_t = 200, value_name = "N")]
-    warm: usize,
+    #[arg(long, default_value = "200", value_name = "N")]
+    warm: NonZeroUsize,
     #[command(flatten)]
     selection: Selection,
     /// Fail when a ratio is over its budget by more than a quarter.
@@ -59,18 +64,30 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Budget>, Error> {
     let (functions, folder) = arguments.selection.built()?;
     let mut measured = functions.into_iter().map(|function| Measured { function, runs: Vec::new() }).collect::<Vec<_>>();
     let aws = Aws::start().await?;
-    for round in 0..=arguments.runs {
+    for round in 0..=arguments.runs.get() {
         if std::io::stderr().is_terminal() {
             eprint!("\rround {round} of {} ", arguments.runs);
         }
-        for Measured { function, runs } in &mut measured {
+        // What ran before leaves caches and connections behind: in every round that is another one.
+        let mut order = measured.iter_mut().collect::<Vec<_>>();
+        order.sort_by_key(|measured| shuffled(round, measured.function.name));
+        for Measured { function, runs } in order {
             aws.reset().await?;
-            let run = run_once(function, &aws, &folder, arguments.warm).await.map_err(|error| format!("{}: {error}", function.name))?;
+            tokio::time::sleep(PAUSE).await;
+            let run = run_once(function, &aws, &folder, arguments.warm.get()).await;
+            let run = run.map_err(|error| format!("{}: {error}", function.name))?;
             // The first round reads files that the others find in memory.
             runs.extend((round > 0).then_some(run));
         }
     }
     Ok(print(&measured))
+}
+
+/// A place in the order of a round that has nothing to do with any other.
+fn shuffled(round: usize, name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (round, name).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What was measured of one function, each time that it was started.
