@@ -88,7 +88,7 @@ fn any_task_step() -> impl Strategy<Value = TaskStep> {
     ]
 }
 
-async fn any_history_of_tasks_agrees_with_the_model(store: Store) {
+pub(crate) async fn any_history_of_tasks_agrees_with_the_model(store: Store) {
     check(HISTORIES, &vec(any_task_step(), 1..LONGEST), async |history| {
         let owner = somebody(store.now);
         let (mut model, mut now) = (Model::default(), store.now);
@@ -180,7 +180,7 @@ fn any_account_step() -> impl Strategy<Value = AccountStep> {
     ]
 }
 
-async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: Store) {
+pub(crate) async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: Store) {
     check(HISTORIES, &vec(any_account_step(), 1..LONGEST), async |history| {
         let (mut model, mut now) = (Accounts::default(), store.now);
         // Another history's accounts have other addresses.

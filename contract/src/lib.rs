@@ -20,6 +20,7 @@ macro_rules! case {
 }
 
 mod accounts;
+mod copies;
 mod counters;
 mod fixtures;
 mod histories;
@@ -43,6 +44,7 @@ use common::tasks::TaskStore;
 use common::time::Timestamp;
 use common::users::UserStore;
 
+pub use copies::{COPIES, CopyCase, Ends};
 pub use servers::{Made, PATIENCE, Server};
 
 /// One store, empty, and the time at which the case begins.

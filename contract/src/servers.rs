@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use common::config::{DatabaseUrl, Settings};
 use common::http::Part;
+use common::store::copy::Side;
 use common::store::dynamodb::{connect, create_tables};
 use common::store::{Stores, migrate};
 use common::time::{Clock, SystemClock, Timestamp};
@@ -34,14 +35,20 @@ pub enum Server {
 pub struct Made {
     /// The store.
     pub store: Store,
-    left: Left,
+    /// The same, from end to end.
+    pub(crate) side: Side,
+    /// What it is kept in.
+    pub(crate) database: Database,
+    /// Whether it is gone when nobody has it any more.
+    in_memory: bool,
 }
 
-/// What a case leaves on its server.
-enum Left {
-    Nothing,
+/// What a store is kept in.
+pub(crate) enum Database {
+    /// Two tables: users and tasks.
     Tables(aws_sdk_dynamodb::Client, [String; 2]),
-    Database(mongodb::Database),
+    /// A database of collections.
+    Collections(mongodb::Database),
 }
 
 impl Server {
@@ -77,6 +84,14 @@ impl Server {
         }
     }
 
+    /// Why this server cannot be read from end to end, if it holds more than a page, where it cannot.
+    pub fn cannot_scan(&self) -> Option<&'static str> {
+        match self {
+            Self::DynamoDb(_) => Some("moto 5.2 keeps items in the order of their coming and finds the next page by their keys"),
+            Self::Embedded | Self::MongoDb(_) | Self::FerretDb(_) => None,
+        }
+    }
+
     /// Makes an empty store of its own for a case.
     ///
     /// # Errors
@@ -96,22 +111,28 @@ impl Server {
         };
         let needs = |part| matches!(part, Part::Users | Part::Tasks);
         let settings = Settings::read(&environment, &needs).map_err(|error| error.to_string())?;
-        let (stores, left) = match (self, &settings.database) {
-            (Self::Embedded, _) => (embedded_stores(&Engine::in_memory()?, &settings).await?, Left::Nothing),
+        let names = [settings.users_table.clone(), settings.tasks_table.clone()];
+        let (stores, side, database) = match (self, &settings.database) {
+            (Self::Embedded, _) => {
+                let engine = Engine::in_memory()?;
+                let side = Side::dynamodb(engine.client(), &settings, "an engine");
+                (embedded_stores(&engine, &settings).await?, side, Database::Tables(engine.client(), names))
+            }
             (Self::DynamoDb(_), DatabaseUrl::DynamoDbAt(_)) => {
                 let client = connect(&settings, &environment).await.map_err(|error| error.to_string())?;
                 create_tables(&client, &settings.users_table, &settings.tasks_table).await.map_err(|error| error.to_string())?;
-                let names = [settings.users_table.clone(), settings.tasks_table.clone()];
                 // A server for tests may be slow, and what is then sent again is not recognised by it, as it is by the real one.
                 let patient = client.config().to_builder().timeout_config(TimeoutConfig::disabled()).build();
                 let client = aws_sdk_dynamodb::Client::from_conf(patient);
-                (Stores::dynamodb(client.clone(), &settings, &needs), Left::Tables(client, names))
+                let side = Side::dynamodb(client.clone(), &settings, "a server");
+                (Stores::dynamodb(client.clone(), &settings, &needs), side, Database::Tables(client, names))
             }
             (Self::MongoDb(_) | Self::FerretDb(_), DatabaseUrl::MongoDb(url)) => {
                 migrate(&settings, &environment, &mut |_| {}).await?;
                 let stores = Stores::connect(&settings, &environment, &needs).await.map_err(|error| error.to_string())?;
                 let client = mongodb::Client::with_uri_str(url.expose()).await.map_err(|error| error.to_string())?;
-                (stores, Left::Database(client.database(url.database())))
+                let side = Side::connect(&settings, &environment).map_err(|error| error.to_string())?;
+                (stores, side, Database::Collections(client.database(url.database())))
             }
             (Self::MongoDb(_), _) => return Err("TEST_MONGODB_URL must begin with mongodb://".to_owned()),
             (Self::FerretDb(_), _) => return Err("TEST_FERRETDB_URL must begin with mongodb://".to_owned()),
@@ -124,7 +145,7 @@ impl Server {
             tasks: stores.tasks.ok_or_else(missing)?,
             now: Timestamp::from_millisecond((SystemClock.now().as_second() + AHEAD) * 1000),
         };
-        Ok(Made { store, left })
+        Ok(Made { store, side, database, in_memory: matches!(self, Self::Embedded) })
     }
 }
 
@@ -134,14 +155,14 @@ impl Made {
     /// # Errors
     /// The server does not answer.
     pub async fn remove(self) -> Result<(), String> {
-        match self.left {
-            Left::Nothing => {}
-            Left::Tables(client, names) => {
+        match self.database {
+            Database::Tables(..) if self.in_memory => {}
+            Database::Tables(client, names) => {
                 for name in names {
                     client.delete_table().table_name(name).send().await.map_err(|error| format!("{error:?}"))?;
                 }
             }
-            Left::Database(database) => database.drop().await.map_err(|error| error.to_string())?,
+            Database::Collections(database) => database.drop().await.map_err(|error| error.to_string())?,
         }
         Ok(())
     }

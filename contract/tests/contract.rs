@@ -1,10 +1,11 @@
-//! Runs every case of the contract on every store that there is, each as a test of its own: `embedded::tasks::...`.
+//! Runs every case of the contract on every store that there is, each as a test of its own: `embedded::tasks::...`; and those
+//! of a copy from every store to every one: `embedded::copies::to_mongodb::...`.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use contract::{Case, Server, cases};
+use contract::{COPIES, Case, CopyCase, Ends, Server, cases};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// How each case ended, by its name and the store's.
@@ -22,6 +23,12 @@ fn main() -> ExitCode {
         for case in cases() {
             trials.push(trial(server, case, &outcomes));
         }
+        for to in &servers {
+            trials.extend(COPIES.iter().map(|case| copy_trial(server, to, case, &outcomes)));
+        }
+        if let Some(reason) = server.cannot_scan() {
+            println!("{}: copies of more than a page are ignored: {reason}", server.name());
+        }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     if servers.len() > 1 && !arguments.list {
@@ -31,31 +38,50 @@ fn main() -> ExitCode {
 }
 
 fn trial(server: &Server, case: &'static Case, outcomes: &Outcomes) -> Trial {
-    let name = format!("{}::{}", server.name(), case.name());
-    let ignored = case.racing && server.cannot_race().is_some();
-    note(outcomes, case, server, if ignored { "ignored" } else { "-" });
-    let (server, outcomes) = (server.clone(), Arc::clone(outcomes));
-    Trial::test(name, move || {
-        note(&outcomes, case, &server, "FAILED");
-        run(&server, case)?;
-        note(&outcomes, case, &server, "ok");
-        Ok(())
-    })
-    .with_ignored_flag(ignored)
-}
-
-fn run(server: &Server, case: &Case) -> Result<(), Failed> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
+    let server_of_its_own = server.clone();
+    let run = move || async move {
+        let server = server_of_its_own;
         let made = server.make().await?;
         tokio::time::timeout(contract::PATIENCE, (case.run)(made.store.clone())).await.map_err(|_| "takes too long")?;
         Ok(made.remove().await?)
+    };
+    noted(case.name(), server, case.racing && server.cannot_race().is_some(), outcomes, run)
+}
+
+fn copy_trial(from: &Server, to: &Server, case: &'static CopyCase, outcomes: &Outcomes) -> Trial {
+    let name = format!("copies::to_{}::{}", to.name(), case.name);
+    let ignored = case.long && [from, to].iter().any(|server| server.cannot_scan().is_some());
+    let servers = (from.clone(), to.clone());
+    noted(name, from, ignored, outcomes, move || async move {
+        let (from, to) = servers;
+        let ends = Ends { from: from.make().await?, to: to.make().await?, back: from.make().await? };
+        tokio::time::timeout(contract::PATIENCE, (case.run)(&ends)).await.map_err(|_| "takes too long")?;
+        for made in [ends.from, ends.to, ends.back] {
+            made.remove().await?;
+        }
+        Ok(())
     })
 }
 
-fn note(outcomes: &Outcomes, case: &Case, server: &Server, outcome: &'static str) {
-    let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-    outcomes.entry(case.name()).or_default().insert(server.name(), outcome);
+/// A test of this name, of which the outcome is noted.
+fn noted<F>(case: String, server: &Server, ignored: bool, outcomes: &Outcomes, run: impl FnOnce() -> F + Send + 'static) -> Trial
+where
+    F: Future<Output = Result<(), Failed>>,
+{
+    let (name, server, outcomes) = (format!("{}::{case}", server.name()), server.name(), Arc::clone(outcomes));
+    let note = move |outcome| {
+        let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        outcomes.entry(case.clone()).or_default().insert(server, outcome);
+    };
+    note(if ignored { "ignored" } else { "-" });
+    Trial::test(name, move || {
+        note("FAILED");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(run())?;
+        note("ok");
+        Ok(())
+    })
+    .with_ignored_flag(ignored)
 }
 
 /// The cases by store, for whoever reads the run.

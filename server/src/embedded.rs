@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
@@ -29,12 +29,17 @@ impl Engine {
     /// # Errors
     /// The folder or the file cannot be made or read.
     pub fn open(folder: &Path) -> Result<Self, String> {
-        let file = folder.join("tasklane.db");
+        let file = Self::file(folder);
         std::fs::create_dir_all(folder)
             .map_err(|error| error.to_string())
             .and_then(|()| Database::new(&file.to_string_lossy()).map_err(|error| error.to_string()))
             .map(Self)
             .map_err(|error| format!("{} cannot be opened: {error}", file.display()))
+    }
+
+    /// The file that an engine in this folder keeps its data in.
+    pub fn file(folder: &Path) -> PathBuf {
+        folder.join("tasklane.db")
     }
 
     /// An engine that forgets everything when it is dropped.
@@ -81,6 +86,7 @@ impl Engine {
             "UpdateItem" => answer(body, |request| database.update_item(request)),
             "DeleteItem" => answer(body, |request| database.delete_item(request)),
             "Query" => answer(body, |request| database.query(request)),
+            "Scan" => answer(body, |request| database.scan(request)),
             "BatchGetItem" => answer(body, |request| database.batch_get_item(request)),
             "TransactWriteItems" => answer(body, |request| database.transact_write_items(request)),
             "CreateTable" => answer(body, |request| database.create_table(request)),

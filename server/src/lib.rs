@@ -1,5 +1,6 @@
 //! Every function in one process: for working on it, for trying it, and for containers.
 
+pub mod copy;
 pub mod embedded;
 pub mod keys;
 pub mod proxies;

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use http::HeaderValue;
+use server::copy::{End, Tables};
 use server::embedded::Engine;
 use server::proxies::TrustedProxies;
 use server::router::Surroundings;
-use server::{keys, seed, start};
+use server::{copy, keys, seed, start};
 
 /// A task-management API, in one process.
 ///
@@ -24,7 +25,9 @@ use server::{keys, seed, start};
     tasklane                                   serve on 127.0.0.1:8080, data in .tasklane\n  \
     tasklane seed                              fill a demo account\n  \
     tasklane --listen 0.0.0.0:80 --data /data  serve for others\n  \
-    tasklane dynamodb --listen 127.0.0.1:8000  give Lambda functions on this machine a database"
+    tasklane dynamodb --listen 127.0.0.1:8000  give Lambda functions on this machine a database\n  \
+    tasklane copy --from embedded --to mongodb://127.0.0.1:27017/tasklane\n  \
+    \x20                                          move from the data folder to a MongoDB server"
 )]
 struct Arguments {
     /// The address and port to listen on [default: 127.0.0.1:8080, for dynamodb 127.0.0.1:8000].
@@ -55,6 +58,28 @@ enum Command {
     Dynamodb,
     /// Make what the database of DATABASE_URL needs: MongoDB's collections and indexes, DynamoDB's tables. It can be run again.
     Migrate,
+    /// Copy everything from one store to another, empty one, and compare both. An interrupted copy is gone on with by the same
+    /// command.
+    ///
+    /// Each is `embedded`, for the engine in the data folder, or a URL as DATABASE_URL has it. Nothing else may use either of
+    /// them meanwhile: stop the server first.
+    Copy {
+        /// The store to copy from.
+        #[arg(long, env = "TASKLANE_COPY_FROM", hide_env_values = true, value_name = "URL")]
+        from: String,
+
+        /// The store to copy to; it gets the tables, collections and indexes that it needs.
+        #[arg(long, env = "TASKLANE_COPY_TO", hide_env_values = true, value_name = "URL")]
+        to: String,
+
+        /// The tables to copy from, where they are not those of TASKLANE_USERS_TABLE and TASKLANE_TASKS_TABLE.
+        #[arg(long, value_name = "USERS,TASKS", value_parser = tables)]
+        from_tables: Option<Tables>,
+
+        /// The tables to copy to, likewise.
+        #[arg(long, value_name = "USERS,TASKS", value_parser = tables)]
+        to_tables: Option<Tables>,
+    },
     /// Print the API document (OpenAPI 3.1).
     Openapi,
     /// Add new signing keys, which are used from the next start on. Tokens of the old ones stay valid.
@@ -80,6 +105,13 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
 
 fn proxies(text: &str) -> Result<TrustedProxies, String> {
     text.parse().map_err(|rule| format!("TASKLANE_TRUSTED_PROXIES {rule}"))
+}
+
+fn tables(text: &str) -> Result<Tables, String> {
+    match text.split_once(',') {
+        Some((users, tasks)) if !tasks.contains(',') => Ok(Tables { users: users.to_owned(), tasks: tasks.to_owned() }),
+        _ => Err("must be two names with a comma between them, the users table's first".to_owned()),
+    }
 }
 
 fn main() -> ExitCode {
@@ -122,6 +154,11 @@ async fn run(arguments: Arguments) -> Result<(), String> {
             engine.serve(listen, start::signal()).await
         }
         Some(Command::Migrate) => start::migrate(&environment).await,
+        Some(Command::Copy { from, to, from_tables, to_tables }) => {
+            let from = End { option: "--from", url: from, tables: from_tables };
+            let to = End { option: "--to", url: to, tables: to_tables };
+            copy::copy(&from, &to, &data, &environment).await
+        }
         Some(Command::Openapi) => {
             print!("{}", server::openapi());
             Ok(())

@@ -233,6 +233,8 @@ fn the_help_page_names_every_command_and_option() {
     for part in [
         "seed",
         "dynamodb",
+        "migrate",
+        "copy",
         "openapi",
         "rotate-keys",
         "--listen",

@@ -23,6 +23,7 @@ pub enum DatabaseUrl {
 #[derive(Clone, PartialEq, Eq)]
 pub struct MongoUrl {
     url: String,
+    hosts: String,
     database: String,
 }
 
@@ -30,6 +31,11 @@ impl MongoUrl {
     /// The connection string, with whatever credentials it holds.
     pub fn expose(&self) -> &str {
         &self.url
+    }
+
+    /// The servers, as the URL names them, in lower case.
+    pub fn hosts(&self) -> &str {
+        &self.hosts
     }
 
     /// The name of the database.
@@ -58,7 +64,7 @@ impl MongoUrl {
             return refused("must have a database name of at most 63 bytes with none of / \\ . \" $ * < > : | ? and no space in it");
         }
         let database = if database.is_empty() { DEFAULT_DATABASE } else { &database };
-        Ok(Self { url: text.to_owned(), database: database.to_owned() })
+        Ok(Self { url: text.to_owned(), hosts: hosts.to_ascii_lowercase(), database: database.to_owned() })
     }
 }
 

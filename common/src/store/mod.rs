@@ -3,6 +3,8 @@
 #[cfg(not(any(feature = "dynamodb", feature = "mongodb")))]
 compile_error!("there is no store without a driver: choose the feature dynamodb or mongodb");
 
+#[cfg(all(feature = "dynamodb", feature = "mongodb"))]
+pub mod copy;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 #[cfg(feature = "mongodb")]

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::contract::{IfMatch, ONCE_LIFETIME, Once};
+use crate::contract::{IfMatch, Once};
 use crate::problem::StoreError;
 use crate::time::Timestamp;
 
@@ -143,11 +143,11 @@ impl Expression {
     }
 }
 
-/// The record that a request was executed: whose, under which key, what came of it.
-pub(super) fn once_record(pk: impl Display, once: &Once, result: Option<Item>, now: Timestamp) -> Item {
+/// The record that a request was executed: whose, under which key, what came of it, and how long that is remembered.
+pub(super) fn once_record(pk: impl Display, once: &Once, result: Option<Item>, expires_at: Timestamp) -> Item {
     let mut item = key(pk, once_key(once));
     item.insert("fingerprint".to_owned(), text(&once.fingerprint));
-    item.insert("expires_at".to_owned(), number(now.plus(ONCE_LIFETIME).as_second()));
+    item.insert("expires_at".to_owned(), number(expires_at.as_second()));
     if let Some(result) = result {
         item.insert("result".to_owned(), AttributeValue::M(result));
     }

@@ -1,6 +1,8 @@
 //! Accounts, sessions, limits and tasks on DynamoDB: the data model is in docs/data-model.md.
 
 mod client;
+#[cfg(feature = "mongodb")]
+mod everything;
 mod items;
 mod tables;
 mod task_pages;
@@ -9,6 +11,8 @@ mod users;
 mod writes;
 
 pub use client::{connect, connect_through};
+#[cfg(feature = "mongodb")]
+pub(in crate::store) use everything::Everything;
 pub use tables::{create_tables, migrate};
 pub use tasks::Tasks;
 pub use users::Users;

@@ -9,7 +9,7 @@ use super::client::{call, failed};
 use super::items::{Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of, write};
 use super::task_pages::OwnersTasks;
 use super::writes::{Transaction, first_item, once_put, put, refused_item, transact, update};
-use crate::contract::{Cursor, IfMatch, Once, Page};
+use crate::contract::{Cursor, IfMatch, ONCE_LIFETIME, Once, Page};
 use crate::fields::Change;
 use crate::problem::StoreError;
 use crate::store::task_keys::{created_key, due_key, kept_since, priority_key, time_key};
@@ -90,7 +90,7 @@ impl Tasks {
             let read_version = expression.value(number(task.version));
             let condition = format!("{version} = {read_version} AND attribute_exists({deleted})");
             let update = update(&self.table, key(owner, task_key(id)), &condition, expression)?;
-            let record = once_put(&self.table, once_record(owner, once, Some(write(&restored)?), now), now)?;
+            let record = once_put(&self.table, once_record(owner, once, Some(write(&restored)?), now.plus(ONCE_LIFETIME)), now)?;
             if let Transaction::Done = transact(&self.client, vec![record, update]).await? {
                 return Ok(restored);
             }
@@ -145,13 +145,14 @@ impl TaskStore for Tasks {
                 Err(error) => Err(failed(error)),
             };
         };
-        let record = once_put(&self.table, once_record(owner, once, Some(write(&task)?), task.created_at), task.created_at)?;
+        let now = task.created_at;
+        let record = once_put(&self.table, once_record(owner, once, Some(write(&task)?), now.plus(ONCE_LIFETIME)), now)?;
         let put = put(&self.table, item, None)?;
         match transact(&self.client, vec![record, put]).await? {
             Transaction::Done => Ok(task),
             Transaction::Refused(reasons) => {
                 let record = first_item(&reasons).ok_or(StoreError::StillRunning)?;
-                read(replay(record, once, task.created_at)?.ok_or(StoreError::StillRunning)?)
+                read(replay(record, once, now)?.ok_or(StoreError::StillRunning)?)
             }
         }
     }
@@ -236,15 +237,24 @@ impl TaskStore for Tasks {
     }
 }
 
-/// A task that is not in the trash, as it is stored.
-fn task_item(owner: UserId, task: &Task) -> Result<Item, StoreError> {
+/// A task as it is stored: see [`TaskStore::trash`] for what one in the trash has.
+pub(super) fn task_item(owner: UserId, task: &Task) -> Result<Item, StoreError> {
     let mut item = write(task)?;
     item.extend(key(owner, task_key(task.id)));
-    item.insert("by_created".to_owned(), text(created_key(task.id)));
-    item.insert("by_updated".to_owned(), text(time_key(task.updated_at, task.id)));
-    item.insert("by_due".to_owned(), text(due_key(task.due, task.id)));
-    item.insert("by_priority".to_owned(), text(priority_key(task.priority, task.id)));
-    item.insert("write".to_owned(), text(Uuid::new_v4()));
+    let mut set = |name: &str, value| item.insert(name.to_owned(), value);
+    set("write", text(Uuid::new_v4()));
+    let (due, priority) = (text(due_key(task.due, task.id)), text(priority_key(task.priority, task.id)));
+    if let Some(deleted_at) = task.deleted_at {
+        set("by_deleted", text(time_key(deleted_at, task.id)));
+        set("trashed_due", due);
+        set("trashed_priority", priority);
+        set("expires_at", number(deleted_at.plus(TRASH_LIFETIME).as_second()));
+    } else {
+        set("by_created", text(created_key(task.id)));
+        set("by_updated", text(time_key(task.updated_at, task.id)));
+        set("by_due", due);
+        set("by_priority", priority);
+    }
     Ok(item)
 }
 

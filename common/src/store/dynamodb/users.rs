@@ -11,7 +11,7 @@ use super::client::{call, failed};
 use super::items::{Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of, write};
 use super::writes::{Transaction, first_item, once_put, put, refused_item, transact, update};
 use crate::auth::{CounterStore, PasswordHash, Refused, Rotation, Session, SessionId};
-use crate::contract::{Cursor, IfMatch, Once, Page};
+use crate::contract::{Cursor, IfMatch, ONCE_LIFETIME, Once, Page};
 use crate::fields::Change;
 use crate::problem::StoreError;
 use crate::store::rows::AccountRow;
@@ -43,11 +43,11 @@ struct SessionRow {
     user_agent: Option<String>,
 }
 
-fn user_key(user: UserId) -> String {
+pub(super) fn user_key(user: UserId) -> String {
     format!("user#{user}")
 }
 
-fn account_key(user: UserId) -> Item {
+pub(super) fn account_key(user: UserId) -> Item {
     key(user_key(user), "account")
 }
 
@@ -55,11 +55,11 @@ fn session_sk(session: SessionId) -> String {
     format!("session#{session}")
 }
 
-fn session_key(user: UserId, session: SessionId) -> Item {
+pub(super) fn session_key(user: UserId, session: SessionId) -> Item {
     key(user_key(user), session_sk(session))
 }
 
-fn email_key(email: &Email) -> Item {
+pub(super) fn email_key(email: &Email) -> Item {
     key(format!("email#{}", email.canonical()), "email")
 }
 
@@ -121,10 +121,8 @@ fn lives(expression: &mut Expression, now: Timestamp) -> String {
 #[async_trait]
 impl UserStore for Users {
     async fn register(&self, account: &Account, session: &Session) -> Result<(), StoreError> {
-        let mut address = email_key(&account.email);
-        address.insert("user".to_owned(), text(account.id));
         let parts = vec![
-            put(&self.table, address, None)?,
+            put(&self.table, address_item(account), None)?,
             put(&self.table, account_item(account)?, None)?,
             put(&self.table, session_item(session)?, None)?,
         ];
@@ -214,7 +212,7 @@ impl UserStore for Users {
         let condition = format!("{hash} = {verified} AND {current} = {epoch_value}");
         let mut parts = vec![update(&self.table, account_key(user), &condition, account)?, self.keep_session(user, session, epoch, now)?];
         if let Some(once) = once {
-            parts.insert(0, once_put(&self.table, once_record(user_key(user), once, None, now), now)?);
+            parts.insert(0, once_put(&self.table, once_record(user_key(user), once, None, now.plus(ONCE_LIFETIME)), now)?);
         }
         let Transaction::Refused(reasons) = transact(&self.client, parts).await? else { return Ok(()) };
         if let Some(once) = once
@@ -359,13 +357,20 @@ impl CounterStore for Users {
     }
 }
 
-fn account_item(account: &Account) -> Result<Item, StoreError> {
+/// What leads from an address to its account.
+pub(super) fn address_item(account: &Account) -> Item {
+    let mut item = email_key(&account.email);
+    item.insert("user".to_owned(), text(account.id));
+    item
+}
+
+pub(super) fn account_item(account: &Account) -> Result<Item, StoreError> {
     let mut item = write(&AccountRow::from(account.clone()))?;
     item.extend(account_key(account.id));
     Ok(item)
 }
 
-fn session_item(session: &Session) -> Result<Item, StoreError> {
+pub(super) fn session_item(session: &Session) -> Result<Item, StoreError> {
     let mut item = write(&SessionRow {
         id: session.id,
         user: session.user,
@@ -381,7 +386,7 @@ fn session_item(session: &Session) -> Result<Item, StoreError> {
     Ok(item)
 }
 
-fn read_session(item: Item) -> Result<Session, StoreError> {
+pub(super) fn read_session(item: Item) -> Result<Session, StoreError> {
     let row: SessionRow = read(item)?;
     let ends_at = Timestamp::from_millisecond(row.ends_at.saturating_mul(1000));
     Ok(Session {

@@ -19,16 +19,17 @@ pub(super) struct StoredAccount {
     pub(super) account: Account,
     /// The session that ended all others last, and so goes on though it began in an older epoch.
     kept_session: Option<SessionId>,
-    once: Vec<OnceRow>,
+    /// The password changes that it remembers, the oldest first; expired ones may be among them.
+    pub(super) once: Vec<OnceRow>,
 }
 
 /// A password change that was executed under a key.
 #[derive(Clone, Serialize, Deserialize)]
-struct OnceRow {
-    key: String,
-    fingerprint: String,
+pub(super) struct OnceRow {
+    pub(super) key: String,
+    pub(super) fingerprint: String,
     /// In seconds.
-    expires_at: i64,
+    pub(super) expires_at: i64,
 }
 
 /// A new account's document.
@@ -47,6 +48,13 @@ pub(super) fn read_account(document: Document) -> Result<StoredAccount, StoreErr
         once: once.map_err(|error| StoreError::Corrupt(error.into()))?.unwrap_or_default(),
         account: read::<AccountRow>(document)?.into(),
     })
+}
+
+impl OnceRow {
+    /// The row of this change.
+    pub(super) fn new(once: &Once, expires_at: Timestamp) -> Self {
+        Self { key: once.key.clone(), fingerprint: once.fingerprint.clone(), expires_at: expires_at.as_second() }
+    }
 }
 
 impl StoredAccount {
@@ -81,7 +89,7 @@ impl StoredAccount {
 
     /// What the account remembers after a password change under this key.
     pub(super) fn remembering(&self, once: &Once, now: Timestamp) -> Result<mongodb::bson::Bson, StoreError> {
-        let row = OnceRow { key: once.key.clone(), fingerprint: once.fingerprint.clone(), expires_at: now.plus(ONCE_LIFETIME).as_second() };
+        let row = OnceRow::new(once, now.plus(ONCE_LIFETIME));
         let kept = self.remembered(now).cloned().collect::<Vec<_>>();
         let rows: Vec<OnceRow> = kept.into_iter().rev().take(REMEMBERED - 1).rev().chain([row]).collect();
         value(&rows)

@@ -5,6 +5,8 @@
 mod accounts;
 mod connection;
 mod documents;
+#[cfg(feature = "dynamodb")]
+mod everything;
 mod indexes;
 mod once;
 mod sessions;
@@ -12,6 +14,8 @@ mod tasks;
 mod users;
 
 pub use connection::Connection;
+#[cfg(feature = "dynamodb")]
+pub(in crate::store) use everything::Everything;
 pub use indexes::{Lack, check, migrate};
 pub use tasks::Tasks;
 pub use users::Users;

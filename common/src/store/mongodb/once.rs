@@ -30,11 +30,8 @@ impl Requests {
     /// Claims a key for a request, unless another request has it. Where the result is known before it is executed, it is
     /// recorded with the claim, so that whoever repeats the request executes it with the same result.
     pub(super) async fn claim(&self, owner: UserId, once: &Once, result: Option<Task>, now: Timestamp) -> Result<Claim, StoreError> {
-        let request = format!("{owner}#{}", once.key);
-        let mut claim = doc! {"_id": &request, "fingerprint": &once.fingerprint, "expires_at": date(now.plus(ONCE_LIFETIME))};
-        if let Some(result) = &result {
-            claim.insert("task", write(result)?);
-        }
+        let request = name_of(owner, once);
+        let claim = request_document(owner, once, now.plus(ONCE_LIFETIME), result.as_ref())?;
         for attempt in 0..ATTEMPTS {
             if self.0.insert(claim.clone()).await? {
                 return Ok(result.map_or(Claim::Open(request), Claim::Executed));
@@ -83,6 +80,20 @@ impl Requests {
         let open = doc! {"_id": request, "fingerprint": &once.fingerprint, "task": {"$exists": false}};
         self.0.delete(open).await.map(drop)
     }
+}
+
+/// The name of a request's document.
+pub(super) fn name_of(owner: UserId, once: &Once) -> String {
+    format!("{owner}#{}", once.key)
+}
+
+/// A request's document, with what came of it if that is known.
+pub(super) fn request_document(owner: UserId, once: &Once, expires_at: Timestamp, result: Option<&Task>) -> Result<Document, StoreError> {
+    let mut document = doc! {"_id": name_of(owner, once), "fingerprint": &once.fingerprint, "expires_at": date(expires_at)};
+    if let Some(result) = result {
+        document.insert("task", write(result)?);
+    }
+    Ok(document)
 }
 
 fn lives(document: &Document, now: Timestamp) -> bool {

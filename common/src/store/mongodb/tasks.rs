@@ -130,17 +130,9 @@ impl TaskStore for Tasks {
     }
 
     async fn trash(&self, owner: UserId, id: TaskId, if_match: &IfMatch, now: Timestamp) -> Result<(), StoreError> {
-        let update = doc! {
-            "$set": {
-                "trash_of": owner.to_string(),
-                "deleted_at": now.to_string(),
-                "updated_at": now.to_string(),
-                "by_deleted": time_key(now, id),
-                "purge_at": date(now.plus(TRASH_LIFETIME)),
-            },
-            "$unset": {"owner": ""},
-            "$inc": {"version": 1_i64},
-        };
+        let mut set = in_trash(owner, id, now);
+        set.insert("updated_at", now.to_string());
+        let update = doc! {"$set": set, "$unset": {"owner": ""}, "$inc": {"version": 1_i64}};
         let updates = [(at_version(live(owner, id), if_match), update)];
         self.change(&name_of(owner, id), &updates, |document| why_not_live(document, if_match)).await.map(drop)
     }
@@ -198,23 +190,36 @@ impl Shelf for OwnersTasks<'_> {
     }
 }
 
-/// A task that is not in the trash, as it is stored.
-fn task_document(owner: UserId, task: &Task) -> Result<Document, StoreError> {
+/// A task as it is stored.
+pub(super) fn task_document(owner: UserId, task: &Task) -> Result<Document, StoreError> {
     let mut document = write(task)?;
     document.extend(doc! {
         "_id": name_of(owner, task.id),
         "id": task.id.to_string(),
-        "owner": owner.to_string(),
         "by_created": created_key(task.id),
         "by_updated": time_key(task.updated_at, task.id),
         "by_due": due_key(task.due, task.id),
         "by_priority": priority_key(task.priority, task.id),
     });
+    document.extend(match task.deleted_at {
+        None => doc! {"owner": owner.to_string()},
+        Some(deleted_at) => in_trash(owner, task.id, deleted_at),
+    });
     Ok(document)
 }
 
+/// What a task in the trash has, in place of its `owner`.
+fn in_trash(owner: UserId, id: TaskId, deleted_at: Timestamp) -> Document {
+    doc! {
+        "trash_of": owner.to_string(),
+        "deleted_at": deleted_at.to_string(),
+        "by_deleted": time_key(deleted_at, id),
+        "purge_at": date(deleted_at.plus(TRASH_LIFETIME)),
+    }
+}
+
 /// The name of a task's document: two owners may have tasks of one identifier.
-fn name_of(owner: UserId, id: TaskId) -> String {
+pub(super) fn name_of(owner: UserId, id: TaskId) -> String {
     format!("{owner}#{id}")
 }
 

@@ -1,0 +1,213 @@
+//! Copying everything from one store to another one.
+
+use std::cell::Cell;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use common::config::{DatabaseUrl, Settings};
+use common::http::Part;
+use common::store::copy::{Difference, Progress, Side, Summary};
+use common::time::SystemClock;
+
+use crate::embedded::Engine;
+use crate::start;
+
+/// What names the engine in the data folder.
+const EMBEDDED: &str = "embedded";
+/// How often the progress is told where it is not shown on a terminal.
+const BETWEEN_LINES: Duration = Duration::from_secs(10);
+
+/// One end of a copy, as it was asked for.
+pub struct End {
+    /// The option that says so.
+    pub option: &'static str,
+    /// `embedded`, or a URL as `DATABASE_URL` has it.
+    pub url: String,
+    /// Its tables, where they are not those of the settings.
+    pub tables: Option<Tables>,
+}
+
+/// The tables of a DynamoDB-compatible store.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    /// The users table's name.
+    pub users: String,
+    /// The tasks table's name.
+    pub tasks: String,
+}
+
+/// Makes what the store at the second end needs, copies everything from the first end to it, compares both, and prints what it
+/// does.
+///
+/// # Errors
+/// One line that says what cannot be used, and why, or what was found to be wrong.
+pub async fn copy(from: &End, to: &End, data: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
+    from.check(data, environment).await?;
+    let (source, target) = (from.open(data, environment)?, to.open(data, environment)?);
+    if source.name() == target.name() {
+        return Err(format!("--from and --to are the same: {}", source.name()));
+    }
+    println!("from {}\nto {}", source.name(), target.name());
+    to.migrate(data, environment).await?;
+    let printer = Printer::new();
+    let tell = |progress: Progress<'_>| printer.tell(&progress);
+    let summary = tokio::select! {
+        copied = common::store::copy::copy(&source, &target, &SystemClock, &tell) => copied?,
+        () = start::signal() => {
+            printer.clear();
+            return Err("stopped; the same command goes on from here".to_owned());
+        }
+    };
+    conclude(&summary)
+}
+
+fn conclude(summary: &Summary) -> Result<(), String> {
+    let Summary { kinds, unreadable, differences, and_more } = summary;
+    if summary.is_whole() {
+        let counted: Vec<String> = kinds.iter().map(|(kind, count)| kind.counted(*count)).collect();
+        println!("Everything is copied, and the same on both sides: {}.", counted.join(", "));
+        return Ok(());
+    }
+    let at_least = if *and_more { "at least " } else { "" };
+    Err(format!(
+        "not everything is the same on both sides: {unreadable} could not be read, {at_least}{differences} differ, each named above; \
+         mend them, or empty the store that was copied to, and run the same command again"
+    ))
+}
+
+impl End {
+    fn is_embedded(&self) -> bool {
+        self.url == EMBEDDED
+    }
+
+    /// What is said of `DATABASE_URL`, said of this option.
+    fn say(&self, error: &str) -> String {
+        error.replace("DATABASE_URL", self.option)
+    }
+
+    /// The settings with this end's store in them.
+    fn settings(&self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Settings, String> {
+        let environment = self.environment(environment);
+        if !self.is_embedded() {
+            let rule = |rule| format!("{} must be `{EMBEDDED}` or a URL as DATABASE_URL has it, which {rule}", self.option);
+            self.url.parse::<DatabaseUrl>().map_err(rule)?;
+        }
+        let needs = |part| matches!(part, Part::Users | Part::Tasks);
+        Settings::read(&environment, &needs).map_err(|error| self.say(&error.to_string()))
+    }
+
+    /// The environment with this end's store in it.
+    fn environment<'e>(&'e self, environment: &'e dyn Fn(&str) -> Option<String>) -> impl Fn(&str) -> Option<String> + 'e {
+        move |name| match (name, &self.tables) {
+            ("DATABASE_URL", _) if self.is_embedded() => Some("dynamodb://".to_owned()),
+            ("DATABASE_URL", _) => Some(self.url.clone()),
+            ("TASKLANE_USERS_TABLE", Some(tables)) => Some(tables.users.clone()),
+            ("TASKLANE_TASKS_TABLE", Some(tables)) => Some(tables.tasks.clone()),
+            _ => environment(name),
+        }
+    }
+
+    /// Checks that there is something to copy from.
+    async fn check(&self, data: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
+        let settings = self.settings(environment)?;
+        if !self.is_embedded() {
+            return common::store::check(&settings, &self.environment(environment)).await.map_err(|error| self.say(&error));
+        }
+        let file = Engine::file(data);
+        if !file.exists() {
+            return Err(format!("{} names the engine in the data folder, and there is no {}", self.option, file.display()));
+        }
+        Ok(())
+    }
+
+    fn open(&self, data: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Side, String> {
+        let settings = self.settings(environment)?;
+        if !self.is_embedded() {
+            return Side::connect(&settings, &self.environment(environment)).map_err(|error| self.say(&error.to_string()));
+        }
+        let engine = Engine::open(data)?;
+        let folder = data.canonicalize().map_err(|error| format!("{} cannot be used: {error}", data.display()))?;
+        Ok(Side::dynamodb(engine.client(), &settings, &format!("the embedded engine in {}", folder.display())))
+    }
+
+    /// Makes what the store needs before anything is copied to it.
+    async fn migrate(&self, data: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
+        let settings = self.settings(environment)?;
+        if self.is_embedded() {
+            return start::embedded_stores(&Engine::open(data)?, &settings).await.map(drop);
+        }
+        let mut tell = |line: &str| println!("{line}");
+        common::store::migrate(&settings, &self.environment(environment), &mut tell).await.map_err(|error| self.say(&error))
+    }
+}
+
+/// Prints what a copy does: on a terminal in a line that is written over, elsewhere a line now and then.
+struct Printer {
+    terminal: bool,
+    /// Whether the line that is written over is there.
+    dirty: Cell<bool>,
+    /// Whether it was told that a store is waited for.
+    waiting: Cell<bool>,
+    told: Cell<Instant>,
+}
+
+impl Printer {
+    fn new() -> Self {
+        Self {
+            terminal: std::io::stdout().is_terminal(),
+            dirty: Cell::new(false),
+            waiting: Cell::new(false),
+            told: Cell::new(Instant::now()),
+        }
+    }
+
+    fn tell(&self, progress: &Progress<'_>) {
+        let waited = self.waiting.replace(matches!(progress, Progress::Waiting(..)));
+        match progress {
+            Progress::Resumed(Some((kind, count))) => self.say(&format!("resumed after {}", kind.counted(*count))),
+            Progress::Resumed(None) => self.say("resumed: everything was copied before"),
+            Progress::Copied(kind, count, false) => self.show(&format!("copying: {} so far", kind.counted(*count))),
+            Progress::Copied(kind, count, true) => self.say(&format!("copied {}", kind.counted(*count))),
+            Progress::Comparing(kind, count) => self.show(&format!("comparing: {} read so far", kind.counted(*count))),
+            Progress::Compared(kind, count) => self.say(&format!("compared {}", kind.counted(*count))),
+            Progress::Waiting(_, _) if waited => {}
+            Progress::Waiting(name, error) => self.warn(&format!("{name}: {error}; trying again for a minute")),
+            Progress::Unreadable(name, key, cause) => self.warn(&format!("cannot be read: {key} in {name}: {cause}")),
+            Progress::Different(name, difference) => self.warn(&match difference {
+                Difference::Missing => format!("differs: {name} is missing where it was to be copied to"),
+                Difference::Extra => format!("differs: {name} is only where everything was to be copied to"),
+                Difference::Changed => format!("differs: {name} is not the same on both sides"),
+            }),
+        }
+    }
+
+    /// Takes the line away that is written over.
+    fn clear(&self) {
+        if self.dirty.replace(false) {
+            print!("\r\x1b[K");
+            let _ = std::io::stdout().flush();
+        }
+    }
+
+    fn say(&self, line: &str) {
+        self.clear();
+        println!("{line}");
+    }
+
+    fn warn(&self, line: &str) {
+        self.clear();
+        eprintln!("{line}");
+    }
+
+    fn show(&self, line: &str) {
+        if self.terminal {
+            print!("\r\x1b[K{line}");
+            let _ = std::io::stdout().flush();
+            self.dirty.set(true);
+        } else if self.told.get().elapsed() >= BETWEEN_LINES {
+            println!("{line}");
+            self.told.set(Instant::now());
+        }
+    }
+}
