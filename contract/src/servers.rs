@@ -131,7 +131,7 @@ impl Server {
                 migrate(&settings, &environment, &mut |_| {}).await?;
                 let stores = Stores::connect(&settings, &environment, &needs).await.map_err(|error| error.to_string())?;
                 let client = mongodb::Client::with_uri_str(url.expose()).await.map_err(|error| error.to_string())?;
-                let side = Side::connect(&settings, &environment).map_err(|error| error.to_string())?;
+                let side = Side::connect(&settings, &environment).await.map_err(|error| error.to_string())?;
                 (stores, side, Database::Collections(client.database(url.database())))
             }
             (Self::MongoDb(_), _) => return Err("TEST_MONGODB_URL must begin with mongodb://".to_owned()),

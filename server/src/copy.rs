@@ -44,7 +44,7 @@ pub struct Tables {
 /// One line that says what cannot be used, and why, or what was found to be wrong.
 pub async fn copy(from: &End, to: &End, data: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
     from.check(data, environment).await?;
-    let (source, target) = (from.open(data, environment)?, to.open(data, environment)?);
+    let (source, target) = (from.open(data, environment).await?, to.open(data, environment).await?);
     if source.name() == target.name() {
         return Err(format!("--from and --to are the same: {}", source.name()));
     }
@@ -121,10 +121,11 @@ impl End {
         Ok(())
     }
 
-    fn open(&self, data: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Side, String> {
+    async fn open(&self, data: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Side, String> {
         let settings = self.settings(environment)?;
         if !self.is_embedded() {
-            return Side::connect(&settings, &self.environment(environment)).map_err(|error| self.say(&error.to_string()));
+            let side = Side::connect(&settings, &self.environment(environment)).await;
+            return side.map_err(|error| self.say(&error.to_string()));
         }
         let engine = Engine::open(data)?;
         let folder = data.canonicalize().map_err(|error| format!("{} cannot be used: {error}", data.display()))?;

@@ -40,14 +40,14 @@ impl Side {
     ///
     /// # Errors
     /// A setting cannot be used. Whether the database answers is found out by using it.
-    pub fn connect(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
+    pub async fn connect(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
         match &settings.database {
             DatabaseUrl::DynamoDb => {
                 let region = environment("AWS_REGION").unwrap_or_default();
-                Ok(Self::dynamodb(dynamodb::connect(settings, environment)?, settings, &format!("DynamoDB in {region}")))
+                Ok(Self::dynamodb(dynamodb::connect(settings, environment).await?, settings, &format!("DynamoDB in {region}")))
             }
             DatabaseUrl::DynamoDbAt(address) => {
-                Ok(Self::dynamodb(dynamodb::connect(settings, environment)?, settings, &format!("DynamoDB at {address}")))
+                Ok(Self::dynamodb(dynamodb::connect(settings, environment).await?, settings, &format!("DynamoDB at {address}")))
             }
             DatabaseUrl::MongoDb(url) => {
                 let connection = mongodb::Connection::new(url, settings, environment)?;
