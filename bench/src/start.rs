@@ -115,7 +115,7 @@ struct Answers {
     first_cpu: f64,
     /// From when a later event is given to when it is answered, for each of them, in milliseconds.
     warm: Vec<f64>,
-    /// Processor time of one of these, on average, in microseconds.
+    /// Processor time of one of these: their median, in microseconds.
     warm_cpu: f64,
 }
 
@@ -164,7 +164,7 @@ async fn answer(event: &Event, poll: Poll, process: &Process, api: &mut RuntimeA
         event.check(&answer)?;
     }
     let (first, first_cpu) = (times.remove(0), cpu.remove(0));
-    Ok(Answers { first, first_cpu, warm_cpu: cpu.iter().sum::<f64>() * 1e3 / cpu.len() as f64, warm: times })
+    Ok(Answers { first, first_cpu, warm_cpu: Summary::of(&cpu).median * 1e3, warm: times })
 }
 
 impl Measured {
