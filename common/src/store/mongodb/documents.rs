@@ -47,8 +47,14 @@ impl Documents {
         self.connection.call("findOne", send).await.map_err(failed)
     }
 
-    /// The first documents that the filter describes, in this order, each read from the answer as it came.
-    pub(super) async fn find<T>(
+    /// The first documents that the filter describes, in this order.
+    pub(super) async fn find(&self, filter: Document, order: Document, limit: usize) -> Result<Vec<Document>, StoreError> {
+        let documents = self.find_read(filter, order, limit, |document| Document::try_from(document)).await?;
+        documents.into_iter().collect::<Result<_, _>>().map_err(|error| StoreError::Corrupt(error.into()))
+    }
+
+    /// What is read of the first documents that the filter describes, in this order, from the answer as it came.
+    pub(super) async fn find_read<T>(
         &self,
         filter: Document,
         order: Document,

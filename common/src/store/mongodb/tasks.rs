@@ -179,7 +179,7 @@ impl Shelf for OwnersTasks<'_> {
         let direction = if walk.descending { -1 } else { 1 };
         let order = doc! {whose: direction, walk.index: direction};
         let filter = doc! {whose: self.owner.to_string(), walk.index: range};
-        let tasks = self.tasks.find(filter, order, limit, |document| {
+        let tasks = self.tasks.find_read(filter, order, limit, |document| {
             let position = document.get_str(walk.index).unwrap_or_default().to_owned();
             (position, read_raw(document))
         });
