@@ -1,6 +1,13 @@
 //! What Tasklane costs, measured: one file for each bench. How to run them, and what they found, is in `README.md`.
 
+mod clients;
+mod engines;
 mod functions;
+mod growth;
+mod load;
+mod pages;
+mod people;
+mod processes;
 mod report;
 mod size;
 mod start;
@@ -27,12 +34,21 @@ enum Command {
     Start(start::Arguments),
     /// Zipped size of every function.
     Size(size::Arguments),
+    /// A page of 50 tasks out of lists of 100, 1,000 and 100,000, on DynamoDB's interface and on MongoDB's.
+    Pages(pages::Arguments),
+    /// Requests per second and latency of the server, beside a task API as tutorials write it. Needs wrk and Node.
+    Load(load::Arguments),
+    /// What a request costs with 10, 1,000 and 100,000 accounts, and as many tasks of one owner.
+    Growth(growth::Arguments),
 }
 
 fn main() -> ExitCode {
     let measured = match Arguments::parse().command {
-        Command::Start(arguments) => start::run(&arguments),
-        Command::Size(arguments) => size::run(&arguments),
+        Command::Start(arguments) => start::run(&arguments).map_err(Error::from),
+        Command::Size(arguments) => size::run(&arguments).map_err(Error::from),
+        Command::Pages(arguments) => pages::run(&arguments),
+        Command::Load(arguments) => load::run(&arguments),
+        Command::Growth(arguments) => growth::run(&arguments),
     };
     match measured {
         Ok(()) => ExitCode::SUCCESS,

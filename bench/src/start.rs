@@ -5,6 +5,9 @@ mod aws;
 mod process;
 mod runtime_api;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::IsTerminal;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -18,24 +21,28 @@ use crate::report::{Budget, Table, check};
 use crate::statistics::Summary;
 use aws::Aws;
 use process::Process;
-use runtime_api::RuntimeApi;
+use runtime_api::{Poll, RuntimeApi};
 
 /// The start of any function, in times that of `hello`.
 const START: f64 = 2.0;
-/// The processor time of a warm get-task, in times that of `get-item`.
+/// The processor time of this function's warm requests, in times that of `get-item`.
+const GET_TASK: &str = "get-task";
 const WARM: f64 = 1.25;
-/// Warm requests of one process end after this, however many there are still to be.
+/// Requests of one process end after this, however many there are still to be.
 const WARM_TIME: Duration = Duration::from_secs(1);
+
+/// Before a process is started, so that what the last one left behind is done with.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What to measure.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// How often each function is started.
-    #[arg(long, default_value_t = 40, value_name = "N")]
-    runs: usize,
+    #[arg(long, default_value = "40", value_name = "N")]
+    runs: NonZeroUsize,
     /// How many warm requests each process answers, or as many as it can in a second.
-    #[arg(long, default_value_t = 200, value_name = "N")]
-    warm: usize,
+    #[arg(long, default_value = "200", value_name = "N")]
+    warm: NonZeroUsize,
     #[command(flatten)]
     selection: Selection,
     /// Fail when a ratio is over its budget by more than a quarter.
@@ -55,93 +62,125 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
 
 async fn measure(arguments: &Arguments) -> Result<Vec<Budget>, Error> {
     let (functions, folder) = arguments.selection.built()?;
-    let mut measured = functions.into_iter().map(Measured::of).collect::<Vec<_>>();
+    let mut measured = functions.into_iter().map(|function| Measured { function, runs: Vec::new() }).collect::<Vec<_>>();
     let aws = Aws::start().await?;
-    // The first round reads files that the others find in memory.
-    for round in 0..=arguments.runs {
-        eprint!("\rround {round} of {}", arguments.runs);
-        for measured in &mut measured {
-            let name = measured.function.name;
-            measured.round(&aws, &folder, arguments.warm, round > 0).await.map_err(|error| format!("{name}: {error}"))?;
+    for round in 0..=arguments.runs.get() {
+        if std::io::stderr().is_terminal() {
+            eprint!("\rround {round} of {} ", arguments.runs);
+        }
+        // What ran before leaves caches and connections behind: in every round that is another one.
+        let mut order = measured.iter_mut().collect::<Vec<_>>();
+        order.sort_by_key(|measured| shuffled(round, measured.function.name));
+        for Measured { function, runs } in order {
+            aws.reset().await?;
+            tokio::time::sleep(PAUSE).await;
+            let run = run_once(function, &aws, &folder, arguments.warm.get()).await;
+            let run = run.map_err(|error| format!("{}: {error}", function.name))?;
+            // The first round reads files that the others find in memory.
+            runs.extend((round > 0).then_some(run));
         }
     }
-    eprintln!();
     Ok(print(&measured))
 }
 
-/// What was measured of one function: a number for each time that it was started.
+/// A place in the order of a round that has nothing to do with any other.
+fn shuffled(round: usize, name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (round, name).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What was measured of one function, each time that it was started.
 struct Measured {
     function: Function,
+    runs: Vec<Run>,
+}
+
+/// What was measured of one process.
+struct Run {
     /// From the start of the process to its first poll of the Runtime API, in milliseconds.
-    start: Vec<f64>,
+    start: f64,
     /// Processor time until then, in milliseconds.
-    start_cpu: Vec<f64>,
+    start_cpu: f64,
+    /// `None` for a function that was given no event.
+    answers: Option<Answers>,
+    /// The most memory that it had, in megabytes.
+    memory: f64,
+}
+
+struct Answers {
     /// From when the first event is given to when it is answered, in milliseconds.
-    first: Vec<f64>,
-    /// The same for every event after it.
+    first: f64,
+    /// Processor time of that, in milliseconds.
+    first_cpu: f64,
+    /// From when a later event is given to when it is answered, for each of them, in milliseconds.
     warm: Vec<f64>,
-    /// Processor time of one of these, in microseconds: the average of a process.
-    warm_cpu: Vec<f64>,
-    /// The most memory that the process had, in megabytes.
-    memory: Vec<f64>,
+    /// Processor time of one of these, on average, in microseconds.
+    warm_cpu: f64,
+}
+
+/// Starts a function, lets it answer, and ends it.
+async fn run_once(function: &Function, aws: &Aws, folder: &Path, warm: usize) -> Result<Run, Error> {
+    let mut api = RuntimeApi::listen().await?;
+    let environment = aws.environment(function.name, function.endpoint, api.address);
+    let started = Instant::now();
+    let mut process = Process::start(&folder.join(function.name), &environment)?;
+    let observed = observe(function, started, &process, &mut api, aws, warm).await;
+    observed.map_err(|error| format!("{error}\n{}", process.last_words()).into())
+}
+
+async fn observe(
+    function: &Function,
+    started: Instant,
+    process: &Process,
+    api: &mut RuntimeApi,
+    aws: &Aws,
+    warm: usize,
+) -> Result<Run, Error> {
+    let poll = api.poll().await?;
+    let (start, start_cpu) = (milliseconds(poll.at - started), milliseconds(process.cpu()?));
+    let answers = match function.event {
+        Some(name) => Some(answer(&Event::read(name)?, poll, process, api, aws, warm).await?),
+        None => None,
+    };
+    Ok(Run { start, start_cpu, answers, memory: process.peak_memory()? })
+}
+
+/// Gives a function that polls the same event again and again.
+async fn answer(event: &Event, poll: Poll, process: &Process, api: &mut RuntimeApi, aws: &Aws, warm: usize) -> Result<Answers, Error> {
+    let mut waiting = poll;
+    let (mut times, mut cpu) = (Vec::new(), Vec::new());
+    let until = Instant::now() + WARM_TIME;
+    while times.is_empty() || (times.len() <= warm && Instant::now() < until) {
+        if event.writes {
+            aws.reset().await?;
+        }
+        let before = process.cpu()?;
+        let (time, answer) = api.invoke(waiting, event.json.clone()).await?;
+        // What a function does after its answer and before its next poll is a part of the request's cost.
+        waiting = api.poll().await?;
+        cpu.push(milliseconds(process.cpu()? - before));
+        times.push(milliseconds(time));
+        event.check(&answer)?;
+    }
+    let (first, first_cpu) = (times.remove(0), cpu.remove(0));
+    Ok(Answers { first, first_cpu, warm_cpu: cpu.iter().sum::<f64>() * 1e3 / cpu.len() as f64, warm: times })
 }
 
 impl Measured {
-    fn of(function: Function) -> Self {
-        let none = Vec::new;
-        Self { function, start: none(), start_cpu: none(), first: none(), warm: none(), warm_cpu: none(), memory: none() }
+    /// Of each process.
+    fn summary(&self, what: impl Fn(&Run) -> f64) -> Summary {
+        Summary::of(&self.runs.iter().map(what).collect::<Vec<_>>())
     }
 
-    /// Starts the function, lets it answer, and ends it.
-    async fn round(&mut self, aws: &Aws, folder: &Path, warm: usize, counts: bool) -> Result<(), Error> {
-        aws.reset().await?;
-        let mut api = RuntimeApi::listen().await?;
-        let environment = aws.environment(self.function.name, self.function.endpoint, api.address);
-        let started = Instant::now();
-        let mut process = Process::start(&folder.join(self.function.name), &environment)?;
-        let before = self.warm.len();
-        match self.observe(started, &process, &mut api, aws, warm).await {
-            Ok(()) if counts => Ok(()),
-            // As if it had not been.
-            Ok(()) => {
-                self.warm.truncate(before);
-                for all in [&mut self.start, &mut self.start_cpu, &mut self.first, &mut self.warm_cpu, &mut self.memory] {
-                    all.clear();
-                }
-                Ok(())
-            }
-            Err(error) => Err(format!("{error}\n{}", process.last_words()).into()),
-        }
+    /// Of each process that was given events.
+    fn summary_of_answers(&self, what: impl Fn(&Answers) -> f64) -> Summary {
+        Summary::of(&self.runs.iter().filter_map(|run| run.answers.as_ref().map(&what)).collect::<Vec<_>>())
     }
 
-    async fn observe(&mut self, started: Instant, process: &Process, api: &mut RuntimeApi, aws: &Aws, warm: usize) -> Result<(), Error> {
-        let mut poll = api.poll().await?;
-        self.start.push(milliseconds(poll.at - started));
-        self.start_cpu.push(milliseconds(process.cpu()?));
-        if let Some(name) = self.function.event {
-            let event = Event::read(name)?;
-            let (time, answer) = api.invoke(poll, event.json.clone()).await?;
-            event.check(&answer)?;
-            self.first.push(milliseconds(time));
-            poll = api.poll().await?;
-
-            let (until, mut cpu, mut requests) = (Instant::now() + WARM_TIME, Duration::ZERO, 0);
-            while requests < warm && Instant::now() < until {
-                if event.writes {
-                    aws.reset().await?;
-                }
-                let before = process.cpu()?;
-                let (time, answer) = api.invoke(poll, event.json.clone()).await?;
-                poll = api.poll().await?;
-                cpu += process.cpu()? - before;
-                event.check(&answer)?;
-                self.warm.push(milliseconds(time));
-                requests += 1;
-            }
-            self.warm_cpu.push(cpu.as_secs_f64() * 1e6 / f64::from(u32::try_from(requests)?));
-        }
-        self.memory.push(process.peak_memory()?);
-        Ok(())
+    /// Of each warm request of all processes.
+    fn warm(&self) -> Summary {
+        Summary::of(&self.runs.iter().filter_map(|run| run.answers.as_ref()).flat_map(|answers| answers.warm.clone()).collect::<Vec<_>>())
     }
 }
 
@@ -177,19 +216,22 @@ fn milliseconds(duration: Duration) -> f64 {
 }
 
 fn print(measured: &[Measured]) -> Vec<Budget> {
-    let median = |name: &str, what: fn(&Measured) -> &[f64]| {
-        measured.iter().find(|measured| measured.function.name == name).map_or(f64::NAN, |measured| Summary::of(what(measured)).median)
-    };
-    let (hello, hello_cpu) = (median(HELLO.name, |m| &m.start), median(HELLO.name, |m| &m.start_cpu));
-    let (item, item_first) = (median(GET_ITEM.name, |m| &m.warm_cpu), median(GET_ITEM.name, |m| &m.first));
-    let mut budgets = Vec::new();
+    let mut budgets = starts(measured);
+    println!();
+    budgets.extend(requests(measured));
+    budgets
+}
 
-    let of_first_poll = ["function", "runs", "start, ms: min / median / p99", "x hello", "CPU, ms", "x hello", "at most 2x"];
-    let mut table = Table::new(&of_first_poll);
+/// Prints what starts took; the budgets of all functions but the baselines.
+fn starts(measured: &[Measured]) -> Vec<Budget> {
+    let hello = measured.iter().find(|measured| measured.function.name == HELLO.name);
+    let of_hello = |what: fn(&Run) -> f64| hello.map_or(f64::NAN, |hello| hello.summary(what).median);
+    let (hello, hello_cpu) = (of_hello(|run| run.start), of_hello(|run| run.start_cpu));
+    let mut budgets = Vec::new();
+    let mut table = Table::new(&["function", "runs", "start, ms: min / median / p99", "x hello", "CPU, ms", "x hello", "at most 2x"]);
     for measured in measured {
-        let (start, cpu) = (Summary::of(&measured.start), Summary::of(&measured.start_cpu));
+        let (start, cpu) = (measured.summary(|run| run.start), measured.summary(|run| run.start_cpu));
         let budget = Budget { what: format!("start of {}", measured.function.name), measured: start.median / hello, at_most: START };
-        let is_ours = !measured.function.is_baseline();
         table.row(vec![
             measured.function.name.to_owned(),
             start.runs.to_string(),
@@ -197,41 +239,57 @@ fn print(measured: &[Measured]) -> Vec<Budget> {
             format!("{:.2}", budget.measured),
             format!("{:.2}", cpu.median),
             format!("{:.2}", cpu.median / hello_cpu),
-            if is_ours { budget.verdict() } else { "" }.to_owned(),
+            if measured.function.is_baseline() { "" } else { budget.verdict() }.to_owned(),
         ]);
-        budgets.extend(is_ours.then_some(budget));
+        budgets.extend((!measured.function.is_baseline()).then_some(budget));
     }
     table.print();
-    println!();
+    budgets
+}
 
-    let of_requests = [
+/// Prints what requests took; the budget of get-task.
+fn requests(measured: &[Measured]) -> Option<Budget> {
+    let item = measured.iter().find(|measured| measured.function.name == GET_ITEM.name);
+    let of_item = |what: fn(&Answers) -> f64| item.map_or(f64::NAN, |item| item.summary_of_answers(what).median);
+    let (item_first, item_warm) = (of_item(|answers| answers.first_cpu), of_item(|answers| answers.warm_cpu));
+    let mut budget = None;
+    let mut table = Table::new(&[
         "function",
         "first, ms: min / median / p99",
+        "CPU, ms",
         "x get-item",
         "warm",
         "warm, ms: min / median / p99",
         "CPU, µs",
         "x get-item",
         "peak MB",
-    ];
-    let mut table = Table::new(&of_requests);
+    ]);
     for measured in measured {
-        let (first, warm, cpu) = (Summary::of(&measured.first), Summary::of(&measured.warm), Summary::of(&measured.warm_cpu));
-        let answers = |text: String| if first.runs == 0 { "-".to_owned() } else { text };
-        if measured.function.name == "get-task" {
-            budgets.push(Budget { what: "CPU of a warm get-task".to_owned(), measured: cpu.median / item, at_most: WARM });
+        let name = measured.function.name;
+        let (first, first_cpu) =
+            (measured.summary_of_answers(|answers| answers.first), measured.summary_of_answers(|answers| answers.first_cpu));
+        let (warm, warm_cpu) = (measured.warm(), measured.summary_of_answers(|answers| answers.warm_cpu));
+        let memory = format!("{:.1}", measured.summary(|run| run.memory).median);
+        if first.runs == 0 {
+            let nothing = std::iter::repeat_n("-".to_owned(), 7);
+            table.row([name.to_owned()].into_iter().chain(nothing).chain([memory]).collect());
+            continue;
         }
         table.row(vec![
-            measured.function.name.to_owned(),
-            answers(first.to_string()),
-            answers(format!("{:.2}", first.median / item_first)),
+            name.to_owned(),
+            first.to_string(),
+            format!("{:.2}", first_cpu.median),
+            format!("{:.2}", first_cpu.median / item_first),
             warm.runs.to_string(),
-            answers(warm.to_string()),
-            answers(format!("{:.0}", cpu.median)),
-            answers(format!("{:.2}", cpu.median / item)),
-            format!("{:.1}", Summary::of(&measured.memory).median),
+            warm.to_string(),
+            format!("{:.0}", warm_cpu.median),
+            format!("{:.2}", warm_cpu.median / item_warm),
+            memory,
         ]);
+        if name == GET_TASK {
+            budget = Some(Budget { what: format!("CPU of a warm {name}"), measured: warm_cpu.median / item_warm, at_most: WARM });
+        }
     }
     table.print();
-    budgets
+    budget
 }

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use lambda_runtime::{LambdaEvent, service_fn};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
@@ -130,18 +130,30 @@ async fn start(endpoint: &Endpoint, environment: &dyn Fn(&str) -> Option<String>
     telemetry::init(general.log_level, Format::Json, Box::new(std::io::stdout()));
     telemetry::count_in(&general.metrics_namespace);
     telemetry::log_panics();
-    let mut keys = None;
-    if endpoint.needs(Part::SigningKeys)
-        && let Some(setting) = environment(SIGNING_KEYS)
-        && let Some(name) = setting.trim().strip_prefix(PARAMETER)
-    {
-        let parameters = Parameters::connect(environment, general.ca_file.as_deref()).await?;
-        keys = Some(parameters.get(name).await.map_err(StartError::Keys)?);
-    }
+    // Each waits for the network, so both do at once.
+    let (stores, keys) = futures_util::future::join(stores(endpoint, environment), signing_keys(endpoint, environment, &general)).await;
+    let (stores, keys) = (stores?, keys?);
     let environment = |name: &str| keys.clone().filter(|_| name == SIGNING_KEYS).or_else(|| environment(name));
     let settings = Settings::for_endpoint(&environment, endpoint)?;
-    let stores = Stores::connect(&settings, &environment, &|part| endpoint.needs(part)).await?;
     Ok(App::new(&settings, stores)?)
+}
+
+async fn stores(endpoint: &Endpoint, environment: &dyn Fn(&str) -> Option<String>) -> Result<Stores, SettingError> {
+    let needs = |part| matches!(part, Part::Users | Part::Tasks) && endpoint.needs(part);
+    let settings = Settings::read(environment, &needs)?;
+    Stores::connect(&settings, environment, &needs).await
+}
+
+/// The signing keys, if the setting says that a parameter holds them.
+async fn signing_keys(
+    endpoint: &Endpoint,
+    environment: &dyn Fn(&str) -> Option<String>,
+    settings: &Settings,
+) -> Result<Option<String>, StartError> {
+    let setting = environment(SIGNING_KEYS).filter(|_| endpoint.needs(Part::SigningKeys)).unwrap_or_default();
+    let Some(name) = setting.trim().strip_prefix(PARAMETER) else { return Ok(None) };
+    let parameters = Parameters::connect(environment, settings.ca_file.as_deref()).await?;
+    parameters.get(name).await.map(Some).map_err(StartError::Keys)
 }
 
 /// What is read of an event.
@@ -226,31 +238,30 @@ impl Event {
 #[serde(rename_all = "camelCase")]
 struct Answer {
     status_code: u16,
-    headers: HashMap<String, String>,
+    #[serde(serialize_with = "write_headers")]
+    headers: HeaderMap,
     body: String,
     is_base64_encoded: bool,
 }
 
+/// Each header once: the gateway takes one value of a name, which may be a list.
+fn write_headers<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(headers.keys().map(|name| {
+        let values: Vec<_> = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        (name.as_str(), values.join(", "))
+    }))
+}
+
 impl From<Response> for Answer {
     fn from(response: Response) -> Self {
-        let (parts, body) = response.into_parts();
-        let mut headers: HashMap<String, String> = HashMap::new();
-        for (name, value) in &parts.headers {
-            // The gateway counts the length itself.
-            if name == header::CONTENT_LENGTH {
-                continue;
-            }
-            let value = String::from_utf8_lossy(value.as_bytes());
-            headers
-                .entry(name.as_str().to_owned())
-                .and_modify(|all| *all = format!("{all}, {value}"))
-                .or_insert_with(|| value.into_owned());
-        }
-        let (body, is_base64_encoded) = match String::from_utf8(body.to_vec()) {
+        let (mut parts, body) = response.into_parts();
+        // The gateway counts the length itself.
+        parts.headers.remove(header::CONTENT_LENGTH);
+        let (body, is_base64_encoded) = match String::from_utf8(body.into()) {
             Ok(text) => (text, false),
             Err(error) => (STANDARD.encode(error.as_bytes()), true),
         };
-        Self { status_code: parts.status.as_u16(), headers, body, is_base64_encoded }
+        Self { status_code: parts.status.as_u16(), headers: parts.headers, body, is_base64_encoded }
     }
 }
 

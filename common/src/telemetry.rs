@@ -200,50 +200,110 @@ pub fn event(level: Level, name: &str, details: &[(&str, Value)]) {
     print(&line);
 }
 
+/// A request's line. Its metrics are in CloudWatch's embedded metric format.
+/// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+#[derive(Serialize)]
+struct Line<'l> {
+    function: &'l str,
+    requests: u8,
+    errors: u8,
+    /// What a store that is down, slow, throttling or full is answered with.
+    store_errors: u8,
+    latency: f64,
+    #[serde(rename = "_aws")]
+    metrics: Metrics<'l>,
+    #[serde(flatten)]
+    details: Option<Details<'l>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metrics<'l> {
+    timestamp: i64,
+    cloud_watch_metrics: [MetricSet<'l>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct MetricSet<'l> {
+    namespace: &'l str,
+    dimensions: [&'static [&'static str]; 2],
+    metrics: [Metric; 4],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+}
+
+const METRICS_OF_A_REQUEST: [Metric; 4] = [
+    Metric { name: "requests", unit: "Count" },
+    Metric { name: "errors", unit: "Count" },
+    Metric { name: "store_errors", unit: "Count" },
+    Metric { name: "latency", unit: "Milliseconds" },
+];
+
+/// What a line says besides its metrics.
+#[derive(Serialize)]
+struct Details<'l> {
+    time: String,
+    level: &'static str,
+    event: &'static str,
+    request_id: &'l str,
+    method: &'l str,
+    route: &'l str,
+    status: u16,
+    caller: Option<&'l str>,
+    store_calls: usize,
+    store_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<&'l [StoreCall]>,
+    #[serde(flatten)]
+    problem: Option<LoggedProblem<'l>>,
+}
+
+#[derive(Serialize)]
+struct LoggedProblem<'l> {
+    problem: &'l str,
+    cause: Option<&'l str>,
+}
+
 fn json_line(now: Timestamp, level: Level, request: &Answered<'_>, observed: &Observed, whole: bool) -> String {
-    let mut line = json!({
-        "function": request.function,
-        "requests": 1,
-        "errors": u8::from(request.status >= 500),
-        // What a store that is down, slow, throttling or full is answered with.
-        "store_errors": u8::from(matches!(request.status, 503 | 507)),
-        "latency": milliseconds(request.duration),
-        "_aws": {
-            "Timestamp": now.as_millisecond(),
-            "CloudWatchMetrics": [{
-                "Namespace": METRICS.get().map_or(NAMESPACE, String::as_str),
+    let details = || Details {
+        time: now.to_string(),
+        level: level.as_str(),
+        event: "request",
+        request_id: request.request_id,
+        method: request.method,
+        route: request.route,
+        status: request.status,
+        caller: observed.caller.as_deref(),
+        store_calls: observed.store_calls.len(),
+        store_ms: round(observed.store_calls.iter().fold(0.0, |sum, call| sum + call.duration_ms)),
+        store: Some(observed.store_calls.as_slice()).filter(|_| enabled(Level::Debug)),
+        problem: request.problem.as_ref().map(|(kind, cause)| LoggedProblem { problem: kind, cause: cause.as_deref() }),
+    };
+    let line = Line {
+        function: request.function,
+        requests: 1,
+        errors: u8::from(request.status >= 500),
+        store_errors: u8::from(matches!(request.status, 503 | 507)),
+        latency: milliseconds(request.duration),
+        metrics: Metrics {
+            timestamp: now.as_millisecond(),
+            cloud_watch_metrics: [MetricSet {
+                namespace: METRICS.get().map_or(NAMESPACE, String::as_str),
                 // By function for who looks, and all together for alarms.
-                "Dimensions": [["function"], []],
-                "Metrics": [
-                    {"Name": "requests", "Unit": "Count"},
-                    {"Name": "errors", "Unit": "Count"},
-                    {"Name": "store_errors", "Unit": "Count"},
-                    {"Name": "latency", "Unit": "Milliseconds"},
-                ],
+                dimensions: [&["function"], &[]],
+                metrics: METRICS_OF_A_REQUEST,
             }],
         },
-    });
-    if whole {
-        let store = observed.store_calls.iter().fold(0.0, |sum, call| sum + call.duration_ms);
-        line["time"] = json!(now.to_string());
-        line["level"] = json!(level.as_str());
-        line["event"] = json!("request");
-        line["request_id"] = json!(request.request_id);
-        line["method"] = json!(request.method);
-        line["route"] = json!(request.route);
-        line["status"] = json!(request.status);
-        line["caller"] = json!(observed.caller);
-        line["store_calls"] = json!(observed.store_calls.len());
-        line["store_ms"] = json!(round(store));
-        if enabled(Level::Debug) {
-            line["store"] = json!(observed.store_calls);
-        }
-        if let Some((kind, cause)) = &request.problem {
-            line["problem"] = json!(kind);
-            line["cause"] = json!(cause);
-        }
-    }
-    line.to_string()
+        details: whole.then(details),
+    };
+    // Numbers and texts can always be written.
+    serde_json::to_string(&line).unwrap_or_default()
 }
 
 fn text_line(now: Timestamp, request: &Answered<'_>, observed: &Observed) -> String {

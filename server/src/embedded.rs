@@ -106,6 +106,13 @@ where
     serde_json::to_string(&answer).map_err(refused)
 }
 
+impl From<Database> for Engine {
+    /// The engine on a database that was opened otherwise.
+    fn from(database: Database) -> Self {
+        Self(database)
+    }
+}
+
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Engine(..)")

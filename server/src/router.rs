@@ -7,12 +7,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::response::Redirect;
+use axum::response::{IntoResponse, Redirect};
 use axum::routing::{MethodFilter, MethodRouter, get, on};
 use bytes::{Bytes, BytesMut};
 use common::app::App;
 use common::http::{Endpoint, MAX_BODY, Method, Request, serve};
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -92,8 +92,18 @@ fn handler(
                 body: read(body).await,
                 parameters: Vec::new(),
             };
-            serve(&app, endpoint, request).await.map(Body::from)
+            answered(app, endpoint, request).await
         })
+    }
+}
+
+/// Answers a request, and finishes what it has begun when the client has gone: it is logged like any other, and no call of
+/// the store is broken off, after which the driver would have to make a new connection.
+async fn answered(app: Arc<App>, endpoint: &'static Endpoint, request: Request) -> http::Response<Body> {
+    match tokio::spawn(async move { serve(&app, endpoint, request).await }).await {
+        Ok(response) => response.map(Body::from),
+        // The runtime ends, and every connection with it.
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
 

@@ -68,7 +68,7 @@ impl Aws {
         let acceptor = certified(&ca_file(folder.path()))?;
         let dynamodb = behind_tls(plain, acceptor.clone()).await?;
         let parameters = behind_tls(plain_parameters, acceptor).await?;
-        let client = client(plain, &settings)?;
+        let client = client(plain, &settings).await?;
         let mut aws = Self { settings, dynamodb, parameters, folder, client, filled: Vec::new() };
         aws.filled = aws.contents().await?;
         Ok(aws)
@@ -164,11 +164,11 @@ async fn fill(engine: &Engine, settings: &HashMap<String, String>) -> Result<(),
 }
 
 /// A client of the engine for the bench itself, which also scans: no function may.
-fn client(engine: SocketAddr, settings: &HashMap<String, String>) -> Result<Client, Error> {
+async fn client(engine: SocketAddr, settings: &HashMap<String, String>) -> Result<Client, Error> {
     let environment = |name: &str| settings.get(name).cloned();
     let mut settings = Settings::read(&environment, &|_| false)?;
     settings.database = DatabaseUrl::DynamoDbAt(engine.to_string());
-    Ok(connect(&settings, &|_| None)?)
+    Ok(connect(&settings, &|_| None).await?)
 }
 
 async fn free_address() -> Result<SocketAddr, Error> {

@@ -2,6 +2,7 @@
 
 mod access_token;
 mod caller;
+mod hashing;
 mod keys;
 mod limits;
 mod passwords;

@@ -1,28 +1,24 @@
-//! Passwords: Argon2id, off the async threads, a bounded number at a time.
+//! Passwords: which may be set, and hashing and verifying them.
 //!
 //! Rules: OWASP ASVS 5.0, V6.2 (8 to 256 characters, no composition rules, the commonest refused, never truncated or
 //! changed) and OWASP's password storage cheat sheet (Argon2id with 19 MiB, two passes, one lane, or more).
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
 
-use argon2::password_hash::phc;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::Params;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use ring::rand::{SecureRandom, SystemRandom};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::Semaphore;
 
+use super::hashing::Hashing;
 use crate::contract::Once;
 use crate::fields::{Faults, Field, fault};
 use crate::problem::Problem;
 use crate::users::UserId;
 
-/// How long a request waits for its turn to hash: well within a function's time.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// The shortest password that can be set, in characters.
 const MIN: usize = 8;
 /// The longest password, in characters.
@@ -59,8 +55,7 @@ pub struct PasswordSettings {
 
 /// Hashes and verifies passwords.
 pub struct Passwords {
-    argon2: Argon2<'static>,
-    turns: Arc<Semaphore>,
+    hashing: Hashing,
     /// What an unknown address is verified against, so that it takes as long as a known one.
     nobody: PasswordHash,
 }
@@ -123,11 +118,7 @@ impl Passwords {
             STANDARD_NO_PAD.encode([0; 16]),
             STANDARD_NO_PAD.encode([0; 32]),
         ));
-        Ok(Self {
-            argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
-            turns: Arc::new(Semaphore::new(settings.concurrency)),
-            nobody,
-        })
+        Ok(Self { hashing: Hashing::new(params, settings.concurrency), nobody })
     }
 
     /// Hashes a password with a salt of its own.
@@ -147,10 +138,11 @@ impl Passwords {
     }
 
     async fn hash_any(&self, password: &Password) -> Result<PasswordHash, Problem> {
-        let (argon2, password) = (self.argon2.clone(), password.clone());
-        self.work(move || argon2.hash_password(password.0.as_bytes()).map(|hash: phc::PasswordHash| PasswordHash(hash.to_string())))
-            .await?
-            .map_err(|error| Problem::internal(error.to_string()))
+        let mut salt = [0; 16];
+        SystemRandom::new().fill(&mut salt).map_err(|_| Problem::internal("the machine gives no random bytes"))?;
+        let password = password.clone();
+        let hashed = self.hashing.work(move |mut turn| turn.hash(password.0.as_bytes(), &salt)).await?;
+        hashed.map(PasswordHash).map_err(|error| Problem::internal(error.to_string()))
     }
 
     /// Verifies a password against a stored hash; against nobody's when there is none, which takes as long.
@@ -159,41 +151,20 @@ impl Passwords {
     /// 500 when the stored hash cannot be read, 503 when too many others are being verified.
     pub async fn verify(&self, password: &Password, stored: Option<&PasswordHash>) -> Result<Verified, Problem> {
         let known = stored.is_some();
-        let (argon2, password) = (self.argon2.clone(), password.clone());
-        let text = stored.unwrap_or(&self.nobody).0.clone();
-        let checked = self.work(move || {
-            let hash = phc::PasswordHash::new(&text).map_err(|error| error.to_string())?;
-            let outdated = !Params::try_from(&hash)
-                .is_ok_and(|params| params.m_cost() >= argon2.params().m_cost() && params.t_cost() >= argon2.params().t_cost());
-            Ok(Verified { right: argon2.verify_password(password.0.as_bytes(), &hash).is_ok(), outdated })
-        });
-        let verified = checked.await?.map_err(|error: String| Problem::internal(error))?;
-        Ok(Verified { right: verified.right && known, ..verified })
+        let (password, hash) = (password.clone(), stored.unwrap_or(&self.nobody).0.clone());
+        let verified = self.hashing.work(move |mut turn| turn.verify(password.0.as_bytes(), &hash)).await?;
+        let (right, outdated) = verified.map_err(|error| Problem::internal(error.to_string()))?;
+        Ok(Verified { right: right && known, outdated })
     }
 
     async fn fingerprint(&self, request: &str, salt: &str) -> Result<String, Problem> {
-        let argon2 = self.argon2.clone();
-        let (request, salt) = (request.to_owned(), salt.to_owned());
-        self.work(move || {
-            let salt = ring::digest::digest(&ring::digest::SHA256, salt.as_bytes());
+        let salt = ring::digest::digest(&ring::digest::SHA256, salt.as_bytes());
+        let request = request.to_owned();
+        let derived = self.hashing.work(move |mut turn| {
             let mut fingerprint = [0; 32];
-            argon2.hash_password_into(request.as_bytes(), salt.as_ref(), &mut fingerprint).map(|()| STANDARD_NO_PAD.encode(fingerprint))
-        })
-        .await?
-        .map_err(|error| Problem::internal(error.to_string()))
-    }
-
-    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned())
-            .await
-            .map_err(|_| Problem::unavailable("too many passwords are being hashed"))?
-            .map_err(Problem::internal)?;
-        tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            work()
-        })
-        .await
-        .map_err(Problem::internal)
+            turn.derive(request.as_bytes(), salt.as_ref(), &mut fingerprint).map(|()| STANDARD_NO_PAD.encode(fingerprint))
+        });
+        derived.await?.map_err(|error| Problem::internal(error.to_string()))
     }
 }
 

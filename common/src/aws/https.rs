@@ -15,20 +15,24 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::roots::tls;
+use super::warm::Connections;
 use crate::config::SettingError;
 
 /// How long making a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Sends requests, over TLS or in clear as the address says. A clone shares the connections.
-#[derive(Clone, Debug)]
-pub struct Https(Client<HttpsConnector<TcpConnector>, SdkBody>);
+#[derive(Clone)]
+pub struct Https {
+    connections: Connections,
+    client: Client<Connections, SdkBody>,
+}
 
 /// No answer came: whether the request was carried out is not known.
 #[derive(Debug)]
@@ -45,15 +49,17 @@ impl Https {
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls(ca_file)?).https_or_http().enable_http1().wrap_connector(tcp);
-        Ok(Self(Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)))
+        let connections = Connections::new(connector);
+        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connections.clone());
+        Ok(Self { connections, client })
     }
 
     /// Opens a connection to this endpoint, for the first call to find it open: at the start of a function there is a whole
-    /// processor for the TLS handshake, later there may be a fourteenth of one. Endpoints of AWS answer `GET /` to anybody. One that
-    /// cannot be reached is no error here: whether it can is found out by using it.
+    /// processor for the TLS handshake, later there may be a fourteenth of one. That one cannot be opened is no error here:
+    /// whether it can is found out by using it.
     pub(crate) async fn warm_up(&self, endpoint: &str) {
-        if let Ok(request) = http::Request::get(format!("{endpoint}/")).body(Vec::new()) {
-            let _ = self.send(request, CONNECT_TIMEOUT).await;
+        if let Ok(uri) = endpoint.parse() {
+            let _ = tokio::time::timeout(CONNECT_TIMEOUT, self.connections.open(uri)).await;
         }
     }
 
@@ -64,12 +70,18 @@ impl Https {
     pub async fn send(&self, request: http::Request<Vec<u8>>, time: Duration) -> Result<(u16, Bytes), Unanswered> {
         let request = request.map(|body| SdkBody::from_body_1_x(Full::from(body)));
         let exchange = async {
-            let response = self.0.request(request).await.map_err(|error| Unanswered(chain(&error)))?;
+            let response = self.client.request(request).await.map_err(|error| Unanswered(chain(&error)))?;
             let status = response.status().as_u16();
             let body = response.into_body().collect().await.map_err(|error| Unanswered(chain(&error)))?;
             Ok((status, body.to_bytes()))
         };
         tokio::time::timeout(time, exchange).await.map_err(|_| Unanswered(format!("no answer within {time:?}")))?
+    }
+}
+
+impl fmt::Debug for Https {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Https(..)")
     }
 }
 
@@ -79,7 +91,7 @@ impl HttpConnector for Https {
             Ok(request) => request,
             Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
         };
-        let answering = self.0.request(request);
+        let answering = self.client.request(request);
         HttpConnectorFuture::new(async move {
             // Whatever went wrong may go well another time: every call is made so that repeating it does no harm.
             let response = answering.await.map_err(|error| ConnectorError::io(error.into()))?;

@@ -4,6 +4,7 @@
 mod https;
 mod parameters;
 mod roots;
+mod warm;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;

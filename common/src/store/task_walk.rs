@@ -112,7 +112,8 @@ impl<'w> Walk<'w> {
 
     /// Reads a page.
     pub(super) async fn page(&self, shelf: &impl Shelf) -> Result<Page<Task>, StoreError> {
-        let unfiltered = self.filter.is_empty();
+        // A list by due date has its bounds in the stretch.
+        let unfiltered = self.filter.is_empty() || (self.index == "by_due" && self.filter.has_only_bounds());
         let mut found: Vec<(String, Task)> = Vec::new();
         let mut reads = READS.iter();
         let Some((first, mut after)) = self.start() else { return Ok(self.finish(found, None)) };

@@ -113,7 +113,12 @@ impl Bounds {
 impl TaskFilter {
     /// Whether every task is wanted.
     pub fn is_empty(&self) -> bool {
-        self.statuses.is_empty() && self.priorities.is_empty() && self.labels.is_empty() && self.due.are_open() && self.text.is_none()
+        self.has_only_bounds() && self.due.are_open()
+    }
+
+    /// Whether every task is wanted that is due within the bounds.
+    pub fn has_only_bounds(&self) -> bool {
+        self.statuses.is_empty() && self.priorities.is_empty() && self.labels.is_empty() && self.text.is_none()
     }
 
     /// Whether this task is wanted: what every store must answer the same.

@@ -2,8 +2,10 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
-use crate::client::{Answer, Person, Server};
+use crate::client::{Answer, PASSWORD, Person, Server};
 
 /// Sends bytes as they are.
 async fn send_raw(server: &Server, person: &Person<'_>, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
@@ -162,4 +164,22 @@ async fn a_body_of_a_read_means_nothing() {
     // A read with a body: HTTP gives it no meaning (RFC 9110, section 9.3.1).
     let answer = ada.call(Method::GET, "/v1/tasks", &[], Some(Value::Null)).await;
     assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn what_was_begun_is_finished_though_the_client_hangs_up() {
+    let limits = [("TASKLANE_LIMIT_LOGIN_ACCOUNT", "1000/15m"), ("TASKLANE_LIMIT_LOGIN_SOURCE", "1000/15m")];
+    let server = Server::start_with(&limits).await;
+    let body = json!({"email": "ada@example.com", "password": PASSWORD}).to_string();
+    let head = format!("POST /v1/auth/register HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}", body.len());
+    let mut connection = TcpStream::connect(server.url.trim_start_matches("http://")).await.expect("a connection");
+    connection.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.expect("sent");
+    drop(connection);
+    // Each attempt waits for its turn to hash, as the registration does.
+    for _ in 0..100 {
+        if server.try_log_in("ada@example.com", PASSWORD).await.status == 200 {
+            return;
+        }
+    }
+    panic!("nobody was registered");
 }

@@ -32,7 +32,13 @@ impl Shelf for OwnersTasks<'_> {
         let mut expression = Expression::default();
         let (pk, range) = (expression.name("pk"), expression.name(walk.index));
         let owner = expression.value(text(self.owner));
-        let (from, to) = (expression.value(text(&stretch.from)), expression.value(text(&stretch.to)));
+        // What comes before the start is left out of the stretch as well: an engine may look through it otherwise.
+        let (from, to) = match after {
+            Some(after) if walk.descending => (stretch.from.as_str(), after),
+            Some(after) => (after, stretch.to.as_str()),
+            None => (stretch.from.as_str(), stretch.to.as_str()),
+        };
+        let (from, to) = (expression.value(text(from)), expression.value(text(to)));
         let filter = filter_expression(walk, &mut expression);
         let request = self
             .client

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
-use mongodb::bson::{self, Bson, DateTime, Document, doc};
+use mongodb::bson::serde_helpers::HumanReadable;
+use mongodb::bson::{self, Bson, DateTime, Document, RawDocument, doc};
 use mongodb::options::ReturnDocument;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -47,13 +47,24 @@ impl Documents {
         self.connection.call("findOne", send).await.map_err(failed)
     }
 
-    /// The first documents that the filter describes, in this order.
-    pub(super) async fn find(&self, filter: Document, order: Document, limit: usize) -> Result<Vec<Document>, StoreError> {
+    /// The first documents that the filter describes, in this order, each read from the answer as it came.
+    pub(super) async fn find<T>(
+        &self,
+        filter: Document,
+        order: Document,
+        limit: usize,
+        read: impl Fn(&RawDocument) -> T,
+    ) -> Result<Vec<T>, StoreError> {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let send = |database: mongodb::Database| async move {
             // All of them fit into one answer, so one is asked for.
-            let documents = self.of(&database).find(filter).sort(order).limit(i64::from(limit)).batch_size(limit.saturating_add(1)).await?;
-            documents.try_collect().await
+            let batch = limit.saturating_add(1);
+            let mut documents = self.of(&database).find(filter).sort(order).limit(i64::from(limit)).batch_size(batch).await?;
+            let mut items = Vec::new();
+            while documents.advance().await? {
+                items.push(read(documents.current()));
+            }
+            Ok(items)
         };
         self.connection.call("find", send).await.map_err(failed)
     }
@@ -120,6 +131,13 @@ pub(super) fn read<T: DeserializeOwned>(mut document: Document) -> Result<T, Sto
         document.insert("id", id);
     }
     bson::deserialize_from_document(document).map_err(|error| StoreError::Corrupt(error.into()))
+}
+
+/// Reads a document as it came from the server; its `id` is its own.
+pub(super) fn read_raw<T: DeserializeOwned>(document: &RawDocument) -> Result<T, StoreError> {
+    // Identifiers and times are text, as everywhere else.
+    let read = bson::deserialize_from_slice(document.as_bytes());
+    read.map(|HumanReadable(value)| value).map_err(|error| StoreError::Corrupt(error.into()))
 }
 
 /// A value within a document.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use mongodb::bson::{Document, doc};
 
 use super::connection::Connection;
-use super::documents::{ATTEMPTS, Documents, at_version, date, lost, pause, read, text_of, value, version_of, write};
+use super::documents::{ATTEMPTS, Documents, at_version, date, lost, pause, read, read_raw, text_of, value, version_of, write};
 use super::once::{Claim, Requests};
 use super::{REQUESTS, TASKS};
 use crate::contract::{Cursor, IfMatch, Once, Page};
@@ -178,10 +178,13 @@ impl Shelf for OwnersTasks<'_> {
         }
         let direction = if walk.descending { -1 } else { 1 };
         let order = doc! {whose: direction, walk.index: direction};
-        let documents = self.tasks.find(doc! {whose: self.owner.to_string(), walk.index: range}, order, limit).await?;
-        let full = documents.len() == limit;
-        let tasks: Vec<_> =
-            documents.into_iter().map(|document| (text_of(&document, walk.index).unwrap_or_default().to_owned(), read(document))).collect();
+        let filter = doc! {whose: self.owner.to_string(), walk.index: range};
+        let tasks = self.tasks.find(filter, order, limit, |document| {
+            let position = document.get_str(walk.index).unwrap_or_default().to_owned();
+            (position, read_raw(document))
+        });
+        let tasks: Vec<(String, Result<Task, StoreError>)> = tasks.await?;
+        let full = tasks.len() == limit;
         let rest = tasks.last().filter(|_| full).map(|(position, _)| position.clone());
         Ok(Read { tasks, rest })
     }

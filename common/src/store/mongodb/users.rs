@@ -228,12 +228,15 @@ impl UserStore for Users {
         if let Some(after) = after.and_then(|cursor| cursor.position.parse::<SessionId>().ok()) {
             filter.insert("_id", doc! {"$gt": after.to_string()});
         }
-        let documents = self.sessions.find(filter, doc! {"user": 1, "_id": 1}, SESSION_READS).await?;
-        let last = documents.last().filter(|_| documents.len() == SESSION_READS);
-        let rest = last.and_then(|document| document.get_str("_id").ok()).map(str::to_owned);
+        let found = self.sessions.find(filter, doc! {"user": 1, "_id": 1}, SESSION_READS, |document| {
+            let session = Document::try_from(document).map_err(|error| StoreError::Corrupt(error.into()));
+            (document.get_str("_id").unwrap_or_default().to_owned(), session.and_then(read_session))
+        });
+        let found: Vec<(String, Result<Session, StoreError>)> = found.await?;
+        let rest = found.last().filter(|_| found.len() == SESSION_READS).map(|(name, _)| name.clone());
         let living =
             |session: Session| Some(session).filter(|session| has_time_left(session, now)).and_then(|session| account.living(session));
-        let sessions = documents.into_iter().filter_map(|document| read_session(document).map(living).transpose());
+        let sessions = found.into_iter().filter_map(|(_, session)| session.map(living).transpose());
         Ok(session_page(sessions, limit, rest))
     }
 

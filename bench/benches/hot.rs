@@ -1,0 +1,197 @@
+//! What every request passes, measured apart (`cargo bench -p bench`): verifying a token, reading a task, building a page,
+//! writing a problem.
+
+use std::hint::black_box;
+use std::io::sink;
+use std::net::Ipv4Addr;
+
+use async_trait::async_trait;
+use common::app::App;
+use common::auth::{Issuer, SessionId, SigningKeys, Verifier};
+use common::config::Settings;
+use common::contract::{Cursor, IfMatch, Once, Page};
+use common::fields::{Fields, parse_json};
+use common::http::{Endpoint, Request, Response, serve};
+use common::problem::StoreError;
+use common::store::Stores;
+use common::tasks::{Task, TaskDraft, TaskId, TaskPatch, TaskQuery, TaskStore};
+use common::telemetry::{self, Format, Level};
+use common::time::{Clock, SystemClock, Timestamp};
+use common::users::{Role, UserId};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use http::{HeaderMap, HeaderValue, Method, header};
+use server::embedded::Engine;
+use server::start::embedded_stores;
+use tokio::runtime::Runtime;
+
+/// As in the other benches.
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+#[path = "../src/people.rs"]
+#[expect(dead_code, reason = "the other benches use the rest")]
+mod people;
+
+const PAGE: usize = 50;
+
+const BODY: &str = r#"{"title": "Call the bank about the contract", "notes": "Ask for a copy of the **old** one.",
+    "status": "todo", "priority": "high", "labels": ["home", "money"], "due": "2026-03-01T09:30:00Z"}"#;
+
+/// An app on an embedded engine, with somebody who may use it.
+struct Subject {
+    runtime: Runtime,
+    settings: Settings,
+    keys: SigningKeys,
+    token: String,
+    owner: UserId,
+}
+
+impl Subject {
+    fn new() -> Self {
+        telemetry::init(Level::Info, Format::Json, Box::new(sink()));
+        let keys = SigningKeys::generate("bench").expect("keys");
+        let public = serde_json::to_string(&keys.public()).expect("JSON");
+        let environment = |name: &str| match name {
+            "DATABASE_URL" => Some("dynamodb://".to_owned()),
+            "TASKLANE_SIGNING_KEYS" => Some(keys.to_json()),
+            "TASKLANE_PUBLIC_KEYS" => Some(public.clone()),
+            _ => None,
+        };
+        let settings = Settings::read(&environment, &|_| true).expect("settings");
+        let issuer = Issuer::new(&keys, &settings.token_issuer, &settings.token_audience).expect("an issuer");
+        let now = SystemClock.now();
+        let owner = UserId::new(now);
+        let token = issuer.issue(owner, SessionId::new(now), Role::User, now).expect("a token");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        Self { runtime, settings, keys, token, owner }
+    }
+
+    fn app(&self, stores: Stores) -> App {
+        App::new(&self.settings, stores).expect("an app")
+    }
+
+    fn request(&self, method: Method, path: &str, query: &str, body: &'static str) -> Request {
+        let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        headers.insert(header::AUTHORIZATION, format!("Bearer {}", self.token).parse().expect("a header"));
+        Request {
+            id: "01900000-0000-7000-8000-000000000000".to_owned(),
+            method,
+            path: path.to_owned(),
+            query: query.to_owned(),
+            headers,
+            body: body.into(),
+            source: Ipv4Addr::LOCALHOST.into(),
+            parameters: Vec::new(),
+        }
+    }
+
+    fn answer(&self, app: &App, endpoint: &Endpoint, request: Request, status: u16) -> Response {
+        let response = self.runtime.block_on(serve(app, endpoint, request));
+        assert_eq!(response.status(), status);
+        response
+    }
+}
+
+/// A store that has its one page ready, so that only what is around it is measured.
+struct Ready(Vec<Task>);
+
+#[async_trait]
+impl TaskStore for Ready {
+    async fn create(&self, _: UserId, task: Task, _: Option<&Once>) -> Result<Task, StoreError> {
+        Ok(task)
+    }
+
+    async fn get(&self, _: UserId, _: TaskId) -> Result<Task, StoreError> {
+        self.0.first().cloned().ok_or(StoreError::NotFound("task"))
+    }
+
+    async fn list(&self, _: UserId, _: &TaskQuery) -> Result<Page<Task>, StoreError> {
+        Ok(Page { items: self.0.clone(), next: None })
+    }
+
+    async fn update(&self, _: UserId, _: TaskId, _: &TaskPatch, _: &IfMatch, _: Timestamp) -> Result<Task, StoreError> {
+        Err(StoreError::NotFound("task"))
+    }
+
+    async fn trash(&self, _: UserId, _: TaskId, _: &IfMatch, _: Timestamp) -> Result<(), StoreError> {
+        Err(StoreError::NotFound("task"))
+    }
+
+    async fn list_trash(&self, _: UserId, _: usize, _: Option<&Cursor>, _: Timestamp) -> Result<Page<Task>, StoreError> {
+        Ok(Page { items: Vec::new(), next: None })
+    }
+
+    async fn restore(&self, _: UserId, _: TaskId, _: &IfMatch, _: Option<&Once>, _: Timestamp) -> Result<Task, StoreError> {
+        Err(StoreError::NotFound("task"))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+fn token(bench: &mut Criterion) {
+    let subject = Subject::new();
+    let verifier = Verifier::new(&subject.keys.public(), &subject.settings.token_issuer, &subject.settings.token_audience);
+    let (verifier, now) = (verifier.expect("a verifier"), SystemClock.now());
+    bench.bench_function("verify a token", |bench| {
+        bench.iter(|| verifier.verify(black_box(&subject.token), now).expect("a caller"));
+    });
+}
+
+fn task(bench: &mut Criterion) {
+    bench.bench_function("parse and validate a task", |bench| {
+        bench.iter(|| {
+            let serde_json::Value::Object(members) = parse_json(black_box(BODY).as_bytes()).expect("JSON") else {
+                unreachable!("a task is an object")
+            };
+            Fields::read::<TaskDraft>(members).expect("a task")
+        });
+    });
+    let subject = Subject::new();
+    let app = subject.app(Stores { tasks: Some(std::sync::Arc::new(Ready(Vec::new()))), ..Stores::default() });
+    bench.bench_function("answer create-task, without the store", |bench| {
+        bench.iter_batched(
+            || subject.request(Method::POST, "/v1/tasks", "", BODY),
+            |request| subject.answer(&app, &tasks::create_task::ENDPOINT, request, 201),
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+fn page(bench: &mut Criterion) {
+    let subject = Subject::new();
+    let list = people::tasks(PAGE, SystemClock.now()).expect("tasks");
+    let ready = subject.app(Stores { tasks: Some(std::sync::Arc::new(Ready(list.clone()))), ..Stores::default() });
+    let embedded = subject.runtime.block_on(async {
+        let stores = embedded_stores(&Engine::in_memory().expect("an engine"), &subject.settings).await.expect("stores");
+        people::add_tasks(&stores, subject.owner, &list).await.expect("tasks");
+        subject.app(stores)
+    });
+    for (name, app) in
+        [("answer list-tasks with 50 tasks, without the store", &ready), ("answer list-tasks with 50 tasks, embedded", &embedded)]
+    {
+        bench.bench_function(name, |bench| {
+            bench.iter_batched(
+                || subject.request(Method::GET, "/v1/tasks", "limit=50", ""),
+                |request| subject.answer(app, &tasks::list_tasks::ENDPOINT, request, 200),
+                BatchSize::SmallInput,
+            );
+        });
+    }
+}
+
+fn problem(bench: &mut Criterion) {
+    let subject = Subject::new();
+    let app = subject.app(Stores { tasks: Some(std::sync::Arc::new(Ready(Vec::new()))), ..Stores::default() });
+    let wrong = r#"{"title": "", "status": "later", "priority": 3, "labels": ["", "home", "home"], "due": "soon", "colour": "red"}"#;
+    bench.bench_function("answer create-task with a problem that names seven fields", |bench| {
+        bench.iter_batched(
+            || subject.request(Method::POST, "/v1/tasks", "", wrong),
+            |request| subject.answer(&app, &tasks::create_task::ENDPOINT, request, 422),
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+criterion_group!(hot, token, task, page, problem);
+criterion_main!(hot);

@@ -1,0 +1,196 @@
+//! Clients of task APIs: Tasklane's, and the one that is measured beside it.
+
+use common::tasks::Task;
+use reqwest::{Client, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::Error;
+use crate::people::{PASSWORD, address};
+use crate::processes::Process;
+
+/// Whose API it is: paths and names differ.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Tasklane's.
+    Tasklane,
+    /// That of `baselines/express`.
+    Express,
+}
+
+/// What is measured of an API.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Operation {
+    /// Logging in with a password.
+    LogIn,
+    /// Reading one task.
+    Get,
+    /// A page of 50 tasks, the newest first.
+    List,
+    /// Changing title and status of a task.
+    Update,
+    /// Adding a task.
+    Create,
+}
+
+impl Operation {
+    /// All of them; what makes lists longer comes last.
+    pub(crate) const ALL: [Self; 5] = [Self::LogIn, Self::Get, Self::List, Self::Update, Self::Create];
+
+    /// The name in tables.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::LogIn => "login",
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Update => "update",
+            Self::Create => "create",
+        }
+    }
+}
+
+/// A request, before it has a host.
+pub(crate) struct Request {
+    /// The method.
+    pub(crate) method: &'static str,
+    /// The path.
+    pub(crate) path: String,
+    /// The access token, if it needs one.
+    pub(crate) token: Option<String>,
+    /// The body, if it has one.
+    pub(crate) body: Option<Value>,
+}
+
+/// Somebody who uses an API, and what they have there.
+pub(crate) struct Person {
+    /// Their number, which their address has.
+    pub(crate) number: usize,
+    /// An access token.
+    pub(crate) token: String,
+    /// The identifiers of their tasks.
+    pub(crate) tasks: Vec<String>,
+}
+
+impl Dialect {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Tasklane => "/v1",
+            Self::Express => "",
+        }
+    }
+
+    fn token(self) -> &'static str {
+        match self {
+            Self::Tasklane => "access_token",
+            Self::Express => "token",
+        }
+    }
+
+    fn items(self) -> &'static str {
+        match self {
+            Self::Tasklane => "items",
+            Self::Express => "tasks",
+        }
+    }
+
+    fn identifier(self) -> &'static str {
+        match self {
+            Self::Tasklane => "id",
+            Self::Express => "_id",
+        }
+    }
+
+    fn path(self, path: &str) -> String {
+        format!("{}{path}", self.prefix())
+    }
+
+    /// A login of this person.
+    pub(crate) fn login(self, number: usize) -> Request {
+        let body = json!({"email": address(number), "password": PASSWORD});
+        Request { method: "POST", path: self.path("/auth/login"), token: None, body: Some(body) }
+    }
+
+    /// The requests of an operation that are sent in turn.
+    pub(crate) fn requests(self, operation: Operation, people: &[Person], drafts: &[Value]) -> Vec<Request> {
+        let of =
+            |person: &Person, method, path: &str, body| Request { method, path: self.path(path), token: Some(person.token.clone()), body };
+        // From person to person, so that one after the other is another one's.
+        let turns = people.first().map_or(0, |person| person.tasks.len());
+        let each = |make: &dyn Fn(&Person, usize) -> Request| {
+            (0..turns).flat_map(|turn| people.iter().map(move |person| make(person, turn))).collect::<Vec<_>>()
+        };
+        match operation {
+            Operation::LogIn => people.iter().map(|person| self.login(person.number)).collect(),
+            Operation::List => people.iter().map(|person| of(person, "GET", "/tasks?limit=50", None)).collect(),
+            Operation::Get => each(&|person, turn| of(person, "GET", &format!("/tasks/{}", person.tasks[turn]), None)),
+            Operation::Update => each(&|person, turn| {
+                let body = json!({"title": format!("Call the bank again, turn {turn}"), "status": "in_progress"});
+                of(person, "PATCH", &format!("/tasks/{}", person.tasks[turn]), Some(body))
+            }),
+            Operation::Create => each(&|person, turn| of(person, "POST", "/tasks", drafts.get(turn).cloned())),
+        }
+    }
+
+    /// Registers people who have these tasks each.
+    ///
+    /// # Errors
+    /// The API does not do as asked.
+    pub(crate) async fn people(self, server: &Process, count: usize, drafts: &[Value]) -> Result<Vec<Person>, Error> {
+        let http = Client::new();
+        let url = |path: &str| format!("http://{}{}", server.address, self.path(path));
+        let mut people = Vec::new();
+        for number in 0..count {
+            let body = json!({"email": address(number), "password": PASSWORD, "name": format!("Person {number}")});
+            let token = text(&send(http.post(url("/auth/register")).json(&body)).await?, self.token())?;
+            let mut tasks = Vec::new();
+            for draft in drafts {
+                let task = send(http.post(url("/tasks")).bearer_auth(&token).json(draft)).await?;
+                tasks.push(text(&task, self.identifier())?);
+            }
+            let list = send(http.get(url("/tasks?limit=50")).bearer_auth(&token)).await?;
+            if list[self.items()].as_array().map(Vec::len) != Some(drafts.len().min(50)) {
+                return Err(format!("a page holds something else: {list}").into());
+            }
+            people.push(Person { number, token, tasks });
+        }
+        Ok(people)
+    }
+
+    /// Gives people new access tokens.
+    ///
+    /// # Errors
+    /// The API does not do as asked.
+    pub(crate) async fn log_in_again(self, server: &Process, people: &mut [Person]) -> Result<(), Error> {
+        let http = Client::new();
+        for person in people {
+            let Request { path, body, .. } = self.login(person.number);
+            person.token = text(&send(http.post(format!("http://{}{path}", server.address)).json(&body)).await?, self.token())?;
+        }
+        Ok(())
+    }
+}
+
+/// What somebody sends to create this task.
+pub(crate) fn draft(task: &Task) -> Value {
+    json!({
+        "title": task.title,
+        "notes": task.notes.as_ref().map(|notes| notes.as_str()).unwrap_or_default(),
+        "status": task.status,
+        "priority": task.priority,
+        "labels": task.labels,
+        "due": task.due,
+    })
+}
+
+async fn send(request: RequestBuilder) -> Result<Value, Error> {
+    let answer = request.send().await?;
+    let status = answer.status();
+    let body = answer.text().await?;
+    if !status.is_success() {
+        return Err(format!("{status}: {body}").into());
+    }
+    Ok(serde_json::from_str(&body)?)
+}
+
+fn text(answer: &Value, name: &str) -> Result<String, Error> {
+    answer[name].as_str().map(str::to_owned).ok_or_else(|| format!("there is no {name} in {answer}").into())
+}

@@ -1,0 +1,103 @@
+//! Databases that are measured, and how they are filled.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use common::config::Settings;
+use common::store::Stores;
+use common::store::dynamodb::connect_through;
+use dynoxide::Database;
+use serde_json::Value;
+use server::embedded::Engine;
+
+use crate::Error;
+
+/// An engine on `tasklane.db` in this folder that does not wait for the disk: a machine that stops may lose what was
+/// written, which a bench can bear and nobody else.
+///
+/// # Errors
+/// The file cannot be made.
+pub(crate) fn hasty(folder: &Path) -> Result<Engine, Error> {
+    let database = Database::new(&folder.join("tasklane.db").to_string_lossy())?;
+    database.enable_bulk_loading()?;
+    Ok(Engine::from(database))
+}
+
+/// The settings of a database.
+///
+/// # Errors
+/// The URL cannot be used.
+pub(crate) fn settings(url: &str) -> Result<Settings, Error> {
+    let environment = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
+    let needs = |part| matches!(part, common::http::Part::Users | common::http::Part::Tasks);
+    Ok(Settings::read(&environment, &needs)?)
+}
+
+/// The embedded engine, asked what each call would cost on DynamoDB.
+#[derive(Clone, Debug)]
+pub(crate) struct Metered {
+    engine: Engine,
+    used: Arc<Mutex<Used>>,
+}
+
+/// What calls used.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Used {
+    /// How many calls there were.
+    pub(crate) calls: u32,
+    /// Read capacity units, as the engine counts them.
+    pub(crate) units: f64,
+    /// How many items were looked at.
+    pub(crate) items: u64,
+}
+
+impl Metered {
+    /// This engine, metered.
+    pub(crate) fn new(engine: &Engine) -> Self {
+        Self { engine: engine.clone(), used: Arc::default() }
+    }
+
+    /// Stores on it.
+    pub(crate) fn stores(&self, settings: &Settings) -> Stores {
+        Stores::dynamodb(connect_through(self.clone()), settings, &|_| true)
+    }
+
+    /// What was used since this was asked the last time.
+    pub(crate) fn take(&self) -> Used {
+        std::mem::take(&mut self.used.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, answer: &Value) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.calls += 1;
+        used.units += answer["ConsumedCapacity"]["CapacityUnits"].as_f64().unwrap_or_default();
+        used.items += answer["ScannedCount"].as_u64().unwrap_or_default();
+    }
+}
+
+impl HttpConnector for Metered {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        if let Some(Ok(mut body)) = request.body().bytes().map(serde_json::from_slice::<Value>) {
+            body["ReturnConsumedCapacity"] = "TOTAL".into();
+            *request.body_mut() = SdkBody::from(body.to_string());
+        }
+        let (meter, answering) = (self.clone(), self.engine.call(request));
+        HttpConnectorFuture::new(async move {
+            let answer: HttpResponse = answering.await?;
+            if let Some(Ok(body)) = answer.body().bytes().map(serde_json::from_slice) {
+                meter.note(&body);
+            }
+            Ok(answer)
+        })
+    }
+}
+
+impl HttpClient for Metered {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}

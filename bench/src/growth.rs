@@ -1,0 +1,214 @@
+//! What a request costs when there are many accounts, and when an owner has many tasks.
+
+use std::path::Path;
+use std::time::Instant;
+
+use clap::Args;
+use common::app::App;
+use common::auth::{Issuer, PasswordHash, SessionId};
+use common::time::{Clock, SystemClock, Timestamp};
+use common::users::{Account, Role};
+use serde_json::Value;
+use server::start::embedded_stores;
+
+use crate::Error;
+use crate::clients::{Dialect, Operation, Person, Request, draft};
+use crate::engines::{hasty, settings};
+use crate::people::{add_accounts, add_tasks, hash, tasks};
+use crate::processes::{self, Process};
+use crate::report::{Budget, Table};
+use crate::statistics::Summary;
+
+/// How many accounts there are, and how many tasks an owner has.
+const SIZES: [usize; 3] = [10, 1_000, 100_000];
+const QUICK_SIZES: [usize; 3] = [10, 100, 1_000];
+/// How many of many accounts are used, and how many tasks each of those has.
+const PEOPLE: usize = 10;
+const TASKS: usize = 100;
+/// How many of an owner's tasks are used.
+const USED: usize = 1_000;
+/// How many requests one server gets before it is the next one's turn.
+const TURN: usize = 20;
+/// Logging in is a password's hash, which takes long and grows with nothing: every tenth run will do.
+const LOGINS: usize = 10;
+/// The most that the largest may cost, of what the smallest does.
+const BUDGET: f64 = 1.2;
+
+/// What to measure.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// How many requests of each kind.
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    runs: usize,
+    /// Less data and fewer requests, to see that it works.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// What grows.
+#[derive(Clone, Copy)]
+enum Grows {
+    Accounts,
+    Tasks,
+}
+
+/// A server with so much data.
+struct Subject {
+    server: Process,
+    people: Vec<Person>,
+}
+
+/// Measures, and prints the tables.
+///
+/// # Errors
+/// A server cannot be run, or answers with an error.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let (sizes, runs) = if arguments.quick { (QUICK_SIZES, 40) } else { (SIZES, arguments.runs) };
+    let program = processes::build_server()?;
+    runtime.block_on(async {
+        compare(&program, Grows::Accounts, sizes, runs).await?;
+        compare(&program, Grows::Tasks, sizes, runs).await
+    })
+}
+
+async fn compare(program: &Path, grows: Grows, sizes: [usize; 3], runs: usize) -> Result<(), Error> {
+    let folder = tempfile::tempdir()?;
+    let mut subjects = Vec::new();
+    for size in sizes {
+        let folder = folder.path().join(size.to_string());
+        let begun = Instant::now();
+        let people = fill(&folder, grows, size).await?;
+        eprintln!("filled {size} {} in {:.1} s", grows.name(), begun.elapsed().as_secs_f64());
+        subjects.push(Subject { server: processes::tasklane(program, &folder, &[])?, people });
+    }
+
+    let name = grows.name();
+    println!(
+        "\nWith {} / {} / {} {name}: milliseconds (min / median / p99 of {runs} runs, of logins a tenth), microseconds of CPU.\n",
+        sizes[0], sizes[1], sizes[2]
+    );
+    let mut headings = vec!["request".to_owned()];
+    headings.extend(sizes.map(|size| format!("{size} {name}")));
+    let [first, _, last] = sizes;
+    headings.extend([format!("{last} to {first}"), "CPU".to_owned(), format!("CPU, {last} to {first}"), format!("at most {BUDGET}")]);
+    let mut table = Table::new(&headings.iter().map(String::as_str).collect::<Vec<_>>());
+    let drafts = tasks(TASKS, SystemClock.now())?.iter().map(draft).collect::<Vec<_>>();
+    for operation in Operation::ALL {
+        let runs = if operation == Operation::LogIn { runs / LOGINS } else { runs };
+        table.row(measure(&subjects, operation, &drafts, runs).await?);
+    }
+    let memory = subjects.iter().map(|subject| subject.server.memory()).collect::<Result<Vec<_>, _>>()?;
+    table.row(row(
+        "memory, MiB",
+        memory.iter().map(|kib| format!("{:.1}", *kib as f64 / 1024.0)),
+        memory[2] as f64 / memory[0] as f64,
+        None,
+    ));
+    table.print();
+    Ok(())
+}
+
+impl Grows {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Accounts => "accounts",
+            Self::Tasks => "tasks of one owner",
+        }
+    }
+}
+
+/// Fills a folder, and gives the people who will use it, with access tokens.
+async fn fill(folder: &Path, grows: Grows, size: usize) -> Result<Vec<Person>, Error> {
+    std::fs::create_dir_all(folder)?;
+    let now = SystemClock.now();
+    let settings = settings("dynamodb://")?;
+    let stores = embedded_stores(&hasty(folder)?, &settings).await?;
+    let app = App::new(&settings, stores.clone())?;
+    let hash: PasswordHash = hash(&app).await?;
+    let (accounts, users, count) = match grows {
+        Grows::Accounts => (size, PEOPLE, TASKS),
+        Grows::Tasks => (1, 1, size),
+    };
+    let keys = server::keys::load_or_create(folder)?;
+    let issuer = Issuer::new(&keys, &settings.token_issuer, &settings.token_audience)?;
+    let mut people = Vec::new();
+    let own = tasks(count, now)?;
+    for (number, account) in add_accounts(&stores, &app, &hash, accounts).await?.iter().enumerate() {
+        if number < users {
+            let added = add_tasks(&stores, account.id, &own).await?;
+            // Spread over the whole list.
+            let used = added.iter().step_by(added.len().div_ceil(USED)).map(ToString::to_string);
+            people.push(Person { number, token: token(&issuer, account, now)?, tasks: used.collect() });
+        } else {
+            add_tasks(&stores, account.id, &own[..1]).await?;
+        }
+    }
+    Ok(people)
+}
+
+fn token(issuer: &Issuer, account: &Account, now: Timestamp) -> Result<String, Error> {
+    Ok(issuer.issue(account.id, SessionId::new(now), Role::User, now)?)
+}
+
+/// Sends the requests of an operation to each server in turn.
+async fn measure(subjects: &[Subject], operation: Operation, drafts: &[Value], runs: usize) -> Result<Vec<String>, Error> {
+    let http = reqwest::Client::new();
+    let requests = subjects.iter().map(|subject| Dialect::Tasklane.requests(operation, &subject.people, drafts)).collect::<Vec<_>>();
+    let mut measured = vec![Vec::new(); subjects.len()];
+    let mut used = vec![0.0; subjects.len()];
+    // The first turn is not counted: it connects.
+    for turn in 0..=runs.div_ceil(TURN) {
+        for (at, subject) in subjects.iter().enumerate() {
+            let before = subject.server.processor_time()?;
+            for number in 0..TURN.min(runs) {
+                let request = &requests[at][(turn * TURN + number) % requests[at].len()];
+                let took = time(&http, &subject.server, request).await?;
+                if turn > 0 {
+                    measured[at].push(took);
+                }
+            }
+            if turn > 0 {
+                used[at] += (subject.server.processor_time()? - before).as_secs_f64();
+            }
+        }
+    }
+    let summaries = measured.iter().map(|measured| Summary::of(measured)).collect::<Vec<_>>();
+    let each = used.iter().zip(&summaries).map(|(used, summary)| used * 1_000_000.0 / summary.runs as f64).collect::<Vec<_>>();
+    let ratio = summaries[2].median / summaries[0].median;
+    Ok(row(operation.name(), summaries.iter().map(ToString::to_string), ratio, Some(&each)))
+}
+
+async fn time(http: &reqwest::Client, server: &Process, request: &Request) -> Result<f64, Error> {
+    let Request { method, path, token, body } = request;
+    let method = method.parse().map_err(|_| "an unknown method")?;
+    let mut sent = http.request(method, format!("http://{}{path}", server.address));
+    if let Some(token) = token {
+        sent = sent.bearer_auth(token);
+    }
+    if let Some(body) = body {
+        sent = sent.json(body);
+    }
+    let begun = Instant::now();
+    let answer = sent.send().await?;
+    let status = answer.status();
+    answer.bytes().await?;
+    let took = begun.elapsed().as_secs_f64() * 1000.0;
+    if status.is_success() { Ok(took) } else { Err(format!("{path} was answered with {status}").into()) }
+}
+
+fn row(name: &str, cells: impl Iterator<Item = String>, ratio: f64, used: Option<&[f64]>) -> Vec<String> {
+    let budget = Budget { what: name.to_owned(), measured: ratio, at_most: BUDGET };
+    let mut row = vec![name.to_owned()];
+    row.extend(cells);
+    row.push(format!("{ratio:.2}"));
+    match used {
+        Some(used) => {
+            row.push(used.iter().map(|used| format!("{used:.0}")).collect::<Vec<_>>().join(" / "));
+            row.push(format!("{:.2}", used[2] / used[0]));
+        }
+        None => row.extend(["", ""].map(str::to_owned)),
+    }
+    row.push(budget.verdict().to_owned());
+    row
+}

@@ -1,0 +1,239 @@
+//! The server under load, beside the task API that tutorials write.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use common::time::{Clock, SystemClock};
+use serde_json::Value;
+
+use crate::Error;
+use crate::clients::{Dialect, Operation, Person, Request, draft};
+use crate::functions::root;
+use crate::people::tasks;
+use crate::processes::{self, Process, Says};
+use crate::report::Table;
+use crate::statistics::Summary;
+
+/// How many people use each API, and how many tasks each of them has.
+const PEOPLE: usize = 10;
+const TASKS: usize = 100;
+/// How many connections are open at a time.
+const CONNECTIONS: [u32; 3] = [1, 16, 128];
+/// How often Tasklane should answer while the other API answers once.
+const TARGET: f64 = 5.0;
+/// A login takes a hundred times as long as anything else, so it is measured for longer.
+const LOGIN_SECONDS: u32 = 4;
+/// How long a server is waited for that still works for clients that have gone, and how often it is looked at.
+const PATIENCE: Duration = Duration::from_secs(10);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+/// Everybody logs in from one address here.
+const LIMITS: [(&str, &str); 2] = [("TASKLANE_LIMIT_LOGIN_SOURCE", "1000000/15m"), ("TASKLANE_LIMIT_LOGIN_ACCOUNT", "1000000/15m")];
+
+/// What to measure.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// How often everything is measured.
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    runs: usize,
+    /// For how many seconds each time; logins for four times as long.
+    #[arg(long, default_value_t = 2, value_name = "SECONDS")]
+    seconds: u32,
+    /// Only these operations: login, get, list, update, create.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    only: Vec<String>,
+    /// One short run, to see that it works.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// A server that is measured.
+struct Subject {
+    name: &'static str,
+    dialect: Dialect,
+    server: Process,
+    /// The database server, where that is another process.
+    store: Option<Process>,
+    people: Vec<Person>,
+}
+
+/// What one run of `wrk` came to.
+struct Load {
+    per_second: f64,
+    /// Milliseconds: the fastest answer, the median, the 99th percentile.
+    latency: [f64; 3],
+    /// Microseconds of processor time for each request.
+    server: f64,
+    store: f64,
+}
+
+/// Measures, and prints the table.
+///
+/// # Errors
+/// A server cannot be run, or answers with an error.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let (runs, seconds) = if arguments.quick { (1, 1) } else { (arguments.runs, arguments.seconds) };
+    let folder = tempfile::tempdir()?;
+    let drafts = tasks(TASKS, SystemClock.now())?.iter().map(draft).collect::<Vec<_>>();
+    let mut subjects = runtime.block_on(subjects(folder.path(), &drafts))?;
+
+    println!(
+        "\n{runs} runs of {seconds} s each, of logins {LOGIN_SECONDS} times as long. Latency in milliseconds: min / median / p99. CPU in microseconds per request: server + store.\n"
+    );
+    let mut headings = vec!["operation", "connections"];
+    for subject in &subjects {
+        headings.extend([subject.name, "latency", "CPU"]);
+    }
+    headings.extend(["embedded to Express", "on MongoDB to Express", "CPU of the servers, Express to ours on MongoDB"]);
+    let mut table = Table::new(&headings);
+    for operation in Operation::ALL {
+        if !(arguments.only.is_empty() || arguments.only.iter().any(|only| only == operation.name())) {
+            continue;
+        }
+        for subject in &mut subjects {
+            runtime.block_on(subject.dialect.log_in_again(&subject.server, &mut subject.people))?;
+        }
+        for connections in CONNECTIONS {
+            let mut measured = subjects.iter().map(|_| Vec::new()).collect::<Vec<_>>();
+            for _ in 0..runs {
+                for (subject, measured) in subjects.iter().zip(&mut measured) {
+                    let requests = subject.dialect.requests(operation, &subject.people, &drafts);
+                    let seconds = if operation == Operation::LogIn { seconds * LOGIN_SECONDS } else { seconds };
+                    measured.push(subject.load(&requests, connections, seconds, folder.path())?);
+                }
+            }
+            table.row(row(operation, connections, &measured));
+        }
+    }
+    table.print();
+    println!("\nThe target is {TARGET} times the requests per second of Express on reads and writes.");
+    Ok(())
+}
+
+/// Starts the servers and fills them with the same people and tasks.
+async fn subjects(folder: &Path, drafts: &[Value]) -> Result<Vec<Subject>, Error> {
+    let program = processes::build_server()?;
+    let embedded = processes::tasklane(&program, &folder.join("embedded"), &LIMITS)?;
+    let beside = processes::mongodb()?;
+    let url = format!("mongodb://{}/tasklane", beside.address);
+    let settings = [&LIMITS[..], &[("DATABASE_URL", url.as_str())]].concat();
+    migrate(&program, &url)?;
+    let on_mongodb = processes::tasklane(&program, &folder.join("mongodb"), &settings)?;
+    // A database server of its own, so that neither has the other's data to search.
+    let theirs = processes::mongodb()?;
+    let express = express(&format!("mongodb://{}/tasks", theirs.address))?;
+    let mut subjects = Vec::new();
+    for (name, dialect, server, store) in [
+        ("Tasklane, embedded", Dialect::Tasklane, embedded, None),
+        ("Tasklane on MongoDB", Dialect::Tasklane, on_mongodb, Some(beside)),
+        ("Express on MongoDB", Dialect::Express, express, Some(theirs)),
+    ] {
+        let people = dialect.people(&server, PEOPLE, drafts).await.map_err(|error| format!("{name}: {error}"))?;
+        subjects.push(Subject { name, dialect, server, store, people });
+    }
+    Ok(subjects)
+}
+
+fn migrate(program: &Path, url: &str) -> Result<(), Error> {
+    let migrated = Command::new(program).arg("migrate").env_clear().env("DATABASE_URL", url).output();
+    let migrated = migrated?;
+    if migrated.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&migrated.stderr).into()) }
+}
+
+fn express(database: &str) -> Result<Process, Error> {
+    let folder = root().join("bench/baselines/express");
+    if !folder.join("node_modules").exists() {
+        return Err(format!("install the other API first: npm ci --prefix {}", folder.display()).into());
+    }
+    let mut command = Command::new("node");
+    command.arg("server.js").current_dir(folder).env("NODE_ENV", "production");
+    command.env("DATABASE_URL", database).env("JWT_SECRET", "only for this bench").env("PORT", "0");
+    Process::start(&mut command, Says::Output)
+}
+
+impl Subject {
+    /// Sends requests in turn over so many connections, for so long.
+    fn load(&self, requests: &[Request], connections: u32, seconds: u32, folder: &Path) -> Result<Load, Error> {
+        let file = folder.join("requests");
+        write(requests, &file)?;
+        let before = self.processor_times()?;
+        let loaded = Command::new("wrk")
+            .args(["--threads", "1", "--timeout", "10s"])
+            .args(["--connections", &connections.to_string(), "--duration", &format!("{seconds}s")])
+            .arg("--script")
+            .arg(root().join("bench/src/load.lua"))
+            .arg(format!("http://{}", self.server.address))
+            .arg("--")
+            .arg(file)
+            .output()
+            .map_err(|error| format!("wrk cannot be started ({error}): install it, as with apt-get install wrk"))?;
+        let after = self.processor_times()?;
+        self.settle()?;
+        let output = String::from_utf8_lossy(&loaded.stdout);
+        let line = output.lines().find_map(|line| line.strip_prefix("result "));
+        let numbers = line.unwrap_or_default().split(' ').map_while(|number| number.parse::<f64>().ok()).collect::<Vec<_>>();
+        let [requests, duration, errors, min, median, p99] = numbers[..] else {
+            return Err(format!("wrk failed: {output}{}", String::from_utf8_lossy(&loaded.stderr)).into());
+        };
+        if errors > 0.0 || requests == 0.0 {
+            return Err(format!("{}: {errors} of {requests} requests failed", self.name).into());
+        }
+        let each = |at: usize| (after[at] - before[at]).as_secs_f64() * 1_000_000.0 / requests;
+        Ok(Load {
+            per_second: requests / (duration / 1_000_000.0),
+            latency: [min, median, p99].map(|microseconds| microseconds / 1000.0),
+            server: each(0),
+            store: each(1),
+        })
+    }
+
+    /// Waits until the server does nothing any more, so that the next one has the machine to itself.
+    fn settle(&self) -> Result<(), Error> {
+        let begun = Instant::now();
+        let mut before = self.processor_times()?;
+        while begun.elapsed() < PATIENCE {
+            std::thread::sleep(BETWEEN_LOOKS);
+            let now = self.processor_times()?;
+            if now.iter().zip(before).all(|(now, before)| *now - before < BETWEEN_LOOKS / 10) {
+                break;
+            }
+            before = now;
+        }
+        Ok(())
+    }
+
+    fn processor_times(&self) -> Result<[Duration; 2], Error> {
+        let store = self.store.as_ref().map(Process::processor_time).transpose()?;
+        Ok([self.server.processor_time()?, store.unwrap_or_default()])
+    }
+}
+
+fn write(requests: &[Request], file: &Path) -> std::io::Result<()> {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(file)?);
+    for Request { method, path, token, body } in requests {
+        let body = body.as_ref().map(Value::to_string).unwrap_or_default();
+        writeln!(file, "{method}\t{path}\t{}\t{body}", token.as_deref().unwrap_or_default())?;
+    }
+    file.flush()
+}
+
+fn row(operation: Operation, connections: u32, measured: &[Vec<Load>]) -> Vec<String> {
+    let median = |of: &dyn Fn(&Load) -> f64, loads: &[Load]| Summary::of(&loads.iter().map(of).collect::<Vec<_>>()).median;
+    let mut cells = vec![operation.name().to_owned(), connections.to_string()];
+    for loads in measured {
+        let latency = [0, 1, 2].map(|at| median(&|load| load.latency[at], loads));
+        cells.push(format!("{:.0}/s", median(&|load| load.per_second, loads)));
+        cells.push(latency.map(|milliseconds| format!("{milliseconds:.2}")).join(" / "));
+        cells.push(format!("{:.0} + {:.0}", median(&|load| load.server, loads), median(&|load| load.store, loads)));
+    }
+    if let [embedded, on_mongodb, express] = measured {
+        let ratio = |of: &dyn Fn(&Load) -> f64, one: &[Load], other: &[Load]| format!("{:.1}", median(of, one) / median(of, other));
+        cells.push(ratio(&|load| load.per_second, embedded, express));
+        cells.push(ratio(&|load| load.per_second, on_mongodb, express));
+        cells.push(ratio(&|load| load.server, express, on_mongodb));
+    }
+    cells
+}

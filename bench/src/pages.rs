@@ -1,0 +1,300 @@
+//! A page of 50 tasks out of long lists and short ones: every order, the common filters, and where in the list it is.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Args;
+use common::config::DatabaseUrl;
+use common::contract::Cursor;
+use common::store::{Stores, migrate};
+use common::tasks::{Due, SortField, Status, Task, TaskFilter, TaskId, TaskQuery, TaskSort, TaskStore};
+use common::time::{Clock, SystemClock, Timestamp};
+use common::users::UserId;
+use server::embedded::Engine;
+use server::start::embedded_stores;
+
+use crate::Error;
+use crate::engines::{Metered, Used, hasty, settings};
+use crate::people::{add_tasks, tasks};
+use crate::processes;
+use crate::report::{Budget, Table};
+use crate::statistics::Summary;
+
+/// How many tasks a page has.
+const PAGE: usize = 50;
+/// How many tasks the lists have, and what they have in a smoke run.
+const SIZES: [usize; 3] = [100, 1_000, 100_000];
+const QUICK_SIZES: [usize; 3] = [100, 1_000, 2_000];
+/// And on the server that the tests use for MongoDB: it ignores indexes, and gives no answer in time to more.
+const INDEXLESS_SIZES: [usize; 3] = [100, 1_000, 10_000];
+/// The most that a page out of the longest list may take, of what it takes out of the shortest one; where pages are
+/// filtered, for each task that is read.
+const BUDGET: f64 = 1.2;
+
+/// What to measure.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// How often each page is read.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    runs: usize,
+    /// How often each page is read on MongoDB.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    mongodb_runs: usize,
+    /// A MongoDB server to use, whose databases bench-pages-* are replaced; without it the one that the tests use.
+    #[arg(long, value_name = "URL")]
+    mongodb: Option<String>,
+    /// Shorter lists and fewer runs, to see that it works.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// Somebody's list, and where it is stored.
+struct List {
+    owner: UserId,
+    tasks: Vec<Task>,
+    store: Arc<dyn TaskStore>,
+}
+
+/// What is asked for.
+struct Case {
+    name: String,
+    sort: TaskSort,
+    filter: TaskFilter,
+    place: Place,
+}
+
+/// Where in the order of the list a page begins.
+#[derive(Clone, Copy)]
+enum Place {
+    First,
+    Middle,
+    Last,
+}
+
+/// Measures, and prints the tables.
+///
+/// # Errors
+/// A store does not answer, or answers with another page.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (sizes, runs) = if arguments.quick { (QUICK_SIZES, 3) } else { (SIZES, arguments.runs) };
+        let now = SystemClock.now();
+        embedded(sizes, runs, now).await?;
+        let (sizes, runs) = match arguments.mongodb {
+            _ if arguments.quick => (QUICK_SIZES, 1),
+            Some(_) => (SIZES, arguments.mongodb_runs),
+            None => (INDEXLESS_SIZES, arguments.mongodb_runs),
+        };
+        mongodb(arguments.mongodb.as_deref(), sizes, runs, now).await
+    })
+}
+
+async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), Error> {
+    let folder = tempfile::tempdir()?;
+    let settings = settings("dynamodb://")?;
+    let lists = {
+        let stores = embedded_stores(&hasty(folder.path())?, &settings).await?;
+        filled(sizes, now, |_| stores.clone()).await?
+    };
+    // Opened again, as a server has it.
+    let engine = Engine::open(folder.path())?;
+    let store = embedded_stores(&engine, &settings).await?.tasks.ok_or("there is no store of tasks")?;
+    let lists = lists.map(|list| List { store: Arc::clone(&store), ..list });
+    let meter = Metered::new(&engine);
+    let metered = meter.stores(&settings).tasks.ok_or("there is no store of tasks")?;
+
+    println!("\nDynamoDB, on the embedded engine: milliseconds (min / median / p99 of {runs} runs), read capacity units, tasks read.\n");
+    let mut headings = headings(sizes);
+    headings.extend(["units".to_owned(), "tasks read".to_owned(), format!("at most {BUDGET}")]);
+    let mut table = Table::new(&headings.iter().map(String::as_str).collect::<Vec<_>>());
+    for case in cases(now)? {
+        let measured = measure(&case, &lists, runs).await?;
+        let mut row = case.row(&measured);
+        let mut used = Vec::new();
+        for list in &lists {
+            meter.take();
+            metered.list(list.owner, &case.query(list)).await?;
+            used.push(meter.take());
+        }
+        let each = |show: fn(&Used) -> String| used.iter().map(show).collect::<Vec<_>>().join(" / ");
+        row.push(each(|used| format!("{:.1}", used.units)));
+        row.push(each(|used| used.items.to_string()));
+        let per_task = |at: usize| measured[at].median / if case.filter.is_empty() { 1.0 } else { used[at].items.max(1) as f64 };
+        let budget = Budget { what: case.name.clone(), measured: per_task(2) / per_task(0), at_most: BUDGET };
+        row.push(format!("{:.2} {}", budget.measured, budget.verdict()));
+        table.row(row);
+    }
+    table.print();
+    Ok(())
+}
+
+async fn mongodb(url: Option<&str>, sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), Error> {
+    let own = if url.is_none() { Some(processes::mongodb()?) } else { None };
+    let server = own.as_ref().map_or_else(|| url.unwrap_or_default().to_owned(), |own| format!("mongodb://{}", own.address));
+    let mut stores = Vec::new();
+    for size in sizes {
+        // A database for each list: a server that looks at every document shows it.
+        let settings = settings(&format!("{}/bench-pages-{size}", server.trim_end_matches('/')))?;
+        let DatabaseUrl::MongoDb(url) = &settings.database else { return Err("the URL must begin with mongodb://".into()) };
+        let client = ::mongodb::Client::with_uri_str(url.expose()).await?;
+        client.database(url.database()).drop().await?;
+        migrate(&settings, &|_| None, &mut |_| {}).await?;
+        stores.push(Stores::connect(&settings, &|_| None, &|_| true).await?);
+    }
+    let lists = filled(sizes, now, |at| stores[at].clone()).await?;
+
+    let name = if own.is_some() { "mongo-java-server" } else { "the given server" };
+    println!("\nMongoDB, on {name}: milliseconds (min / median / p99 of {runs} runs).\n");
+    let headings = headings(sizes);
+    let mut table = Table::new(&headings.iter().map(String::as_str).collect::<Vec<_>>());
+    for case in cases(now)? {
+        table.row(case.row(&measure(&case, &lists, runs).await?));
+    }
+    table.print();
+    Ok(())
+}
+
+async fn filled(sizes: [usize; 3], now: Timestamp, stores: impl Fn(usize) -> Stores) -> Result<[List; 3], Error> {
+    let mut lists = Vec::new();
+    for (at, size) in sizes.into_iter().enumerate() {
+        let (owner, tasks, stores) = (UserId::new(now), tasks(size, now)?, stores(at));
+        let begun = Instant::now();
+        add_tasks(&stores, owner, &tasks).await?;
+        eprintln!("added {size} tasks in {:.1} s", begun.elapsed().as_secs_f64());
+        lists.push(List { owner, tasks, store: stores.tasks.ok_or("there is no store of tasks")? });
+    }
+    lists.try_into().map_err(|_| "there are three lists".into())
+}
+
+fn headings(sizes: [usize; 3]) -> Vec<String> {
+    let [small, middle, large] = sizes;
+    let mut headings = ["order and filter", "page"].map(str::to_owned).to_vec();
+    headings.extend(sizes.map(|size| format!("of {size}")));
+    headings.extend([small, middle].map(|size| format!("{large} to {size}")));
+    headings
+}
+
+fn cases(now: Timestamp) -> Result<Vec<Case>, Error> {
+    let mut cases = Vec::new();
+    let mut add = |name: String, sort: TaskSort, filter: &TaskFilter| {
+        cases.extend([Place::First, Place::Middle, Place::Last].map(|place| Case {
+            name: name.clone(),
+            sort,
+            filter: filter.clone(),
+            place,
+        }));
+    };
+    for name in TaskSort::NAMES {
+        add(name.to_owned(), name.parse()?, &TaskFilter::default());
+    }
+    let everything = TaskFilter::default;
+    let week = std::time::Duration::from_hours(7 * 24);
+    let due = common::tasks::Bounds { after: Some(Due::At(now)), before: Some(Due::At(now.plus(week))) };
+    let text = |text: &str| Some(text.to_owned());
+    let filters = [
+        ("status=todo", TaskFilter { statuses: vec![Status::Todo], ..everything() }),
+        ("status=done", TaskFilter { statuses: vec![Status::Done], ..everything() }),
+        ("priority=high", TaskFilter { priorities: vec!["high".parse()?], ..everything() }),
+        ("label=home", TaskFilter { labels: vec!["home".parse()?], ..everything() }),
+        ("due within a week", TaskFilter { due, ..everything() }),
+        ("q=landlord", TaskFilter { text: text("landlord"), ..everything() }),
+        ("q, found nowhere", TaskFilter { text: text("zeppelin"), ..everything() }),
+    ];
+    for (name, filter) in &filters {
+        add(format!("-created, {name}"), TaskSort::default(), filter);
+    }
+    // After the middle of the list there is none of them.
+    cases.push(Case {
+        name: "due, due within a week".to_owned(),
+        sort: "due".parse()?,
+        filter: TaskFilter { due, ..everything() },
+        place: Place::First,
+    });
+    Ok(cases)
+}
+
+impl Case {
+    fn query(&self, list: &List) -> TaskQuery {
+        let after = self.before_page(list).and_then(|at| self.ordered(list).into_iter().nth(at));
+        let after = after.map(|(key, _)| Cursor::new(self.sort.name(), &key));
+        TaskQuery { filter: self.filter.clone(), sort: self.sort, limit: PAGE, after }
+    }
+
+    /// The place of the task that the page begins after.
+    fn before_page(&self, list: &List) -> Option<usize> {
+        let count = list.tasks.len();
+        match self.place {
+            Place::First => None,
+            Place::Middle => (count / 2).checked_sub(1),
+            Place::Last => (count - PAGE).checked_sub(1),
+        }
+    }
+
+    /// The list in its order, each task with its key, as docs/data-model.md has them.
+    fn ordered(&self, list: &List) -> Vec<(String, TaskId)> {
+        let key = |task: &Task| match (self.sort.field, task.due) {
+            (SortField::Created, _) => task.id.to_string(),
+            (SortField::Updated, _) => format!("{}#{}", task.updated_at, task.id),
+            (SortField::Due, Some(due)) => format!("1#{}#{}", due.sort_key(), task.id),
+            (SortField::Due, None) => format!("2#{}", task.id),
+            (SortField::Priority, _) => format!("{}#{}", task.priority as u8, task.id),
+        };
+        let mut ordered = list.tasks.iter().map(|task| (key(task), task.id)).collect::<Vec<_>>();
+        ordered.sort();
+        if self.sort.descending {
+            ordered.reverse();
+            if self.sort.field == SortField::Due {
+                // Tasks that are never due come last either way.
+                let undated = ordered.partition_point(|(key, _)| key.starts_with("2#"));
+                ordered.rotate_left(undated);
+            }
+        }
+        ordered
+    }
+
+    /// The beginning of the table's row.
+    fn row(&self, [small, middle, large]: &[Summary; 3]) -> Vec<String> {
+        let place = match self.place {
+            Place::First => "first",
+            Place::Middle => "middle",
+            Place::Last => "last",
+        };
+        let mut row = vec![self.name.clone(), place.to_owned()];
+        row.extend([small, middle, large].map(|summary| summary.to_string()));
+        row.extend([small, middle].map(|other| format!("{:.2}", large.median / other.median)));
+        row
+    }
+
+    /// Whether this is the page that was asked for; what is filtered, the contract's cases look at.
+    fn check(&self, list: &List, items: &[Task]) -> Result<(), Error> {
+        let begin = self.before_page(list).map_or(0, |at| at + 1);
+        let expected = self.ordered(list).into_iter().skip(begin).take(PAGE).map(|(_, id)| id);
+        if self.filter.is_empty() && !items.iter().map(|task| task.id).eq(expected) {
+            return Err(format!("{}: another page was answered", self.name).into());
+        }
+        Ok(())
+    }
+}
+
+/// Reads a page of each list in turn, again and again.
+async fn measure(case: &Case, lists: &[List; 3], runs: usize) -> Result<[Summary; 3], Error> {
+    let mut measured = [const { Vec::new() }; 3];
+    let mut queries = Vec::new();
+    for list in lists {
+        let query = case.query(list);
+        let page = list.store.list(list.owner, &query).await?;
+        case.check(list, &page.items)?;
+        queries.push(query);
+    }
+    for run in 0..runs {
+        for at in 0..lists.len() {
+            let at = (at + run) % lists.len();
+            let (list, query) = (&lists[at], &queries[at]);
+            let begun = Instant::now();
+            list.store.list(list.owner, query).await?;
+            measured[at].push(begun.elapsed().as_secs_f64() * 1000.0);
+        }
+    }
+    Ok(measured.map(|measured| Summary::of(&measured)))
+}

@@ -1,0 +1,149 @@
+//! Servers as processes of their own, and what they use of the machine (Linux: from /proc).
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::Error;
+use crate::functions::root;
+
+/// What /proc counts processor time in: a hundredth of a second, on every Linux.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A server that runs. It is killed when it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// Kept open: a server whose output nobody takes may stop.
+    _output: Box<dyn Read + Send>,
+}
+
+/// Where a server says that it listens.
+#[derive(Clone, Copy)]
+pub(crate) enum Says {
+    /// On its standard output.
+    Output,
+    /// On its standard error; its output is a log, which is thrown away.
+    Error,
+}
+
+impl Process {
+    /// Starts a server, and waits until it says where it listens: `127.0.0.1:PORT` in some line.
+    ///
+    /// # Errors
+    /// It cannot be started, or ends without saying so.
+    pub(crate) fn start(command: &mut Command, says: Says) -> Result<Self, Error> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        command.stdin(Stdio::null());
+        match says {
+            Says::Output => command.stdout(Stdio::piped()).stderr(Stdio::null()),
+            Says::Error => command.stdout(Stdio::null()).stderr(Stdio::piped()),
+        };
+        let mut child = command.spawn().map_err(|error| format!("{name} cannot be started: {error}"))?;
+        let output: Option<Box<dyn Read + Send>> = match says {
+            Says::Output => child.stdout.take().map(|output| Box::new(output) as _),
+            Says::Error => child.stderr.take().map(|output| Box::new(output) as _),
+        };
+        let mut output = BufReader::new(output.ok_or("there is no output")?);
+        let mut line = String::new();
+        loop {
+            line.clear();
+            match output.read_line(&mut line) {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Err(format!("{name} ended before it listened").into());
+                }
+            }
+            if let Some(address) = address_in(&line) {
+                return Ok(Self { child, address, _output: Box::new(output) });
+            }
+        }
+    }
+
+    /// How much processor time it has used, on all processors together.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(crate) fn processor_time(&self) -> Result<Duration, Error> {
+        let stat = self.proc("stat")?;
+        // The name of the program, which may have spaces in it, is in parentheses.
+        let fields = stat.rsplit_once(") ").map(|(_, fields)| fields.split(' ').collect::<Vec<_>>()).unwrap_or_default();
+        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u32>().ok());
+        match (ticks(11), ticks(12)) {
+            (Some(user), Some(system)) => Ok(TICK * (user + system)),
+            _ => Err(format!("/proc has no processor time: {stat}").into()),
+        }
+    }
+
+    /// How much memory it has now, in KiB.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(crate) fn memory(&self) -> Result<u64, Error> {
+        let status = self.proc("status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).ok_or_else(|| "/proc has no memory".into())
+    }
+
+    fn proc(&self, file: &str) -> Result<String, Error> {
+        Ok(std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id()))?)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let start = line.find("127.0.0.1:")?;
+    let rest = &line[start..];
+    let end = rest.find(|character: char| !(character.is_ascii_digit() || ".:".contains(character))).unwrap_or(rest.len());
+    rest[..end].parse().ok()
+}
+
+/// Builds the server as it is released, and gives the program.
+///
+/// # Errors
+/// It cannot be built.
+pub(crate) fn build_server() -> Result<PathBuf, Error> {
+    let built = Command::new(env!("CARGO")).args(["build", "--release", "--locked", "--package", "server"]).current_dir(root()).status();
+    if !built.map_err(|error| format!("cargo cannot be started: {error}"))?.success() {
+        return Err("the server could not be built".into());
+    }
+    let own = std::env::current_exe()?;
+    let program = own.with_file_name("tasklane");
+    if cfg!(debug_assertions) || !program.exists() {
+        return Err("only what is released is measured: cargo run --release -p bench".into());
+    }
+    Ok(program)
+}
+
+/// Tasklane's server on this folder.
+///
+/// # Errors
+/// It cannot be started.
+pub(crate) fn tasklane(program: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result<Process, Error> {
+    let mut command = Command::new(program);
+    command.env_clear().envs(settings.iter().copied()).args(["--listen", "127.0.0.1:0", "--data"]).arg(folder);
+    Process::start(&mut command, Says::Error)
+}
+
+/// The MongoDB-compatible server that the tests use, with its data in memory.
+///
+/// # Errors
+/// It has not been built, or cannot be started.
+pub(crate) fn mongodb() -> Result<Process, Error> {
+    let program = root().join("target/stores/mongo-java/run");
+    if !program.exists() {
+        return Err("there is no MongoDB server: build one with .ci/stores/build".into());
+    }
+    Process::start(Command::new(program).arg("0"), Says::Output)
+}
