@@ -84,14 +84,6 @@ impl Server {
         }
     }
 
-    /// Why this server cannot be read from end to end, if it holds more than a page, where it cannot.
-    pub fn cannot_scan(&self) -> Option<&'static str> {
-        match self {
-            Self::DynamoDb(_) => Some("moto 5.2 keeps items in the order of their coming and finds the next page by their keys"),
-            Self::Embedded | Self::MongoDb(_) | Self::FerretDb(_) => None,
-        }
-    }
-
     /// Makes an empty store of its own for a case.
     ///
     /// # Errors

@@ -26,9 +26,6 @@ fn main() -> ExitCode {
         for to in &servers {
             trials.extend(COPIES.iter().map(|case| copy_trial(server, to, case, &outcomes)));
         }
-        if let Some(reason) = server.cannot_scan() {
-            println!("{}: copies of more than a page are ignored: {reason}", server.name());
-        }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     if servers.len() > 1 && !arguments.list {
@@ -50,9 +47,8 @@ fn trial(server: &Server, case: &'static Case, outcomes: &Outcomes) -> Trial {
 
 fn copy_trial(from: &Server, to: &Server, case: &'static CopyCase, outcomes: &Outcomes) -> Trial {
     let name = format!("copies::to_{}::{}", to.name(), case.name);
-    let ignored = case.long && [from, to].iter().any(|server| server.cannot_scan().is_some());
     let servers = (from.clone(), to.clone());
-    noted(name, from, ignored, outcomes, move || async move {
+    noted(name, from, false, outcomes, move || async move {
         let (from, to) = servers;
         let ends = Ends { from: from.make().await?, to: to.make().await?, back: from.make().await? };
         tokio::time::timeout(contract::PATIENCE, (case.run)(&ends)).await.map_err(|_| "takes too long")?;

@@ -175,7 +175,9 @@ impl Copying<'_> {
     async fn copy_page(&self, kind: Kind, after: Option<String>, copied: u64, now: Timestamp) -> Result<Stage, String> {
         let page = read(self.from, kind, after, now, self.tell).await?;
         let adding = stream::iter(&page.records).map(|record| self.add(record));
-        adding.buffer_unordered(WRITERS).try_collect::<()>().await?;
+        // Several of these may be in one document, and FerretDB loses one of two changes of a document at once.
+        let writers = if kind == Kind::PasswordKey { 1 } else { WRITERS };
+        adding.buffer_unordered(writers).try_collect::<()>().await?;
         let copied = copied + page.records.len() as u64;
         (self.tell)(Progress::Copied(kind, copied, page.next.is_none()));
         Ok(match page.next {
