@@ -75,12 +75,6 @@ impl Documents {
         self.connection.call("find", send).await.map_err(failed)
     }
 
-    /// The same documents, whole.
-    pub(super) async fn find_whole(&self, filter: Document, order: Document, limit: usize) -> Result<Vec<Document>, StoreError> {
-        let whole = |document: &RawDocument| Document::try_from(document).map_err(|error| StoreError::Corrupt(error.into()));
-        self.find(filter, order, limit, whole).await?.into_iter().collect()
-    }
-
     /// Adds a document; `false` when there is one with its `_id`, or with what else must be unique.
     pub(super) async fn insert(&self, document: Document) -> Result<bool, StoreError> {
         let send = |database: mongodb::Database| async move { self.of(&database).insert_one(document).await };

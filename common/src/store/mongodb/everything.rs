@@ -60,7 +60,7 @@ impl Everything {
     async fn read_sessions(&self, after: Option<&str>, page: &mut RecordPage) -> Result<Option<String>, StoreError> {
         let (found, next) = find_or_tell(&self.sessions, SESSIONS, after, page).await?;
         let users: HashSet<&str> = found.iter().filter_map(|document| text_of(document, "user")).collect();
-        let users = self.users.find_whole(doc! {"_id": {"$in": Vec::from_iter(users)}}, doc! {"_id": 1}, PAGE).await?;
+        let users = self.users.find(doc! {"_id": {"$in": Vec::from_iter(users)}}, doc! {"_id": 1}, PAGE).await?;
         let accounts: HashMap<String, _> = users.into_iter().map(|document| (names(USERS, &document).0, read_account(document))).collect();
         for document in found {
             let (_, name) = names(SESSIONS, &document);
@@ -112,7 +112,7 @@ impl Everything {
         let restorations = found.iter().filter_map(|task| Some((names(TASKS, task).1, task.get_document("restored").ok()?)));
         let requests: Vec<&str> = restorations.clone().filter_map(|(_, restored)| text_of(restored, "request")).collect();
         let filter = doc! {"_id": {"$in": requests}, "task": {"$exists": true}};
-        let complete = self.requests.find_whole(filter, doc! {"_id": 1}, PAGE).await?;
+        let complete = self.requests.find(filter, doc! {"_id": 1}, PAGE).await?;
         let complete: HashSet<String> = complete.iter().map(|document| names(REQUESTS, document).0).collect();
         for (name, restored) in restorations {
             let request = text_of(restored, "request").unwrap_or_default();
@@ -172,7 +172,7 @@ async fn find_or_tell(documents: &Documents, collection: &str, after: Option<&st
     if after.is_none() {
         let mut others = BTreeSet::new();
         for direction in [1, -1] {
-            let outermost = documents.find_whole(Document::new(), doc! {"_id": direction}, PAGE).await?;
+            let outermost = documents.find(Document::new(), doc! {"_id": direction}, PAGE).await?;
             let strange = outermost.iter().filter(|document| text_of(document, "_id").is_none());
             others.extend(strange.map(|document| names(collection, document).1));
         }
@@ -186,7 +186,7 @@ async fn find_or_tell(documents: &Documents, collection: &str, after: Option<&st
 /// A page of a collection.
 async fn find(documents: &Documents, after: Option<&str>) -> Result<Found, StoreError> {
     let filter = after.map_or_else(|| doc! {"$gte": ""}, |after| doc! {"$gt": after});
-    let found = documents.find_whole(doc! {"_id": filter}, doc! {"_id": 1}, PAGE).await?;
+    let found = documents.find(doc! {"_id": filter}, doc! {"_id": 1}, PAGE).await?;
     let next = found.last().filter(|_| found.len() == PAGE).and_then(|last| text_of(last, "_id")).map(str::to_owned);
     Ok((found, next))
 }
