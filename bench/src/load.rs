@@ -25,7 +25,7 @@ const CONNECTIONS: [u32; 3] = [1, 16, 128];
 /// How often Tasklane should answer while the other API answers once.
 const TARGET: f64 = 5.0;
 /// A login takes a hundred times as long as anything else, so it is measured for longer.
-const LOGIN_SECONDS: u32 = 4;
+const LOGIN_SECONDS: u32 = 3;
 /// How long a server is waited for that still works for clients that have gone, and how often it is looked at.
 const PATIENCE: Duration = Duration::from_secs(10);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     /// How often everything is measured.
     #[arg(long, default_value_t = 3, value_name = "N")]
     runs: usize,
-    /// For how many seconds each time; logins for four times as long.
+    /// For how many seconds each time; logins for three times as long.
     #[arg(long, default_value_t = 2, value_name = "SECONDS")]
     seconds: u32,
     /// Only these operations: login, get, list, update, create.
