@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
@@ -68,7 +68,7 @@ impl Https {
     /// # Errors
     /// No answer came. The reason holds nothing of the request.
     pub async fn send(&self, request: http::Request<Vec<u8>>, time: Duration) -> Result<(u16, Bytes), Unanswered> {
-        let request = request.map(|body| SdkBody::from_body_1_x(Full::from(body)));
+        let request = request.map(SdkBody::from);
         let exchange = async {
             let response = self.client.request(request).await.map_err(|error| Unanswered(chain(&error)))?;
             let status = response.status().as_u16();

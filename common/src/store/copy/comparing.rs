@@ -2,10 +2,12 @@
 //! in buckets, by name; only what is in buckets that differ is then looked at one by one.
 
 use std::collections::HashMap;
+use std::pin::pin;
 
+use futures_util::TryStreamExt;
 use ring::digest::{SHA256, digest};
 
-use super::copying::{Progress, read};
+use super::copying::{Progress, pages};
 use super::record::{Kind, Record};
 use super::side::Side;
 use crate::time::{Clock, Timestamp};
@@ -56,9 +58,8 @@ pub(super) async fn compare(
     let (mut ours, mut theirs) = (vec![Bucket::default(); BUCKETS], vec![Bucket::default(); BUCKETS]);
     let mut seen = 0;
     for (side, buckets) in [(from, &mut ours), (to, &mut theirs)] {
-        let mut after = None;
-        loop {
-            let page = read(side, kind, after, now, tell).await?;
+        let mut pages = pin!(pages(side, kind, now, tell));
+        while let Some(page) = pages.try_next().await? {
             for record in &page.records {
                 let bucket = &mut buckets[bucket_of(&record.to_string())];
                 bucket.count += 1;
@@ -70,10 +71,6 @@ pub(super) async fn compare(
             }
             seen += page.records.len() as u64;
             tell(Progress::Comparing(kind, seen));
-            match page.next {
-                Some(next) => after = Some(next),
-                None => break,
-            }
         }
     }
     let count = ours.iter().map(|bucket| bucket.count).sum();
@@ -111,20 +108,16 @@ fn differing(ours: &[Bucket], theirs: &[Bucket]) -> (Vec<bool>, bool) {
 
 /// The records of the buckets that are wanted.
 async fn look_into(side: &Side, kind: Kind, wanted: &[bool], now: Timestamp, tell: &dyn Fn(Progress<'_>)) -> Result<Known, String> {
-    let (mut known, mut after) = (Known::new(), None);
-    loop {
-        let page = read(side, kind, after, now, tell).await?;
+    let (mut known, mut pages) = (Known::new(), pin!(pages(side, kind, now, tell)));
+    while let Some(page) = pages.try_next().await? {
         for record in &page.records {
             let name = record.to_string();
             if wanted[bucket_of(&name)] {
                 known.insert(name, (digest_of(record)?, record.ends_at()));
             }
         }
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(known),
-        }
     }
+    Ok(known)
 }
 
 fn differences_of<'k>(ours: &'k Known, theirs: &'k Known, now: Timestamp) -> Vec<(&'k str, Difference)> {

@@ -1,8 +1,9 @@
 //! The copying: record by record from one side to the other, from where an earlier call has come to.
 
+use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::comparing::{Compared, Difference, compare};
@@ -154,16 +155,11 @@ impl Copying<'_> {
     /// The name of any one thing that a side holds.
     async fn anything_in(&self, side: &Side, now: Timestamp) -> Result<Option<String>, String> {
         for kind in Kind::ALL {
-            let mut after = None;
-            loop {
-                let page = read(side, kind, after, now, self.tell).await?;
+            let mut pages = pin!(pages(side, kind, now, self.tell));
+            while let Some(page) = pages.try_next().await? {
                 let found = page.records.first().map(Record::to_string);
                 if let Some(found) = found.or_else(|| page.unreadable.first().map(|unreadable| unreadable.key.clone())) {
                     return Ok(Some(found));
-                }
-                match page.next {
-                    Some(next) => after = Some(next),
-                    None => break,
                 }
             }
         }
@@ -204,14 +200,24 @@ impl Copying<'_> {
     }
 }
 
-/// Reads a page of a side, without what has expired.
-pub(super) async fn read(
-    side: &Side,
+/// Reads all pages of a kind, one after the other.
+pub(super) fn pages<'p>(
+    side: &'p Side,
     kind: Kind,
-    after: Option<String>,
     now: Timestamp,
-    tell: &dyn Fn(Progress<'_>),
-) -> Result<RecordPage, String> {
+    tell: &'p dyn Fn(Progress<'_>),
+) -> impl Stream<Item = Result<RecordPage, String>> + 'p {
+    // Where the next page starts, from the beginning on; `None` after the last one.
+    stream::try_unfold(Some(None), move |start| async move {
+        let Some(after) = start else { return Ok(None) };
+        let page = read(side, kind, after, now, tell).await?;
+        let next = page.next.clone().map(Some);
+        Ok(Some((page, next)))
+    })
+}
+
+/// Reads a page of a side, without what has expired.
+async fn read(side: &Side, kind: Kind, after: Option<String>, now: Timestamp, tell: &dyn Fn(Progress<'_>)) -> Result<RecordPage, String> {
     let mut page = patiently(side, tell, async || side.stock.read(kind, after.as_deref()).await).await?;
     page.records.retain(|record| record.ends_at().is_none_or(|end| end > now));
     Ok(page)

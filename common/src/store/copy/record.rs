@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ring::digest::{Context, SHA256};
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use crate::auth::Session;
@@ -121,10 +121,9 @@ impl Record {
                 serde_json::to_vec(&(owner, &once.key, &once.fingerprint, expires_at, result))
             }
         };
-        let mut digest = Context::new(&SHA256);
-        digest.update(&content.map_err(|error| StoreError::Corrupt(error.into()))?);
+        let content = content.map_err(|error| StoreError::Corrupt(error.into()))?;
         let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest.finish().as_ref());
+        bytes.copy_from_slice(digest(&SHA256, &content).as_ref());
         Ok(bytes)
     }
 }

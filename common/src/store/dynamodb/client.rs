@@ -21,7 +21,6 @@ use crate::telemetry;
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
 /// One attempt of a call gives up after this.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const ATTEMPTS: u32 = 3;
 
 /// A client for the DynamoDB of the settings, with a connection that is open already where it is a region's. Whether the
@@ -70,11 +69,7 @@ pub fn connect_through(http: impl HttpClient + 'static) -> Client {
 }
 
 fn base(http: SharedHttpClient) -> Builder {
-    let timeouts = TimeoutConfig::builder()
-        .operation_timeout(OPERATION_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .build();
+    let timeouts = TimeoutConfig::builder().operation_timeout(OPERATION_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
     let retries = RetryConfig::standard()
         .with_max_attempts(ATTEMPTS)
         .with_initial_backoff(Duration::from_millis(50))
