@@ -9,12 +9,14 @@ use crate::people::{PASSWORD, address};
 use crate::processes::Process;
 
 /// Whose API it is: paths and names differ.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// Tasklane's.
-    Tasklane,
-    /// That of `baselines/express`.
-    Express,
+#[derive(Clone, Copy)]
+pub(crate) struct Dialect {
+    /// What every path begins with.
+    prefix: &'static str,
+    /// What an access token, a page's tasks and a task's identifier are called.
+    token: &'static str,
+    items: &'static str,
+    identifier: &'static str,
 }
 
 /// What is measured of an API.
@@ -60,6 +62,23 @@ pub(crate) struct Request {
     pub(crate) body: Option<Value>,
 }
 
+impl Request {
+    /// The request to this server.
+    ///
+    /// # Errors
+    /// There is no such method.
+    pub(crate) fn to(&self, server: &Process, http: &Client) -> Result<RequestBuilder, Error> {
+        let mut request = http.request(self.method.parse()?, format!("http://{}{}", server.address, self.path));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = &self.body {
+            request = request.json(body);
+        }
+        Ok(request)
+    }
+}
+
 /// Somebody who uses an API, and what they have there.
 pub(crate) struct Person {
     /// Their number, which their address has.
@@ -71,36 +90,13 @@ pub(crate) struct Person {
 }
 
 impl Dialect {
-    fn prefix(self) -> &'static str {
-        match self {
-            Self::Tasklane => "/v1",
-            Self::Express => "",
-        }
-    }
-
-    fn token(self) -> &'static str {
-        match self {
-            Self::Tasklane => "access_token",
-            Self::Express => "token",
-        }
-    }
-
-    fn items(self) -> &'static str {
-        match self {
-            Self::Tasklane => "items",
-            Self::Express => "tasks",
-        }
-    }
-
-    fn identifier(self) -> &'static str {
-        match self {
-            Self::Tasklane => "id",
-            Self::Express => "_id",
-        }
-    }
+    /// Tasklane's.
+    pub(crate) const TASKLANE: Self = Self { prefix: "/v1", token: "access_token", items: "items", identifier: "id" };
+    /// That of `baselines/express`.
+    pub(crate) const EXPRESS: Self = Self { prefix: "", token: "token", items: "tasks", identifier: "_id" };
 
     fn path(self, path: &str) -> String {
-        format!("{}{path}", self.prefix())
+        format!("{}{path}", self.prefix)
     }
 
     /// A login of this person.
@@ -140,14 +136,14 @@ impl Dialect {
         let mut people = Vec::new();
         for number in 0..count {
             let body = json!({"email": address(number), "password": PASSWORD, "name": format!("Person {number}")});
-            let token = text(&send(http.post(url("/auth/register")).json(&body)).await?, self.token())?;
+            let token = text(&send(http.post(url("/auth/register")).json(&body)).await?, self.token)?;
             let mut tasks = Vec::new();
             for draft in drafts {
                 let task = send(http.post(url("/tasks")).bearer_auth(&token).json(draft)).await?;
-                tasks.push(text(&task, self.identifier())?);
+                tasks.push(text(&task, self.identifier)?);
             }
             let list = send(http.get(url("/tasks?limit=50")).bearer_auth(&token)).await?;
-            if list[self.items()].as_array().map(Vec::len) != Some(drafts.len().min(50)) {
+            if list[self.items].as_array().map(Vec::len) != Some(drafts.len().min(50)) {
                 return Err(format!("a page holds something else: {list}").into());
             }
             people.push(Person { number, token, tasks });
@@ -162,8 +158,8 @@ impl Dialect {
     pub(crate) async fn log_in_again(self, server: &Process, people: &mut [Person]) -> Result<(), Error> {
         let http = Client::new();
         for person in people {
-            let Request { path, body, .. } = self.login(person.number);
-            person.token = text(&send(http.post(format!("http://{}{path}", server.address)).json(&body)).await?, self.token())?;
+            let login = self.login(person.number).to(server, &http)?;
+            person.token = text(&send(login).await?, self.token)?;
         }
         Ok(())
     }

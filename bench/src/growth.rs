@@ -92,7 +92,7 @@ async fn compare(program: &Path, grows: Grows, sizes: [usize; 3], runs: usize) -
     headings.extend(sizes.map(|size| format!("{size} {name}")));
     let [first, _, last] = sizes;
     headings.extend([format!("{last} to {first}"), "CPU".to_owned(), format!("CPU, {last} to {first}"), format!("at most {BUDGET}")]);
-    let mut table = Table::new(&headings.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut table = Table::new(headings);
     let drafts = tasks(TASKS, SystemClock.now())?.iter().map(draft).collect::<Vec<_>>();
     for operation in Operation::ALL {
         let runs = if operation == Operation::LogIn { runs / LOGINS } else { runs };
@@ -154,7 +154,7 @@ fn token(issuer: &Issuer, account: &Account, now: Timestamp) -> Result<String, E
 /// Sends the requests of an operation to each server in turn.
 async fn measure(subjects: &[Subject], operation: Operation, drafts: &[Value], runs: usize) -> Result<Vec<String>, Error> {
     let http = reqwest::Client::new();
-    let requests = subjects.iter().map(|subject| Dialect::Tasklane.requests(operation, &subject.people, drafts)).collect::<Vec<_>>();
+    let requests = subjects.iter().map(|subject| Dialect::TASKLANE.requests(operation, &subject.people, drafts)).collect::<Vec<_>>();
     let mut measured = vec![Vec::new(); subjects.len()];
     let mut used = vec![0.0; subjects.len()];
     // The first turn is not counted: it connects.
@@ -180,21 +180,13 @@ async fn measure(subjects: &[Subject], operation: Operation, drafts: &[Value], r
 }
 
 async fn time(http: &reqwest::Client, server: &Process, request: &Request) -> Result<f64, Error> {
-    let Request { method, path, token, body } = request;
-    let method = method.parse().map_err(|_| "an unknown method")?;
-    let mut sent = http.request(method, format!("http://{}{path}", server.address));
-    if let Some(token) = token {
-        sent = sent.bearer_auth(token);
-    }
-    if let Some(body) = body {
-        sent = sent.json(body);
-    }
+    let sent = request.to(server, http)?;
     let begun = Instant::now();
     let answer = sent.send().await?;
     let status = answer.status();
     answer.bytes().await?;
     let took = begun.elapsed().as_secs_f64() * 1000.0;
-    if status.is_success() { Ok(took) } else { Err(format!("{path} was answered with {status}").into()) }
+    if status.is_success() { Ok(took) } else { Err(format!("{} was answered with {status}", request.path).into()) }
 }
 
 fn row(name: &str, cells: impl Iterator<Item = String>, ratio: f64, used: Option<&[f64]>) -> Vec<String> {

@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     println!(
         "\n{runs} runs of {seconds} s each, of logins {LOGIN_SECONDS} times as long. Latency in milliseconds: min / median / p99. CPU in microseconds per request.\n"
     );
-    let mut table = Table::new(&[
+    let mut table = Table::new([
         "operation",
         "connections",
         "server",
@@ -136,9 +136,9 @@ async fn subjects(folder: &Path, drafts: &[Value]) -> Result<Vec<Subject>, Error
     let express = express(&format!("mongodb://{}/tasks", theirs.address))?;
     let mut subjects = Vec::new();
     for (name, dialect, server, store) in [
-        ("Tasklane, embedded", Dialect::Tasklane, embedded, None),
-        ("Tasklane on MongoDB", Dialect::Tasklane, on_mongodb, Some(beside)),
-        ("Express on MongoDB", Dialect::Express, express, Some(theirs)),
+        ("Tasklane, embedded", Dialect::TASKLANE, embedded, None),
+        ("Tasklane on MongoDB", Dialect::TASKLANE, on_mongodb, Some(beside)),
+        ("Express on MongoDB", Dialect::EXPRESS, express, Some(theirs)),
     ] {
         let people = dialect.people(&server, PEOPLE, drafts).await.map_err(|error| format!("{name}: {error}"))?;
         subjects.push(Subject { name, dialect, server, store, people });

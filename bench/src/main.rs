@@ -12,6 +12,7 @@ mod report;
 mod size;
 mod start;
 mod statistics;
+mod usage;
 
 use std::process::ExitCode;
 

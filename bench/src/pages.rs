@@ -107,7 +107,7 @@ async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), 
     println!("\nDynamoDB, on the embedded engine: milliseconds (min / median / p99 of {runs} runs), read capacity units, tasks read.\n");
     let mut headings = headings(sizes);
     headings.extend(["units".to_owned(), "tasks read".to_owned(), format!("at most {BUDGET}")]);
-    let mut table = Table::new(&headings.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut table = Table::new(headings);
     for case in cases(now)? {
         let measured = measure(&case, &lists, runs).await?;
         let mut row = case.row(&measured);
@@ -146,8 +146,7 @@ async fn mongodb(url: Option<&str>, sizes: [usize; 3], runs: usize, now: Timesta
 
     let name = if own.is_some() { "mongo-java-server" } else { "the given server" };
     println!("\nMongoDB, on {name}: milliseconds (min / median / p99 of {runs} runs).\n");
-    let headings = headings(sizes);
-    let mut table = Table::new(&headings.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut table = Table::new(headings(sizes));
     for case in cases(now)? {
         table.row(case.row(&measure(&case, &lists, runs).await?));
     }

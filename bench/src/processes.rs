@@ -1,4 +1,4 @@
-//! Servers as processes of their own, and what they use of the machine (Linux: from /proc).
+//! Servers as processes of their own, and what they use of the machine.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -6,11 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::Error;
 use crate::functions::root;
-
-/// What /proc counts processor time in: a hundredth of a second, on every Linux.
-const TICK: Duration = Duration::from_millis(10);
+use crate::{Error, usage};
 
 /// A server that runs. It is killed when it is dropped.
 pub(crate) struct Process {
@@ -70,14 +67,7 @@ impl Process {
     /// # Errors
     /// It is gone.
     pub(crate) fn processor_time(&self) -> Result<Duration, Error> {
-        let stat = self.proc("stat")?;
-        // The name of the program, which may have spaces in it, is in parentheses.
-        let fields = stat.rsplit_once(") ").map(|(_, fields)| fields.split(' ').collect::<Vec<_>>()).unwrap_or_default();
-        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u32>().ok());
-        match (ticks(11), ticks(12)) {
-            (Some(user), Some(system)) => Ok(TICK * (user + system)),
-            _ => Err(format!("/proc has no processor time: {stat}").into()),
-        }
+        usage::processor_time(&self.child)
     }
 
     /// How much memory it has now, in KiB.
@@ -85,13 +75,7 @@ impl Process {
     /// # Errors
     /// It is gone.
     pub(crate) fn memory(&self) -> Result<u64, Error> {
-        let status = self.proc("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).ok_or_else(|| "/proc has no memory".into())
-    }
-
-    fn proc(&self, file: &str) -> Result<String, Error> {
-        Ok(std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id()))?)
+        usage::memory(&self.child, "VmRSS")
     }
 }
 

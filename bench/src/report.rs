@@ -7,8 +7,8 @@ pub(crate) struct Table {
 
 impl Table {
     /// With these headings.
-    pub(crate) fn new(headings: &[&str]) -> Self {
-        Self { rows: vec![headings.iter().map(|&heading| heading.to_owned()).collect()] }
+    pub(crate) fn new(headings: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { rows: vec![headings.into_iter().map(Into::into).collect()] }
     }
 
     /// Adds a row; it has a cell for each heading.

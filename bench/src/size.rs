@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
 
 fn measure(selection: &Selection) -> Result<Vec<Budget>, Error> {
     let (functions, folder) = selection.built()?;
-    let (mut table, mut budgets) = (Table::new(&["function", "binary, MB", "zipped, MB", "at most 2.5 MB"]), Vec::new());
+    let (mut table, mut budgets) = (Table::new(["function", "binary, MB", "zipped, MB", "at most 2.5 MB"]), Vec::new());
     for function in functions {
         let path = folder.join(function.name);
         let binary = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;

@@ -228,7 +228,7 @@ fn starts(measured: &[Measured]) -> Vec<Budget> {
     let of_hello = |what: fn(&Run) -> f64| hello.map_or(f64::NAN, |hello| hello.summary(what).median);
     let (hello, hello_cpu) = (of_hello(|run| run.start), of_hello(|run| run.start_cpu));
     let mut budgets = Vec::new();
-    let mut table = Table::new(&["function", "runs", "start, ms: min / median / p99", "x hello", "CPU, ms", "x hello", "at most 2x"]);
+    let mut table = Table::new(["function", "runs", "start, ms: min / median / p99", "x hello", "CPU, ms", "x hello", "at most 2x"]);
     for measured in measured {
         let (start, cpu) = (measured.summary(|run| run.start), measured.summary(|run| run.start_cpu));
         let budget = Budget { what: format!("start of {}", measured.function.name), measured: start.median / hello, at_most: START };
@@ -253,7 +253,7 @@ fn requests(measured: &[Measured]) -> Option<Budget> {
     let of_item = |what: fn(&Answers) -> f64| item.map_or(f64::NAN, |item| item.summary_of_answers(what).median);
     let (item_first, item_warm) = (of_item(|answers| answers.first_cpu), of_item(|answers| answers.warm_cpu));
     let mut budget = None;
-    let mut table = Table::new(&[
+    let mut table = Table::new([
         "function",
         "first, ms: min / median / p99",
         "CPU, ms",

@@ -2,25 +2,18 @@
 //! one crypto library, and the certificate authorities of one file; there is no account, no rule and no log line.
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::{Client, Config};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use lambda_http::{Body, Error, Request, Response, service_fn};
+use lambda_http::{Error, Request, service_fn};
+
+mod item;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let (client, table, owner) = (&client()?, &std::env::var("TABLE")?, &std::env::var("OWNER")?);
-    lambda_http::run(service_fn(|request: Request| async move {
-        let task = request.uri().path().rsplit('/').next().unwrap_or_default();
-        let get = client.get_item().table_name(table).consistent_read(true);
-        let key = get.key("pk", AttributeValue::S(owner.clone())).key("sk", AttributeValue::S(format!("task#{task}")));
-        let item = key.send().await?.item.ok_or("there is no such task")?;
-        let json = serde_json::to_string(&serde_dynamo::from_item::<_, serde_json::Value>(item)?)?;
-        Ok::<_, Error>(Response::builder().header("content-type", "application/json").body(Body::from(json))?)
-    }))
-    .await
+    lambda_http::run(service_fn(|request: Request| item::show(client, table, owner, request))).await
 }
 
 fn client() -> Result<Client, Error> {

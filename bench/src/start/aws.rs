@@ -15,7 +15,6 @@ use common::config::{DatabaseUrl, Settings};
 use common::http::{Endpoint, Part};
 use common::store::dynamodb::connect;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use server::embedded::Engine;
 use server::start::{Started, embedded_stores};
@@ -23,6 +22,7 @@ use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::Error;
 use crate::functions::root;

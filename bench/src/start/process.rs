@@ -5,10 +5,7 @@ use std::io::{Read, Seek};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use nix::time::ClockId;
-use nix::unistd::Pid;
-
-use crate::Error;
+use crate::{Error, usage};
 
 /// A process that ends with its owner.
 pub(crate) struct Process {
@@ -29,16 +26,12 @@ impl Process {
 
     /// The processor time that it has used since it was started, by all of its threads.
     pub(crate) fn cpu(&self) -> Result<Duration, Error> {
-        let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(self.child.id().try_into()?))?;
-        Ok(clock.now()?.into())
+        usage::processor_time(&self.child)
     }
 
-    /// The most memory that it has had, in megabytes of a million bytes. `getrusage` would count what its parent had
-    /// when it was started.
+    /// The most memory that it has had, in megabytes of a million bytes.
     pub(crate) fn peak_memory(&self) -> Result<f64, Error> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB")?.trim().parse::<f64>().ok());
-        Ok(peak.ok_or("the kernel does not say how much memory it had")? * 1024.0 / 1e6)
+        Ok(usage::memory(&self.child, "VmHWM")? as f64 * 1024.0 / 1e6)
     }
 
     /// The last lines that it wrote.
