@@ -49,8 +49,7 @@ impl Documents {
 
     /// The first documents that the filter describes, in this order.
     pub(super) async fn find(&self, filter: Document, order: Document, limit: usize) -> Result<Vec<Document>, StoreError> {
-        let documents = self.find_read(filter, order, limit, |document| Document::try_from(document)).await?;
-        documents.into_iter().collect::<Result<_, _>>().map_err(|error| StoreError::Corrupt(error.into()))
+        self.find_read(filter, order, limit, as_far_as_readable).await
     }
 
     /// What is read of the first documents that the filter describes, in this order, from the answer as it came.
@@ -146,6 +145,15 @@ pub(super) fn read_raw<T: DeserializeOwned>(document: &RawDocument) -> Result<T,
     read.map(|HumanReadable(value)| value).map_err(|error| StoreError::Corrupt(error.into()))
 }
 
+/// A document as it came from the server. Of one that is no valid BSON there is only its `_id`, so that whoever reads it finds
+/// everything else lacking, there and not in the documents around it.
+fn as_far_as_readable(document: &RawDocument) -> Document {
+    Document::try_from(document).unwrap_or_else(|_| {
+        let id = document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok());
+        id.map(|id| doc! {"_id": id}).unwrap_or_default()
+    })
+}
+
 /// A value within a document.
 pub(super) fn value(value: &impl Serialize) -> Result<Bson, StoreError> {
     bson::serialize_to_bson(value).map_err(|error| StoreError::Corrupt(error.into()))
@@ -182,4 +190,25 @@ pub(super) fn at_version(mut filter: Document, if_match: &IfMatch) -> Document {
         filter.insert("version", doc! {"$in": versions});
     }
     filter
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::RawDocumentBuf;
+
+    use super::*;
+
+    #[test]
+    fn of_a_document_that_is_no_valid_bson_there_is_its_id() {
+        let whole = doc! {"_id": "somebody#something", "title": "whole"};
+        let mut bytes = RawDocumentBuf::try_from(&whole).expect("a document").into_bytes();
+        let title = bytes.windows(5).position(|window| window == b"whole").expect("the title");
+        let raw = |bytes: &[u8]| RawDocumentBuf::from_bytes(bytes.to_vec()).expect("the frame of a document");
+        assert_eq!(as_far_as_readable(&raw(&bytes)), whole);
+        bytes[title] = 0xff;
+        assert_eq!(as_far_as_readable(&raw(&bytes)), doc! {"_id": "somebody#something"});
+        let id = bytes.windows(8).position(|window| window == b"somebody").expect("the _id");
+        bytes[id] = 0xff;
+        assert_eq!(as_far_as_readable(&raw(&bytes)), Document::new());
+    }
 }

@@ -100,7 +100,8 @@ impl Everything {
             return Ok(next.map(|next| format!("{AMONG_TASKS}{next}")));
         }
         let (found, next) = find_or_tell(&self.requests, REQUESTS, after, page).await?;
-        for document in found.into_iter().filter(|document| document.contains_key("task")) {
+        let open = |document: &Document| document.contains_key("fingerprint") && !document.contains_key("task");
+        for document in found.into_iter().filter(|document| !open(document)) {
             let (id, name) = names(REQUESTS, &document);
             page.add(name, read_request(&document, &id).map(Some));
         }
@@ -187,8 +188,9 @@ async fn find_or_tell(documents: &Documents, collection: &str, after: Option<&st
 async fn find(documents: &Documents, after: Option<&str>) -> Result<Found, StoreError> {
     let filter = after.map_or_else(|| doc! {"$gte": ""}, |after| doc! {"$gt": after});
     let found = documents.find(doc! {"_id": filter}, doc! {"_id": 1}, PAGE).await?;
-    let next = found.last().filter(|_| found.len() == PAGE).and_then(|last| text_of(last, "_id")).map(str::to_owned);
-    Ok((found, next))
+    let Some(last) = found.last().filter(|_| found.len() == PAGE) else { return Ok((found, None)) };
+    let next = text_of(last, "_id").ok_or_else(|| StoreError::Corrupt("a document's _id cannot be read".into()))?.to_owned();
+    Ok((found, Some(next)))
 }
 
 /// The `_id` as text, and where the document is, for people.
