@@ -131,9 +131,17 @@ impl TaskStore for Ready {
 
 fn token(bench: &mut Criterion) {
     let subject = Subject::new();
-    let verifier = Verifier::new(&subject.keys.public(), &subject.settings.token_issuer, &subject.settings.token_audience);
-    let (verifier, now) = (verifier.expect("a verifier"), SystemClock.now());
-    bench.bench_function("verify a token", |bench| {
+    let (keys, issuer, audience) = (&subject.keys, &subject.settings.token_issuer, &subject.settings.token_audience);
+    let verifier = Verifier::new(&keys.public(), issuer, audience).expect("a verifier");
+    let (issuer, now) = (Issuer::new(keys, issuer, audience).expect("an issuer"), SystemClock.now());
+    bench.bench_function("verify a token for the first time", |bench| {
+        bench.iter_batched(
+            || issuer.issue(subject.owner, SessionId::new(now), Role::User, now).expect("a token"),
+            |token| verifier.verify(&token, now).expect("a caller"),
+            BatchSize::SmallInput,
+        );
+    });
+    bench.bench_function("verify it again", |bench| {
         bench.iter(|| verifier.verify(black_box(&subject.token), now).expect("a caller"));
     });
 }

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::caller::Caller;
 use super::keys::{KeyError, MacKey, PublicKeys, SigningKeys};
+use super::known_tokens::{KnownToken, KnownTokens, Name};
 use super::sessions::SessionId;
 use crate::time::Timestamp;
 use crate::users::{Role, UserId};
@@ -46,10 +47,11 @@ pub struct AccessClaims {
     pub jti: Uuid,
 }
 
-/// Verifies access tokens.
+/// Verifies access tokens, the signature of each once.
 pub struct Verifier {
     keys: Vec<(String, DecodingKey)>,
     validation: Validation,
+    known: KnownTokens,
 }
 
 /// Issues access tokens, and knows the keys of refresh tokens.
@@ -75,7 +77,7 @@ impl Verifier {
         // The end of a token is checked against the app's clock, not the library's.
         validation.validate_exp = false;
         let keys = keys.keys.iter().map(|key| Ok((key.kid.clone(), DecodingKey::from_ed_der(&key.bytes()?))));
-        Ok(Self { keys: keys.collect::<Result<_, KeyError>>()?, validation })
+        Ok(Self { keys: keys.collect::<Result<_, KeyError>>()?, validation, known: KnownTokens::default() })
     }
 
     /// Verifies a token.
@@ -83,6 +85,18 @@ impl Verifier {
     /// # Errors
     /// What is wrong with it, for the log.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, &'static str> {
+        let name = Name::of(token);
+        if let Some(known) = self.known.get(&name) {
+            return known.at(now);
+        }
+        let verified = self.check(token)?;
+        let caller = verified.at(now)?;
+        self.known.keep(name, verified);
+        Ok(caller)
+    }
+
+    /// Everything about a token but the time.
+    fn check(&self, token: &str) -> Result<KnownToken, &'static str> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| "the token cannot be read")?;
         if !header.typ.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case(TYPE)) {
             return Err("the token is no access token");
@@ -97,11 +111,8 @@ impl Verifier {
             ErrorKind::MissingRequiredClaim(_) => "the token lacks a claim",
             _ => "the token cannot be read",
         })?;
-        if token.claims.exp <= now.as_second() {
-            return Err("the token has expired");
-        }
-        let AccessClaims { sub: user, sid: session, role, .. } = token.claims;
-        Ok(Caller { user, session, role })
+        let AccessClaims { sub: user, sid: session, role, exp: ends, .. } = token.claims;
+        Ok(KnownToken { caller: Caller { user, session, role }, ends })
     }
 }
 
@@ -222,8 +233,28 @@ mod tests {
         let keys = SigningKeys::generate("1").expect("generated");
         let verifier = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
         let token = token(&keys);
+        let expired = || verifier.verify(&token, now().plus(LIFETIME)).expect_err("expired");
+        assert_eq!(expired(), "the token has expired", "when it is seen for the first time");
         assert!(verifier.verify(&token, now().plus(LIFETIME).minus(Duration::from_secs(1))).is_ok());
-        assert_eq!(verifier.verify(&token, now().plus(LIFETIME)).expect_err("expired"), "the token has expired");
+        assert_eq!(expired(), "the token has expired", "when it is known");
+    }
+
+    #[test]
+    fn a_known_token_is_whose_it_was_and_vouches_for_no_other_text() {
+        let keys = SigningKeys::generate("1").expect("generated");
+        let verifier = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
+        let (mine, other) = (token(&keys), token(&keys));
+        let caller = |token: &str| verifier.verify(token, now()).map(|caller| (caller.user, caller.session));
+        let (me, somebody) = (caller(&mine).expect("valid"), caller(&other).expect("valid"));
+        assert_ne!(me, somebody);
+        assert_eq!((caller(&mine), caller(&other)), (Ok(me), Ok(somebody)), "known by now");
+        let (said, _) = mine.rsplit_once('.').expect("a signature");
+        let (_, signature) = other.rsplit_once('.').expect("a signature");
+        for wrong in [format!("{said}.{signature}"), format!("{mine}="), said.to_owned(), format!(" {mine}")] {
+            for _ in 0..2 {
+                assert!(caller(&wrong).is_err(), "{wrong}");
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod access_token;
 mod caller;
 mod hashing;
 mod keys;
+mod known_tokens;
 mod limits;
 mod passwords;
 mod refresh_token;

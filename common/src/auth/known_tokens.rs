@@ -1,0 +1,83 @@
+//! Access tokens that have been verified: a client sends the same one with every request for a quarter of an hour, and its
+//! signature would be most of what a request without its store call costs.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ring::digest::{SHA256, digest};
+
+use super::caller::Caller;
+use crate::time::Timestamp;
+
+/// How many are known at most: half a megabyte.
+const MOST: usize = 4_096;
+
+/// What a token is known by: its SHA-256 digest, so that no token is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Name([u8; 32]);
+
+impl Name {
+    pub(super) fn of(token: &str) -> Self {
+        let mut name = [0; 32];
+        name.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+        Self(name)
+    }
+}
+
+/// What a token says whose signature is right, and for as long as it is valid.
+#[derive(Clone, Copy)]
+pub(super) struct KnownToken {
+    pub(super) caller: Caller,
+    /// In seconds since 1970.
+    pub(super) ends: i64,
+}
+
+impl KnownToken {
+    /// Who calls, unless the token has expired by now.
+    pub(super) fn at(self, now: Timestamp) -> Result<Caller, &'static str> {
+        if self.ends <= now.as_second() { Err("the token has expired") } else { Ok(self.caller) }
+    }
+}
+
+/// Tokens that one set of keys has verified. Nothing that is refused is known.
+#[derive(Default)]
+pub(super) struct KnownTokens(Mutex<HashMap<Name, KnownToken>>);
+
+impl KnownTokens {
+    pub(super) fn get(&self, name: &Name) -> Option<KnownToken> {
+        self.all().get(name).copied()
+    }
+
+    pub(super) fn keep(&self, name: Name, token: KnownToken) {
+        let mut all = self.all();
+        // All of them are soon verified again; which of them expired would be looked for again and again.
+        if all.len() == MOST {
+            all.clear();
+        }
+        all.insert(name, token);
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Name, KnownToken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::SessionId;
+    use crate::users::{Role, UserId};
+
+    #[test]
+    fn however_many_tokens_there_are_no_more_than_the_most_are_known() {
+        let now = "2026-03-01T09:30:00Z".parse().expect("a time");
+        let token = KnownToken { caller: Caller { user: UserId::new(now), session: SessionId::new(now), role: Role::User }, ends: 0 };
+        let known = KnownTokens::default();
+        for number in 0..3 * MOST {
+            let name = Name::of(&number.to_string());
+            known.keep(name, token);
+            assert!(known.get(&name).is_some(), "the last one is known");
+            assert!(known.all().len() <= MOST);
+        }
+    }
+}
