@@ -31,23 +31,24 @@ impl Requests {
     /// recorded with the claim, so that whoever repeats the request executes it with the same result.
     pub(super) async fn claim(&self, owner: UserId, once: &Once, result: Option<Task>, now: Timestamp) -> Result<Claim, StoreError> {
         let request = name_of(owner, once);
-        let claim = request_document(owner, once, now.plus(ONCE_LIFETIME), result.as_ref())?;
+        let mut claim = request_document(owner, once, now.plus(ONCE_LIFETIME), result.as_ref())?;
+        claim.remove("_id");
         for attempt in 0..ATTEMPTS {
-            if self.0.insert(claim.clone()).await? {
-                return Ok(result.map_or(Claim::Open(request), Claim::Executed));
-            }
-            match self.0.find_one(doc! {"_id": &request}).await? {
-                Some(current) if lives(&current, now) => {
-                    if text_of(&current, "fingerprint") != Some(&once.fingerprint) {
-                        return Err(StoreError::KeyReused);
-                    }
-                    let task = current.get_document("task").ok().cloned().map(read).transpose()?;
-                    return Ok(task.map_or(Claim::Open(request), Claim::Executed));
-                }
+            // Whoever claims it first is told the same as whoever comes later: whose it is, and what is known to come of it.
+            let Some(current) = self.0.upsert(doc! {"_id": &request}, doc! {"$setOnInsert": claim.clone()}).await? else {
+                pause(attempt).await;
+                continue;
+            };
+            if !lives(&current, now) {
                 // An expired one is gone, whether or not it was swept.
-                Some(expired) => drop(self.0.delete(doc! {"_id": &request, "expires_at": expired.get("expires_at")}).await?),
-                None => pause(attempt).await,
+                self.0.delete(doc! {"_id": &request, "expires_at": current.get("expires_at")}).await?;
+                continue;
             }
+            if text_of(&current, "fingerprint") != Some(&once.fingerprint) {
+                return Err(StoreError::KeyReused);
+            }
+            let task = current.get_document("task").ok().cloned().map(read).transpose()?;
+            return Ok(task.map_or(Claim::Open(request), Claim::Executed));
         }
         Err(lost())
     }
