@@ -9,7 +9,7 @@ use ring::digest::{SHA256, digest};
 use super::caller::Caller;
 use crate::time::Timestamp;
 
-/// How many are known at most: half a megabyte.
+/// How many are known at most: in two thirds of a megabyte.
 const MOST: usize = 4_096;
 
 /// What a token is known by: its SHA-256 digest, so that no token is kept.

@@ -34,10 +34,10 @@ mod tests {
         format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
     }
 
-    fn refusal(content: &str) -> String {
+    fn read(content: &str) -> Result<RootCertStore, SettingError> {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), content).expect("written");
-        read_ca_file(file.path()).expect_err(content).to_string()
+        read_ca_file(file.path())
     }
 
     #[test]
@@ -45,7 +45,8 @@ mod tests {
         for content in
             [String::new(), "no certificate".to_owned(), framed("@@@"), framed("c2VjcmV0"), "-----BEGIN CERTIFICATE-----".to_owned()]
         {
-            assert!(refusal(&content).starts_with("TASKLANE_CA_FILE cannot be used ("), "{content}");
+            let refusal = read(&content).expect_err(&content).to_string();
+            assert!(refusal.starts_with("TASKLANE_CA_FILE cannot be used ("), "{content}");
         }
         assert!(read_ca_file(Path::new("/nowhere/ca.pem")).is_err());
     }
@@ -53,9 +54,7 @@ mod tests {
     #[test]
     fn every_certificate_of_a_usable_file_is_read() {
         let authorities = &webpki_root_certs::TLS_SERVER_ROOT_CERTS[..2];
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), authorities.iter().map(|authority| framed(&STANDARD.encode(authority))).collect::<String>())
-            .expect("written");
-        assert_eq!(read_ca_file(file.path()).expect("usable").len(), 2);
+        let content = authorities.iter().map(|authority| framed(&STANDARD.encode(authority))).collect::<String>();
+        assert_eq!(read(&content).expect("usable").len(), 2);
     }
 }

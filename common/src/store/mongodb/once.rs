@@ -35,20 +35,18 @@ impl Requests {
         claim.remove("_id");
         for attempt in 0..ATTEMPTS {
             // Whoever claims it first is told the same as whoever comes later: whose it is, and what is known to come of it.
-            let Some(current) = self.0.upsert(doc! {"_id": &request}, doc! {"$setOnInsert": claim.clone()}).await? else {
-                pause(attempt).await;
-                continue;
-            };
-            if !lives(&current, now) {
+            match self.0.upsert(doc! {"_id": &request}, doc! {"$setOnInsert": claim.clone()}).await? {
+                Some(current) if lives(&current, now) => {
+                    if text_of(&current, "fingerprint") != Some(&once.fingerprint) {
+                        return Err(StoreError::KeyReused);
+                    }
+                    let task = current.get_document("task").ok().cloned().map(read).transpose()?;
+                    return Ok(task.map_or(Claim::Open(request), Claim::Executed));
+                }
                 // An expired one is gone, whether or not it was swept.
-                self.0.delete(doc! {"_id": &request, "expires_at": current.get("expires_at")}).await?;
-                continue;
+                Some(expired) => drop(self.0.delete(doc! {"_id": &request, "expires_at": expired.get("expires_at")}).await?),
+                None => pause(attempt).await,
             }
-            if text_of(&current, "fingerprint") != Some(&once.fingerprint) {
-                return Err(StoreError::KeyReused);
-            }
-            let task = current.get_document("task").ok().cloned().map(read).transpose()?;
-            return Ok(task.map_or(Claim::Open(request), Claim::Executed));
         }
         Err(lost())
     }
