@@ -30,7 +30,14 @@ const LOGIN_SECONDS: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(10);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 /// Everybody logs in from one address here.
-const LIMITS: [(&str, &str); 2] = [("TASKLANE_LIMIT_LOGIN_SOURCE", "1000000/15m"), ("TASKLANE_LIMIT_LOGIN_ACCOUNT", "1000000/15m")];
+const LIMITS: [(&str, &str); 6] = [
+    ("TASKLANE_LIMIT_LOGIN_SOURCE", "1000000/15m"),
+    ("TASKLANE_LIMIT_LOGIN_ACCOUNT_SOURCE", "1000000/15m"),
+    ("TASKLANE_LIMIT_LOGIN_ACCOUNT", "1000000/15m"),
+    ("TASKLANE_LIMIT_LOGIN_TOTAL_SOURCE", "1000000/15m"),
+    ("TASKLANE_LIMIT_LOGIN_TOTAL_ACCOUNT", "1000000/15m"),
+    ("TASKLANE_PASSWORD_QUEUE", "1000"),
+];
 
 /// What to measure.
 #[derive(Args)]

@@ -2,7 +2,7 @@
 
 use common::contract::IfMatch;
 use common::fields::Change;
-use common::users::Account;
+use common::users::{Account, User};
 use futures_util::future::join_all;
 
 use crate::Store;
@@ -70,26 +70,26 @@ async fn who_is_not_there_is_not_found(store: Store) {
 
 async fn a_name_is_kept_or_cleared_or_set(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
-    let later = store.now.plus(seconds(5));
-    let rename = async |change: Change<_>, at| store.users.rename(ada.id, &change, &IfMatch::Any, at).await.expect("renamed");
+    let (ada, later) = (User::from(ada), store.now.plus(seconds(5)));
+    let rename = async |change: Change<_>, at| store.rename(ada.id, &change, &IfMatch::Any, at).await.expect("renamed");
 
     assert_eq!(rename(Change::Keep, later).await, ada, "nothing changes, not even the version");
     let set = rename(Change::Set(name("Augusta")), later).await;
-    assert_eq!(set, Account { name: Some(name("Augusta")), updated_at: later, version: 2, ..ada.clone() });
-    assert_eq!(store.stored_account(ada.id).await, set);
+    assert_eq!(set, User { name: Some(name("Augusta")), updated_at: later, version: 2, ..ada.clone() });
+    assert_eq!(store.stored_user(ada.id).await, set);
 
     let latest = later.plus(seconds(5));
     let cleared = rename(Change::Clear, latest).await;
-    assert_eq!(cleared, Account { name: None, updated_at: latest, version: 3, ..ada.clone() });
+    assert_eq!(cleared, User { name: None, updated_at: latest, version: 3, ..ada.clone() });
     assert_eq!(rename(Change::Clear, latest).await.version, 4, "what is cleared can be cleared again");
-    assert_eq!(rename(Change::Set(name("Ada")), latest).await, Account { updated_at: latest, version: 5, ..ada.clone() });
+    assert_eq!(rename(Change::Set(name("Ada")), latest).await, User { updated_at: latest, version: 5, ..ada.clone() });
     assert_eq!(store.sessions_of(ada.id, latest).await, [session]);
 }
 
 async fn a_rename_of_another_version_changes_nothing_and_tells_the_version(store: Store) {
     let (ada, _) = store.register("ada@example.com").await;
     let rename = async |change: Change<_>, versions: &[u64]| {
-        outcome(store.users.rename(ada.id, &change, &IfMatch::Versions(versions.to_vec()), store.now).await)
+        outcome(store.rename(ada.id, &change, &IfMatch::Versions(versions.to_vec()), store.now).await)
     };
     for versions in [&[][..], &[0], &[2], &[2, 3, u64::MAX]] {
         for change in [Change::Keep, Change::Clear, Change::Set(name("Augusta"))] {
@@ -97,20 +97,20 @@ async fn a_rename_of_another_version_changes_nothing_and_tells_the_version(store
         }
     }
     assert_eq!(store.stored_account(ada.id).await, ada);
-    assert_eq!(rename(Change::Keep, &[1]).await, Ok(ada.clone()));
+    assert_eq!(rename(Change::Keep, &[1]).await, Ok(ada.clone().into()));
     assert_eq!(rename(Change::Set(name("Augusta")), &[7, 1]).await.expect("renamed").version, 2);
     assert_eq!(rename(Change::Clear, &[1]).await, Err("Stale { current: 2 }".to_owned()));
     assert_eq!(store.stored_account(ada.id).await.name, Some(name("Augusta")));
 }
 
 async fn who_is_not_there_cannot_be_renamed(store: Store) {
-    let nobody = somebody(store.now);
+    let nobody = User::from(account("nobody@example.com", store.now));
     for if_match in [IfMatch::Any, IfMatch::Versions(vec![1])] {
-        for change in [Change::Keep, Change::Clear, Change::Set(name("Nobody"))] {
-            assert_eq!(refused(store.users.rename(nobody, &change, &if_match, store.now).await), "NotFound(\"account\")");
+        for change in [Change::Clear, Change::Set(name("Nobody"))] {
+            assert_eq!(refused(store.users.rename(&nobody, &change, &if_match, store.now).await), "NotFound(\"account\")");
         }
     }
-    assert_eq!(store.users.account(nobody).await.expect("an answer"), None);
+    assert_eq!(store.users.account(nobody.id).await.expect("an answer"), None);
 }
 
 async fn a_hash_is_replaced_only_while_it_is_the_old_one(store: Store) {
@@ -152,9 +152,10 @@ async fn of_fifty_registrations_of_one_address_at_once_one_wins_and_the_others_l
 
 async fn of_fifty_renames_of_one_version_at_once_one_wins(store: Store) {
     let (ada, _) = store.register("ada@example.com").await;
+    let read = store.stored_user(ada.id).await;
     let names: Vec<_> = (0..RACERS).map(|n| Change::Set(name(&format!("Ada {n}")))).collect();
     let first = IfMatch::Versions(vec![1]);
-    let answers = join_all(names.iter().map(|name| store.users.rename(ada.id, name, &first, store.now))).await;
+    let answers = join_all(names.iter().map(|name| store.users.rename(&read, name, &first, store.now))).await;
     let mut winners = Vec::new();
     for answer in answers {
         match outcome(answer) {
@@ -162,13 +163,14 @@ async fn of_fifty_renames_of_one_version_at_once_one_wins(store: Store) {
             Err(error) => assert_eq!(error, "Stale { current: 2 }"),
         }
     }
-    assert_eq!(winners, [store.stored_account(ada.id).await]);
+    assert_eq!(winners, [store.stored_user(ada.id).await]);
 }
 
 async fn fifty_renames_of_any_version_at_once_are_all_made(store: Store) {
     let (ada, _) = store.register("ada@example.com").await;
+    let read = store.stored_user(ada.id).await;
     let names: Vec<_> = (0..RACERS).map(|n| Change::Set(name(&format!("Ada {n}")))).collect();
-    let answers = join_all(names.iter().map(|name| store.users.rename(ada.id, name, &IfMatch::Any, store.now))).await;
+    let answers = join_all(names.iter().map(|name| store.users.rename(&read, name, &IfMatch::Any, store.now))).await;
     let mut versions: Vec<_> = answers.into_iter().map(|answer| answer.expect("renamed").version).collect();
     versions.sort_unstable();
     assert!(versions.iter().copied().eq(2..=RACERS as u64 + 1), "{versions:?}");

@@ -7,7 +7,8 @@ use crate::fixtures::{RACERS, seconds};
 
 cases![
     an_addition_gives_the_running_count,
-    counters_with_other_names_are_others;
+    counters_with_other_names_are_others,
+    a_count_is_read_without_a_change_and_is_nothing_once_it_has_expired;
     racing:
     of_fifty_additions_at_once_none_is_lost,
 ];
@@ -41,6 +42,19 @@ async fn counters_with_other_names_are_others(store: Store) {
     for (n, name) in (1..).zip(names) {
         assert_eq!(add(&store, name, 1).await, n + 1, "{name}");
     }
+}
+
+async fn a_count_is_read_without_a_change_and_is_nothing_once_it_has_expired(store: Store) {
+    let count = async |at| store.counters.count("known-source#here", at).await.expect("an answer");
+    assert_eq!(count(store.now).await, 0, "nobody has counted");
+
+    add(&store, "known-source#here", 2).await;
+
+    for _ in 0..2 {
+        assert_eq!(count(store.now.plus(seconds(59))).await, 2);
+    }
+    assert_eq!(count(store.now.plus(seconds(60))).await, 0);
+    assert_eq!(store.counters.count("known-source#there", store.now).await.expect("an answer"), 0);
 }
 
 async fn of_fifty_additions_at_once_none_is_lost(store: Store) {

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use common::auth::{Client, PasswordHash, Rotation, Session, SessionId, SessionLifetimes};
-use common::contract::{Cursor, Once, Page};
+use common::auth::{Client, LiveSession, PasswordHash, Rotation, Session, SessionId, SessionLifetimes};
+use common::contract::{Cursor, IfMatch, Once, Page};
+use common::fields::Change;
 use common::problem::StoreError;
 use common::tasks::{Due, Label, Notes, Priority, Status, Task, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskSort, Title};
 use common::time::Timestamp;
-use common::users::{Account, Email, Name, UserId};
+use common::users::{Account, Email, Name, Role, User, UserId};
 use uuid::{NoContext, Uuid};
 
 use crate::Store;
@@ -195,6 +196,22 @@ impl Store {
         self.users.account(user).await.expect("an answer").expect("an account")
     }
 
+    /// What an account's owner sees of it.
+    pub(crate) async fn stored_user(&self, user: UserId) -> User {
+        self.stored_account(user).await.into()
+    }
+
+    /// Renames an account's owner as its endpoint does.
+    pub(crate) async fn rename(&self, user: UserId, name: &Change<Name>, if_match: &IfMatch, now: Timestamp) -> Result<User, StoreError> {
+        let user = self.stored_user(user).await;
+        self.users.rename(&user, name, if_match, now).await
+    }
+
+    /// A session as its account's endpoints find it.
+    pub(crate) async fn live(&self, session: &Session, now: Timestamp) -> Result<LiveSession, StoreError> {
+        self.users.live_session(session.user, session.id, now).await
+    }
+
     /// Begins another session.
     pub(crate) async fn log_in(&self, user: UserId, now: Timestamp) -> Session {
         let session = session(&self.stored_account(user).await, LIFETIMES, now);
@@ -205,14 +222,14 @@ impl Store {
     /// Exchanges a refresh token as its endpoint does.
     pub(crate) async fn refresh(&self, session: &Session, generation: u32, now: Timestamp) -> Refresh {
         let rotation = self.users.rotate(session.user, session.id, generation, LIFETIMES.idle, now).await;
-        let (refresh, account) = match rotation.expect("an answer to a refresh token") {
-            Rotation::Rotated(session, account) => (Refresh::Rotated(session), account),
-            Rotation::Repeated(session, account) => (Refresh::Repeated(session), account),
+        let refresh = match rotation.expect("an answer to a refresh token") {
+            Rotation::Rotated(session, role) => (Refresh::Rotated(session), role),
+            Rotation::Repeated(session, role) => (Refresh::Repeated(session), role),
             Rotation::Stolen => return Refresh::Stolen,
             Rotation::Ended => return Refresh::Ended,
         };
-        assert_eq!(account.id, session.user, "somebody else's account");
-        refresh
+        assert_eq!(refresh.1, Role::User, "somebody else's role");
+        refresh.0
     }
 
     /// Every session of an account, as its list shows them.

@@ -185,12 +185,13 @@ impl Accounts {
         let Some(stored) = self.alive(session, now) else { return Refresh::Ended };
         if generation > stored.generation {
             Refresh::Ended
-        } else if generation == stored.generation {
+        } else if generation == stored.generation || (stored.previous == Some(generation) && now > stored.last_used_at.plus(GRACE)) {
             let expires_at = now.plus(idle).earlier_of(stored.ends_at);
-            let moved = Session { generation: generation + 1, last_used_at: now, expires_at, ..stored };
+            let next = stored.generation + 1;
+            let moved = Session { generation: next, previous: Some(generation), last_used_at: now, expires_at, ..stored };
             self.start(moved.clone());
             Refresh::Rotated(moved)
-        } else if generation + 1 == stored.generation && now <= stored.last_used_at.plus(GRACE) {
+        } else if stored.previous == Some(generation) {
             Refresh::Repeated(stored)
         } else {
             self.sessions.remove(&session.id);
@@ -220,15 +221,15 @@ impl Accounts {
         new: &PasswordHash,
         once: Option<&Once>,
         now: Timestamp,
-    ) -> Answer<()> {
+    ) -> Answer<Session> {
         let key = once.map(|once| (session.user, once.key.clone()));
         let executed = key.as_ref().and_then(|key| self.executed.get(key)).filter(|(_, expires_at)| *expires_at > now);
         if let (Some((fingerprint, _)), Some(once)) = (executed, once) {
-            return if *fingerprint == once.fingerprint { Ok(()) } else { Err("KeyReused".to_owned()) };
+            let repeated = *fingerprint == once.fingerprint;
+            let ended = || "SessionEnded".to_owned();
+            return if repeated { self.alive(session, now).ok_or_else(ended) } else { Err("KeyReused".to_owned()) };
         }
-        if self.alive(session, now).is_none() {
-            return Err("SessionEnded".to_owned());
-        }
+        let Some(asking) = self.alive(session, now) else { return Err("SessionEnded".to_owned()) };
         match self.accounts.get_mut(&session.user) {
             Some(account) if account.password_hash == *verified => account.password_hash = new.clone(),
             _ => return Err("PasswordChanged".to_owned()),
@@ -236,7 +237,14 @@ impl Accounts {
         if let (Some(key), Some(once)) = (key, once) {
             self.executed.insert(key, (once.fingerprint.clone(), now.plus(ONCE_LIFETIME)));
         }
-        self.end_others(session, now)
+        self.start(Session { generation: asking.generation + 1, previous: None, ..asking });
+        self.end_others(session, now)?;
+        self.stored(session).ok_or_else(|| "SessionEnded".to_owned())
+    }
+
+    /// A session as it was left, whether or not it lives.
+    pub(crate) fn stored(&self, session: &Session) -> Option<Session> {
+        self.sessions.get(&session.id).cloned()
     }
 
     /// The sessions that have not ended, oldest first.

@@ -12,6 +12,8 @@ use crate::fixtures::{LIFETIMES, RACERS, Refresh, hash, once, outcome, refused, 
 
 cases![
     a_new_password_ends_every_other_session,
+    a_new_password_gives_the_asking_session_another_token_and_makes_its_earlier_ones_void,
+    a_change_that_meets_a_refresh_of_its_session_is_made_all_the_same,
     a_change_verified_against_another_hash_changes_nothing,
     a_session_that_has_ended_cannot_change_the_password,
     a_session_past_its_absolute_end_cannot_change_the_password,
@@ -33,9 +35,9 @@ async fn change(
     hashes: [&str; 2],
     once: Option<&Once>,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Session, StoreError> {
     let [verified, new] = hashes.map(hash);
-    let update = PasswordUpdate { user: account.id, session: session.id, epoch: account.epoch, verified: &verified, new: &new, now };
+    let update = PasswordUpdate { session, epoch: account.epoch, verified: &verified, new: &new, now };
     store.users.change_password(update, once).await
 }
 
@@ -48,10 +50,37 @@ async fn a_new_password_ends_every_other_session(store: Store) {
     assert_eq!((changed.email, changed.name, changed.created_at), (ada.email, ada.name, ada.created_at));
     assert_eq!(store.session_ids(ada.id, store.now).await, [first.id]);
     assert_eq!(store.refresh(&other, 0, store.now).await, Refresh::Ended);
-    assert!(matches!(store.refresh(&first, 0, store.now).await, Refresh::Rotated(_)));
     let again = store.stored_account(ada.id).await;
     change(&store, &again, &first, ["second", "third"], None, store.now).await.expect("changed again");
     assert_eq!(store.stored_account(ada.id).await.password_hash, hash("third"));
+}
+
+async fn a_new_password_gives_the_asking_session_another_token_and_makes_its_earlier_ones_void(store: Store) {
+    for presented in [0, 1] {
+        let (ada, first) = store.register(&format!("ada-{presented}@example.com")).await;
+        let Refresh::Rotated(current) = store.refresh(&first, 0, store.now).await else { panic!("the current token") };
+
+        let renewed = change(&store, &ada, &current, ["first", "second"], None, store.now).await.expect("changed");
+
+        assert_eq!((renewed.generation, renewed.previous, renewed.id), (2, None, first.id));
+        assert_eq!((renewed.created_at, renewed.last_used_at), (current.created_at, current.last_used_at));
+        assert_eq!(store.sessions_of(ada.id, store.now).await, [renewed.clone()]);
+        let Refresh::Rotated(moved) = store.refresh(&renewed, 2, store.now).await else { panic!("the new token") };
+        assert_eq!((moved.generation, moved.previous), (3, Some(2)));
+        assert_eq!(store.refresh(&renewed, presented, store.now).await, Refresh::Stolen, "generation {presented}");
+    }
+}
+
+async fn a_change_that_meets_a_refresh_of_its_session_is_made_all_the_same(store: Store) {
+    let (ada, first) = store.register("ada@example.com").await;
+    let Refresh::Rotated(_) = store.refresh(&first, 0, store.now).await else { panic!("the current token") };
+
+    // The session was read before it was refreshed.
+    let renewed = change(&store, &ada, &first, ["first", "second"], None, store.now).await.expect("changed");
+
+    assert_eq!((renewed.generation, renewed.previous), (2, None));
+    assert_eq!(store.stored_account(ada.id).await.password_hash, hash("second"));
+    assert_eq!(store.refresh(&renewed, 1, store.now).await, Refresh::Stolen, "what the refresh gave is void as well");
 }
 
 async fn a_change_verified_against_another_hash_changes_nothing(store: Store) {
@@ -67,7 +96,8 @@ async fn a_session_that_has_ended_cannot_change_the_password(store: Store) {
     let (bob, bobs) = store.register("bob@example.com").await;
     let ended = store.log_in(ada.id, store.now).await;
     assert!(store.users.end_session(ada.id, ended.id, store.now).await.expect("an answer"));
-    for session in [&ended, &bobs] {
+    let foreign = Session { user: ada.id, ..bobs };
+    for session in [&ended, &foreign] {
         assert_eq!(refused(change(&store, &ada, session, ["first", "second"], None, store.now).await), "SessionEnded");
     }
     let late = store.now.plus(LIFETIMES.idle);
@@ -180,7 +210,7 @@ async fn of_fifty_changes_at_once_one_is_made(store: Store) {
     let mut made = Vec::new();
     for (new, answer) in new.iter().zip(answers) {
         match outcome(answer) {
-            Ok(()) => made.push(hash(new)),
+            Ok(_) => made.push(hash(new)),
             Err(error) => assert_eq!(error, "PasswordChanged"),
         }
     }
@@ -208,6 +238,6 @@ async fn fifty_repetitions_of_one_change_at_once_make_it_once(store: Store) {
     // One more would have moved the account on, and left a session behind that began after the first.
     let next = session(&changed, LIFETIMES, store.now.plus(seconds(1)));
     store.users.start_session(&next).await.expect("a session");
-    assert_eq!(repetition().await, Ok(()));
+    assert!(repetition().await.is_ok());
     assert_eq!(store.session_ids(ada.id, store.now.plus(seconds(1))).await, [first.id, next.id]);
 }

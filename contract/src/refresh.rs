@@ -1,4 +1,5 @@
-//! Refresh tokens: each is exchanged once, the one just before is answered again for a while, an older one is theft.
+//! Refresh tokens: each is exchanged once; the one just before is answered again, with the same successor for a while and then
+//! with a new one in its place; an older or void one is theft.
 
 use std::collections::HashSet;
 
@@ -13,13 +14,17 @@ cases![
     the_current_token_moves_the_session_on,
     every_token_of_a_long_chain_is_good_once,
     an_idle_end_is_never_after_the_absolute_one,
-    the_token_just_before_gives_the_same_successor_within_the_grace_time,
-    the_token_just_before_is_theft_after_the_grace_time,
+    the_token_just_before_gets_the_same_successor_within_the_grace_time,
+    a_late_repetition_of_the_token_just_before_gets_a_new_successor_and_makes_the_unused_one_void,
+    a_successor_that_was_used_makes_its_parent_theft,
+    whoever_presents_a_void_successor_ends_the_session,
+    a_client_that_never_gets_an_answer_stays_in_however_often_it_asks,
     a_token_older_than_the_one_just_before_is_theft_at_once,
     what_was_never_given_changes_nothing,
     a_session_that_has_expired_cannot_be_refreshed;
     racing:
     of_fifty_exchanges_of_one_token_at_once_one_moves_the_session_and_all_get_its_successor,
+    of_fifty_late_repetitions_at_once_one_moves_the_session_and_all_get_its_successor,
     fifty_uses_of_a_stolen_token_at_once_leave_no_session,
 ];
 
@@ -34,7 +39,7 @@ async fn the_current_token_moves_the_session_on(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
     let later = store.now.plus(seconds(3_600));
     let moved = rotated(&store, &session, 0, later).await;
-    assert_eq!(moved, Session { generation: 1, last_used_at: later, expires_at: later.plus(LIFETIMES.idle), ..session });
+    assert_eq!(moved, Session { generation: 1, previous: Some(0), last_used_at: later, expires_at: later.plus(LIFETIMES.idle), ..session });
     assert_eq!(store.sessions_of(ada.id, later).await, std::slice::from_ref(&moved));
     // Past the idle end that it had at first.
     let latest = later.plus(LIFETIMES.idle).minus(seconds(1));
@@ -62,7 +67,7 @@ async fn an_idle_end_is_never_after_the_absolute_one(store: Store) {
     assert_eq!(again, moved);
 }
 
-async fn the_token_just_before_gives_the_same_successor_within_the_grace_time(store: Store) {
+async fn the_token_just_before_gets_the_same_successor_within_the_grace_time(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
     let moved = rotated(&store, &session, 0, store.now).await;
     for later in [store.now, store.now.plus(seconds(1)), store.now.plus(GRACE)] {
@@ -72,15 +77,59 @@ async fn the_token_just_before_gives_the_same_successor_within_the_grace_time(st
     assert_eq!(rotated(&store, &session, 1, store.now.plus(GRACE)).await.generation, 2);
 }
 
-async fn the_token_just_before_is_theft_after_the_grace_time(store: Store) {
+async fn a_late_repetition_of_the_token_just_before_gets_a_new_successor_and_makes_the_unused_one_void(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
     rotated(&store, &session, 0, store.now).await;
     let late = store.now.plus(GRACE).plus(seconds(1));
+
+    let moved = rotated(&store, &session, 0, late).await;
+
+    let expected =
+        Session { generation: 2, previous: Some(0), last_used_at: late, expires_at: late.plus(LIFETIMES.idle), ..session.clone() };
+    assert_eq!(moved, expected);
+    assert_eq!(store.refresh(&session, 0, late.plus(GRACE)).await, Refresh::Repeated(moved.clone()), "a new grace time has begun");
+    assert_eq!(store.sessions_of(ada.id, late).await, std::slice::from_ref(&moved));
+    assert_eq!(rotated(&store, &session, 2, late).await.previous, Some(2));
+    assert_eq!(store.refresh(&session, 1, late).await, Refresh::Stolen);
+}
+
+async fn a_successor_that_was_used_makes_its_parent_theft(store: Store) {
+    let (ada, session) = store.register("ada@example.com").await;
+    for generation in 0..2 {
+        rotated(&store, &session, generation, store.now).await;
+    }
+    let late = store.now.plus(GRACE).plus(seconds(1));
     assert_eq!(store.refresh(&session, 0, late).await, Refresh::Stolen);
-    for generation in [0, 1, 2] {
+    for generation in [0, 1, 2, 3] {
         assert_eq!(store.refresh(&session, generation, late).await, Refresh::Ended, "generation {generation}");
     }
     assert!(store.session_ids(ada.id, late).await.is_empty());
+}
+
+async fn whoever_presents_a_void_successor_ends_the_session(store: Store) {
+    // A thief has a copy of the parent, and uses it after the owner did; the owner's next refresh finds out.
+    let (ada, session) = store.register("ada@example.com").await;
+    let other = store.log_in(ada.id, store.now).await;
+    rotated(&store, &session, 0, store.now).await;
+    let late = store.now.plus(GRACE).plus(seconds(1));
+    rotated(&store, &session, 0, late).await;
+
+    assert_eq!(store.refresh(&session, 1, late).await, Refresh::Stolen);
+
+    assert_eq!(store.refresh(&session, 2, late).await, Refresh::Ended, "the thief's successor is worth nothing");
+    assert_eq!(store.session_ids(ada.id, late).await, [other.id]);
+}
+
+async fn a_client_that_never_gets_an_answer_stays_in_however_often_it_asks(store: Store) {
+    let (ada, session) = store.register("ada@example.com").await;
+    let mut now = store.now;
+    for asked in 1..=5 {
+        assert_eq!(rotated(&store, &session, 0, now).await.generation, asked);
+        now = now.plus(GRACE).plus(seconds(1));
+    }
+    let moved = rotated(&store, &session, 5, now).await;
+    assert_eq!((moved.generation, moved.previous), (6, Some(5)));
+    assert_eq!(store.sessions_of(ada.id, now).await, [moved]);
 }
 
 async fn a_token_older_than_the_one_just_before_is_theft_at_once(store: Store) {
@@ -149,7 +198,24 @@ async fn of_fifty_exchanges_of_one_token_at_once_one_moves_the_session_and_all_g
         }
         assert_eq!((moved, successors), (1, HashSet::from([generation + 1])));
     }
-    assert_eq!(store.sessions_of(ada.id, store.now).await, [Session { generation: 3, ..session }]);
+    assert_eq!(store.sessions_of(ada.id, store.now).await, [Session { generation: 3, previous: Some(2), ..session }]);
+}
+
+async fn of_fifty_late_repetitions_at_once_one_moves_the_session_and_all_get_its_successor(store: Store) {
+    let (ada, session) = store.register("ada@example.com").await;
+    rotated(&store, &session, 0, store.now).await;
+    let late = store.now.plus(GRACE).plus(seconds(1));
+
+    let answers = join_all((0..RACERS).map(|_| store.refresh(&session, 0, late))).await;
+
+    let (mut moved, mut successors) = (0, HashSet::new());
+    for answer in answers {
+        let (Refresh::Rotated(ref session) | Refresh::Repeated(ref session)) = answer else { panic!("{answer:?}") };
+        moved += usize::from(matches!(answer, Refresh::Rotated(_)));
+        successors.insert(session.generation);
+    }
+    assert_eq!((moved, successors), (1, HashSet::from([2])));
+    assert_eq!(store.session_ids(ada.id, late).await, [session.id]);
 }
 
 async fn fifty_uses_of_a_stolen_token_at_once_leave_no_session(store: Store) {

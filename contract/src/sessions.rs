@@ -22,11 +22,16 @@ cases![
     a_session_that_has_ended_cannot_end_others,
     a_session_that_began_before_the_others_were_ended_is_over,
     sessions_are_found_behind_many_that_have_ended,
-    a_forged_position_shows_nothing_of_anybody_else;
+    a_forged_position_shows_nothing_of_anybody_else,
+    a_session_that_lives_is_found_with_its_owner,
+    a_session_that_has_ended_is_not_found_whatever_ended_it,
+    the_sessions_used_least_recently_end_where_there_are_too_many;
     racing:
     one_session_that_ends_the_others_fifty_times_at_once_lives_on,
     of_sessions_that_end_each_other_at_once_one_is_left,
     a_session_that_is_ended_while_it_is_refreshed_stays_ended,
+    however_many_sessions_begin_at_once_no_more_than_the_most_are_left,
+    a_session_that_ends_the_others_is_found_alive_all_the_while,
 ];
 
 /// Begins this many sessions a second apart, the registered one among them.
@@ -56,6 +61,7 @@ async fn a_session_is_stored_whole(store: Store) {
     let third = Session {
         id: SessionId::from_uuid(identifier(store.now.plus(seconds(2)))),
         generation: 7,
+        previous: Some(5),
         created_at: store.now.plus(Duration::from_millis(2_001)),
         last_used_at: store.now.plus(Duration::from_millis(2_999)),
         ..second.clone()
@@ -199,6 +205,81 @@ async fn a_forged_position_shows_nothing_of_anybody_else(store: Store) {
         let shown: Vec<SessionId> = page.items.iter().map(|session| session.id).collect();
         assert!(ids.ends_with(&shown), "{position}");
         assert_eq!(page.next, None, "{position}");
+    }
+}
+
+async fn a_session_that_lives_is_found_with_its_owner(store: Store) {
+    let (ada, first) = store.register("ada@example.com").await;
+    let second = store.log_in(ada.id, store.now).await;
+    store.users.end_other_sessions(ada.id, second.id, store.now).await.expect("ended");
+    let third = store.log_in(ada.id, store.now).await;
+
+    for session in [second, third] {
+        let live = store.live(&session, store.now).await.expect("it lives");
+        assert_eq!(live.user, ada.clone().into());
+        assert_eq!(Session { epoch: 0, ..live.session }, Session { epoch: 0, ..session });
+    }
+    assert_eq!(refused(store.live(&first, store.now).await), "SessionEnded");
+}
+
+async fn a_session_that_has_ended_is_not_found_whatever_ended_it(store: Store) {
+    let (ada, first) = store.register("ada@example.com").await;
+    let (bob, bobs) = store.register("bob@example.com").await;
+    let logged_out = store.log_in(ada.id, store.now).await;
+    store.users.end_session(ada.id, logged_out.id, store.now).await.expect("an answer");
+    let stolen = store.log_in(ada.id, store.now).await;
+    for generation in [0, 1, 0] {
+        store.refresh(&stolen, generation, store.now).await;
+    }
+    let elsewhere = [
+        Session { user: bob.id, ..first.clone() },
+        Session { user: ada.id, ..bobs.clone() },
+        Session { user: somebody(store.now), ..first.clone() },
+        Session { id: SessionId::from_uuid(identifier(store.now)), ..first.clone() },
+    ];
+    for session in [&logged_out, &stolen].into_iter().chain(&elsewhere) {
+        assert_eq!(refused(store.live(session, store.now).await), "SessionEnded");
+    }
+    assert!(store.live(&first, first.expires_at.minus(seconds(1))).await.is_ok());
+    assert_eq!(refused(store.live(&first, first.expires_at).await), "SessionEnded");
+}
+
+async fn the_sessions_used_least_recently_end_where_there_are_too_many(store: Store) {
+    let (user, sessions) = several(&store, "ada@example.com", 6).await;
+    let (bob, _) = several(&store, "bob@example.com", 6).await;
+    let now = store.now.plus(seconds(20));
+    // The oldest was used last but for the newest.
+    assert!(matches!(store.refresh(&sessions[0], 0, now).await, Refresh::Rotated(_)));
+    let newest = store.log_in(user, now).await;
+
+    store.users.end_least_used_sessions(&newest, 4, now).await.expect("ended");
+
+    assert_eq!(store.session_ids(user, now).await, [sessions[0].id, sessions[4].id, sessions[5].id, newest.id]);
+    store.users.end_least_used_sessions(&newest, 4, now).await.expect("nothing to end");
+    assert_eq!(store.session_ids(user, now).await.len(), 4);
+    store.users.end_least_used_sessions(&newest, 1, now).await.expect("ended");
+    assert_eq!(store.session_ids(user, now).await, [newest.id], "the one that has just begun is kept");
+    assert_eq!(store.session_ids(bob, now).await.len(), 6);
+}
+
+async fn however_many_sessions_begin_at_once_no_more_than_the_most_are_left(store: Store) {
+    let (ada, _) = store.register("ada@example.com").await;
+    let begin = async || {
+        let session = store.log_in(ada.id, store.now).await;
+        store.users.end_least_used_sessions(&session, 10, store.now).await.expect("an answer");
+    };
+    join_all((0..RACERS).map(|_| begin())).await;
+    let left = store.session_ids(ada.id, store.now).await.len();
+    assert!((1..=10).contains(&left), "{left}");
+}
+
+async fn a_session_that_ends_the_others_is_found_alive_all_the_while(store: Store) {
+    let (ada, session) = store.register("ada@example.com").await;
+    let ends = join_all((0..10).map(|_| store.users.end_other_sessions(ada.id, session.id, store.now)));
+    let finds = join_all((0..RACERS).map(|_| store.live(&session, store.now)));
+    let (_, found) = futures_util::future::join(ends, finds).await;
+    for live in found {
+        assert_eq!(live.expect("it lives").user, ada.clone().into());
     }
 }
 

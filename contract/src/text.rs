@@ -103,7 +103,7 @@ async fn names_and_user_agents_are_kept_byte_for_byte(store: Store) {
         assert_eq!(store.stored_account(account.id).await, account);
         assert_eq!(store.sessions_of(account.id, store.now).await, [first]);
         let other = TEXTS[(n + 1) % TEXTS.len()];
-        let renamed = store.users.rename(account.id, &Change::Set(crate::fixtures::name(other)), &IfMatch::Any, store.now).await;
+        let renamed = store.rename(account.id, &Change::Set(crate::fixtures::name(other)), &IfMatch::Any, store.now).await;
         assert_eq!(renamed.expect("renamed").name, Some(crate::fixtures::name(other)));
     }
     let long = account("long@example.com", store.now);

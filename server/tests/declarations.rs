@@ -64,7 +64,7 @@ fn scripts_of_other_origins_may_do_the_same_behind_the_gateway_as_at_the_server(
 #[test]
 fn every_setting_is_in_the_readme_with_its_default() {
     let readme = read("README.md");
-    for setting in common::config::SETTINGS {
+    for setting in common::config::settings() {
         let row = readme.lines().find(|line| line.starts_with(&format!("| `{}` |", setting.name))).expect(setting.name);
         if let Some(default) = setting.default.filter(|default| !default.is_empty()) {
             assert!(row.contains(&format!("| `{default}` |")), "{row}");

@@ -1,8 +1,8 @@
 //! Rate limits for what can be guessed or flooded, kept in the store so that they hold across all environments.
 //!
-//! A limit counts attempts in fixed windows. An attempt is counted *before* it is made and given back when it turns
-//! out well, so that no number of simultaneous guesses gets past the limit, and owners who know their password never
-//! reach it. What a stranger can use up is only what strangers use: a session refreshes by limits of its own.
+//! A limit counts attempts in fixed windows. An attempt is counted *before* it is made, so that no number of simultaneous
+//! guesses gets past the limit. Limits of failures give it back when it succeeds, so that owners who know their password
+//! never reach them; limits of costly work do not. docs/security.md has the table of who is refused when.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -11,8 +11,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::try_join_all;
 use http::HeaderName;
 
+use super::source::networks;
 use crate::app::App;
 use crate::problem::{Problem, StoreError, seconds_until};
 use crate::time::Timestamp;
@@ -20,6 +22,9 @@ use crate::time::Timestamp;
 /// The fields of draft-ietf-httpapi-ratelimit-headers.
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// How long a source stays known to an account after a successful login.
+const KNOWN_SOURCE_LIFETIME: Duration = Duration::from_hours(30 * 24);
 
 /// So many attempts in so much time: `10/15m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,44 +35,104 @@ pub struct Rate {
     pub window: Duration,
 }
 
-/// A limit: its name in the store and in headers, and its rate.
+/// What a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
-    /// The name.
-    pub name: &'static str,
-    /// The rate.
-    pub rate: Rate,
+enum Counts {
+    /// Attempts that fail: guesses.
+    Failures,
+    /// Every attempt: work that costs something whether or not it succeeds.
+    Attempts,
 }
 
-/// All limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// New accounts, and attempts at them, from one address.
-    pub register_source: Limit,
-    /// Attempts to register one email address again.
-    pub register_account: Limit,
-    /// Failed logins from one address.
-    pub login_source: Limit,
-    /// Failed logins to one account.
-    pub login_account: Limit,
-    /// Refresh tokens that are none, from one address.
-    pub refresh_source: Limit,
+/// Defines the limits: each with its name in the store and in headers, its setting, its default rate, and what it counts.
+macro_rules! limits {
+    ($($(#[$doc:meta])* $limit:ident = $name:literal, $setting:literal, $rate:literal, $counts:ident;)+) => {
+        /// A limit.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Limit { $($(#[$doc])* $limit),+ }
+
+        impl Limit {
+            /// All limits.
+            pub const ALL: &'static [Self] = &[$(Self::$limit),+];
+
+            /// Its name in the store and in headers.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$limit => $name),+ }
+            }
+
+            /// The environment variable that sets its rate.
+            pub const fn setting(self) -> &'static str {
+                match self { $(Self::$limit => $setting),+ }
+            }
+
+            /// Its rate by default.
+            pub const fn default_rate(self) -> &'static str {
+                match self { $(Self::$limit => $rate),+ }
+            }
+
+            const fn counts(self) -> Counts {
+                match self { $(Self::$limit => Counts::$counts),+ }
+            }
+        }
+    };
+}
+
+limits! {
+    /// Registrations from one source.
+    RegisterSource = "register-source", "TASKLANE_LIMIT_REGISTER_SOURCE", "100/1h", Attempts;
+    /// Registrations of one email address.
+    RegisterAccount = "register-account", "TASKLANE_LIMIT_REGISTER_ACCOUNT", "10/1h", Attempts;
+    /// Failed logins from one source.
+    LoginSource = "login-source", "TASKLANE_LIMIT_LOGIN_SOURCE", "50/15m", Failures;
+    /// Failed logins to one account from one source.
+    LoginAccountSource = "login-account-source", "TASKLANE_LIMIT_LOGIN_ACCOUNT_SOURCE", "10/15m", Failures;
+    /// Failed logins to one account from all sources that it does not know: NIST SP 800-63B-4, section 3.2.2, allows 100.
+    LoginAccount = "login-account", "TASKLANE_LIMIT_LOGIN_ACCOUNT", "100/24h", Failures;
+    /// Logins from one source, successful ones included.
+    LoginTotalSource = "login-total-source", "TASKLANE_LIMIT_LOGIN_TOTAL_SOURCE", "300/15m", Attempts;
+    /// Successful logins to one account.
+    LoginTotalAccount = "login-total-account", "TASKLANE_LIMIT_LOGIN_TOTAL_ACCOUNT", "60/15m", Attempts;
+    /// Invalid refresh tokens from one source.
+    RefreshSource = "refresh-source", "TASKLANE_LIMIT_REFRESH_SOURCE", "50/15m", Attempts;
     /// Refreshes of one session.
-    pub refresh_session: Limit,
-    /// Failed password changes from one address.
-    pub password_source: Limit,
+    RefreshSession = "refresh-session", "TASKLANE_LIMIT_REFRESH_SESSION", "120/15m", Attempts;
+    /// Failed password changes from one source.
+    PasswordSource = "password-source", "TASKLANE_LIMIT_PASSWORD_SOURCE", "50/15m", Failures;
     /// Failed password changes of one account.
-    pub password_account: Limit,
+    PasswordAccount = "password-account", "TASKLANE_LIMIT_PASSWORD_ACCOUNT", "10/15m", Failures;
+    /// Password changes from one source, successful and repeated ones included.
+    PasswordTotalSource = "password-total-source", "TASKLANE_LIMIT_PASSWORD_TOTAL_SOURCE", "100/1h", Attempts;
+    /// Password changes of one account, successful and repeated ones included.
+    PasswordTotalAccount = "password-total-account", "TASKLANE_LIMIT_PASSWORD_TOTAL_ACCOUNT", "20/1h", Attempts;
 }
 
-/// What is counted.
+/// The rate of every limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits([Rate; Limit::ALL.len()]);
+
+/// Whom a limit counts.
 #[derive(Clone, Debug)]
 pub enum Subject {
-    /// An address: an IPv4 address, or the /64 network of an IPv6 address, which one customer has to themselves.
+    /// A source: an IPv4 address, or the networks of an IPv6 address.
     Source(IpAddr),
-    /// An account or a session, by whatever names it. Kept as a digest: people type passwords into the wrong field.
+    /// An account or a session, by a text that names it. Kept as a digest: people type passwords into the wrong field.
     Name(String),
+    /// An account and a source together.
+    NameAt(String, IpAddr),
 }
+
+/// A limit and whom it counts this time.
+#[derive(Clone, Debug)]
+pub struct Check {
+    limit: Limit,
+    subject: Subject,
+    /// A source that the limit does not apply to, if the account knows it.
+    unless_known: Option<KnownSource>,
+}
+
+/// A source of an account, which the account knows for 30 days after a successful login from it.
+#[derive(Clone, Debug)]
+pub struct KnownSource(String);
 
 /// Where attempts are counted.
 #[async_trait]
@@ -77,19 +142,99 @@ pub trait CounterStore: Send + Sync {
     /// # Errors
     /// The store cannot answer.
     async fn add(&self, counter: &str, amount: i64, expires_at: Timestamp) -> Result<i64, StoreError>;
+
+    /// A counter's value; 0 when there is none, or when it has expired.
+    ///
+    /// # Errors
+    /// The store cannot answer.
+    async fn count(&self, counter: &str, now: Timestamp) -> Result<i64, StoreError>;
 }
 
 /// An attempt that has been counted.
 #[derive(Debug)]
-#[must_use = "an attempt that succeeded must be given back"]
+#[must_use = "an attempt that succeeded must say so"]
 pub struct Attempt {
     counted: Vec<Counted>,
 }
 
+/// One counter of an attempt.
 #[derive(Debug)]
 struct Counted {
+    limit: Limit,
     counter: String,
+    most: u64,
+    window: i64,
     window_ends: Timestamp,
+}
+
+impl Limits {
+    /// The limits with these rates.
+    ///
+    /// # Errors
+    /// The first rate that cannot be had.
+    pub fn read<E>(mut rate: impl FnMut(Limit) -> Result<Rate, E>) -> Result<Self, E> {
+        let mut rates = [Rate { count: 0, window: Duration::ZERO }; Limit::ALL.len()];
+        for limit in Limit::ALL {
+            rates[*limit as usize] = rate(*limit)?;
+        }
+        Ok(Self(rates))
+    }
+
+    const fn rate(&self, limit: Limit) -> Rate {
+        self.0[limit as usize]
+    }
+
+    /// The counters of a check in the present windows: one, or one for each network of an IPv6 source.
+    fn counters(&self, check: &Check, now: Timestamp) -> Vec<Counted> {
+        let Rate { count, window } = self.rate(check.limit);
+        let window = i64::try_from(window.as_secs()).unwrap_or(i64::MAX).max(1);
+        let number = now.as_second().div_euclid(window);
+        let window_ends = Timestamp::from_millisecond((number + 1).saturating_mul(window).saturating_mul(1000));
+        let counted = |(subject, factor): (String, u32)| Counted {
+            limit: check.limit,
+            counter: format!("{}#{subject}#{number}", check.limit.name()),
+            most: u64::from(count) * u64::from(factor),
+            window,
+            window_ends,
+        };
+        check.subject.keys().into_iter().map(counted).collect()
+    }
+}
+
+impl Limit {
+    /// Counts this subject.
+    pub const fn of(self, subject: Subject) -> Check {
+        Check { limit: self, subject, unless_known: None }
+    }
+}
+
+impl Check {
+    /// Leaves the limit out for a source that the account knows.
+    #[must_use]
+    pub fn unless_known(mut self, source: KnownSource) -> Self {
+        self.unless_known = Some(source);
+        self
+    }
+}
+
+impl KnownSource {
+    /// This source of this account.
+    pub fn new(account: &str, source: IpAddr) -> Self {
+        Self(format!("known-source#{}", Subject::NameAt(account.to_owned(), source).keys().swap_remove(0).0))
+    }
+
+    /// Makes the source known to the account, as a successful login does.
+    ///
+    /// # Errors
+    /// 503 when the store cannot answer.
+    pub async fn remember(&self, app: &App) -> Result<(), Problem> {
+        app.counters()?.add(&self.0, 1, app.clock.now().plus(KNOWN_SOURCE_LIFETIME)).await?;
+        Ok(())
+    }
+
+    async fn is_known(&self, app: &App) -> Result<bool, Problem> {
+        Ok(app.counters()?.count(&self.0, app.clock.now()).await? > 0)
+    }
 }
 
 impl Attempt {
@@ -97,58 +242,81 @@ impl Attempt {
     ///
     /// # Errors
     /// 429 when one of them is used up, 503 when the store cannot answer.
-    pub async fn begin(app: &App, limits: &[(Limit, Subject)]) -> Result<Self, Problem> {
-        let now = app.clock.now();
-        let mut attempt = Self { counted: Vec::new() };
-        for (limit, subject) in limits {
-            let window = i64::try_from(limit.rate.window.as_secs()).unwrap_or(i64::MAX).max(1);
-            let number = now.as_second().div_euclid(window);
-            let counted = Counted {
-                counter: format!("{}#{}#{number}", limit.name, subject.key()),
-                window_ends: Timestamp::from_millisecond((number + 1).saturating_mul(window).saturating_mul(1000)),
-            };
-            let count = app.counters()?.add(&counted.counter, 1, counted.window_ends).await?;
-            if count > i64::from(limit.rate.count) {
-                let wait = seconds_until(now, counted.window_ends);
-                attempt.give_back(app).await?;
-                return Err(Problem::too_many_requests(wait)
-                    .with_header(RATE_LIMIT, &format!("\"{}\";r=0;t={wait}", limit.name))
-                    .with_header(RATE_LIMIT_POLICY, &format!("\"{}\";q={};w={window}", limit.name, limit.rate.count)));
+    pub async fn begin(app: &App, checks: &[Check]) -> Result<Self, Problem> {
+        let (now, counters) = (app.clock.now(), app.counters()?);
+        let counted: Vec<(Counted, &Check)> =
+            checks.iter().flat_map(|check| app.limits.counters(check, now).into_iter().map(move |counted| (counted, check))).collect();
+        let adding = counted.iter().map(|(counted, _)| counters.add(&counted.counter, 1, counted.window_ends));
+        let counts = try_join_all(adding).await?;
+
+        let mut used_up = None;
+        for ((counted, check), count) in counted.iter().zip(counts) {
+            if u64::try_from(count).unwrap_or(0) <= counted.most {
+                continue;
             }
-            attempt.counted.push(counted);
+            match &check.unless_known {
+                Some(source) if source.is_known(app).await? => {}
+                _ => {
+                    used_up = Some(counted.refusal(now));
+                    break;
+                }
+            }
         }
-        Ok(attempt)
+        let attempt = Self { counted: counted.into_iter().map(|(counted, _)| counted).collect() };
+        match used_up {
+            None => Ok(attempt),
+            Some(refusal) => {
+                // Nothing was tried, so nothing counts.
+                give_back(app, &attempt.counted).await?;
+                Err(refusal)
+            }
+        }
     }
 
-    /// Gives the attempt back: it succeeded, so it was no guess.
+    /// Gives the attempt back to the limits that count failures: it succeeded, so it was no guess.
     ///
     /// # Errors
     /// 503 when the store cannot answer.
-    pub async fn give_back(self, app: &App) -> Result<(), Problem> {
-        for counted in self.counted {
-            app.counters()?.add(&counted.counter, -1, counted.window_ends).await?;
-        }
-        Ok(())
+    pub async fn succeeded(self, app: &App) -> Result<(), Problem> {
+        give_back(app, self.counted.iter().filter(|counted| counted.limit.counts() == Counts::Failures)).await
     }
 
     /// Lets the attempt count, as a failure does by itself.
     pub fn keep(self) {}
 }
 
+async fn give_back(app: &App, counted: impl IntoIterator<Item = &Counted>) -> Result<(), Problem> {
+    let counters = app.counters()?;
+    try_join_all(counted.into_iter().map(|counted| counters.add(&counted.counter, -1, counted.window_ends))).await?;
+    Ok(())
+}
+
+impl Counted {
+    fn refusal(&self, now: Timestamp) -> Problem {
+        let (name, wait) = (self.limit.name(), seconds_until(now, self.window_ends));
+        Problem::too_many_requests(wait)
+            .with_header(RATE_LIMIT, &format!("\"{name}\";r=0;t={wait}"))
+            .with_header(RATE_LIMIT_POLICY, &format!("\"{name}\";q={};w={}", self.most, self.window))
+    }
+}
+
 impl Subject {
-    fn key(&self) -> String {
+    /// Its names in the store, each with how many times a limit's count it may have.
+    fn keys(&self) -> Vec<(String, u32)> {
         match self {
-            Self::Source(IpAddr::V4(address)) => address.to_string(),
-            Self::Source(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
-                Some(mapped) => mapped.to_string(),
-                None => format!("{:x}", address.to_bits() >> 64),
-            },
-            Self::Name(name) => {
-                let digest = ring::digest::digest(&ring::digest::SHA256, name.as_bytes());
-                URL_SAFE_NO_PAD.encode(digest)
+            Self::Source(address) => networks(*address),
+            Self::Name(name) => vec![(digest(name), 1)],
+            // The narrowest network: who has the wider ones is bounded by the account's own limit.
+            Self::NameAt(name, source) => {
+                let (source, _) = networks(*source).swap_remove(0);
+                vec![(digest(&format!("{name}\n{source}")), 1)]
             }
         }
     }
+}
+
+fn digest(name: &str) -> String {
+    URL_SAFE_NO_PAD.encode(ring::digest::digest(&ring::digest::SHA256, name.as_bytes()))
 }
 
 impl FromStr for Rate {
@@ -178,10 +346,22 @@ mod tests {
     }
 
     #[test]
-    fn one_customer_is_one_source() {
-        let key = |text: &str| Subject::Source(text.parse().expect("an address")).key();
-        assert_eq!(key("2001:db8:0:1::1"), key("2001:db8:0:1:ffff::2"));
-        assert_ne!(key("2001:db8:0:1::1"), key("2001:db8:0:2::1"));
-        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+    fn every_limit_has_a_rate_by_default_and_a_setting_that_says_its_name() {
+        for limit in Limit::ALL {
+            assert!(limit.default_rate().parse::<Rate>().is_ok(), "{limit:?}");
+            assert_eq!(limit.setting(), format!("TASKLANE_LIMIT_{}", limit.name().to_uppercase().replace('-', "_")));
+        }
+    }
+
+    #[test]
+    fn wider_networks_of_a_source_have_wider_bounds() {
+        let limits = Limits::read(|limit| limit.default_rate().parse()).expect("the defaults");
+        let now = Timestamp::from_millisecond(0);
+        let most = |address: &str| {
+            let check = Limit::LoginSource.of(Subject::Source(address.parse().expect("an address")));
+            limits.counters(&check, now).iter().map(|counted| counted.most).collect::<Vec<_>>()
+        };
+        assert_eq!(most("192.0.2.1"), [50]);
+        assert_eq!(most("2001:db8::1"), [50, 200, 800]);
     }
 }

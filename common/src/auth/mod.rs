@@ -9,12 +9,13 @@ mod limits;
 mod passwords;
 mod refresh_token;
 mod sessions;
+mod source;
 
 pub use access_token::{AccessClaims, Issuer, Verifier};
 pub use caller::{Caller, Client};
 pub use keys::{KeyError, PublicKeys, SigningKeys};
-pub use limits::{Attempt, CounterStore, Limit, Limits, Rate, Subject};
+pub use limits::{Attempt, Check, CounterStore, KnownSource, Limit, Limits, Rate, Subject};
 pub use passwords::{NewPassword, Password, PasswordHash, PasswordSettings, Passwords, Verified};
 pub use refresh_token::RefreshToken;
 pub(crate) use sessions::Refused;
-pub use sessions::{GRACE, RefreshRequest, Rotation, Session, SessionId, SessionLifetimes, SessionView, Tokens};
+pub use sessions::{GRACE, LiveSession, MAX_SESSIONS, RefreshRequest, Rotation, Session, SessionId, SessionLifetimes, SessionView, Tokens};

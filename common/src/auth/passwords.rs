@@ -4,6 +4,7 @@
 //! changed) and OWASP's password storage cheat sheet (Argon2id with 19 MiB, two passes, one lane, or more).
 
 use std::fmt;
+use std::net::IpAddr;
 
 use argon2::Params;
 use base64::Engine as _;
@@ -51,6 +52,8 @@ pub struct PasswordSettings {
     pub iterations: u32,
     /// How many hashes are computed at a time.
     pub concurrency: usize,
+    /// How many wait for their turn; one source takes a quarter of these places at most.
+    pub queue: usize,
 }
 
 /// Hashes and verifies passwords.
@@ -118,49 +121,49 @@ impl Passwords {
             STANDARD_NO_PAD.encode([0; 16]),
             STANDARD_NO_PAD.encode([0; 32]),
         ));
-        Ok(Self { hashing: Hashing::new(params, settings.concurrency), nobody })
+        Ok(Self { hashing: Hashing::new(params, settings.concurrency, settings.queue), nobody })
     }
 
-    /// Hashes a password with a salt of its own.
+    /// Hashes a password that came from this source, with a salt of its own.
     ///
     /// # Errors
-    /// 503 when too many others are being hashed.
-    pub async fn hash(&self, password: &NewPassword) -> Result<PasswordHash, Problem> {
-        self.hash_any(password.as_password()).await
+    /// 503 when too many others are waiting.
+    pub async fn hash(&self, password: &NewPassword, source: IpAddr) -> Result<PasswordHash, Problem> {
+        self.hash_any(password.as_password(), source).await
     }
 
     /// Hashes a verified password again, with the parameters of today.
     ///
     /// # Errors
-    /// 503 when too many others are being hashed.
-    pub async fn rehash(&self, password: &Password) -> Result<PasswordHash, Problem> {
-        self.hash_any(password).await
+    /// 503 when too many others are waiting.
+    pub async fn rehash(&self, password: &Password, source: IpAddr) -> Result<PasswordHash, Problem> {
+        self.hash_any(password, source).await
     }
 
-    async fn hash_any(&self, password: &Password) -> Result<PasswordHash, Problem> {
+    async fn hash_any(&self, password: &Password, source: IpAddr) -> Result<PasswordHash, Problem> {
         let mut salt = [0; 16];
         SystemRandom::new().fill(&mut salt).map_err(|_| Problem::internal("the machine gives no random bytes"))?;
         let password = password.clone();
-        let hashed = self.hashing.work(move |mut turn| turn.hash(password.0.as_bytes(), &salt)).await?;
+        let hashed = self.hashing.work(source, move |mut turn| turn.hash(password.0.as_bytes(), &salt)).await?;
         hashed.map(PasswordHash).map_err(|error| Problem::internal(error.to_string()))
     }
 
     /// Verifies a password against a stored hash; against nobody's when there is none, which takes as long.
     ///
     /// # Errors
-    /// 500 when the stored hash cannot be read, 503 when too many others are being verified.
-    pub async fn verify(&self, password: &Password, stored: Option<&PasswordHash>) -> Result<Verified, Problem> {
+    /// 500 when the stored hash cannot be read, 503 when too many others are waiting.
+    pub async fn verify(&self, password: &Password, stored: Option<&PasswordHash>, source: IpAddr) -> Result<Verified, Problem> {
         let known = stored.is_some();
         let (password, hash) = (password.clone(), stored.unwrap_or(&self.nobody).0.clone());
-        let verified = self.hashing.work(move |mut turn| turn.verify(password.0.as_bytes(), &hash)).await?;
+        let verified = self.hashing.work(source, move |mut turn| turn.verify(password.0.as_bytes(), &hash)).await?;
         let (right, outdated) = verified.map_err(|error| Problem::internal(error.to_string()))?;
         Ok(Verified { right: right && known, outdated })
     }
 
-    async fn fingerprint(&self, request: &str, salt: &str) -> Result<String, Problem> {
+    async fn fingerprint(&self, request: &str, salt: &str, source: IpAddr) -> Result<String, Problem> {
         let salt = ring::digest::digest(&ring::digest::SHA256, salt.as_bytes());
         let request = request.to_owned();
-        let derived = self.hashing.work(move |mut turn| {
+        let derived = self.hashing.work(source, move |mut turn| {
             let mut fingerprint = [0; 32];
             turn.derive(request.as_bytes(), salt.as_ref(), &mut fingerprint).map(|()| STANDARD_NO_PAD.encode(fingerprint))
         });
@@ -173,9 +176,9 @@ impl Once {
     /// passwords.
     ///
     /// # Errors
-    /// 503 when too many passwords are being hashed.
-    pub async fn slowly(self, passwords: &Passwords, user: UserId) -> Result<Self, Problem> {
-        let fingerprint = passwords.fingerprint(&self.fingerprint, &format!("{user}#{}", self.key)).await?;
+    /// 503 when too many others are waiting.
+    pub async fn slowly(self, passwords: &Passwords, user: UserId, source: IpAddr) -> Result<Self, Problem> {
+        let fingerprint = passwords.fingerprint(&self.fingerprint, &format!("{user}#{}", self.key), source).await?;
         Ok(Self { fingerprint, ..self })
     }
 }
@@ -202,7 +205,8 @@ impl fmt::Debug for Passwords {
 mod tests {
     use super::*;
 
-    const LOW: PasswordSettings = PasswordSettings { memory_kib: 64, iterations: 1, concurrency: 1 };
+    const LOW: PasswordSettings = PasswordSettings { memory_kib: 64, iterations: 1, concurrency: 1, queue: 4 };
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn new_password(text: &str) -> Result<NewPassword, Faults> {
         NewPassword::read(Value::from(text))
@@ -226,24 +230,24 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_verified_to_its_last_character() {
         let passwords = Passwords::new(LOW).expect("settings");
-        let hash = passwords.hash(&new_password(&"x".repeat(200)).expect("valid")).await.expect("hashed");
-        let right = passwords.verify(&Password("x".repeat(200)), Some(&hash)).await.expect("verified");
+        let hash = passwords.hash(&new_password(&"x".repeat(200)).expect("valid"), HERE).await.expect("hashed");
+        let right = passwords.verify(&Password("x".repeat(200)), Some(&hash), HERE).await.expect("verified");
         assert_eq!(right, Verified { right: true, outdated: false });
-        assert!(!passwords.verify(&Password("x".repeat(199)), Some(&hash)).await.expect("verified").right);
+        assert!(!passwords.verify(&Password("x".repeat(199)), Some(&hash), HERE).await.expect("verified").right);
     }
 
     #[tokio::test]
     async fn nobody_has_no_password() {
         let passwords = Passwords::new(LOW).expect("settings");
-        assert!(!passwords.verify(&Password("whatever".into()), None).await.expect("verified").right);
+        assert!(!passwords.verify(&Password("whatever".into()), None, HERE).await.expect("verified").right);
     }
 
     #[tokio::test]
     async fn raised_parameters_make_a_hash_outdated() {
         let old = Passwords::new(LOW).expect("settings");
-        let hash = old.hash(&new_password("a lane of tasks").expect("valid")).await.expect("hashed");
+        let hash = old.hash(&new_password("a lane of tasks").expect("valid"), HERE).await.expect("hashed");
         let new = Passwords::new(PasswordSettings { iterations: 2, ..LOW }).expect("settings");
-        let verified = new.verify(&Password("a lane of tasks".into()), Some(&hash)).await.expect("verified");
+        let verified = new.verify(&Password("a lane of tasks".into()), Some(&hash), HERE).await.expect("verified");
         assert_eq!(verified, Verified { right: true, outdated: true });
     }
 }

@@ -14,16 +14,19 @@ use crate::fields::{Body, Faults, Field, Fields, fault};
 use crate::id::id;
 use crate::problem::Problem;
 use crate::time::Timestamp;
-use crate::users::{Account, Role, UserId};
+use crate::users::{Account, Role, User, UserId};
 
 id! {
     /// Names a session.
     SessionId
 }
 
-/// How long the token just before the current one is still answered with the current one: two tabs that refresh at
-/// once, or a client that lost the answer, are not thieves.
+/// For how long the token that was exchanged for the current one gets that same successor again: two tabs that refresh at
+/// once are not thieves. After it, a client that never got the answer gets a new successor, and the one before is void.
 pub const GRACE: Duration = Duration::from_secs(30);
+
+/// How many sessions of an account live at once. Where another one begins, the one that was used least recently ends.
+pub const MAX_SESSIONS: usize = 100;
 
 /// How long sessions live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +44,10 @@ pub struct Session {
     pub id: SessionId,
     /// Whose it is.
     pub user: UserId,
-    /// How often its refresh token was rotated.
+    /// The generation of its current refresh token, which moves on with each one that is given out.
     pub generation: u32,
+    /// The generation of the token that was exchanged for the current one; `None` where no token was.
+    pub previous: Option<u32>,
     /// The account's epoch when it began; an account whose epoch has moved on has ended it.
     pub epoch: u32,
     /// When it began.
@@ -57,14 +62,23 @@ pub struct Session {
     pub user_agent: Option<String>,
 }
 
+/// A session that was found to live, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveSession {
+    /// The session.
+    pub session: Session,
+    /// The account's owner.
+    pub user: User,
+}
+
 /// What became of a refresh token that was presented.
 #[derive(Clone, Debug)]
 pub enum Rotation {
-    /// It was the current one: the session, which is this account's, has moved on by one.
-    Rotated(Session, Account),
-    /// It was the one just before the current one, within the grace time: the session is as it was.
-    Repeated(Session, Account),
-    /// It is older than that. Somebody has a copy: the session is gone.
+    /// It was exchanged: the session has moved on by one. The role is the account's.
+    Rotated(Session, Role),
+    /// It was exchanged for the current one within the grace time: the session is as it was.
+    Repeated(Session, Role),
+    /// It is void or older than that. Somebody has a copy: the session is gone.
     Stolen,
     /// The session has ended, or never was.
     Ended,
@@ -73,9 +87,9 @@ pub enum Rotation {
 /// What a refresh token means that a session was not rotated for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// It is the one just before the current one, within the grace time.
-    JustBefore,
-    /// It is older than that.
+    /// It is the one that was exchanged for the current one, within the grace time.
+    Repeated,
+    /// It is void or older than that.
     Reused,
     /// The session has ended.
     Ended,
@@ -150,6 +164,7 @@ impl Session {
             id: SessionId::new(now),
             user: account.id,
             generation: 0,
+            previous: None,
             epoch: account.epoch,
             created_at: now,
             last_used_at: now,
@@ -159,13 +174,22 @@ impl Session {
         }
     }
 
+    /// Whether a token of this generation moves the session on: the current one, and the one that was exchanged for it once
+    /// the grace time is over, since its successor was never used.
+    pub(crate) fn takes(&self, generation: u32, now: Timestamp) -> bool {
+        let is_late_repetition = self.previous == Some(generation) && self.last_used_at < now.minus(GRACE);
+        generation == self.generation || is_late_repetition
+    }
+
     /// What a token of this generation, for which the session as it is was not rotated, means.
     pub(crate) fn refused(&self, generation: u32, now: Timestamp) -> Refused {
         if self.expires_at <= now || generation >= self.generation {
-            return Refused::Ended;
+            Refused::Ended
+        } else if self.previous == Some(generation) {
+            Refused::Repeated
+        } else {
+            Refused::Reused
         }
-        let just_before = generation.saturating_add(1) == self.generation;
-        if just_before && now <= self.last_used_at.plus(GRACE) { Refused::JustBefore } else { Refused::Reused }
     }
 
     /// The tokens that stand for the session as it is now.

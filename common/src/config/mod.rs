@@ -11,12 +11,12 @@ use std::time::Duration;
 pub(crate) use ca_file::read_ca_file;
 pub use database::{DatabaseUrl, MongoUrl};
 
-use crate::auth::{Limit, Limits, PasswordSettings, PublicKeys, Rate, SessionLifetimes, SigningKeys};
+use crate::auth::{Limit, Limits, PasswordSettings, PublicKeys, SessionLifetimes, SigningKeys};
 use crate::http::{Endpoint, Part};
 use crate::telemetry::Level;
 
 /// A setting that functions and server share, as the README's table shows it.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Setting {
     /// The environment variable.
     pub name: &'static str,
@@ -53,17 +53,10 @@ const SESSION_ABSOLUTE: Setting = setting("TASKLANE_SESSION_ABSOLUTE", "90d");
 const PASSWORD_MEMORY_KIB: Setting = setting("TASKLANE_PASSWORD_MEMORY_KIB", "19456");
 const PASSWORD_ITERATIONS: Setting = setting("TASKLANE_PASSWORD_ITERATIONS", "2");
 const PASSWORD_CONCURRENCY: Setting = setting("TASKLANE_PASSWORD_CONCURRENCY", "2");
-const LIMIT_REGISTER_SOURCE: Setting = setting("TASKLANE_LIMIT_REGISTER_SOURCE", "100/1h");
-const LIMIT_REGISTER_ACCOUNT: Setting = setting("TASKLANE_LIMIT_REGISTER_ACCOUNT", "10/1h");
-const LIMIT_LOGIN_SOURCE: Setting = setting("TASKLANE_LIMIT_LOGIN_SOURCE", "50/15m");
-const LIMIT_LOGIN_ACCOUNT: Setting = setting("TASKLANE_LIMIT_LOGIN_ACCOUNT", "10/15m");
-const LIMIT_REFRESH_SOURCE: Setting = setting("TASKLANE_LIMIT_REFRESH_SOURCE", "50/15m");
-const LIMIT_REFRESH_SESSION: Setting = setting("TASKLANE_LIMIT_REFRESH_SESSION", "120/15m");
-const LIMIT_PASSWORD_SOURCE: Setting = setting("TASKLANE_LIMIT_PASSWORD_SOURCE", "50/15m");
-const LIMIT_PASSWORD_ACCOUNT: Setting = setting("TASKLANE_LIMIT_PASSWORD_ACCOUNT", "10/15m");
+const PASSWORD_QUEUE: Setting = setting("TASKLANE_PASSWORD_QUEUE", "32");
 
-/// Every setting that is read here, for whoever holds the documentation against them.
-pub const SETTINGS: &[&Setting] = &[
+/// The settings that are read here, but for the limits.
+const OTHER_SETTINGS: [&Setting; 16] = [
     &DATABASE_URL,
     &USERS_TABLE,
     &TASKS_TABLE,
@@ -79,15 +72,18 @@ pub const SETTINGS: &[&Setting] = &[
     &PASSWORD_MEMORY_KIB,
     &PASSWORD_ITERATIONS,
     &PASSWORD_CONCURRENCY,
-    &LIMIT_REGISTER_SOURCE,
-    &LIMIT_REGISTER_ACCOUNT,
-    &LIMIT_LOGIN_SOURCE,
-    &LIMIT_LOGIN_ACCOUNT,
-    &LIMIT_REFRESH_SOURCE,
-    &LIMIT_REFRESH_SESSION,
-    &LIMIT_PASSWORD_SOURCE,
-    &LIMIT_PASSWORD_ACCOUNT,
+    &PASSWORD_QUEUE,
 ];
+
+/// Every setting that is read here, for whoever holds the documentation against them.
+pub fn settings() -> impl Iterator<Item = Setting> {
+    let limits = Limit::ALL.iter().map(|limit| limit_setting(*limit));
+    OTHER_SETTINGS.into_iter().copied().chain(limits)
+}
+
+const fn limit_setting(limit: Limit) -> Setting {
+    setting(limit.setting(), limit.default_rate())
+}
 
 /// The smallest work of a password hash: OWASP's password storage cheat sheet.
 const MIN_MEMORY_KIB: u32 = 19_456;
@@ -142,7 +138,7 @@ impl SettingError {
 impl fmt::Display for SettingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.name, self.rule)?;
-        match SETTINGS.iter().find(|setting| setting.name == self.name) {
+        match settings().find(|setting| setting.name == self.name) {
             Some(setting) => write!(f, "; a good value: {}={}", setting.name, setting.example),
             None => Ok(()),
         }
@@ -168,7 +164,6 @@ impl Settings {
         let source = Source(environment);
         let stored = needs(Part::Users) || needs(Part::Tasks);
         let absolute = source.duration(&SESSION_ABSOLUTE)?;
-        let limit = |setting: &Setting, name| Ok::<_, SettingError>(Limit { name, rate: source.get::<Rate>(setting)? });
         Ok(Self {
             database: if stored { source.get(&DATABASE_URL)? } else { DatabaseUrl::DynamoDb },
             users_table: source.text(&USERS_TABLE)?,
@@ -185,17 +180,9 @@ impl Settings {
                 memory_kib: source.at_least(&PASSWORD_MEMORY_KIB, MIN_MEMORY_KIB)?,
                 iterations: source.at_least(&PASSWORD_ITERATIONS, MIN_ITERATIONS)?,
                 concurrency: source.at_least(&PASSWORD_CONCURRENCY, 1)? as usize,
+                queue: source.at_least(&PASSWORD_QUEUE, 1)? as usize,
             },
-            limits: Limits {
-                register_source: limit(&LIMIT_REGISTER_SOURCE, "register-source")?,
-                register_account: limit(&LIMIT_REGISTER_ACCOUNT, "register-account")?,
-                login_source: limit(&LIMIT_LOGIN_SOURCE, "login-source")?,
-                login_account: limit(&LIMIT_LOGIN_ACCOUNT, "login-account")?,
-                refresh_source: limit(&LIMIT_REFRESH_SOURCE, "refresh-source")?,
-                refresh_session: limit(&LIMIT_REFRESH_SESSION, "refresh-session")?,
-                password_source: limit(&LIMIT_PASSWORD_SOURCE, "password-source")?,
-                password_account: limit(&LIMIT_PASSWORD_ACCOUNT, "password-account")?,
-            },
+            limits: Limits::read(|limit| source.get(&limit_setting(limit)))?,
         })
     }
 }

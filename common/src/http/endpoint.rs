@@ -1,7 +1,8 @@
 //! An endpoint: method, path, access and handler in one declaration.
 //!
-//! A handler is an `async fn` that takes the [`App`], for a `user` endpoint the verified [`Caller`], then up to three
-//! things read from the request ([`Extract`]), and gives a [`Reply`] or a [`Problem`].
+//! A handler is an `async fn` that takes the [`App`], then who calls (for a `user` endpoint the verified [`Caller`], for a
+//! `session` endpoint the [`LiveSession`] of the account), then up to four things read from the request ([`Extract`]), and
+//! gives a [`Reply`] or a [`Problem`].
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -9,10 +10,10 @@ use std::marker::PhantomData;
 use futures_util::future::BoxFuture;
 
 use super::openapi::Operation;
-use super::request::{Request, verify_caller};
+use super::request::{Request, live_session, verify_caller};
 use super::response::{Reply, Response};
 use crate::app::App;
-use crate::auth::Caller;
+use crate::auth::{Caller, LiveSession};
 use crate::problem::{Kind, Problem};
 
 /// A method that endpoints are declared for.
@@ -43,6 +44,17 @@ impl Method {
     }
 }
 
+/// Who may call an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone.
+    Public,
+    /// Whoever has a valid access token. It is verified without the store, so it is good for its fifteen minutes.
+    User,
+    /// Whoever has a valid access token whose session lives, which is read for it. For what reads or changes an account.
+    Session,
+}
+
 /// A part of the [`App`] that an endpoint uses. A function starts with these parts only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -70,8 +82,8 @@ pub struct Endpoint {
     pub parts: &'static [Part],
     /// The problems that its handler may answer with, beyond those of its access and its arguments.
     pub problems: &'static [Kind],
-    /// Whether a valid access token is required.
-    pub authenticated: bool,
+    /// Who may call it.
+    pub access: Access,
     /// Adds arguments and answers to the API document. Apart from the handler, so that a function's binary does
     /// not contain it.
     pub describe: fn(&mut Operation),
@@ -115,7 +127,7 @@ impl Endpoint {
     }
 
     const fn new<H: Describe>(name: &'static str, method: Method, path: &'static str, handler: &'static H) -> Self {
-        Self { name, method, path, summary: "", parts: &[], problems: &[], authenticated: H::AUTHENTICATED, describe: H::describe, handler }
+        Self { name, method, path, summary: "", parts: &[], problems: &[], access: H::ACCESS, describe: H::describe, handler }
     }
 
     /// Says what it does.
@@ -141,7 +153,12 @@ impl Endpoint {
 
     /// Whether the endpoint needs this part of the app.
     pub fn needs(&self, part: Part) -> bool {
-        self.parts.contains(&part) || (part == Part::PublicKeys && self.authenticated)
+        let by_access: &[Part] = match self.access {
+            Access::Public => &[],
+            Access::User => &[Part::PublicKeys],
+            Access::Session => &[Part::PublicKeys, Part::Users],
+        };
+        self.parts.contains(&part) || by_access.contains(&part)
     }
 }
 
@@ -165,8 +182,8 @@ pub trait Handler: Sync {
 
 /// A handler whose types are still known.
 pub trait Describe: Handler + 'static {
-    /// Whether it is given a verified caller.
-    const AUTHENTICATED: bool;
+    /// Who may call it.
+    const ACCESS: Access;
     /// Adds its arguments and its answer to the API document.
     fn describe(operation: &mut Operation);
 }
@@ -187,6 +204,9 @@ pub struct Public<F, Arguments>(F, PhantomData<fn(Arguments)>);
 /// A handler that needs a verified caller.
 pub struct User<F, Arguments>(F, PhantomData<fn(Arguments)>);
 
+/// A handler that needs a session that lives.
+pub struct Session<F, Arguments>(F, PhantomData<fn(Arguments)>);
+
 /// Anyone may call this handler.
 pub const fn public<F, Arguments>(handler: F) -> Public<F, Arguments>
 where
@@ -201,6 +221,14 @@ where
     F: for<'a> AsyncHandler<'a, Arguments> + Copy,
 {
     User(handler, PhantomData)
+}
+
+/// Only a caller whose session lives may call this handler, which is given the [`LiveSession`] first.
+pub const fn session<F, Arguments>(handler: F) -> Session<F, Arguments>
+where
+    F: for<'a> AsyncHandler<'a, Arguments> + Copy,
+{
+    Session(handler, PhantomData)
 }
 
 macro_rules! arity {
@@ -233,6 +261,20 @@ macro_rules! arity {
             }
         }
 
+        impl<'a, Function, Fut, Answer, $($argument),*> AsyncHandler<'a, (LiveSession, $($argument,)*)> for Function
+        where
+            Function: Fn(&'a App, LiveSession, $($argument),*) -> Fut + Send + Sync,
+            Fut: Future<Output = Result<Answer, Problem>> + Send + 'a,
+            Answer: Reply,
+        {
+            type Reply = Answer;
+            type Future = Fut;
+            #[allow(non_snake_case, reason = "the types' names serve as the arguments' names")]
+            fn call(&self, app: &'a App, (live, $($argument,)*): (LiveSession, $($argument,)*)) -> Fut {
+                self(app, live, $($argument),*)
+            }
+        }
+
         impl<Function, $($argument: Extract + 'static),*> Handler for Public<Function, ((), $($argument,)*)>
         where
             Function: for<'a> AsyncHandler<'a, ((), $($argument,)*)>,
@@ -249,7 +291,7 @@ macro_rules! arity {
         where
             Function: for<'a> AsyncHandler<'a, ((), $($argument,)*)> + 'static,
         {
-            const AUTHENTICATED: bool = false;
+            const ACCESS: Access = Access::Public;
             fn describe(operation: &mut Operation) {
                 $($argument::describe(operation);)*
                 <<Function as AsyncHandler<'static, ((), $($argument,)*)>>::Reply as Reply>::describe(operation);
@@ -273,11 +315,36 @@ macro_rules! arity {
         where
             Function: for<'a> AsyncHandler<'a, (Caller, $($argument,)*)> + 'static,
         {
-            const AUTHENTICATED: bool = true;
+            const ACCESS: Access = Access::User;
             fn describe(operation: &mut Operation) {
                 operation.requires_access_token();
                 $($argument::describe(operation);)*
                 <<Function as AsyncHandler<'static, (Caller, $($argument,)*)>>::Reply as Reply>::describe(operation);
+            }
+        }
+
+        impl<Function, $($argument: Extract + 'static),*> Handler for Session<Function, (LiveSession, $($argument,)*)>
+        where
+            Function: for<'a> AsyncHandler<'a, (LiveSession, $($argument,)*)>,
+        {
+            fn call<'a>(&'a self, app: &'a App, request: &'a Request) -> BoxFuture<'a, Result<Response, Problem>> {
+                Box::pin(async move {
+                    let live = live_session(app, request).await?;
+                    let arguments = (live, $($argument::extract(request)?,)*);
+                    self.0.call(app, arguments).await?.into_response(request)
+                })
+            }
+        }
+
+        impl<Function, $($argument: Extract + 'static),*> Describe for Session<Function, (LiveSession, $($argument,)*)>
+        where
+            Function: for<'a> AsyncHandler<'a, (LiveSession, $($argument,)*)> + 'static,
+        {
+            const ACCESS: Access = Access::Session;
+            fn describe(operation: &mut Operation) {
+                operation.requires_access_token();
+                $($argument::describe(operation);)*
+                <<Function as AsyncHandler<'static, (LiveSession, $($argument,)*)>>::Reply as Reply>::describe(operation);
             }
         }
     };

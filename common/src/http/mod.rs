@@ -16,7 +16,7 @@ mod serve;
 
 pub use body::Json;
 pub use document::{Document, Health, Options, RequestLine};
-pub use endpoint::{Endpoint, Method, Part, Service, public, user};
+pub use endpoint::{Access, Endpoint, Method, Part, Service, public, session, user};
 pub use idempotency::Idempotency;
 pub use path::Path;
 pub use query::{PageQuery, Query};

@@ -6,7 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::endpoint::{Endpoint, Method, Service};
+use super::endpoint::{Access, Endpoint, Method, Service};
 use crate::problem::{Kind, ProblemBody};
 
 /// What one endpoint takes and answers.
@@ -180,7 +180,7 @@ fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, answe
     };
     (endpoint.describe)(&mut operation);
     operation.may_answer(endpoint.problems);
-    if !endpoint.parts.is_empty() || endpoint.authenticated {
+    if !endpoint.parts.is_empty() || endpoint.access != Access::Public {
         operation.may_answer(&[Kind::Unavailable]);
     }
     operation.may_answer(&[Kind::Internal]);

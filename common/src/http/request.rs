@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, header};
 use super::endpoint::Extract;
 use super::openapi::Operation;
 use crate::app::App;
-use crate::auth::{Caller, Client};
+use crate::auth::{Caller, Client, LiveSession};
 use crate::problem::Problem;
 use crate::telemetry;
 
@@ -80,4 +80,13 @@ pub(super) fn verify_caller(app: &App, request: &Request) -> Result<Caller, Prob
     let caller = app.verifier()?.verify(token, app.clock.now()).map_err(Problem::invalid_token)?;
     telemetry::note_caller(&caller.user);
     Ok(caller)
+}
+
+/// The session that the request's access token is of, and its account's owner.
+///
+/// # Errors
+/// 401 without a token, with one that is not valid, or with one whose session has ended.
+pub(super) async fn live_session(app: &App, request: &Request) -> Result<LiveSession, Problem> {
+    let caller = verify_caller(app, request)?;
+    Ok(app.users()?.live_session(caller.user, caller.session, app.clock.now()).await?)
 }

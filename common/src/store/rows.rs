@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::PasswordHash;
 use crate::time::Timestamp;
-use crate::users::{Account, Email, Name, Role, UserId};
+use crate::users::{Account, Email, Name, Role, User, UserId};
 
 /// An account's fields.
 #[derive(Serialize, Deserialize)]
@@ -31,5 +31,25 @@ impl From<Account> for AccountRow {
     fn from(account: Account) -> Self {
         let Account { id, email, name, role, password_hash, epoch, created_at, updated_at, version } = account;
         Self { id, email, name, role, password_hash, epoch, created_at, updated_at, version }
+    }
+}
+
+/// An account's fields without the password's hash.
+#[derive(Deserialize)]
+pub(super) struct UserRow {
+    id: UserId,
+    email: Email,
+    name: Option<Name>,
+    role: Role,
+    pub(super) epoch: u32,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    version: u64,
+}
+
+impl From<UserRow> for User {
+    fn from(row: UserRow) -> Self {
+        let UserRow { id, email, name, role, created_at, updated_at, version, .. } = row;
+        Self { id, email, name, role, created_at, updated_at, version }
     }
 }

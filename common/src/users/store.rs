@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 
-use super::account::{Account, Email, Name, UserId};
-use crate::auth::{PasswordHash, Rotation, Session, SessionId};
+use super::account::{Account, Email, Name, User, UserId};
+use crate::auth::{LiveSession, PasswordHash, Rotation, Session, SessionId};
 use crate::contract::{Cursor, IfMatch, Once, Page};
 use crate::fields::Change;
 use crate::problem::StoreError;
@@ -12,10 +12,8 @@ use crate::time::Timestamp;
 /// A change of password, verified and hashed.
 #[derive(Debug)]
 pub struct PasswordUpdate<'a> {
-    /// Whose.
-    pub user: UserId,
-    /// The session that asked, which goes on; every other one ends.
-    pub session: SessionId,
+    /// The session that asked, which lives on with another refresh token; every other one ends.
+    pub session: &'a Session,
     /// The account's epoch when the password was verified.
     pub epoch: u32,
     /// The hash that the current password was verified against.
@@ -38,8 +36,11 @@ pub trait UserStore: Send + Sync {
     /// The account with this name.
     async fn account(&self, user: UserId) -> Result<Option<Account>, StoreError>;
 
-    /// Changes what the owner is called, if the account is at a version that `if_match` allows.
-    async fn rename(&self, user: UserId, name: &Change<Name>, if_match: &IfMatch, now: Timestamp) -> Result<Account, StoreError>;
+    /// A session and its account's owner, for a session that lives.
+    async fn live_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<LiveSession, StoreError>;
+
+    /// Changes what the owner, as it was read, is called, if the account is at a version that `if_match` allows.
+    async fn rename(&self, user: &User, name: &Change<Name>, if_match: &IfMatch, now: Timestamp) -> Result<User, StoreError>;
 
     /// Replaces a hash by one of the same password with other parameters; nothing when the password was changed meanwhile.
     async fn replace_hash(&self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<(), StoreError>;
@@ -47,15 +48,22 @@ pub trait UserStore: Send + Sync {
     /// Whether this very password change was executed under this key before.
     async fn password_change_repeated(&self, user: UserId, once: &Once, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Sets the new password and ends every session but the one that asked.
-    async fn change_password(&self, update: PasswordUpdate<'_>, once: Option<&Once>) -> Result<(), StoreError>;
+    /// Sets the new password, ends every session but the one that asked, and gives that one another refresh token, in whose
+    /// place any earlier one is void. Gives the session as it is then. Under a key that was used before it changes nothing.
+    async fn change_password(&self, update: PasswordUpdate<'_>, once: Option<&Once>) -> Result<Session, StoreError>;
 
     /// Adds a session.
     async fn start_session(&self, session: &Session) -> Result<(), StoreError>;
 
-    /// Exchanges a session's refresh token of this generation. Of any number of exchanges at once, one moves the
-    /// session on by one; an older token than the one just before ends the session. A session is only given while its
-    /// account has not ended it.
+    /// Ends the sessions that were used least recently where more than this many live, as many as there are too many. It
+    /// keeps this one, which has just begun.
+    async fn end_least_used_sessions(&self, session: &Session, most: usize, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Exchanges a session's refresh token of this generation. Of any number of exchanges at once, one moves the session on
+    /// by one. The token that was exchanged for the current one gets that one again, or, after [`GRACE`], a new one in its
+    /// place; any older or void one ends the session. A session is only given while its account has not ended it.
+    ///
+    /// [`GRACE`]: crate::auth::GRACE
     async fn rotate(
         &self,
         user: UserId,

@@ -1,7 +1,7 @@
 //! Logs the owner of an account in.
 
 use common::app::App;
-use common::auth::{Attempt, Client, Session, Subject};
+use common::auth::{Attempt, Client, KnownSource, Limit, MAX_SESSIONS, Session, Subject};
 use common::http::{Endpoint, Json, Part, public};
 use common::problem::{Kind, Problem};
 use common::users::{Credentials, SignedIn};
@@ -13,20 +13,31 @@ pub const ENDPOINT: Endpoint = Endpoint::post("login", "/v1/auth/login", &public
     .problems(&[Kind::WrongCredentials, Kind::TooManyRequests]);
 
 async fn login(app: &App, client: Client, Json(Credentials { email, password }): Json<Credentials>) -> Result<Json<SignedIn>, Problem> {
-    let now = app.clock.now();
-    let source = (app.limits.login_source, Subject::Source(client.source));
-    let address = (app.limits.login_account, Subject::Name(email.canonical()));
-    let attempt = Attempt::begin(app, &[source, address]).await?;
-    let account = app.users()?.find_by_email(&email).await?;
+    let (now, users, passwords) = (app.clock.now(), app.users()?, app.passwords()?);
+    let address = email.canonical();
+    let known = KnownSource::new(&address, client.source);
+    let checks = [
+        Limit::LoginSource.of(Subject::Source(client.source)),
+        Limit::LoginAccountSource.of(Subject::NameAt(address.clone(), client.source)),
+        Limit::LoginAccount.of(Subject::Name(address.clone())).unless_known(known.clone()),
+        Limit::LoginTotalSource.of(Subject::Source(client.source)),
+    ];
+    let attempt = Attempt::begin(app, &checks).await?;
+    let account = users.find_by_email(&email).await?;
     // An unknown address is verified as well, so that it takes as long.
-    let verified = app.passwords()?.verify(&password, account.as_ref().map(|account| &account.password_hash)).await?;
+    let hash = account.as_ref().map(|account| &account.password_hash);
+    let verified = passwords.verify(&password, hash, client.source).await?;
     let Some(account) = account.filter(|_| verified.right) else { return Err(Problem::wrong_credentials()) };
-    attempt.give_back(app).await?;
+
+    attempt.succeeded(app).await?;
+    Attempt::begin(app, &[Limit::LoginTotalAccount.of(Subject::Name(address))]).await?.keep();
+    known.remember(app).await?;
     if verified.outdated {
-        let hash = app.passwords()?.rehash(&password).await?;
-        app.users()?.replace_hash(account.id, &account.password_hash, &hash).await?;
+        let hash = passwords.rehash(&password, client.source).await?;
+        users.replace_hash(account.id, &account.password_hash, &hash).await?;
     }
     let session = Session::start(&account, &client, app.lifetimes, now);
-    app.users()?.start_session(&session).await?;
+    users.start_session(&session).await?;
+    users.end_least_used_sessions(&session, MAX_SESSIONS, now).await?;
     Ok(Json(SignedIn { tokens: session.tokens(app, account.role, now)?, user: account.into() }))
 }

@@ -1,7 +1,7 @@
 //! Exchanges a refresh token for new tokens.
 
 use common::app::App;
-use common::auth::{Attempt, Client, RefreshRequest, RefreshToken, Rotation, Subject, Tokens};
+use common::auth::{Attempt, Client, Limit, RefreshRequest, RefreshToken, Rotation, Subject, Tokens};
 use common::http::{Endpoint, Json, Part, public};
 use common::problem::{Kind, Problem};
 use common::telemetry::{self, Level};
@@ -16,12 +16,12 @@ async fn refresh_token(app: &App, client: Client, Json(request): Json<RefreshReq
     let now = app.clock.now();
     let Some(token) = RefreshToken::open(&request.refresh_token, app.issuer()?) else {
         // Only what is no token of ours counts against the address, so that nobody who shares it can lock others out.
-        let _counted = Attempt::begin(app, &[(app.limits.refresh_source, Subject::Source(client.source))]).await?;
+        Attempt::begin(app, &[Limit::RefreshSource.of(Subject::Source(client.source))]).await?.keep();
         return Err(Problem::invalid_refresh_token("the refresh token is not authentic"));
     };
-    let _counted = Attempt::begin(app, &[(app.limits.refresh_session, Subject::Name(token.session.to_string()))]).await?;
-    let (session, account) = match app.users()?.rotate(token.user, token.session, token.generation, app.lifetimes.idle, now).await? {
-        Rotation::Rotated(session, account) | Rotation::Repeated(session, account) => (session, account),
+    Attempt::begin(app, &[Limit::RefreshSession.of(Subject::Name(token.session.to_string()))]).await?.keep();
+    let (session, role) = match app.users()?.rotate(token.user, token.session, token.generation, app.lifetimes.idle, now).await? {
+        Rotation::Rotated(session, role) | Rotation::Repeated(session, role) => (session, role),
         Rotation::Ended => return Err(Problem::invalid_refresh_token("the session has ended")),
         Rotation::Stolen => {
             let details = [("user", token.user.to_string().into()), ("session", token.session.to_string().into())];
@@ -29,5 +29,5 @@ async fn refresh_token(app: &App, client: Client, Json(request): Json<RefreshReq
             return Err(Problem::invalid_refresh_token("an old refresh token was used again: the session was revoked"));
         }
     };
-    Ok(Json(session.tokens(app, account.role, now)?))
+    Ok(Json(session.tokens(app, role, now)?))
 }

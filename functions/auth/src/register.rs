@@ -1,7 +1,7 @@
 //! Makes an account and logs its owner in.
 
 use common::app::App;
-use common::auth::{Attempt, Client, Session, Subject};
+use common::auth::{Attempt, Client, KnownSource, Limit, Session, Subject};
 use common::http::{Created, Endpoint, Json, Part, public};
 use common::problem::{Kind, Problem};
 use common::users::{Account, Registration, SignedIn};
@@ -14,13 +14,15 @@ pub const ENDPOINT: Endpoint = Endpoint::post("register", "/v1/auth/register", &
 
 async fn register(app: &App, client: Client, Json(registration): Json<Registration>) -> Result<Created<SignedIn>, Problem> {
     let now = app.clock.now();
-    let source = (app.limits.register_source, Subject::Source(client.source));
-    let address = (app.limits.register_account, Subject::Name(registration.email.canonical()));
+    let address = registration.email.canonical();
+    let known = KnownSource::new(&address, client.source);
     // A success counts as well: it is accounts that must not be made by the thousand.
-    let _counted = Attempt::begin(app, &[source, address]).await?;
-    let password_hash = app.passwords()?.hash(&registration.password).await?;
+    let checks = [Limit::RegisterSource.of(Subject::Source(client.source)), Limit::RegisterAccount.of(Subject::Name(address))];
+    Attempt::begin(app, &checks).await?.keep();
+    let password_hash = app.passwords()?.hash(&registration.password, client.source).await?;
     let account = Account::new(registration.email, registration.name, password_hash, now);
     let session = Session::start(&account, &client, app.lifetimes, now);
     app.users()?.register(&account, &session).await?;
+    known.remember(app).await?;
     Ok(Created(SignedIn { tokens: session.tokens(app, account.role, now)?, user: account.into() }))
 }

@@ -1,17 +1,16 @@
 //! Ends one of the caller's sessions.
 
 use common::app::App;
-use common::auth::{Caller, SessionId};
-use common::http::{Endpoint, NoContent, Part, Path, user};
+use common::auth::{LiveSession, SessionId};
+use common::http::{Endpoint, NoContent, Path, session};
 use common::problem::Problem;
 
 /// `DELETE /v1/me/sessions/{session_id}`
-pub const ENDPOINT: Endpoint = Endpoint::delete("revoke-session", "/v1/me/sessions/{session_id}", &user(revoke_session))
-    .summary("Ends one of the caller's sessions.")
-    .uses(&[Part::Users]);
+pub const ENDPOINT: Endpoint = Endpoint::delete("revoke-session", "/v1/me/sessions/{session_id}", &session(revoke_session))
+    .summary("Ends one of the caller's sessions.");
 
-async fn revoke_session(app: &App, caller: Caller, Path(session): Path<SessionId>) -> Result<NoContent, Problem> {
-    if app.users()?.end_session(caller.user, session, app.clock.now()).await? {
+async fn revoke_session(app: &App, live: LiveSession, Path(session): Path<SessionId>) -> Result<NoContent, Problem> {
+    if app.users()?.end_session(live.user.id, session, app.clock.now()).await? {
         Ok(NoContent)
     } else {
         Err(Problem::not_found("There is no such session."))

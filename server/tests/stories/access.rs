@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::auth::{Issuer, SigningKeys};
-use common::http::{Endpoint, Method};
+use common::http::{Access, Endpoint, Method};
 use serde_json::{Value, json};
 use server::SERVICES;
 
@@ -65,7 +65,7 @@ async fn no_endpoint_for_users_takes_any_token_but_a_valid_one() {
         ("an unknown key", with_header(&valid, &json!({"alg": "EdDSA", "typ": "at+jwt", "kid": "other"}))),
         ("another signature", valid.clone() + "A"),
     ];
-    for endpoint in endpoints().filter(|endpoint| endpoint.authenticated) {
+    for endpoint in endpoints().filter(|endpoint| endpoint.access != Access::Public) {
         let method: reqwest::Method = endpoint.method.as_str().parse().expect("a method");
         let none = server.send(method.clone(), &path(endpoint), None, &[], None).await;
         assert_eq!((none.status.as_u16(), none.headers["www-authenticate"].as_bytes()), (401, &b"Bearer"[..]), "{}", endpoint.name);
@@ -94,7 +94,7 @@ async fn every_endpoint_is_served_at_its_path_by_its_own_function() {
 #[tokio::test]
 async fn public_endpoints_ask_for_no_token() {
     let server = Server::start().await;
-    for endpoint in endpoints().filter(|endpoint| !endpoint.authenticated) {
+    for endpoint in endpoints().filter(|endpoint| endpoint.access == Access::Public) {
         let method = endpoint.method.as_str().parse().expect("a method");
         let answer = server.send(method, &path(endpoint), None, &[], None).await;
         assert!(answer.status != 401 && !answer.status.is_server_error(), "{}: {:?}", endpoint.name, answer.body);

@@ -80,17 +80,30 @@ async fn a_name_is_changed_cleared_and_guarded_by_its_version() {
 }
 
 #[tokio::test]
-async fn a_new_password_ends_the_other_sessions_and_only_those() {
+async fn a_new_password_ends_the_other_sessions_and_gives_this_one_new_tokens() {
     let server = Server::start().await;
-    let here = server.register("ada@example.com").await;
+    let mut here = server.register("ada@example.com").await;
     let there = server.log_in("ada@example.com").await;
-    let change = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD});
-    assert_eq!(here.post("/v1/me/password", change).await.status, 204);
+
+    here.change_password(PASSWORD, NEW_PASSWORD).await;
+
     assert_eq!(server.refresh(there.refresh_token()).await.status, 401);
-    assert_eq!(server.refresh(here.refresh_token()).await.status, 200);
+    here.refresh().await;
     assert_eq!(server.try_log_in("ada@example.com", PASSWORD).await.status, 401);
     assert_eq!(server.try_log_in("ada@example.com", NEW_PASSWORD).await.status, 200);
     assert_eq!(here.get("/v1/me/sessions").await.items("current").len(), 2);
+}
+
+#[tokio::test]
+async fn whoever_copied_a_refresh_token_has_nothing_after_a_new_password() {
+    let server = Server::start().await;
+    let mut owner = server.register("ada@example.com").await;
+    let copied = owner.refresh_token().to_owned();
+    owner.change_password(PASSWORD, NEW_PASSWORD).await;
+    assert_ne!(owner.refresh_token(), copied);
+    assert_eq!(server.refresh(&copied).await.status, 401);
+    // It was presented, so somebody has a copy: the owner logs in again.
+    assert_eq!(server.refresh(owner.refresh_token()).await.status, 401);
 }
 
 #[tokio::test]
@@ -108,9 +121,11 @@ async fn a_repeated_change_of_password_is_one_change() {
     let ada = server.register("ada@example.com").await;
     let key = [("idempotency-key", "one")];
     let change = || Some(json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD}));
-    assert_eq!(ada.call(Method::POST, "/v1/me/password", &key, change()).await.status, 204);
+    let first = ada.call(Method::POST, "/v1/me/password", &key, change()).await;
     // Without the key it would be refused: the current password is another one by now.
-    assert_eq!(ada.call(Method::POST, "/v1/me/password", &key, change()).await.status, 204);
+    let repeated = ada.call(Method::POST, "/v1/me/password", &key, change()).await;
+    assert_eq!((first.status.as_u16(), repeated.status.as_u16()), (200, 200));
+    assert_eq!(first.body["refresh_token"], repeated.body["refresh_token"]);
     let other = Some(json!({"current_password": NEW_PASSWORD, "new_password": "yet another lane"}));
     assert_eq!(ada.call(Method::POST, "/v1/me/password", &key, other).await.status, 422);
     assert_eq!(server.try_log_in("ada@example.com", NEW_PASSWORD).await.status, 200);

@@ -86,6 +86,12 @@ impl Server {
         Self::start_in(settings, &Surroundings::default()).await
     }
 
+    /// A server that believes what its clients, as a proxy would, say of where a request comes from.
+    pub(crate) async fn behind_a_proxy(settings: &[(&str, &str)]) -> Self {
+        let proxies = "127.0.0.0/8".parse().expect("a network");
+        Self::start_in(settings, &Surroundings { proxies, ..Surroundings::default() }).await
+    }
+
     pub(crate) async fn start_in(given: &[(&str, &str)], surroundings: &Surroundings) -> Self {
         let secrets = Secrets::watch();
         let keys = SigningKeys::generate("story").expect("keys");
@@ -197,6 +203,12 @@ impl Api {
         self.post("/v1/auth/login", json!({"email": email, "password": password})).await
     }
 
+    /// An attempt to log in from this source, of a server behind a proxy.
+    pub(crate) async fn try_log_in_from(&self, source: &str, email: &str, password: &str) -> Answer {
+        let credentials = json!({"email": email, "password": password});
+        self.send(Method::POST, "/v1/auth/login", None, &[("x-forwarded-for", source)], Some(credentials)).await
+    }
+
     pub(crate) async fn log_in(&self, email: &str) -> Person<'_> {
         let answer = self.try_log_in(email, PASSWORD).await;
         assert_eq!(answer.status, 200, "{:?}", answer.body);
@@ -239,6 +251,20 @@ impl Person<'_> {
 
     pub(crate) fn refresh_token(&self) -> &str {
         self.tokens["refresh_token"].as_str().expect("a refresh token")
+    }
+
+    /// Changes the password; the tokens are then the ones that the answer holds.
+    pub(crate) async fn change_password(&mut self, from: &str, to: &str) {
+        let answer = self.post("/v1/me/password", json!({"current_password": from, "new_password": to})).await;
+        assert_eq!(answer.status, 200, "{:?}", answer.body);
+        self.tokens = answer.body;
+    }
+
+    /// Refreshes the tokens.
+    pub(crate) async fn refresh(&mut self) {
+        let answer = self.api.refresh(self.refresh_token()).await;
+        assert_eq!(answer.status, 200, "{:?}", answer.body);
+        self.tokens = answer.body;
     }
 
     pub(crate) async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use common::http::Access;
 use futures_util::future::join_all;
+use reqwest::Method;
 use serde_json::json;
 
 use crate::client::{PASSWORD, Server};
@@ -44,15 +46,113 @@ async fn one_of_ten_racing_registrations_gets_the_address() {
 }
 
 #[tokio::test]
-async fn the_token_just_before_gets_the_same_successor_for_half_a_minute_and_then_ends_the_session() {
+async fn the_token_just_before_gets_the_same_successor_for_half_a_minute_and_then_a_new_one() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let successor = server.refresh(ada.refresh_token()).await.body["refresh_token"].clone();
+
     server.wait(Duration::from_secs(25));
     assert_eq!(server.refresh(ada.refresh_token()).await.body["refresh_token"], successor);
+
     server.wait(Duration::from_secs(10));
-    assert_eq!(server.refresh(ada.refresh_token()).await.status, 401);
-    assert_eq!(server.refresh(successor.as_str().expect("a token")).await.status, 401);
+    let late = server.refresh(ada.refresh_token()).await;
+    assert_eq!(late.status, 200, "the answer was lost, so the client has nothing else");
+    assert_ne!(late.body["refresh_token"], successor);
+    assert_eq!(server.refresh(late.body["refresh_token"].as_str().expect("a token")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_phone_whose_answers_are_lost_stays_in_for_as_long_as_it_asks() {
+    let server = Server::start().await;
+    let mut phone = server.register("ada@example.com").await;
+    for _ in 0..5 {
+        // Nobody gets these tokens.
+        assert_eq!(server.refresh(phone.refresh_token()).await.status, 200);
+        server.wait(Duration::from_secs(32));
+    }
+    phone.refresh().await;
+    phone.refresh().await;
+    assert_eq!(phone.get("/v1/me").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_thief_with_a_copy_of_a_used_token_is_found_when_the_owner_refreshes_next() {
+    let server = Server::start().await;
+    let mut owner = server.register("ada@example.com").await;
+    let copied = owner.refresh_token().to_owned();
+    owner.refresh().await;
+    server.wait(Duration::from_secs(32));
+    let thief = server.refresh(&copied).await;
+    assert_eq!(thief.status, 200, "it looks like an answer that was lost");
+
+    assert_eq!(server.refresh(owner.refresh_token()).await.status, 401);
+
+    assert_eq!(server.refresh(thief.body["refresh_token"].as_str().expect("a token")).await.status, 401);
+    assert_eq!(server.refresh(&copied).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_reads_and_changes_nothing_of_its_account() {
+    let server = Server::start().await;
+    let mut owner = server.register("ada@example.com").await;
+    let (revoked, logged_out) = (server.log_in("ada@example.com").await, server.log_in("ada@example.com").await);
+    let sessions = owner.get("/v1/me/sessions").await;
+    let session = |which: usize| format!("/v1/me/sessions/{}", sessions.items("id")[which].as_str().expect("an id"));
+    let (owners, second) = (session(0), session(1));
+    assert_eq!(owner.delete(&second).await.status, 204);
+    assert_eq!(logged_out.call(Method::POST, "/v1/auth/logout", &[], None).await.status, 204);
+    let outdated = server.log_in("ada@example.com").await;
+    owner.change_password(PASSWORD, "another lane of tasks").await;
+    let name = || Some(json!({"name": "Eve"}));
+    let change = || Some(json!({"current_password": "another lane of tasks", "new_password": "a lane of somebody else"}));
+
+    for ended in [&revoked, &logged_out, &outdated] {
+        for (method, path, body) in [
+            (Method::GET, "/v1/me", None),
+            (Method::PATCH, "/v1/me", name()),
+            (Method::POST, "/v1/me/password", change()),
+            (Method::GET, "/v1/me/sessions", None),
+            (Method::DELETE, "/v1/me/sessions", None),
+            (Method::DELETE, owners.as_str(), None),
+        ] {
+            let answer = ended.call(method.clone(), path, &[], body).await;
+            assert_eq!(answer.status, 401, "{method} {path}");
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
+        }
+        // Documented: tasks are read and written without the store of accounts, for the token's fifteen minutes.
+        assert_eq!(ended.get("/v1/tasks").await.status, 200);
+    }
+
+    assert_eq!(owner.get("/v1/me").await.body["name"], json!(null));
+    assert_eq!(owner.get("/v1/me/sessions").await.items("current"), [true]);
+    owner.refresh().await;
+}
+
+#[test]
+fn every_endpoint_about_accounts_asks_whether_the_session_lives_but_logging_out() {
+    let by_token = auth::SERVICE.endpoints.iter().filter(|endpoint| endpoint.access == Access::User);
+    let by_token: Vec<_> = by_token.map(|endpoint| endpoint.name).collect();
+    assert_eq!(by_token, ["logout"]);
+}
+
+#[tokio::test]
+async fn an_account_has_a_hundred_sessions_at_most_and_the_one_used_least_recently_ends() {
+    let server = Server::start_with(&[("TASKLANE_LIMIT_LOGIN_TOTAL_ACCOUNT", "1000/15m")]).await;
+    let mut first = server.register("ada@example.com").await;
+    let second = server.log_in("ada@example.com").await;
+    server.wait(Duration::from_secs(60));
+    first.refresh().await;
+    for _ in 2..100 {
+        server.log_in("ada@example.com").await;
+    }
+    assert_eq!(first.get("/v1/me/sessions?limit=100").await.items("id").len(), 100);
+
+    server.log_in("ada@example.com").await;
+
+    let page = first.get("/v1/me/sessions?limit=100").await;
+    assert_eq!((page.items("id").len(), &page.body["next_cursor"]), (100, &json!(null)));
+    assert_eq!(server.refresh(second.refresh_token()).await.status, 401);
+    first.refresh().await;
 }
 
 #[tokio::test]
@@ -94,7 +194,7 @@ async fn an_access_token_ends_after_fifteen_minutes_and_a_refresh_gives_another(
     assert_eq!((expired.status.as_u16(), expired.header("www-authenticate")), (401, Some("Bearer error=\"invalid_token\"")));
     let refreshed = server.refresh(ada.refresh_token()).await.body;
     let token = refreshed["access_token"].as_str();
-    assert_eq!(server.send(reqwest::Method::GET, "/v1/me", token, &[], None).await.status, 200);
+    assert_eq!(server.send(Method::GET, "/v1/me", token, &[], None).await.status, 200);
 }
 
 #[tokio::test]
@@ -121,7 +221,7 @@ async fn logging_out_ends_this_session_and_no_other() {
     let server = Server::start().await;
     let (here, there) = (server.register("ada@example.com").await, server.log_in("ada@example.com").await);
     for _ in 0..2 {
-        assert_eq!(here.call(reqwest::Method::POST, "/v1/auth/logout", &[], None).await.status, 204);
+        assert_eq!(here.call(Method::POST, "/v1/auth/logout", &[], None).await.status, 204);
     }
     assert_eq!(server.refresh(here.refresh_token()).await.status, 401);
     assert_eq!(server.refresh(there.refresh_token()).await.status, 200);

@@ -112,8 +112,8 @@ impl Record {
         let content = match self {
             Self::Account(account) => serde_json::to_vec(&AccountRow::from(account.clone())),
             Self::Session(session) => {
-                let Session { id, user, generation, epoch, created_at, last_used_at, expires_at, ends_at, user_agent } = session;
-                serde_json::to_vec(&(id, user, generation, epoch, created_at, last_used_at, expires_at, ends_at, user_agent))
+                let Session { id, user, generation, previous, epoch, created_at, last_used_at, expires_at, ends_at, user_agent } = session;
+                serde_json::to_vec(&(id, user, generation, previous, epoch, created_at, last_used_at, expires_at, ends_at, user_agent))
             }
             Self::PasswordKey { user, once, expires_at } => serde_json::to_vec(&(user, &once.key, &once.fingerprint, expires_at)),
             Self::Task { owner, task } => serde_json::to_vec(&(owner, task)),

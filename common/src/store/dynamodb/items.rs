@@ -73,6 +73,11 @@ impl Expression {
         placeholder
     }
 
+    /// The placeholders of these attributes' names, as a projection writes them.
+    pub(super) fn list_of(&mut self, names: &[&str]) -> String {
+        names.iter().map(|name| self.name(name)).collect::<Vec<_>>().join(", ")
+    }
+
     /// The placeholder of a value.
     pub(super) fn value(&mut self, value: AttributeValue) -> String {
         let placeholder = format!(":{}", self.values.len());

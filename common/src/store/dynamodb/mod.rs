@@ -4,6 +4,7 @@ mod client;
 #[cfg(feature = "mongodb")]
 mod everything;
 mod items;
+mod sessions;
 mod tables;
 mod task_pages;
 mod tasks;

@@ -4,43 +4,29 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
-use serde::{Deserialize, Serialize};
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
+use uuid::Uuid;
 
 use super::client::{call, failed};
 use super::items::{Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of, write};
+use super::sessions::{had_not_expired, session_item, session_key};
 use super::writes::{Transaction, first_item, once_put, put, refused_item, transact, update};
-use crate::auth::{CounterStore, PasswordHash, Refused, Rotation, Session, SessionId};
+use crate::auth::{CounterStore, LiveSession, PasswordHash, Rotation, Session, SessionId};
 use crate::contract::{Cursor, IfMatch, ONCE_LIFETIME, Once, Page};
 use crate::fields::Change;
 use crate::problem::StoreError;
 use crate::store::rows::AccountRow;
-use crate::store::session_page;
 use crate::time::Timestamp;
-use crate::users::{Account, Email, Name, PasswordUpdate, UserId, UserStore};
+use crate::users::{Account, Email, Name, PasswordUpdate, User, UserId, UserStore};
 
-/// How many sessions one page reads at the most, ended ones included.
-const SESSION_READS: i32 = 500;
+/// How often a password change is tried that meets refreshes of its own session.
+const ATTEMPTS: u32 = 4;
 
 /// Accounts and sessions on DynamoDB.
 #[derive(Clone, Debug)]
 pub struct Users {
-    client: Client,
-    table: String,
-}
-
-/// A session's item. `expires_at` is what DynamoDB's TTL looks at.
-#[derive(Serialize, Deserialize)]
-struct SessionRow {
-    id: SessionId,
-    user: UserId,
-    generation: u32,
-    epoch: u32,
-    created_at: Timestamp,
-    last_used_at: Timestamp,
-    expires_at: i64,
-    ends_at: i64,
-    user_agent: Option<String>,
+    pub(super) client: Client,
+    pub(super) table: String,
 }
 
 pub(super) fn user_key(user: UserId) -> String {
@@ -49,14 +35,6 @@ pub(super) fn user_key(user: UserId) -> String {
 
 pub(super) fn account_key(user: UserId) -> Item {
     key(user_key(user), "account")
-}
-
-fn session_sk(session: SessionId) -> String {
-    format!("session#{session}")
-}
-
-pub(super) fn session_key(user: UserId, session: SessionId) -> Item {
-    key(user_key(user), session_sk(session))
 }
 
 pub(super) fn email_key(email: &Email) -> Item {
@@ -69,53 +47,25 @@ impl Users {
         Self { client, table: table.to_owned() }
     }
 
-    async fn get(&self, key: Item) -> Result<Option<Item>, StoreError> {
+    pub(super) async fn get(&self, key: Item) -> Result<Option<Item>, StoreError> {
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
         Ok(call("GetItem", request.send()).await.map_err(failed)?.item)
     }
 
-    async fn epoch(&self, user: UserId) -> Result<u32, StoreError> {
-        let account = self.get(account_key(user)).await?.ok_or(StoreError::SessionEnded)?;
-        number_of(&account, "epoch").ok_or_else(|| StoreError::Corrupt("an account without an epoch".into()))
-    }
-
-    /// The session with its account, unless the account has ended it.
-    async fn with_account(&self, session: Session) -> Result<Option<(Session, Account)>, StoreError> {
-        let Some(account) = self.account(session.user).await? else { return Ok(None) };
-        if account.epoch == session.epoch {
-            return Ok(Some((session, account)));
-        }
-        // One that ended all others after it was read has moved on with its account.
-        let Some(item) = self.get(session_key(session.user, session.id)).await? else { return Ok(None) };
-        let moved_on = read_session(item)?.epoch == account.epoch;
-        Ok(moved_on.then_some((Session { epoch: account.epoch, ..session }, account)))
-    }
-
-    /// Moves a session on to the account's next epoch, if it has not ended.
-    fn keep_session(&self, user: UserId, session: SessionId, epoch: u32, now: Timestamp) -> Result<TransactWriteItem, StoreError> {
+    /// These attributes of an item, and no others.
+    pub(super) async fn get_fields(&self, key: Item, fields: &[&str]) -> Result<Option<Item>, StoreError> {
         let mut expression = Expression::default();
-        expression.set("epoch", number(epoch + 1));
-        let current = expression.name("epoch");
-        let (lives, epoch) = (lives(&mut expression, now), expression.value(number(epoch)));
-        update(&self.table, session_key(user, session), &format!("{current} = {epoch} AND {lives}"), expression)
+        let fields = expression.list_of(fields);
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .consistent_read(true)
+            .projection_expression(fields)
+            .set_expression_attribute_names(Some(expression.names));
+        Ok(call("GetItem", request.send()).await.map_err(failed)?.item)
     }
-
-    /// The epoch that a session is of, and whether that is its account's: whether the session lives.
-    async fn session_epoch(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<Option<u32>, StoreError> {
-        // In this order, because only a session that lives is moved on: one that is behind by now has ended.
-        let account = self.epoch(user).await?;
-        let Some(item) = self.get(session_key(user, session)).await? else { return Ok(None) };
-        let session = read_session(item)?;
-        Ok((session.expires_at > now && session.epoch >= account).then_some(session.epoch))
-    }
-}
-
-/// The condition that a session has not expired. Its idle end alone does not tell: refreshing moves it on past the
-/// absolute one.
-fn lives(expression: &mut Expression, now: Timestamp) -> String {
-    let (expires, ends) = (expression.name("expires_at"), expression.name("ends_at"));
-    let seconds = expression.value(number(now.as_second()));
-    format!("{expires} > {seconds} AND {ends} > {seconds}")
 }
 
 #[async_trait]
@@ -133,7 +83,10 @@ impl UserStore for Users {
     }
 
     async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
-        let Some(address) = self.get(email_key(email)).await? else { return Ok(None) };
+        let Some(address) = self.get(email_key(email)).await? else {
+            // Nobody's account is looked for all the same, so that an unknown address takes as long as a known one.
+            return self.account(UserId::from_uuid(Uuid::nil())).await;
+        };
         let user = text_of(&address, "user").and_then(|user| user.parse().ok());
         self.account(user.ok_or_else(|| StoreError::Corrupt("an address without an account".into()))?).await
     }
@@ -142,18 +95,24 @@ impl UserStore for Users {
         self.get(account_key(user)).await?.map(|item| read::<AccountRow>(item).map(Account::from)).transpose()
     }
 
-    async fn rename(&self, user: UserId, name: &Change<Name>, if_match: &IfMatch, now: Timestamp) -> Result<Account, StoreError> {
+    async fn live_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<LiveSession, StoreError> {
+        self.read_live_session(user, session, now).await
+    }
+
+    async fn rename(&self, user: &User, name: &Change<Name>, if_match: &IfMatch, now: Timestamp) -> Result<User, StoreError> {
         let mut expression = Expression::default();
-        match name {
-            Change::Keep => {
-                let account = self.account(user).await?.ok_or(StoreError::NotFound("account"))?;
-                return if if_match.allows(account.version) { Ok(account) } else { Err(StoreError::Stale { current: account.version }) };
+        let name = match name {
+            Change::Keep if if_match.allows(user.version) => return Ok(user.clone()),
+            Change::Keep => return Err(StoreError::Stale { current: user.version }),
+            Change::Clear => {
+                expression.remove("name");
+                None
             }
-            Change::Clear => expression.remove("name"),
             Change::Set(name) => {
-                expression.set("name", serde_dynamo::to_attribute_value(name).map_err(|error| StoreError::Corrupt(error.into()))?)
+                expression.set("name", serde_dynamo::to_attribute_value(name).map_err(|error| StoreError::Corrupt(error.into()))?);
+                Some(name.clone())
             }
-        }
+        };
         expression.set("updated_at", text(now));
         expression.increase("version", 1);
         let pk = expression.name("pk");
@@ -162,15 +121,20 @@ impl UserStore for Users {
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(account_key(user)))
+            .set_key(Some(account_key(user.id)))
             .update_expression(expression.update())
             .condition_expression(condition)
             .set_expression_attribute_names(Some(expression.names))
             .set_expression_attribute_values(Some(expression.values))
-            .return_values(ReturnValue::AllNew)
+            // All of them would hold the password's hash.
+            .return_values(ReturnValue::UpdatedNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match call("UpdateItem", request.send()).await {
-            Ok(output) => read::<AccountRow>(output.attributes.unwrap_or_default()).map(Account::from),
+            Ok(output) => {
+                let version = number_of(&output.attributes.unwrap_or_default(), "version");
+                let version = version.ok_or_else(|| StoreError::Corrupt("an account without a version".into()))?;
+                Ok(User { name, updated_at: now, version, ..user.clone() })
+            }
             Err(error) => Err(match refused_item(&error) {
                 Some(item) => number_of(&item, "version").map_or(StoreError::NotFound("account"), |current| StoreError::Stale { current }),
                 None => failed(error),
@@ -202,34 +166,50 @@ impl UserStore for Users {
         Ok(record.map(|record| replay(record, once, now)).transpose()?.flatten().is_some())
     }
 
-    async fn change_password(&self, change: PasswordUpdate<'_>, once: Option<&Once>) -> Result<(), StoreError> {
-        let PasswordUpdate { user, session, epoch, verified, new, now } = change;
-        let mut account = Expression::default();
-        account.set("password_hash", hash_value(new)?);
-        account.set("epoch", number(epoch + 1));
-        let (hash, current) = (account.name("password_hash"), account.name("epoch"));
-        let (verified, epoch_value) = (account.value(hash_value(verified)?), account.value(number(epoch)));
-        let condition = format!("{hash} = {verified} AND {current} = {epoch_value}");
-        let mut parts = vec![update(&self.table, account_key(user), &condition, account)?, self.keep_session(user, session, epoch, now)?];
-        if let Some(once) = once {
-            parts.insert(0, once_put(&self.table, once_record(user_key(user), once, None, now.plus(ONCE_LIFETIME)), now)?);
+    async fn change_password(&self, change: PasswordUpdate<'_>, once: Option<&Once>) -> Result<Session, StoreError> {
+        let PasswordUpdate { session, epoch, verified, new, now } = change;
+        let (user, mut current) = (session.user, session.clone());
+        for _ in 0..ATTEMPTS {
+            let mut account = Expression::default();
+            account.set("password_hash", hash_value(new)?);
+            account.set("epoch", number(epoch + 1));
+            let (hash, known) = (account.name("password_hash"), account.name("epoch"));
+            let (verified, epoch_value) = (account.value(hash_value(verified)?), account.value(number(epoch)));
+            let condition = format!("{hash} = {verified} AND {known} = {epoch_value}");
+            let mut parts = vec![
+                update(&self.table, account_key(user), &condition, account)?,
+                self.keep_session((user, session.id), epoch, Some(current.generation), now)?,
+            ];
+            if let Some(once) = once {
+                parts.insert(0, once_put(&self.table, once_record(user_key(user), once, None, now.plus(ONCE_LIFETIME)), now)?);
+            }
+            let Transaction::Refused(reasons) = transact(&self.client, parts).await? else {
+                return Ok(Session { epoch: epoch + 1, generation: current.generation + 1, previous: None, ..current });
+            };
+            let repeated = match once.zip(first_item(&reasons)) {
+                Some((once, record)) => replay(record, once, now)?.ok_or(StoreError::StillRunning).map(|_| true)?,
+                None => false,
+            };
+            // The reasons do not tell why the epochs were others: the session may have ended, or may have moved on itself.
+            let stored = self.session_of_epoch(user, session.id, now).await?.ok_or(StoreError::SessionEnded)?;
+            if repeated {
+                return Ok(stored);
+            }
+            if stored.epoch != epoch || stored.generation == current.generation {
+                return Err(StoreError::PasswordChanged);
+            }
+            current = stored;
         }
-        let Transaction::Refused(reasons) = transact(&self.client, parts).await? else { return Ok(()) };
-        if let Some(once) = once
-            && let Some(record) = first_item(&reasons)
-        {
-            return replay(record, once, now)?.map(drop).ok_or(StoreError::StillRunning);
-        }
-        // The reasons do not tell why the epochs were others: the session may have ended, or may have moved on itself.
-        Err(match self.session_epoch(user, session, now).await? {
-            None => StoreError::SessionEnded,
-            Some(_) => StoreError::PasswordChanged,
-        })
+        Err(StoreError::Unavailable("the session was refreshed at every attempt".into()))
     }
 
     async fn start_session(&self, session: &Session) -> Result<(), StoreError> {
         let request = self.client.put_item().table_name(&self.table).set_item(Some(session_item(session)?));
         call("PutItem", request.send()).await.map(drop).map_err(failed)
+    }
+
+    async fn end_least_used_sessions(&self, session: &Session, most: usize, now: Timestamp) -> Result<(), StoreError> {
+        self.trim_sessions(session, most, now).await
     }
 
     async fn rotate(
@@ -240,50 +220,14 @@ impl UserStore for Users {
         idle: Duration,
         now: Timestamp,
     ) -> Result<Rotation, StoreError> {
-        let mut expression = Expression::default();
-        expression.set("generation", number(generation.saturating_add(1)));
-        expression.set("last_used_at", text(now));
-        expression.set("expires_at", number(now.plus(idle).as_second()));
-        let current = expression.name("generation");
-        let (lives, presented) = (lives(&mut expression, now), expression.value(number(generation)));
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(session_key(user, session)))
-            .update_expression(expression.update())
-            .condition_expression(format!("{current} = {presented} AND {lives}"))
-            .set_expression_attribute_names(Some(expression.names))
-            .set_expression_attribute_values(Some(expression.values))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let item = match call("UpdateItem", request.send()).await {
-            Ok(output) => {
-                let rotated = self.with_account(read_session(output.attributes.unwrap_or_default())?).await?;
-                return Ok(rotated.map_or(Rotation::Ended, |(session, account)| Rotation::Rotated(session, account)));
-            }
-            Err(error) => match refused_item(&error) {
-                Some(item) if item.is_empty() => return Ok(Rotation::Ended),
-                Some(item) => item,
-                None => return Err(failed(error)),
-            },
-        };
-        let session = read_session(item)?;
-        match session.refused(generation, now) {
-            Refused::Ended => Ok(Rotation::Ended),
-            Refused::JustBefore => {
-                let repeated = self.with_account(session).await?;
-                Ok(repeated.map_or(Rotation::Ended, |(session, account)| Rotation::Repeated(session, account)))
-            }
-            Refused::Reused => self.end_session(user, session.id, now).await.map(|_| Rotation::Stolen),
-        }
+        self.exchange((user, session), generation, idle, now).await
     }
 
     async fn end_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<bool, StoreError> {
         let request =
             self.client.delete_item().table_name(&self.table).set_key(Some(session_key(user, session))).return_values(ReturnValue::AllOld);
         let ended = call("DeleteItem", request.send()).await.map_err(failed)?.attributes.unwrap_or_default();
-        Ok(["expires_at", "ends_at"].iter().all(|end| number_of::<i64>(&ended, end).is_some_and(|end| end > now.as_second())))
+        Ok(had_not_expired(&ended, now))
     }
 
     async fn end_other_sessions(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<(), StoreError> {
@@ -293,44 +237,22 @@ impl UserStore for Users {
         let (current, expected) = (account.name("epoch"), account.value(number(epoch)));
         let parts = vec![
             update(&self.table, account_key(user), &format!("{current} = {expected}"), account)?,
-            self.keep_session(user, session, epoch, now)?,
+            self.keep_session((user, session), epoch, None, now)?,
         ];
         match transact(&self.client, parts).await? {
             Transaction::Done => Ok(()),
             // Other sessions were ended at the same moment: this one among them, or on behalf of this very one, which is
             // what was asked for.
-            Transaction::Refused(_) => match self.session_epoch(user, session, now).await? {
+            Transaction::Refused(_) => match self.session_of_epoch(user, session, now).await? {
                 None => Err(StoreError::SessionEnded),
-                Some(meanwhile) if meanwhile > epoch => Ok(()),
+                Some(meanwhile) if meanwhile.epoch > epoch => Ok(()),
                 Some(_) => Err(StoreError::Unavailable("the account was changed meanwhile".into())),
             },
         }
     }
 
     async fn sessions(&self, user: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Session>, StoreError> {
-        let epoch = self.epoch(user).await?;
-        let mut expression = Expression::default();
-        let (pk, sk) = (expression.name("pk"), expression.name("sk"));
-        let (current, lives) = (expression.name("epoch"), lives(&mut expression, now));
-        let (owner, prefix) = (expression.value(text(user_key(user))), expression.value(text("session#")));
-        let epoch = expression.value(number(epoch));
-        // Only a position that names a session is one.
-        let start = after.and_then(|cursor| cursor.position.parse().ok()).map(|session| session_key(user, session));
-        let request = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression(format!("{pk} = {owner} AND begins_with({sk}, {prefix})"))
-            .filter_expression(format!("{current} = {epoch} AND {lives}"))
-            .set_expression_attribute_names(Some(expression.names))
-            .set_expression_attribute_values(Some(expression.values))
-            .limit(SESSION_READS)
-            .set_exclusive_start_key(start);
-        let output = call("Query", request.send()).await.map_err(failed)?;
-        let rest = output.last_evaluated_key.as_ref().and_then(|last| text_of(last, "sk")).and_then(|sk| sk.strip_prefix("session#"));
-        let rest = rest.map(str::to_owned);
-        Ok(session_page(output.items.unwrap_or_default().into_iter().map(read_session), limit, rest))
+        self.list_sessions(user, limit, after, now).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -355,6 +277,12 @@ impl CounterStore for Users {
         let output = call("UpdateItem", request.send()).await.map_err(failed)?;
         number_of(&output.attributes.unwrap_or_default(), "count").ok_or_else(|| StoreError::Corrupt("a counter without a count".into()))
     }
+
+    async fn count(&self, counter: &str, now: Timestamp) -> Result<i64, StoreError> {
+        let counted = self.get(key(format!("limit#{counter}"), "limit")).await?;
+        let counted = counted.filter(|counted| number_of::<i64>(counted, "expires_at").is_some_and(|end| end > now.as_second()));
+        Ok(counted.and_then(|counted| number_of(&counted, "count")).unwrap_or(0))
+    }
 }
 
 /// What leads from an address to its account.
@@ -368,39 +296,6 @@ pub(super) fn account_item(account: &Account) -> Result<Item, StoreError> {
     let mut item = write(&AccountRow::from(account.clone()))?;
     item.extend(account_key(account.id));
     Ok(item)
-}
-
-pub(super) fn session_item(session: &Session) -> Result<Item, StoreError> {
-    let mut item = write(&SessionRow {
-        id: session.id,
-        user: session.user,
-        generation: session.generation,
-        epoch: session.epoch,
-        created_at: session.created_at,
-        last_used_at: session.last_used_at,
-        expires_at: session.expires_at.as_second(),
-        ends_at: session.ends_at.as_second(),
-        user_agent: session.user_agent.clone(),
-    })?;
-    item.extend(session_key(session.user, session.id));
-    Ok(item)
-}
-
-pub(super) fn read_session(item: Item) -> Result<Session, StoreError> {
-    let row: SessionRow = read(item)?;
-    let ends_at = Timestamp::from_millisecond(row.ends_at.saturating_mul(1000));
-    Ok(Session {
-        id: row.id,
-        user: row.user,
-        generation: row.generation,
-        epoch: row.epoch,
-        created_at: row.created_at,
-        last_used_at: row.last_used_at,
-        // Every refresh moves the idle end on, but nothing moves the absolute one.
-        expires_at: Timestamp::from_millisecond(row.expires_at.saturating_mul(1000)).earlier_of(ends_at),
-        ends_at,
-        user_agent: row.user_agent,
-    })
 }
 
 fn hash_value(hash: &PasswordHash) -> Result<aws_sdk_dynamodb::types::AttributeValue, StoreError> {

@@ -7,9 +7,9 @@ use super::documents::{read, text_of, value, write};
 use crate::auth::{Session, SessionId};
 use crate::contract::{ONCE_LIFETIME, Once};
 use crate::problem::StoreError;
-use crate::store::rows::AccountRow;
+use crate::store::rows::{AccountRow, UserRow};
 use crate::time::Timestamp;
-use crate::users::Account;
+use crate::users::{Account, User, UserId};
 
 /// How many password changes an account remembers at the most, of those in the last 24 hours.
 const REMEMBERED: usize = 20;
@@ -17,10 +17,25 @@ const REMEMBERED: usize = 20;
 /// An account as its document has it.
 pub(super) struct StoredAccount {
     pub(super) account: Account,
-    /// The session that ended all others last, and so goes on though it began in an older epoch.
-    kept_session: Option<SessionId>,
+    living: LivingSessions,
     /// The password changes that it remembers, the oldest first; expired ones may be among them.
     pub(super) once: Vec<OnceRow>,
+}
+
+/// An account without its password's hash: its owner, and which of its sessions live.
+pub(super) struct Owner {
+    pub(super) user: User,
+    pub(super) living: LivingSessions,
+}
+
+/// What is not read of an account for [`Owner`].
+pub(super) const NOT_THE_OWNERS: [&str; 2] = ["password_hash", "once"];
+
+/// Which sessions an account has not ended.
+pub(super) struct LivingSessions {
+    epoch: u32,
+    /// The session that ended all others last, and so lives though it began in an older epoch.
+    kept: Option<SessionId>,
 }
 
 /// A password change that was executed under a key.
@@ -41,13 +56,40 @@ pub(super) fn account_document(account: &Account) -> Result<Document, StoreError
 
 /// Reads an account's document.
 pub(super) fn read_account(document: Document) -> Result<StoredAccount, StoreError> {
-    let kept_session = text_of(&document, "kept_session").and_then(|session| session.parse().ok());
+    let kept = kept_session(&document);
     let once = document.get("once").cloned().map(mongodb::bson::deserialize_from_bson).transpose();
+    let account: Account = read::<AccountRow>(document)?.into();
     Ok(StoredAccount {
-        kept_session,
+        living: LivingSessions { epoch: account.epoch, kept },
         once: once.map_err(|error| StoreError::Corrupt(error.into()))?.unwrap_or_default(),
-        account: read::<AccountRow>(document)?.into(),
+        account,
     })
+}
+
+/// Reads an account's document that was read without [`NOT_THE_OWNERS`].
+pub(super) fn read_owner(document: Document) -> Result<Owner, StoreError> {
+    let kept = kept_session(&document);
+    let row: UserRow = read(document)?;
+    Ok(Owner { living: LivingSessions { epoch: row.epoch, kept }, user: row.into() })
+}
+
+fn kept_session(document: &Document) -> Option<SessionId> {
+    text_of(document, "kept_session").and_then(|session| session.parse().ok())
+}
+
+impl LivingSessions {
+    /// Gives a session in the account's epoch, unless the account has ended it.
+    pub(super) fn living(&self, session: Session) -> Option<Session> {
+        let lives = session.epoch == self.epoch || self.kept == Some(session.id);
+        lives.then_some(Session { epoch: self.epoch, ..session })
+    }
+
+    /// Describes the sessions of this account, whose they are, that it has not ended.
+    pub(super) fn filter(&self, user: UserId) -> Document {
+        let mut of_account = vec![doc! {"epoch": i64::from(self.epoch)}];
+        of_account.extend(self.kept.map(|session| doc! {"_id": session.to_string()}));
+        doc! {"user": user.to_string(), "$or": of_account}
+    }
 }
 
 impl OnceRow {
@@ -60,8 +102,7 @@ impl OnceRow {
 impl StoredAccount {
     /// Gives a session in the account's epoch, unless the account has ended it.
     pub(super) fn living(&self, session: Session) -> Option<Session> {
-        let lives = session.epoch == self.account.epoch || self.kept_session == Some(session.id);
-        lives.then_some(Session { epoch: self.account.epoch, ..session })
+        self.living.living(session)
     }
 
     /// Whether this very password change was executed before.
@@ -146,8 +187,7 @@ mod tests {
         let session = || Session::start(&account.account, &client, lifetimes, now);
         let (kept, other) = (session(), session());
         assert!(account.living(other.clone()).is_some());
-        account.account.epoch = 1;
-        account.kept_session = Some(kept.id);
+        account.living = LivingSessions { epoch: 1, kept: Some(kept.id) };
         assert_eq!(account.living(kept).map(|session| session.epoch), Some(1));
         assert!(account.living(other).is_none());
     }

@@ -47,6 +47,13 @@ impl Documents {
         self.connection.call("findOne", send).await.map_err(failed)
     }
 
+    /// The document that the filter describes, without these fields.
+    pub(super) async fn find_one_without(&self, filter: Document, fields: &[&str]) -> Result<Option<Document>, StoreError> {
+        let projection: Document = fields.iter().map(|field| ((*field).to_owned(), Bson::Int32(0))).collect();
+        let send = |database: mongodb::Database| async move { self.of(&database).find_one(filter).projection(projection).await };
+        self.connection.call("findOne", send).await.map_err(failed)
+    }
+
     /// The first documents that the filter describes, in this order.
     pub(super) async fn find(&self, filter: Document, order: Document, limit: usize) -> Result<Vec<Document>, StoreError> {
         self.find_read(filter, order, limit, as_far_as_readable).await
@@ -89,8 +96,16 @@ impl Documents {
 
     /// Updates the document that the filter describes; `None` when there is none.
     pub(super) async fn update(&self, filter: Document, update: Document) -> Result<Option<Document>, StoreError> {
+        self.update_without(filter, update, &[]).await
+    }
+
+    /// Updates the document that the filter describes, and gives it without these fields; `None` when there is none.
+    pub(super) async fn update_without(&self, filter: Document, update: Document, fields: &[&str]) -> Result<Option<Document>, StoreError> {
+        let projection: Document = fields.iter().map(|field| ((*field).to_owned(), Bson::Int32(0))).collect();
         let send = |database: mongodb::Database| async move {
-            self.of(&database).find_one_and_update(filter, update).return_document(ReturnDocument::After).await
+            let documents = self.of(&database);
+            let updating = documents.find_one_and_update(filter, update).return_document(ReturnDocument::After);
+            if projection.is_empty() { updating.await } else { updating.projection(projection).await }
         };
         self.connection.call("findOneAndUpdate", send).await.map_err(failed)
     }

@@ -6,18 +6,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mongodb::bson::{Bson, Document, doc};
 
-use super::accounts::{StoredAccount, account_document, read_account};
+use super::accounts::{NOT_THE_OWNERS, Owner, StoredAccount, account_document, read_account, read_owner};
 use super::connection::Connection;
-use super::documents::{ATTEMPTS, Documents, at_version, date, lost, pause, value, version_of};
-use super::sessions::{has_time_left, read_session, session_document, the_session};
+use super::documents::{ATTEMPTS, Documents, at_version, date, date_of, lost, pause, value};
+use super::sessions::{a_session_that_takes, has_time_left, read_session, session_document, the_session};
 use super::{COUNTERS, SESSIONS, USERS};
-use crate::auth::{CounterStore, PasswordHash, Refused, Rotation, Session, SessionId};
+use crate::auth::{CounterStore, LiveSession, PasswordHash, Refused, Rotation, Session, SessionId};
 use crate::contract::{Cursor, IfMatch, Once, Page};
 use crate::fields::Change;
 use crate::problem::StoreError;
 use crate::store::session_page;
 use crate::time::Timestamp;
-use crate::users::{Account, Email, Name, PasswordUpdate, UserId, UserStore};
+use crate::users::{Account, Email, Name, PasswordUpdate, Role, User, UserId, UserStore};
 
 /// How many sessions one page reads at the most, ended ones included.
 const SESSION_READS: usize = 500;
@@ -41,17 +41,44 @@ impl Users {
         self.users.find_one(doc! {"_id": user.to_string()}).await?.map(read_account).transpose()
     }
 
+    async fn owner(&self, user: UserId) -> Result<Option<Owner>, StoreError> {
+        self.users.find_one_without(doc! {"_id": user.to_string()}, &NOT_THE_OWNERS).await?.map(read_owner).transpose()
+    }
+
+    /// A session that time has not ended.
+    async fn session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        let document = self.sessions.find_one(the_session(user, session)).await?;
+        Ok(document.map(read_session).transpose()?.filter(|session| has_time_left(session, now)))
+    }
+
     /// A session that neither its account nor time has ended.
     async fn living(&self, account: &StoredAccount, session: SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
-        let document = self.sessions.find_one(the_session(account.account.id, session)).await?;
-        let session = document.map(read_session).transpose()?.filter(|session| has_time_left(session, now));
+        let session = self.session(account.account.id, session, now).await?;
         Ok(session.and_then(|session| account.living(session)))
     }
 
-    /// The session with its account, unless the account has ended it.
-    async fn with_account(&self, session: Session) -> Result<Option<(Session, Account)>, StoreError> {
-        let Some(account) = self.stored(session.user).await? else { return Ok(None) };
-        Ok(account.living(session).map(|session| (session, account.account)))
+    /// The session with its account's role, unless the account has ended it.
+    async fn with_role(&self, session: Session) -> Result<Option<(Session, Role)>, StoreError> {
+        let Some(owner) = self.owner(session.user).await? else { return Ok(None) };
+        Ok(owner.living.living(session).map(|session| (session, owner.user.role)))
+    }
+
+    /// Gives a session the next refresh token, in whose place all earlier ones are void.
+    async fn renew(&self, session: Session, now: Timestamp) -> Result<Session, StoreError> {
+        let mut current = session;
+        for attempt in 0..ATTEMPTS {
+            let mut filter = the_session(current.user, current.id);
+            filter.insert("generation", i64::from(current.generation));
+            let update = doc! {"$set": {"generation": i64::from(current.generation) + 1}, "$unset": {"previous": ""}};
+            if let Some(document) = self.sessions.update(filter, update).await? {
+                return Ok(Session { epoch: current.epoch, ..read_session(document)? });
+            }
+            // It was refreshed meanwhile, and is to be renewed all the same; or it has ended.
+            let stored = self.session(current.user, current.id, now).await?.ok_or(StoreError::SessionEnded)?;
+            current = Session { epoch: current.epoch, ..stored };
+            pause(attempt).await;
+        }
+        Err(lost())
     }
 }
 
@@ -79,14 +106,19 @@ impl UserStore for Users {
         Ok(self.stored(user).await?.map(|stored| stored.account))
     }
 
-    async fn rename(&self, user: UserId, name: &Change<Name>, if_match: &IfMatch, now: Timestamp) -> Result<Account, StoreError> {
+    async fn live_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<LiveSession, StoreError> {
+        let owner = self.owner(user).await?.ok_or(StoreError::SessionEnded)?;
+        let session = self.session(user, session, now).await?.ok_or(StoreError::SessionEnded)?;
+        let session = owner.living.living(session).ok_or(StoreError::SessionEnded)?;
+        Ok(LiveSession { session, user: owner.user })
+    }
+
+    async fn rename(&self, user: &User, name: &Change<Name>, if_match: &IfMatch, now: Timestamp) -> Result<User, StoreError> {
         let mut set = doc! {"updated_at": now.to_string()};
         let mut update = doc! {"$inc": {"version": 1_i64}};
         match name {
-            Change::Keep => {
-                let account = self.account(user).await?.ok_or(StoreError::NotFound("account"))?;
-                return if if_match.allows(account.version) { Ok(account) } else { Err(StoreError::Stale { current: account.version }) };
-            }
+            Change::Keep if if_match.allows(user.version) => return Ok(user.clone()),
+            Change::Keep => return Err(StoreError::Stale { current: user.version }),
             Change::Clear => {
                 update.insert("$unset", doc! {"name": ""});
             }
@@ -96,11 +128,11 @@ impl UserStore for Users {
         }
         update.insert("$set", set);
         for attempt in 0..ATTEMPTS {
-            let filter = at_version(doc! {"_id": user.to_string()}, if_match);
-            if let Some(document) = self.users.update(filter, update.clone()).await? {
-                return Ok(read_account(document)?.account);
+            let filter = at_version(doc! {"_id": user.id.to_string()}, if_match);
+            if let Some(document) = self.users.update_without(filter, update.clone(), &NOT_THE_OWNERS).await? {
+                return Ok(read_owner(document)?.user);
             }
-            let current = self.users.find_one(doc! {"_id": user.to_string()}).await?.as_ref().and_then(version_of);
+            let current = self.owner(user.id).await?.map(|owner| owner.user.version);
             match current {
                 None => return Err(StoreError::NotFound("account")),
                 Some(current) if !if_match.allows(current) => return Err(StoreError::Stale { current }),
@@ -119,18 +151,18 @@ impl UserStore for Users {
         self.stored(user).await?.map_or(Ok(false), |stored| stored.repeats(once, now))
     }
 
-    async fn change_password(&self, change: PasswordUpdate<'_>, once: Option<&Once>) -> Result<(), StoreError> {
-        let PasswordUpdate { user, session, epoch, verified, new, now } = change;
+    async fn change_password(&self, change: PasswordUpdate<'_>, once: Option<&Once>) -> Result<Session, StoreError> {
+        let PasswordUpdate { session: Session { id: session, user, .. }, epoch, verified, new, now } = change;
+        let (user, session) = (*user, *session);
         for attempt in 0..ATTEMPTS {
             let stored = self.stored(user).await?.ok_or(StoreError::SessionEnded)?;
+            let living = self.living(&stored, session, now).await?;
             if let Some(once) = once
                 && stored.repeats(once, now)?
             {
-                return Ok(());
+                return living.ok_or(StoreError::SessionEnded);
             }
-            if self.living(&stored, session, now).await?.is_none() {
-                return Err(StoreError::SessionEnded);
-            }
+            let Some(living) = living else { return Err(StoreError::SessionEnded) };
             if stored.account.epoch != epoch || stored.account.password_hash != *verified {
                 return Err(StoreError::PasswordChanged);
             }
@@ -141,7 +173,7 @@ impl UserStore for Users {
             }
             // The epoch moves on with every such change, so it guards what is remembered as well.
             if self.users.update(stored.unchanged()?, doc! {"$set": set}).await?.is_some() {
-                return Ok(());
+                return self.renew(Session { epoch: epoch + 1, ..living }, now).await;
             }
             pause(attempt).await;
         }
@@ -152,6 +184,24 @@ impl UserStore for Users {
         self.sessions.put(&session.id.to_string(), session_document(session)?).await
     }
 
+    async fn end_least_used_sessions(&self, kept: &Session, most: usize, now: Timestamp) -> Result<(), StoreError> {
+        let owner = self.owner(kept.user).await?.ok_or(StoreError::SessionEnded)?;
+        let mut filter = owner.living.filter(kept.user);
+        filter.insert("expires_at", doc! {"$gt": date(now)});
+        filter.insert("_id", doc! {"$ne": kept.id.to_string()});
+        let documents = self.sessions.find(filter, doc! {"user": 1, "_id": 1}, SESSION_READS).await?;
+        // One that does not fit the types must not hide the rest.
+        let sessions = documents.into_iter().filter_map(|document| read_session(document).ok());
+        let living = sessions.filter(|session| has_time_left(session, now)).filter_map(|session| owner.living.living(session));
+        let mut others: Vec<_> = living.map(|session| (session.last_used_at, session.id)).collect();
+        others.sort();
+        let too_many = (others.len() + 1).saturating_sub(most);
+        for (_, session) in others.into_iter().take(too_many) {
+            self.end_session(kept.user, session, now).await?;
+        }
+        Ok(())
+    }
+
     async fn rotate(
         &self,
         user: UserId,
@@ -160,34 +210,28 @@ impl UserStore for Users {
         idle: Duration,
         now: Timestamp,
     ) -> Result<Rotation, StoreError> {
-        let mut current = the_session(user, session);
-        current.extend(doc! {
-            "generation": i64::from(generation),
-            "expires_at": {"$gt": date(now)},
-            "ends_at": {"$gt": date(now)},
-        });
-        let update = doc! {"$set": {
-            "generation": i64::from(generation.saturating_add(1)),
-            "last_used_at": now.to_string(),
-            "expires_at": date(now.plus(idle)),
-        }};
+        let current = a_session_that_takes(user, session, generation, now);
+        let update = doc! {
+            "$inc": {"generation": 1_i64},
+            "$set": {"previous": i64::from(generation), "last_used_at": now.to_string(), "expires_at": date(now.plus(idle))},
+        };
         for attempt in 0..ATTEMPTS {
             if let Some(document) = self.sessions.update(current.clone(), update.clone()).await? {
-                let rotated = self.with_account(read_session(document)?).await?;
-                return Ok(rotated.map_or(Rotation::Ended, |(session, account)| Rotation::Rotated(session, account)));
+                let rotated = self.with_role(read_session(document)?).await?;
+                return Ok(rotated.map_or(Rotation::Ended, |(session, role)| Rotation::Rotated(session, role)));
             }
             let Some(document) = self.sessions.find_one(the_session(user, session)).await? else { return Ok(Rotation::Ended) };
             let stored = read_session(document)?;
-            if stored.generation == generation && has_time_left(&stored, now) {
+            if stored.takes(generation, now) && has_time_left(&stored, now) {
                 // Somebody else has rotated it a moment ago, which cannot be read yet.
                 pause(attempt).await;
                 continue;
             }
             return match stored.refused(generation, now) {
                 Refused::Ended => Ok(Rotation::Ended),
-                Refused::JustBefore => {
-                    let repeated = self.with_account(stored).await?;
-                    Ok(repeated.map_or(Rotation::Ended, |(session, account)| Rotation::Repeated(session, account)))
+                Refused::Repeated => {
+                    let repeated = self.with_role(stored).await?;
+                    Ok(repeated.map_or(Rotation::Ended, |(session, role)| Rotation::Repeated(session, role)))
                 }
                 Refused::Reused => self.end_session(user, session, now).await.map(|_| Rotation::Stolen),
             };
@@ -222,7 +266,7 @@ impl UserStore for Users {
     }
 
     async fn sessions(&self, user: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Session>, StoreError> {
-        let account = self.stored(user).await?.ok_or(StoreError::SessionEnded)?;
+        let owner = self.owner(user).await?.ok_or(StoreError::SessionEnded)?;
         let mut filter = doc! {"user": user.to_string()};
         // Only a position that names a session is one.
         if let Some(after) = after.and_then(|cursor| cursor.position.parse::<SessionId>().ok()) {
@@ -232,7 +276,7 @@ impl UserStore for Users {
         let last = documents.last().filter(|_| documents.len() == SESSION_READS);
         let rest = last.and_then(|document| document.get_str("_id").ok()).map(str::to_owned);
         let living =
-            |session: Session| Some(session).filter(|session| has_time_left(session, now)).and_then(|session| account.living(session));
+            |session: Session| Some(session).filter(|session| has_time_left(session, now)).and_then(|session| owner.living.living(session));
         let sessions = documents.into_iter().filter_map(|document| read_session(document).map(living).transpose());
         Ok(session_page(sessions, limit, rest))
     }
@@ -253,6 +297,12 @@ impl CounterStore for Users {
             pause(attempt).await;
         }
         Err(lost())
+    }
+
+    async fn count(&self, counter: &str, now: Timestamp) -> Result<i64, StoreError> {
+        let counted = self.counters.find_one(doc! {"_id": counter}).await?;
+        let counted = counted.filter(|counted| date_of(counted, "expires_at").is_some_and(|end| end.as_second() > now.as_second()));
+        Ok(counted.as_ref().and_then(count_of).unwrap_or(0))
     }
 }
 

@@ -1,0 +1,44 @@
+//! Whose address a request came from: one customer of a provider has one IPv4 address, and a whole IPv6 network.
+
+use std::net::IpAddr;
+
+/// The networks that an IPv6 source is counted by, in bits, each with how many times a limit's count it may have. Providers
+/// give a customer a /64, a /56 or a /48 (RFC 6177), so whoever has a wider one changes addresses within it at will.
+const NETWORKS: [(u32, u32); 3] = [(64, 1), (56, 4), (48, 16)];
+
+/// The names of a source's networks, the narrowest first, with their factors. An IPv4 address is its own.
+pub(super) fn networks(source: IpAddr) -> Vec<(String, u32)> {
+    match source.to_canonical() {
+        IpAddr::V4(address) => vec![(address.to_string(), 1)],
+        IpAddr::V6(address) => {
+            let network = |(bits, factor)| (format!("{:x}/{bits}", address.to_bits() >> (128 - bits)), factor);
+            NETWORKS.into_iter().map(network).collect()
+        }
+    }
+}
+
+/// The widest network of a source: what can be one customer's.
+pub(super) fn widest_network(source: IpAddr) -> String {
+    networks(source).pop().map(|(name, _)| name).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        networks(text.parse().expect("an address")).into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn one_customer_is_one_source_however_the_address_changes_within_the_network() {
+        let here = names("2001:db8:0:1::1");
+        assert_eq!(here, ["20010db800000001/64", "20010db8000000/56", "20010db80000/48"].map(|name| name.trim_start_matches('0')));
+        assert_eq!(here, names("2001:db8:0:1:ffff::2"));
+        let beside = names("2001:db8:0:2::1");
+        assert_eq!((here[0] == beside[0], here[1] == beside[1], here[2] == beside[2]), (false, true, true));
+        let elsewhere = names("2001:db8:0:101::1");
+        assert_eq!((here[1] == elsewhere[1], here[2] == elsewhere[2]), (false, true));
+        assert_eq!(names("::ffff:192.0.2.1"), names("192.0.2.1"));
+    }
+}
