@@ -79,6 +79,7 @@ impl Subject {
             query: query.to_owned(),
             headers,
             body: body.into(),
+            invocation: None,
             source: Ipv4Addr::LOCALHOST.into(),
             parameters: Vec::new(),
         }

@@ -2,6 +2,8 @@
 //!
 //! Format: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 
+mod start;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
@@ -17,22 +19,16 @@ use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
 use crate::app::App;
-use crate::aws::{ParameterError, Parameters};
-use crate::config::{SettingError, Settings};
-use crate::http::{Endpoint, Part, Request, Response, refuse, serve};
+use crate::http::{Endpoint, Request, Response, fail, refuse, serve};
+use crate::lambda::start::{StartError, start};
 use crate::problem::{Kind, Problem};
-use crate::store::Stores;
-use crate::telemetry::{self, Format, Level};
-
-/// The setting that holds the signing keys, or says where they are: `ssm:NAME` is a parameter of the Parameter Store.
-const SIGNING_KEYS: &str = "TASKLANE_SIGNING_KEYS";
-const PARAMETER: &str = "ssm:";
+use crate::telemetry::{self, Invocation, Level};
 
 /// The `main` of every function: reads the settings, makes the app, answers events until Lambda ends the environment.
 ///
 /// A setting that is missing or malformed is logged by name, once, and every request gets a 500 problem: an
-/// environment that ended instead would be started again and again. Signing keys that cannot be read are logged each
-/// time and tried for again at the next request: they may be within reach by then.
+/// environment that ended instead would be started again and again. What a setting refers to and cannot be read is logged
+/// each time and tried for again at the next request: it may be within reach by then.
 pub fn main(endpoint: &'static Endpoint) -> ExitCode {
     // One thread keeps one connection to the Runtime API: an environment answers one request at a time.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -59,30 +55,6 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Why there is no app.
-enum StartError {
-    /// It stays so until the settings are mended.
-    Setting(SettingError),
-    /// The next request may find it otherwise.
-    Keys(ParameterError),
-}
-
-impl From<SettingError> for StartError {
-    fn from(error: SettingError) -> Self {
-        Self::Setting(error)
-    }
-}
-
-impl From<&StartError> for Problem {
-    fn from(error: &StartError) -> Self {
-        match error {
-            StartError::Setting(error) => Self::internal(error.to_string()),
-            StartError::Keys(ParameterError::Unavailable(reason)) => Self::unavailable(reason.clone()),
-            StartError::Keys(error) => Self::internal(error.to_string()),
-        }
-    }
-}
-
 /// An endpoint, and its app from when it can be made.
 struct Function {
     endpoint: &'static Endpoint,
@@ -94,14 +66,11 @@ impl Function {
         let environment = |name: &str| std::env::var(name).ok();
         let started = self.started.get_or_try_init(|| async {
             let started = start(self.endpoint, &environment).await;
-            let (event, cause) = match &started {
-                Ok(_) => return Ok(started),
-                Err(StartError::Setting(error)) => ("bad_setting", error.to_string()),
-                Err(StartError::Keys(error)) => ("no_signing_keys", format!("{SIGNING_KEYS}: {error}")),
-            };
-            telemetry::event(Level::Error, event, &[("function", json!(self.endpoint.name)), ("cause", json!(cause))]);
+            if let Err(error) = &started {
+                error.log(self.endpoint);
+            }
             match started {
-                Err(error @ StartError::Keys(_)) => Err(Problem::from(&error)),
+                Err(error @ StartError::Referred(..)) => Err(Problem::from(&error)),
                 definite => Ok(definite),
             }
         });
@@ -109,51 +78,36 @@ impl Function {
     }
 
     async fn answer(&self, event: LambdaEvent<Box<RawValue>>) -> Answer {
-        let id = event.context.request_id;
-        let request = Event::read(event.payload.get()).and_then(|event| event.into_request(id.clone()));
-        let response = match (self.app().await, request) {
+        let invocation = Invocation::new(event.context.request_id, event.context.xray_trace_id.as_deref());
+        let json = event.payload.get();
+        let response = match (self.app().await, Event::read(json).and_then(|event| event.into_request(invocation.clone()))) {
             (Ok(app), Ok(request)) => serve(app, self.endpoint, request).await,
-            (Err(problem), _) => refuse(&problem, &id),
-            (_, Err(reason)) => {
-                // The event itself may hold anything, so only where it differs is logged.
-                telemetry::event(Level::Warn, "unsupported_event", &[("request_id", json!(id)), ("cause", json!(reason))]);
-                let detail = "This function answers events of an API Gateway HTTP API, payload format 2.0.";
-                refuse(&Problem::new(Kind::UnsupportedRequest, detail), &id)
-            }
+            (Err(problem), Ok(request)) => fail(self.endpoint, &request, problem),
+            (_, Err(reason)) => unsupported(json, &invocation, &reason),
         };
         Answer::from(response)
     }
 }
 
-async fn start(endpoint: &Endpoint, environment: &dyn Fn(&str) -> Option<String>) -> Result<App, StartError> {
-    let general = Settings::read(environment, &|_| false)?;
-    telemetry::init(general.log_level, Format::Json, Box::new(std::io::stdout()));
-    telemetry::count_in(&general.metrics_namespace);
-    telemetry::log_panics();
-    // Each waits for the network, so both do at once.
-    let (stores, keys) = futures_util::future::join(stores(endpoint, environment), signing_keys(endpoint, environment, &general)).await;
-    let (stores, keys) = (stores?, keys?);
-    let environment = |name: &str| keys.clone().filter(|_| name == SIGNING_KEYS).or_else(|| environment(name));
-    let settings = Settings::for_endpoint(&environment, endpoint)?;
-    Ok(App::new(&settings, stores)?)
+/// Refuses an event that is no request of the gateway's. It may hold anything, so only where it differs is logged, and
+/// whence it came where other kinds of events say so too.
+fn unsupported(json: &str, invocation: &Invocation, reason: &str) -> Response {
+    let details = [
+        ("request_id", json!(invocation.request_id)),
+        ("xray_trace_id", json!(invocation.xray_trace_id)),
+        ("source", json!(source_of(json))),
+        ("cause", json!(reason)),
+    ];
+    telemetry::event(Level::Warn, "unsupported_event", &details);
+    let detail = "This function answers events of an API Gateway HTTP API, payload format 2.0.";
+    refuse(&Problem::new(Kind::UnsupportedRequest, detail), &invocation.request_id)
 }
 
-async fn stores(endpoint: &Endpoint, environment: &dyn Fn(&str) -> Option<String>) -> Result<Stores, SettingError> {
-    let needs = |part| matches!(part, Part::Users | Part::Tasks) && endpoint.needs(part);
-    let settings = Settings::read(environment, &needs)?;
-    Stores::connect(&settings, environment, &needs).await
-}
-
-/// The signing keys, if the setting says that a parameter holds them.
-async fn signing_keys(
-    endpoint: &Endpoint,
-    environment: &dyn Fn(&str) -> Option<String>,
-    settings: &Settings,
-) -> Result<Option<String>, StartError> {
-    let setting = environment(SIGNING_KEYS).filter(|_| endpoint.needs(Part::SigningKeys)).unwrap_or_default();
-    let Some(name) = setting.trim().strip_prefix(PARAMETER) else { return Ok(None) };
-    let parameters = Parameters::connect(environment, settings.ca_file.as_deref()).await?;
-    parameters.get(name).await.map(Some).map_err(StartError::Keys)
+/// Who sent the request that an event of another shape is of: where HTTP and REST APIs have it.
+fn source_of(json: &str) -> Option<IpAddr> {
+    let event: serde_json::Value = serde_json::from_str(json).ok()?;
+    let context = &event["requestContext"];
+    context["http"]["sourceIp"].as_str().or(context["identity"]["sourceIp"].as_str())?.parse().ok()
 }
 
 /// What is read of an event.
@@ -184,6 +138,8 @@ enum Version {
 struct RequestContext {
     http: Http,
     #[serde(default)]
+    request_id: String,
+    #[serde(default)]
     stage: String,
 }
 
@@ -204,7 +160,7 @@ impl Event {
         })
     }
 
-    fn into_request(self, id: String) -> Result<Request, String> {
+    fn into_request(self, invocation: Invocation) -> Result<Request, String> {
         let body = match (self.body, self.is_base64_encoded) {
             (None, _) => Bytes::new(),
             (Some(text), false) => Bytes::from(text),
@@ -220,17 +176,25 @@ impl Event {
         // A stage other than $default is a part of the path as the client wrote it, and no part of the routes.
         let stage = format!("/{}/", self.request_context.stage);
         let path = self.raw_path.strip_prefix(&stage).map_or_else(|| self.raw_path.clone(), |rest| format!("/{rest}"));
+        // What the gateway calls it is what its own log has.
+        let named = Some(self.request_context.request_id).filter(|id| is_request_id(id));
         Ok(Request {
-            id,
+            id: named.unwrap_or_else(|| invocation.request_id.clone()),
             method: http::Method::from_bytes(self.request_context.http.method.as_bytes()).map_err(|_| "the method is none".to_owned())?,
             path,
             query: self.raw_query_string,
             headers,
             body,
+            invocation: Some(invocation),
             source: self.request_context.http.source_ip.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             parameters: Vec::new(),
         })
     }
+}
+
+/// Whether this can stand in an answer's header and in a line of the log.
+fn is_request_id(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// An answer in payload format 2.0.
@@ -270,7 +234,7 @@ mod tests {
     use super::*;
 
     fn request(event: &serde_json::Value) -> Result<Request, String> {
-        Event::read(&event.to_string())?.into_request("1".to_owned())
+        Event::read(&event.to_string())?.into_request(Invocation::new("lambda-1".to_owned(), None))
     }
 
     #[test]
@@ -300,5 +264,24 @@ mod tests {
         let event = |stage: &str| json!({"version": "2.0", "rawPath": "/prod/v1/tasks", "requestContext": {"stage": stage, "http": {"method": "GET"}}});
         assert_eq!(request(&event("prod")).expect("valid").path, "/v1/tasks");
         assert_eq!(request(&event("$default")).expect("valid").path, "/prod/v1/tasks");
+    }
+
+    #[test]
+    fn a_request_is_called_what_the_gateway_calls_it() {
+        let event = |id: &str| json!({"version": "2.0", "rawPath": "/", "requestContext": {"requestId": id, "http": {"method": "GET"}}});
+        let named = request(&event("h3gPpd5oTofLkrI=")).expect("valid");
+        assert_eq!((named.id.as_str(), named.invocation.expect("on Lambda").request_id.as_str()), ("h3gPpd5oTofLkrI=", "lambda-1"));
+        for none in ["", "two words", "a\nline", &"x".repeat(129)] {
+            assert_eq!(request(&event(none)).expect("valid").id, "lambda-1", "{none}");
+        }
+    }
+
+    #[test]
+    fn where_another_kind_of_request_came_from_is_known() {
+        let source = |event: &serde_json::Value| source_of(&event.to_string()).map(|source| source.to_string());
+        assert_eq!(source(&json!({"requestContext": {"identity": {"sourceIp": "192.0.2.7"}}})).as_deref(), Some("192.0.2.7"));
+        assert_eq!(source(&json!({"requestContext": {"http": {"sourceIp": "2001:db8::7"}}})).as_deref(), Some("2001:db8::7"));
+        assert_eq!(source(&json!({"requestContext": {"http": {"sourceIp": "the-secret"}}})), None);
+        assert_eq!(source(&json!([])), None);
     }
 }

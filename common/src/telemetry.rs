@@ -1,12 +1,14 @@
 //! One line a request: JSON for machines, with CloudWatch's embedded metrics in it, or text on a terminal.
 //!
 //! A line holds no body, no header, no query and no raw path, so that no password and no token can be in it; what
-//! comes from outside at all is escaped (by JSON, or character by character in text).
+//! comes from outside at all is escaped (by JSON, or character by character in text). The one exception is `traceparent`,
+//! when it is one. An email address is only in it as a keyed digest.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::future::Future;
 use std::io::Write;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -109,6 +111,8 @@ pub struct StoreCall {
 pub struct Observed {
     function: &'static str,
     caller: Option<String>,
+    session: Option<String>,
+    account: Option<String>,
     store_calls: Vec<StoreCall>,
 }
 
@@ -131,22 +135,67 @@ pub fn current_function() -> Option<&'static str> {
     OBSERVED.try_with(|observed| observed.borrow().function).ok()
 }
 
-/// Notes who the caller is.
-pub fn note_caller(caller: &impl ToString) {
+/// Notes who the caller is, and in which session.
+pub fn note_caller(user: &impl ToString, session: &impl ToString) {
+    note(|observed| (observed.caller, observed.session) = (Some(user.to_string()), Some(session.to_string())));
+}
+
+/// Notes which account is asked for by somebody who is not signed in: a digest of its address, never the address.
+pub fn note_account(digest: String) {
+    note(|observed| observed.account = Some(digest));
+}
+
+fn note(what: impl FnOnce(&mut Observed)) {
     // Outside of a request, as when demo data is filled in, there is nobody to tell.
-    let _ = OBSERVED.try_with(|observed| observed.borrow_mut().caller = Some(caller.to_string()));
+    let _ = OBSERVED.try_with(|observed| what(&mut observed.borrow_mut()));
 }
 
 /// Notes a call of the store.
 pub fn note_store_call(operation: &'static str, duration: Duration) {
     let call = StoreCall { operation, duration_ms: milliseconds(duration) };
-    let _ = OBSERVED.try_with(|observed| observed.borrow_mut().store_calls.push(call));
+    note(|observed| observed.store_calls.push(call));
+}
+
+/// What Lambda calls the work on a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Invocation {
+    /// Lambda's own name for it, which the gateway's log has as `integration_request_id`.
+    pub request_id: String,
+    /// The trace that X-Ray files it under.
+    pub xray_trace_id: Option<String>,
+}
+
+impl Invocation {
+    /// `tracing` is the header that Lambda gives: `Root=1-...;Parent=...;Sampled=1`.
+    pub fn new(request_id: String, tracing: Option<&str>) -> Self {
+        let root = tracing.and_then(|header| header.split(';').find_map(|part| part.trim().strip_prefix("Root=")));
+        Self { request_id, xray_trace_id: root.map(str::to_owned) }
+    }
+}
+
+/// A `traceparent`, if it is one that names a trace (https://www.w3.org/TR/trace-context/#traceparent-header). Of later
+/// versions, what the first one knows.
+pub fn traceparent(header: &str) -> Option<&str> {
+    let (first, rest) = header.split_at_checked(55)?;
+    let parts: Vec<&str> = first.split('-').collect();
+    let [version, trace, parent, flags] = parts.as_slice() else { return None };
+    let is_hex = |text: &str, length| text.len() == length && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let is_name = |text: &str, length| is_hex(text, length) && text.bytes().any(|b| b != b'0');
+    let known = is_hex(version, 2) && is_name(trace, 32) && is_name(parent, 16) && is_hex(flags, 2);
+    let ends = if *version == "00" { rest.is_empty() } else { rest.is_empty() || rest.starts_with('-') };
+    (known && *version != "ff" && ends).then_some(first)
 }
 
 /// A request that has been answered.
 pub struct Answered<'a> {
     /// The request's name.
     pub request_id: &'a str,
+    /// What Lambda calls it; `None` in the server.
+    pub invocation: Option<&'a Invocation>,
+    /// The trace that the client says it belongs to.
+    pub traceparent: Option<&'a str>,
+    /// Who sent it.
+    pub source: IpAddr,
     /// The function's name.
     pub function: &'a str,
     /// The method.
@@ -252,10 +301,21 @@ struct Details<'l> {
     level: &'static str,
     event: &'static str,
     request_id: &'l str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lambda_request_id: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xray_trace_id: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'l str>,
+    source: IpAddr,
     method: &'l str,
     route: &'l str,
     status: u16,
     caller: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'l str>,
     store_calls: usize,
     store_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -276,10 +336,16 @@ fn json_line(now: Timestamp, level: Level, request: &Answered<'_>, observed: &Ob
         level: level.as_str(),
         event: "request",
         request_id: request.request_id,
+        lambda_request_id: request.invocation.map(|invocation| invocation.request_id.as_str()),
+        xray_trace_id: request.invocation.and_then(|invocation| invocation.xray_trace_id.as_deref()),
+        traceparent: request.traceparent,
+        source: request.source,
         method: request.method,
         route: request.route,
         status: request.status,
         caller: observed.caller.as_deref(),
+        session: observed.session.as_deref(),
+        account: observed.account.as_deref(),
         store_calls: observed.store_calls.len(),
         store_ms: round(observed.store_calls.iter().fold(0.0, |sum, call| sum + call.duration_ms)),
         store: Some(observed.store_calls.as_slice()).filter(|_| enabled(Level::Debug)),
@@ -320,7 +386,7 @@ fn text_line(now: Timestamp, request: &Answered<'_>, observed: &Observed) -> Str
         if observed.store_calls.len() == 1 { "" } else { "s" },
     );
     if let Some((kind, cause)) = &request.problem {
-        let _ = write!(line, ", {kind}");
+        let _ = write!(line, ", from {}, {kind}", request.source);
         if let Some(cause) = cause {
             let _ = write!(line, " ({})", cause.escape_debug());
         }
@@ -350,4 +416,43 @@ fn print(line: &str) {
     // written must not stop the service.
     let mut sink = output().sink.lock().unwrap_or_else(PoisonError::into_inner);
     let _ = sink.write_all(format!("{line}\n").as_bytes()).and_then(|()| sink.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn a_traceparent_is_logged_only_if_it_is_one() {
+        assert_eq!(traceparent(PARENT), Some(PARENT));
+        let later = PARENT.replacen("00", "01", 1);
+        assert_eq!(traceparent(&format!("{later}-more")), Some(later.as_str()), "of a later version, what is known of it");
+        for bad in [
+            "",
+            "password=s3cret",
+            &PARENT.to_uppercase(),
+            &format!("{PARENT}-more"),
+            &format!("{later}more"),
+            &PARENT.replacen("00", "ff", 1),
+            &PARENT.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)),
+            &PARENT.replace("00f067aa0ba902b7", &"0".repeat(16)),
+            &PARENT.replace('-', "_"),
+            &"é".repeat(40),
+        ] {
+            assert_eq!(traceparent(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn of_what_lambda_says_about_tracing_the_trace_is_logged() {
+        let root = |header| Invocation::new("1".to_owned(), header).xray_trace_id;
+        assert_eq!(
+            root(Some("Root=1-6968b398-6d912bb8af77191319e83f82;Parent=53995c3f42cd8ad8;Sampled=1")).as_deref(),
+            Some("1-6968b398-6d912bb8af77191319e83f82")
+        );
+        assert_eq!(root(Some("Sampled=0")), None);
+        assert_eq!(root(None), None);
+    }
 }

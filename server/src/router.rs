@@ -87,6 +87,7 @@ fn handler(
                 method: parts.method,
                 path: parts.uri.path().to_owned(),
                 query: parts.uri.query().unwrap_or_default().to_owned(),
+                invocation: None,
                 source: proxies.client(peer.ip(), &parts.headers),
                 headers: parts.headers,
                 body: read(body).await,

@@ -71,3 +71,23 @@ fn every_setting_is_in_the_readme_with_its_default() {
         }
     }
 }
+
+#[test]
+fn the_job_that_may_change_the_stack_compiles_nothing_and_the_one_that_compiles_has_no_identity() {
+    let workflow = read(".github/workflows/deploy.yml");
+    let (build, deploy) = workflow.split_once("\n  deploy:\n").expect("a job");
+    assert!(build.contains("sam build") && !build.contains("id-token") && !build.contains("environment: production"), "{build}");
+    for compiles in ["sam build", "cargo", "requirements.txt ", "rustup"] {
+        assert!(!deploy.contains(compiles), "{compiles}");
+    }
+    let (before, after) = deploy.split_once("configure-aws-credentials").expect("a step");
+    assert!(before.contains("sha256sum --check") && !after.contains("install"), "what was handed over is what was built");
+}
+
+#[test]
+fn the_gateways_log_names_a_request_as_the_functions_do() {
+    let template = read("template.yaml");
+    for (ours, gateways) in [("request_id", "$context.requestId"), ("integration_request_id", "$context.integration.requestId")] {
+        assert!(template.contains(&format!("\"{ours}\":\"{gateways}\"")), "{ours}");
+    }
+}

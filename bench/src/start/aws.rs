@@ -1,5 +1,5 @@
-//! What functions call: DynamoDB and the Parameter Store, both behind TLS on this machine, so that what TLS costs is in
-//! what is measured. DynamoDB is the embedded engine, filled as `tasklane seed` fills it.
+//! What functions call: DynamoDB, behind TLS on this machine, so that what TLS costs is in what is measured. It is the
+//! embedded engine, filled as `tasklane seed` fills it, with the signing keys in their table.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -7,15 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
-use axum::Router;
-use axum::routing::post;
+use aws_sdk_dynamodb::types::{AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use common::app::App;
 use common::config::{DatabaseUrl, Settings};
 use common::http::{Endpoint, Part};
 use common::store::dynamodb::connect;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use serde_json::{Value, json};
+use serde_json::Value;
 use server::embedded::Engine;
 use server::start::{Started, embedded_stores};
 use tempfile::TempDir;
@@ -27,19 +25,18 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use crate::Error;
 use crate::functions::root;
 
-/// The parameter that holds the signing keys.
-const PARAMETER: &str = "/tasklane/bench/keys";
+/// What the signing keys are called in their table.
+const KEYS: &str = "1/1";
 /// The demo account's identifier, as in the sample events' tokens.
 const OWNER: &str = "01900000-0000-7000-8000-000000000001";
 
 type Item = HashMap<String, AttributeValue>;
 
-/// DynamoDB and the Parameter Store.
+/// DynamoDB.
 pub(crate) struct Aws {
     /// The settings of `events/env.json`.
     settings: HashMap<String, String>,
     dynamodb: SocketAddr,
-    parameters: SocketAddr,
     folder: TempDir,
     client: Client,
     /// What the tables hold before every request.
@@ -47,7 +44,7 @@ pub(crate) struct Aws {
 }
 
 impl Aws {
-    /// Starts both.
+    /// Starts it.
     pub(crate) async fn start() -> Result<Self, Error> {
         let env = serde_json::from_str::<Value>(&std::fs::read_to_string(root().join("events/env.json"))?)?;
         let settings = serde_json::from_value::<HashMap<String, String>>(env["Parameters"].clone())?;
@@ -58,18 +55,12 @@ impl Aws {
         let serving = engine.clone();
         tokio::spawn(async move { serving.serve(plain, std::future::pending()).await });
 
-        let keys = json!({"Parameter": {"Name": PARAMETER, "Value": settings["TASKLANE_SIGNING_KEYS"]}}).to_string();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let plain_parameters = listener.local_addr()?;
-        let router = Router::new().route("/", post(|| async { keys }));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-
         let folder = tempfile::tempdir()?;
         let acceptor = certified(&ca_file(folder.path()))?;
-        let dynamodb = behind_tls(plain, acceptor.clone()).await?;
-        let parameters = behind_tls(plain_parameters, acceptor).await?;
+        let dynamodb = behind_tls(plain, acceptor).await?;
         let client = client(plain, &settings).await?;
-        let mut aws = Self { settings, dynamodb, parameters, folder, client, filled: Vec::new() };
+        put_keys(&client, &settings).await?;
+        let mut aws = Self { settings, dynamodb, folder, client, filled: Vec::new() };
         aws.filled = aws.contents().await?;
         Ok(aws)
     }
@@ -90,9 +81,8 @@ impl Aws {
             ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
             ("AWS_SESSION_TOKEN", "local".to_owned()),
-            // The SDKs' own variables for other endpoints than AWS's.
+            // The SDKs' own variable for another endpoint than AWS's.
             ("AWS_ENDPOINT_URL_DYNAMODB", format!("https://localhost:{}", self.dynamodb.port())),
-            ("AWS_ENDPOINT_URL_SSM", format!("https://localhost:{}", self.parameters.port())),
             ("TASKLANE_LOG_LEVEL", "info".to_owned()),
             ("TASKLANE_METRICS_NAMESPACE", "Tasklane/tasklane".to_owned()),
             ("TASKLANE_CA_FILE", ca_file.clone()),
@@ -106,7 +96,8 @@ impl Aws {
             environment.extend(needs(Part::Users).then(|| setting("TASKLANE_USERS_TABLE")));
             environment.extend(needs(Part::Tasks).then(|| setting("TASKLANE_TASKS_TABLE")));
             environment.extend(needs(Part::PublicKeys).then(|| setting("TASKLANE_PUBLIC_KEYS")));
-            environment.extend(needs(Part::SigningKeys).then(|| ("TASKLANE_SIGNING_KEYS", format!("ssm:{PARAMETER}"))));
+            environment.extend(needs(Part::SigningKeys).then(|| setting("TASKLANE_KEYS_TABLE")));
+            environment.extend(needs(Part::SigningKeys).then(|| ("TASKLANE_SIGNING_KEYS", format!("dynamodb:{KEYS}"))));
         } else {
             // What the baselines read. The usual one trusts the machine's own authorities, as it would anywhere.
             environment.extend([
@@ -160,6 +151,19 @@ async fn fill(engine: &Engine, settings: &HashMap<String, String>) -> Result<(),
     let stores = embedded_stores(engine, &settings).await?;
     let app = App::new(&settings, stores.clone())?;
     server::seed::seed(&Started { app, stores, engine: Some(engine.clone()) }).await?;
+    Ok(())
+}
+
+/// Makes the table of signing keys, as the template does, and puts them there, as `make-keys` does.
+async fn put_keys(client: &Client, settings: &HashMap<String, String>) -> Result<(), Error> {
+    let (table, name) = (&settings["TASKLANE_KEYS_TABLE"], "name");
+    let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build()?;
+    let key = KeySchemaElement::builder().attribute_name(name).key_type(KeyType::Hash).build()?;
+    let made = client.create_table().table_name(table).attribute_definitions(attribute).key_schema(key);
+    made.billing_mode(BillingMode::PayPerRequest).send().await?;
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let item = client.put_item().table_name(table).item(name, text(KEYS)).item("keys", text(&settings["TASKLANE_SIGNING_KEYS"]));
+    item.send().await?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod keys;
 mod known_tokens;
 mod limits;
 mod passwords;
+mod pseudonym;
 mod refresh_token;
 mod sessions;
 mod source;

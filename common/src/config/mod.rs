@@ -33,6 +33,7 @@ const fn setting(name: &'static str, default: &'static str) -> Setting {
 const DATABASE_URL: Setting = Setting { name: "DATABASE_URL", default: None, example: "dynamodb://" };
 const USERS_TABLE: Setting = setting("TASKLANE_USERS_TABLE", "tasklane-users");
 const TASKS_TABLE: Setting = setting("TASKLANE_TASKS_TABLE", "tasklane-tasks");
+const KEYS_TABLE: Setting = setting("TASKLANE_KEYS_TABLE", "tasklane-keys");
 const PUBLIC_KEYS: Setting = Setting {
     name: "TASKLANE_PUBLIC_KEYS",
     default: None,
@@ -60,6 +61,7 @@ const OTHER_SETTINGS: [&Setting; 16] = [
     &DATABASE_URL,
     &USERS_TABLE,
     &TASKS_TABLE,
+    &KEYS_TABLE,
     &PUBLIC_KEYS,
     &SIGNING_KEYS,
     &TOKEN_ISSUER,
@@ -98,6 +100,8 @@ pub struct Settings {
     pub users_table: String,
     /// The tasks table's name.
     pub tasks_table: String,
+    /// The name of the table of signing keys.
+    pub keys_table: String,
     /// The keys that access tokens are verified with.
     pub public_keys: Option<PublicKeys>,
     /// The keys that tokens are issued with.
@@ -168,6 +172,7 @@ impl Settings {
             database: if stored { source.get(&DATABASE_URL)? } else { DatabaseUrl::DynamoDb },
             users_table: source.text(&USERS_TABLE)?,
             tasks_table: source.text(&TASKS_TABLE)?,
+            keys_table: source.text(&KEYS_TABLE)?,
             public_keys: needs(Part::PublicKeys).then(|| source.parse(&PUBLIC_KEYS, PublicKeys::parse)).transpose()?,
             signing_keys: needs(Part::SigningKeys).then(|| source.parse(&SIGNING_KEYS, SigningKeys::parse)).transpose()?,
             token_issuer: source.text(&TOKEN_ISSUER)?,

@@ -22,8 +22,8 @@ pub use path::Path;
 pub use query::{PageQuery, Query};
 pub use request::Request;
 pub use response::{Created, Listing, NoContent, PublicJson, Representation, Response};
-pub(crate) use serve::refuse;
 pub use serve::serve;
+pub(crate) use serve::{fail, refuse};
 
 /// The largest body that is read, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;

@@ -10,7 +10,9 @@ use super::openapi::Operation;
 use crate::app::App;
 use crate::auth::{Caller, Client, LiveSession};
 use crate::problem::Problem;
-use crate::telemetry;
+use crate::telemetry::{self, Invocation};
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// One HTTP request, read completely.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// What Lambda calls the work on it; `None` in the server.
+    pub invocation: Option<Invocation>,
     /// Who connected, as far as a proxy that may be trusted has told.
     pub source: IpAddr,
     /// The values of the path's parameters, decoded; filled in by the layer that knows the endpoint.
@@ -45,6 +49,11 @@ impl Request {
             return Err(Problem::malformed_header(name, "must be sent once"));
         }
         value.to_str().map(Some).map_err(|_| Problem::malformed_header(name, "must be visible ASCII characters"))
+    }
+
+    /// The trace that it belongs to, as far as its client says so in a way that can be told.
+    pub(super) fn traceparent(&self) -> Option<&str> {
+        telemetry::traceparent(self.header(&TRACEPARENT).ok()??)
     }
 
     /// Whether the request only reads: GET or HEAD.
@@ -78,7 +87,7 @@ pub(super) fn verify_caller(app: &App, request: &Request) -> Result<Caller, Prob
         _ => return Err(Problem::unauthenticated()),
     };
     let caller = app.verifier()?.verify(token, app.clock.now()).map_err(Problem::invalid_token)?;
-    telemetry::note_caller(&caller.user);
+    telemetry::note_caller(&caller.user, &caller.session);
     Ok(caller)
 }
 

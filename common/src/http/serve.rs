@@ -16,7 +16,8 @@ use super::request::Request;
 use super::response::{Response, write};
 use crate::app::App;
 use crate::problem::Problem;
-use crate::telemetry::{self, Answered};
+use crate::telemetry::{self, Answered, Observed};
+use crate::time::{Clock, SystemClock, Timestamp};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -38,6 +39,29 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 6] = [
 pub async fn serve(app: &App, endpoint: &Endpoint, mut request: Request) -> Response {
     let started = Instant::now();
     let (answer, observed) = telemetry::observe(endpoint.name, answer(app, endpoint, &mut request)).await;
+    log_and_finish(app.clock.now(), endpoint, &request, answer, started, &observed)
+}
+
+/// Answers a request that cannot be handled at all, and logs it like any other.
+pub(crate) fn fail(endpoint: &Endpoint, request: &Request, problem: Problem) -> Response {
+    log_and_finish(SystemClock.now(), endpoint, request, Err(problem), Instant::now(), &Observed::default())
+}
+
+/// The answer to an event that is no request of this API at all.
+pub(crate) fn refuse(problem: &Problem, request_id: &str) -> Response {
+    let mut response = problem_response(problem, request_id);
+    add_headers(&mut response, request_id);
+    response
+}
+
+fn log_and_finish(
+    now: Timestamp,
+    endpoint: &Endpoint,
+    request: &Request,
+    answer: Result<Response, Problem>,
+    started: Instant,
+    observed: &Observed,
+) -> Response {
     let (mut response, problem) = match answer {
         Ok(response) => (response, None),
         Err(problem) => {
@@ -45,9 +69,12 @@ pub async fn serve(app: &App, endpoint: &Endpoint, mut request: Request) -> Resp
             (problem_response(&problem, &request.id), Some(logged))
         }
     };
-    finish(&mut response, &request);
+    finish(&mut response, request);
     let answered = Answered {
         request_id: &request.id,
+        invocation: request.invocation.as_ref(),
+        traceparent: request.traceparent(),
+        source: request.source,
         function: endpoint.name,
         method: request.method.as_str(),
         route: endpoint.path,
@@ -55,14 +82,7 @@ pub async fn serve(app: &App, endpoint: &Endpoint, mut request: Request) -> Resp
         duration: started.elapsed(),
         problem,
     };
-    telemetry::answered(app.clock.now(), &answered, &observed);
-    response
-}
-
-/// The answer to an event that is no request of this API at all.
-pub(crate) fn refuse(problem: &Problem, request_id: &str) -> Response {
-    let mut response = problem_response(problem, request_id);
-    add_headers(&mut response, request_id);
+    telemetry::answered(now, &answered, observed);
     response
 }
 
@@ -152,6 +172,7 @@ mod tests {
             query: String::new(),
             headers: http::HeaderMap::new(),
             body: Bytes::new(),
+            invocation: None,
             source: std::net::Ipv4Addr::LOCALHOST.into(),
             parameters: Vec::new(),
         }

@@ -19,6 +19,7 @@ pub use schema::{check, migrate};
 use std::sync::Arc;
 
 use crate::auth::{CounterStore, Session};
+use crate::aws::Aws;
 use crate::config::{DatabaseUrl, SettingError, Settings};
 use crate::contract::{Cursor, Page};
 use crate::http::Part;
@@ -64,6 +65,26 @@ impl Stores {
             }
             #[cfg(not(all(feature = "dynamodb", feature = "mongodb")))]
             other => Err(without_driver(other)),
+        }
+    }
+
+    /// As `connect`, but over these connections where the database is the region's DynamoDB.
+    ///
+    /// # Errors
+    /// A setting cannot be used. Whether the database answers is found out by using it.
+    pub async fn connect_over(
+        aws: &Aws,
+        settings: &Settings,
+        environment: &dyn Fn(&str) -> Option<String>,
+        needs: &dyn Fn(Part) -> bool,
+    ) -> Result<Self, SettingError> {
+        match &settings.database {
+            #[cfg(feature = "dynamodb")]
+            DatabaseUrl::DynamoDb => Ok(Self::dynamodb(dynamodb::client(aws), settings, needs)),
+            _ => {
+                let _ = aws;
+                Self::connect(settings, environment, needs).await
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use common::app::App;
 use common::auth::{Attempt, Client, KnownSource, Limit, MAX_SESSIONS, Session, Subject};
 use common::http::{Endpoint, Json, Part, public};
 use common::problem::{Kind, Problem};
+use common::telemetry;
 use common::users::{Credentials, SignedIn};
 
 /// `POST /v1/auth/login`
@@ -15,6 +16,7 @@ pub const ENDPOINT: Endpoint = Endpoint::post("login", "/v1/auth/login", &public
 async fn login(app: &App, client: Client, Json(Credentials { email, password }): Json<Credentials>) -> Result<Json<SignedIn>, Problem> {
     let (now, users, passwords) = (app.clock.now(), app.users()?, app.passwords()?);
     let address = email.canonical();
+    telemetry::note_account(app.issuer()?.pseudonym(&address));
     let known = KnownSource::new(&address, client.source);
     let checks = [
         Limit::LoginSource.of(Subject::Source(client.source)),
@@ -37,6 +39,7 @@ async fn login(app: &App, client: Client, Json(Credentials { email, password }):
         users.replace_hash(account.id, &account.password_hash, &hash).await?;
     }
     let session = Session::start(&account, &client, app.lifetimes, now);
+    telemetry::note_caller(&account.id, &session.id);
     users.start_session(&session).await?;
     users.end_least_used_sessions(&session, MAX_SESSIONS, now).await?;
     Ok(Json(SignedIn { tokens: session.tokens(app, account.role, now)?, user: account.into() }))

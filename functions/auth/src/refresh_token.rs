@@ -19,12 +19,14 @@ async fn refresh_token(app: &App, client: Client, Json(request): Json<RefreshReq
         Attempt::begin(app, &[Limit::RefreshSource.of(Subject::Source(client.source))]).await?.keep();
         return Err(Problem::invalid_refresh_token("the refresh token is not authentic"));
     };
+    telemetry::note_caller(&token.user, &token.session);
     Attempt::begin(app, &[Limit::RefreshSession.of(Subject::Name(token.session.to_string()))]).await?.keep();
     let (session, role) = match app.users()?.rotate(token.user, token.session, token.generation, app.lifetimes.idle, now).await? {
         Rotation::Rotated(session, role) | Rotation::Repeated(session, role) => (session, role),
         Rotation::Ended => return Err(Problem::invalid_refresh_token("the session has ended")),
         Rotation::Stolen => {
-            let details = [("user", token.user.to_string().into()), ("session", token.session.to_string().into())];
+            let [user, session, source] = [token.user.to_string(), token.session.to_string(), client.source.to_string()];
+            let details = [("user", user.into()), ("session", session.into()), ("source", source.into())];
             telemetry::event(Level::Warn, "refresh_token_reused", &details);
             return Err(Problem::invalid_refresh_token("an old refresh token was used again: the session was revoked"));
         }

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use common::aws::{Https, Parameters};
+use common::aws::{Aws, Https};
 use common::config::{SettingError, Settings};
 use common::telemetry::{self, Format, Level};
 use futures_util::FutureExt;
@@ -46,7 +46,7 @@ async fn serve(event: &Value) -> Result<Value, lambda_runtime::Error> {
     let tools = tools().await;
     let work = async {
         match &tools {
-            Ok(tools) => handle(&request, &tools.parameters, tools.sessions).await,
+            Ok(tools) => handle(&request, &tools.aws, tools.sessions).await,
             Err(error) => failed(&request, error.to_string()),
         }
     };
@@ -62,7 +62,7 @@ async fn serve(event: &Value) -> Result<Value, lambda_runtime::Error> {
 }
 
 struct Tools {
-    parameters: Parameters,
+    aws: Aws,
     sessions: Duration,
 }
 
@@ -71,8 +71,8 @@ async fn tools() -> Result<Tools, SettingError> {
     let environment = |name: &str| std::env::var(name).ok();
     let settings = Settings::read(&environment, &|_| false)?;
     telemetry::init(settings.log_level, Format::Json, Box::new(std::io::stdout()));
-    let parameters = Parameters::connect(&environment, settings.ca_file.as_deref()).await?;
-    Ok(Tools { parameters, sessions: settings.lifetimes.absolute })
+    let aws = Aws::connect(&environment, settings.ca_file.as_deref(), "the table of signing keys").await?;
+    Ok(Tools { aws, sessions: settings.lifetimes.absolute })
 }
 
 fn log(request: &Request<'_>, outcome: &Outcome) {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// What the Parameter Store keeps free of charge, in bytes.
-const MAX_SET: usize = 4096;
+/// How large a set may be, in bytes: with its name it is an item that one read unit of DynamoDB reads.
+const MAX_SET: usize = 4000;
 /// How large the public keys may be: they share 4 KB with a function's other settings.
 const MAX_PUBLIC: usize = 2048;
 /// How long a public key is kept after it stopped signing: an access token lives for 15 minutes, and old versions of the
@@ -60,7 +60,7 @@ impl KeySet {
     /// Reads a set that `to_json` wrote.
     pub(crate) fn parse(json: &str) -> Result<Self, String> {
         // serde's message may quote a part of a key.
-        serde_json::from_str(json).map_err(|_| "the parameter holds no set of keys".to_owned())
+        serde_json::from_str(json).map_err(|_| "the item holds no set of keys".to_owned())
     }
 
     /// The set as it is kept, private keys included. The functions that issue tokens read it as a JWK set.

@@ -2,21 +2,25 @@
 
 use std::time::Duration;
 
-use common::aws::{ParameterError, Parameters};
+use common::aws::{Aws, CallError, KeyTable};
 use common::time::{Clock, SystemClock};
 
 use crate::key_set::KeySet;
 use crate::request::{Data, Outcome, Properties, Request};
 
-/// What the parameters are called in the console.
-const DESCRIPTION: &str = "Signing keys of Tasklane, made by the function make-keys. Not to be changed by hand.";
 /// How often a call that is not allowed is repeated, a second apart: a role that was made a moment ago is not known
 /// everywhere yet.
 const ROLE_ATTEMPTS: u32 = 15;
 
 /// Does what is asked, once however often it is.
-pub(crate) async fn handle(request: &Request<'_>, parameters: &Parameters, sessions: Duration) -> Outcome {
-    let keys = Keys { request, parameters, sessions };
+pub(crate) async fn handle(request: &Request<'_>, aws: &Aws, sessions: Duration) -> Outcome {
+    let table = match (request.table(), request.kind()) {
+        (Ok(table), _) => KeyTable::new(aws.clone(), table.to_owned()),
+        // Of a time when keys were kept elsewhere.
+        (Err(_), "Delete") => return Outcome { physical_id: request.physical_id().to_owned(), result: Ok(None) },
+        (Err(reason), _) => return failed(request, reason),
+    };
+    let keys = Keys { request, table, sessions };
     match request.kind() {
         "Delete" => {
             let result = keys.delete().await.map(|()| None);
@@ -34,39 +38,31 @@ pub(crate) async fn handle(request: &Request<'_>, parameters: &Parameters, sessi
 /// had, under which CloudFormation deletes it.
 pub(crate) fn failed(request: &Request<'_>, reason: String) -> Outcome {
     let physical_id = match request.physical_id() {
-        "" => request.folder().and_then(|folder| Ok(name(&folder, &request.properties()?))).unwrap_or_else(|_| "none".to_owned()),
+        "" => request.properties().map_or_else(|_| "none".to_owned(), |properties| properties.name()),
         known => known.to_owned(),
     };
     Outcome { physical_id, result: Err(reason) }
 }
 
-fn name(folder: &str, properties: &Properties) -> String {
-    format!("{folder}{}/{}", properties.epoch, properties.version)
-}
-
 struct Keys<'r> {
     request: &'r Request<'r>,
-    parameters: &'r Parameters,
+    table: KeyTable,
     sessions: Duration,
 }
 
 impl Keys<'_> {
     /// The set of the wanted properties: its name and its public keys.
     async fn make(&self) -> Result<(String, Data), String> {
-        let (folder, properties) = (self.request.folder()?, self.request.properties()?);
-        let wanted = name(&folder, &properties);
-        let present = Some(self.request.physical_id()).filter(|present| present.starts_with(&folder));
+        let properties = self.request.properties()?;
+        let (wanted, present) = (properties.name(), self.request.present());
         let made = match self.read(&wanted).await? {
             Some(set) => {
-                if present == Some(wanted.as_str()) && self.request.changes_kms_key() {
-                    self.write(&wanted, &set, &properties, true).await?;
-                }
                 self.belongs(&set, &wanted, present).await?;
                 set
             }
             None => {
-                let set = self.next(&folder, &properties, present).await?;
-                match self.write(&wanted, &set, &properties, false).await? {
+                let set = self.next(&properties, present).await?;
+                match self.write(&wanted, &set).await? {
                     true => set,
                     // The same request, handled twice at once: what was written first holds.
                     false => self.read(&wanted).await?.ok_or("the keys were deleted while they were made")?,
@@ -90,10 +86,10 @@ impl Keys<'_> {
     }
 
     /// The set after the present one; a new one when there is none, or when all is to be thrown away.
-    async fn next(&self, folder: &str, properties: &Properties, present: Option<&str>) -> Result<KeySet, String> {
+    async fn next(&self, properties: &Properties, present: Option<&str>) -> Result<KeySet, String> {
         let now = SystemClock.now();
         let Some(present) = present else { return KeySet::generate(now, None) };
-        if !present.starts_with(&format!("{folder}{}/", properties.epoch)) {
+        if !present.starts_with(&format!("{}/", properties.epoch)) {
             return KeySet::generate(now, Some(present.to_owned()));
         }
         let set = self.read(present).await?.ok_or("the present keys are gone; another KeyEpoch makes new ones")?;
@@ -103,44 +99,33 @@ impl Keys<'_> {
     /// Deletes the set of the physical name. A resource whose creation was never answered has a name that CloudFormation
     /// gave it: its set is the one that its properties name.
     async fn delete(&self) -> Result<(), String> {
-        let Ok(folder) = self.request.folder() else { return Ok(()) };
-        let name = match (self.request.physical_id(), self.request.properties()) {
-            (known, _) if known.starts_with(&folder) => known.to_owned(),
-            (_, Ok(properties)) => name(&folder, &properties),
+        let name = match (self.request.present(), self.request.properties()) {
+            (Some(present), _) => present.to_owned(),
+            (None, Ok(properties)) => properties.name(),
             // Nothing was made of such properties.
-            (_, Err(_)) => return Ok(()),
+            (None, Err(_)) => return Ok(()),
         };
-        match self.patiently(|| self.parameters.delete(&name)).await {
-            Ok(()) | Err(ParameterError::NotFound) => Ok(()),
-            Err(error) => Err(error.to_string()),
-        }
+        self.patiently(|| self.table.delete(&name)).await.map_err(|error| error.to_string())
     }
 
     async fn read(&self, name: &str) -> Result<Option<KeySet>, String> {
-        match self.patiently(|| self.parameters.get(name)).await {
-            Ok(json) => KeySet::parse(&json).map(Some),
-            Err(ParameterError::NotFound) => Ok(None),
-            Err(error) => Err(error.to_string()),
-        }
+        let json = self.patiently(|| self.table.get(name)).await.map_err(|error| error.to_string())?;
+        json.map(|json| KeySet::parse(&json)).transpose()
     }
 
-    /// Whether it was written: `false` when there is one and it is not to be overwritten.
-    async fn write(&self, name: &str, set: &KeySet, properties: &Properties, overwrite: bool) -> Result<bool, String> {
-        let (json, key) = (set.to_json()?, properties.kms_key.as_deref());
-        match self.patiently(|| self.parameters.put(name, &json, DESCRIPTION, key, overwrite)).await {
-            Ok(()) => Ok(true),
-            Err(ParameterError::Exists) => Ok(false),
-            Err(error) => Err(error.to_string()),
-        }
+    /// Whether it was written: `false` when there is one.
+    async fn write(&self, name: &str, set: &KeySet) -> Result<bool, String> {
+        let json = set.to_json()?;
+        self.patiently(|| self.table.put(name, &json)).await.map_err(|error| error.to_string())
     }
 
-    async fn patiently<T, F>(&self, call: impl Fn() -> F) -> Result<T, ParameterError>
+    async fn patiently<T, F>(&self, call: impl Fn() -> F) -> Result<T, CallError>
     where
-        F: Future<Output = Result<T, ParameterError>>,
+        F: Future<Output = Result<T, CallError>>,
     {
         for _ in 1..ROLE_ATTEMPTS {
             match call().await {
-                Err(ParameterError::Denied) => tokio::time::sleep(Duration::from_secs(1)).await,
+                Err(CallError::Denied(_)) => tokio::time::sleep(Duration::from_secs(1)).await,
                 answer => return answer,
             }
         }

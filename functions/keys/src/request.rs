@@ -13,8 +13,19 @@ pub(crate) struct Request<'e>(&'e Value);
 pub(crate) struct Properties {
     pub(crate) epoch: String,
     pub(crate) version: String,
-    /// The KMS key that the private keys are encrypted with, when it is not the account's own for parameters.
-    pub(crate) kms_key: Option<String>,
+}
+
+impl Properties {
+    /// What the set of keys is called that they ask for.
+    pub(crate) fn name(&self) -> String {
+        format!("{}/{}", self.epoch, self.version)
+    }
+}
+
+/// Whether this can be a part of a name.
+fn is_label(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=32).contains(&text.len()) && text.bytes().all(plain)
 }
 
 impl<'e> Request<'e> {
@@ -40,33 +51,28 @@ impl<'e> Request<'e> {
         self.text("PhysicalResourceId")
     }
 
-    /// Where the parameters of this stack are, apart from those of an earlier one of its name.
-    pub(crate) fn folder(&self) -> Result<String, String> {
-        let mut parts = self.text("StackId").split('/');
-        match (parts.next().is_some_and(|arn| arn.contains(":cloudformation:")), parts.next(), parts.next(), parts.next()) {
-            (true, Some(name), Some(id), None) if !name.is_empty() && !id.is_empty() => Ok(format!("/tasklane/{name}/{id}/")),
-            _ => Err("StackId is no ARN of a stack".to_owned()),
-        }
+    /// The table that the keys are in.
+    pub(crate) fn table(&self) -> Result<&'e str, String> {
+        self.0["ResourceProperties"]["Table"].as_str().filter(|name| !name.is_empty()).ok_or_else(|| "Table must name a table".to_owned())
     }
 
     pub(crate) fn properties(&self) -> Result<Properties, String> {
         let properties = &self.0["ResourceProperties"];
         let label = |name: &str| {
             let label = properties[name].as_str().unwrap_or_default();
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-            if label.is_empty() || label.len() > 32 || !label.bytes().all(plain) {
+            if !is_label(label) {
                 return Err(format!("{name} must have 1 to 32 letters, digits, dots, hyphens or underscores"));
             }
             Ok(label.to_owned())
         };
-        let kms_key = properties["KmsKeyId"].as_str().filter(|key| !key.is_empty()).map(str::to_owned);
-        Ok(Properties { epoch: label("KeyEpoch")?, version: label("KeyVersion")?, kms_key })
+        Ok(Properties { epoch: label("KeyEpoch")?, version: label("KeyVersion")? })
     }
 
-    /// Whether the keys were encrypted with another KMS key so far.
-    pub(crate) fn changes_kms_key(&self) -> bool {
-        let key = |properties: &str| self.0[properties]["KmsKeyId"].as_str().unwrap_or_default();
-        key("ResourceProperties") != key("OldResourceProperties")
+    /// The set of keys that the resource was in the last answer: `None` when it is to be created, or was named by somebody
+    /// else, as CloudFormation does for a creation that was never answered.
+    pub(crate) fn present(&self) -> Option<&'e str> {
+        let (epoch, version) = self.physical_id().split_once('/')?;
+        (is_label(epoch) && is_label(version)).then_some(self.physical_id())
     }
 
     fn text(&self, member: &str) -> &'e str {
@@ -114,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_that_could_name_another_parameter_is_refused() {
+    fn a_label_that_could_name_another_set_is_refused() {
         for bad in [json!("../1"), json!("a/b"), json!(""), json!(1), json!(null), json!("x".repeat(33))] {
             let event = json!({"ResponseURL": "", "ResourceProperties": {"KeyEpoch": "1", "KeyVersion": bad}});
             assert!(Request::new(&event).expect("a request").properties().is_err(), "{bad}");
@@ -122,12 +128,12 @@ mod tests {
     }
 
     #[test]
-    fn only_a_stack_has_a_folder() {
-        let folder = |id: &str| Request::new(&json!({"ResponseURL": "", "StackId": id})).expect("a request").folder();
-        let arn = "arn:aws:cloudformation:eu-central-1:123456789012:stack";
-        assert_eq!(folder(&format!("{arn}/tasklane/0aa0-11")), Ok("/tasklane/tasklane/0aa0-11/".to_owned()));
-        for bad in ["", "stack", arn, &format!("{arn}/tasklane"), &format!("{arn}//1"), &format!("{arn}/a/b/c")] {
-            assert!(folder(bad).is_err(), "{bad}");
+    fn a_resource_that_somebody_else_named_is_no_set_of_keys() {
+        let present =
+            |id: &str| Request::new(&json!({"ResponseURL": "", "PhysicalResourceId": id})).expect("a request").present().is_some();
+        assert!(present("1/2026-03-01"));
+        for other in ["", "none", "tasklane-SigningKeys-1ABCDEF", "/tasklane/tasklane/0aa0-11/1/1", "1/", "/1"] {
+            assert!(!present(other), "{other}");
         }
     }
 }

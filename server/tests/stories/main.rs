@@ -12,6 +12,7 @@ mod documented;
 mod faults;
 mod limits;
 mod lists;
+mod log_lines;
 mod network;
 mod requests;
 mod secrets;

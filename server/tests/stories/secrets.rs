@@ -6,8 +6,8 @@ use std::sync::{Mutex, Once};
 use common::telemetry::{self, Format, Level};
 use serde_json::Value;
 
-/// The members whose values nobody but client and server may know.
-const SECRET: [&str; 5] = ["password", "current_password", "new_password", "access_token", "refresh_token"];
+/// The members whose values no log may hold: what nobody but client and server may know, and who somebody is.
+const SECRET: [&str; 6] = ["email", "password", "current_password", "new_password", "access_token", "refresh_token"];
 
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region, Sh
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::http::HttpClient;
 
-use crate::aws::{Account, Https};
+use crate::aws::{Aws, Https, Service};
 use crate::config::{DatabaseUrl, SettingError, Settings};
 use crate::problem::StoreError;
 use crate::telemetry;
@@ -38,12 +38,18 @@ pub async fn connect(settings: &Settings, environment: &dyn Fn(&str) -> Option<S
 
 /// A client for the region's DynamoDB.
 async fn connect_region(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
-    let https = Https::new(settings.ca_file.as_deref())?;
-    let account = Account::find(environment, &https, "DATABASE_URL=dynamodb://").await?;
-    let endpoint = account.endpoint("dynamodb", environment);
-    https.warm_up(&endpoint).await;
-    let config = base(SharedHttpClient::new(https)).region(Region::new(account.region)).credentials_provider(account.credentials);
-    Ok(Client::from_conf(config.endpoint_url(endpoint).build()))
+    let aws = Aws::connect(environment, settings.ca_file.as_deref(), "DATABASE_URL=dynamodb://").await?;
+    aws.warm_up().await;
+    Ok(client(&aws))
+}
+
+/// A client for the region's DynamoDB over these connections.
+pub fn client(aws: &Aws) -> Client {
+    let config = base(SharedHttpClient::new(aws.https.clone()))
+        .region(Region::new(aws.region.clone()))
+        .credentials_provider(aws.credentials.clone())
+        .endpoint_url(aws.endpoint(Service::DynamoDb));
+    Client::from_conf(config.build())
 }
 
 /// A client for a DynamoDB-compatible engine at this address, over plain HTTP.

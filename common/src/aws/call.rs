@@ -1,0 +1,108 @@
+//! The few calls of AWS that no client of the SDK is there for: signed by the library that the clients use, and sent
+//! through the same connections, at no cost in size.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningError, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Aws, Service};
+
+/// One attempt of a call gives up after this.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
+/// The waits between attempts: three attempts at most, in five seconds, which with a store's four fits inside a function's
+/// start.
+const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
+
+/// Why a call failed. Holds no value and no message of the service, which may quote one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// The policy of the caller does not allow it; right after a deployment, not yet.
+    Denied(&'static str),
+    /// The service refuses the call: its error code.
+    Refused(&'static str, String),
+    /// The service cannot be reached, or cannot answer for the time being.
+    Unavailable(&'static str, String),
+}
+
+impl Aws {
+    /// Makes a call, and repeats it when it cannot be answered for the time being: it must do no harm twice.
+    pub(super) async fn call(&self, service: Service, operation: &'static str, input: &Value) -> Result<Value, CallError> {
+        let body = input.to_string().into_bytes();
+        let mut waits = BACKOFF.iter();
+        loop {
+            let answer = self.attempt(service, operation, body.clone()).await;
+            match (answer, waits.next()) {
+                (Err(CallError::Unavailable(..)), Some(wait)) => tokio::time::sleep(*wait).await,
+                (answer, _) => return answer,
+            }
+        }
+    }
+
+    async fn attempt(&self, service: Service, operation: &'static str, body: Vec<u8>) -> Result<Value, CallError> {
+        let request = self.signed(service, operation, body).await.map_err(|error| CallError::Refused(operation, error.to_string()))?;
+        let unavailable = |reason: String| CallError::Unavailable(operation, reason);
+        let (status, body) = self.https.send(request, ATTEMPT_TIMEOUT).await.map_err(|error| unavailable(error.to_string()))?;
+        if status == 200 {
+            return serde_json::from_slice(&body).map_err(|_| unavailable("the answer is no JSON".to_owned()));
+        }
+        #[derive(Default, Deserialize)]
+        struct Refusal {
+            #[serde(rename = "__type", default)]
+            code: String,
+        }
+        let Refusal { code } = serde_json::from_slice(&body).unwrap_or_default();
+        let code = code.rsplit('#').next().unwrap_or_default();
+        Err(match code {
+            "AccessDeniedException" => CallError::Denied(operation),
+            "ThrottlingException" | "ProvisionedThroughputExceededException" | "RequestLimitExceeded" | "InternalServiceError" => {
+                unavailable(code.to_owned())
+            }
+            _ if status >= 500 || code.is_empty() => unavailable(format!("status {status}")),
+            _ => CallError::Refused(operation, code.to_owned()),
+        })
+    }
+
+    async fn signed(
+        &self,
+        service: Service,
+        operation: &str,
+        body: Vec<u8>,
+    ) -> Result<http::Request<Vec<u8>>, Box<dyn std::error::Error + Send + Sync>> {
+        let identity = self.credentials.provide_credentials().await?.into();
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name(service.name())
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()?
+            .into();
+        let mut request = http::Request::post(format!("{}/", self.endpoint(service)))
+            .header("content-type", service.content_type())
+            .header("x-amz-target", format!("{}.{operation}", service.target()))
+            .body(body)?;
+        let headers = request.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+        let uri = request.uri().to_string();
+        let signable = SignableRequest::new("POST", uri, headers, SignableBody::Bytes(request.body()))?;
+        let (instructions, _) = sign(signable, &parameters).map_err(|error: SigningError| error)?.into_parts();
+        instructions.apply_to_request_http1x(&mut request);
+        Ok(request)
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Denied(operation) => write!(f, "the function's policy does not allow {operation}"),
+            Self::Refused(operation, reason) => write!(f, "AWS refused {operation}: {reason}"),
+            Self::Unavailable(operation, reason) => write!(f, "AWS cannot be reached: {operation}: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}

@@ -1,0 +1,240 @@
+//! Makes the app of a function from its environment, before the first event: while Lambda gives a whole processor.
+//!
+//! Two settings may say where their value is in place of holding it, because it is a secret: the signing keys, which are in
+//! a table of their own, and a MongoDB URL with a password, which is in Secrets Manager.
+
+use std::fmt;
+
+use futures_util::future::join;
+use serde_json::json;
+
+use crate::app::App;
+use crate::aws::{Aws, CallError, KeyTable};
+use crate::config::{DatabaseUrl, SettingError, Settings};
+use crate::http::{Endpoint, Part};
+use crate::problem::Problem;
+use crate::store::Stores;
+use crate::telemetry::{self, Format, Level};
+
+const SIGNING_KEYS: &str = "TASKLANE_SIGNING_KEYS";
+/// In front of the name of an item in the table of signing keys.
+const IN_TABLE: &str = "dynamodb:";
+const DATABASE_URL: &str = "DATABASE_URL";
+/// In front of the ARN of a secret.
+const IN_SECRET: &str = "secretsmanager:";
+
+type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
+
+/// Why there is no app.
+pub(super) enum StartError {
+    /// It stays so until the settings are mended.
+    Setting(SettingError),
+    /// What a setting refers to cannot be read or used; the next request may find it otherwise.
+    Referred(&'static str, Referred),
+}
+
+/// What is wrong with a value that is kept elsewhere.
+pub(super) enum Referred {
+    Unread(CallError),
+    Missing,
+    Unusable(String),
+}
+
+impl StartError {
+    pub(super) fn log(&self, endpoint: &Endpoint) {
+        let (event, cause) = match self {
+            Self::Setting(error) => ("bad_setting", error.to_string()),
+            Self::Referred(SIGNING_KEYS, error) => ("no_signing_keys", format!("{SIGNING_KEYS}: {error}")),
+            Self::Referred(setting, error) => ("no_database_url", format!("{setting}: {error}")),
+        };
+        telemetry::event(Level::Error, event, &[("function", json!(endpoint.name)), ("cause", json!(cause))]);
+    }
+}
+
+impl From<SettingError> for StartError {
+    fn from(error: SettingError) -> Self {
+        Self::Setting(error)
+    }
+}
+
+impl From<&StartError> for Problem {
+    fn from(error: &StartError) -> Self {
+        match error {
+            StartError::Setting(error) => Self::internal(error.to_string()),
+            StartError::Referred(_, Referred::Unread(error @ CallError::Unavailable(..))) => Self::unavailable(error.to_string()),
+            StartError::Referred(_, error) => Self::internal(error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Referred {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unread(error) => error.fmt(f),
+            Self::Missing => f.write_str("there is nothing of this name"),
+            Self::Unusable(rule) => f.write_str(rule),
+        }
+    }
+}
+
+/// Reads the settings, makes the parts that the endpoint names, and opens the connection that its store will use.
+pub(super) async fn start(endpoint: &Endpoint, environment: Environment<'_>) -> Result<App, StartError> {
+    let general = Settings::read(environment, &|_| false)?;
+    telemetry::init(general.log_level, Format::Json, Box::new(std::io::stdout()));
+    telemetry::count_in(&general.metrics_namespace);
+    telemetry::log_panics();
+    let stored = endpoint.needs(Part::Users) || endpoint.needs(Part::Tasks);
+    let given = |name, is_needed: bool| environment(name).filter(|_| is_needed).unwrap_or_default().trim().to_owned();
+    let (url, keys) = (given(DATABASE_URL, stored), given(SIGNING_KEYS, endpoint.needs(Part::SigningKeys)));
+    let (in_secret, in_table) = (url.strip_prefix(IN_SECRET), keys.strip_prefix(IN_TABLE));
+    let in_region = url.parse() == Ok(DatabaseUrl::DynamoDb);
+    if !in_region && in_secret.is_none() && in_table.is_none() {
+        return app(endpoint, environment, stores(endpoint, environment, None).await?);
+    }
+    let reason = if in_region || in_secret.is_some() { DATABASE_URL } else { SIGNING_KEYS };
+    let aws = Aws::connect(environment, general.ca_file.as_deref(), reason).await?;
+    if in_region {
+        // One TLS handshake, for the keys now and for the store later.
+        aws.warm_up().await;
+    }
+    let reading_keys = async {
+        match in_table {
+            Some(name) => read_keys(&aws, general.keys_table, name).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    let connecting = async {
+        let read = match in_secret {
+            Some(arn) => Some(read_url(&aws, arn).await?),
+            None => None,
+        };
+        let environment = |name: &str| read.clone().filter(|_| name == DATABASE_URL).or_else(|| environment(name));
+        Ok::<_, StartError>((stores(endpoint, &environment, Some(&aws)).await?, read))
+    };
+    // Where they are in different places, both wait for the network at once.
+    let (keys, connected) = join(reading_keys, connecting).await;
+    let (keys, (stores, url)) = (keys?, connected?);
+    let environment = |name: &str| match name {
+        SIGNING_KEYS => keys.clone().or_else(|| environment(name)),
+        DATABASE_URL => url.clone().or_else(|| environment(name)),
+        _ => environment(name),
+    };
+    app(endpoint, &environment, stores)
+}
+
+fn app(endpoint: &Endpoint, environment: Environment<'_>, stores: Stores) -> Result<App, StartError> {
+    Ok(App::new(&Settings::for_endpoint(environment, endpoint)?, stores)?)
+}
+
+/// The stores of the endpoint, over these connections where their database is the region's DynamoDB.
+async fn stores(endpoint: &Endpoint, environment: Environment<'_>, aws: Option<&Aws>) -> Result<Stores, SettingError> {
+    let needs = |part| matches!(part, Part::Users | Part::Tasks) && endpoint.needs(part);
+    let settings = Settings::read(environment, &needs)?;
+    match aws {
+        Some(aws) => Stores::connect_over(aws, &settings, environment, &needs).await,
+        None => Stores::connect(&settings, environment, &needs).await,
+    }
+}
+
+/// The signing keys of this name.
+async fn read_keys(aws: &Aws, table: String, name: &str) -> Result<String, StartError> {
+    let keys = KeyTable::new(aws.clone(), table).get(name).await.map_err(Referred::Unread);
+    keys.and_then(|keys| keys.ok_or(Referred::Missing)).map_err(|error| StartError::Referred(SIGNING_KEYS, error))
+}
+
+/// The URL that this secret holds. One that is no URL may be mended there, so that it is looked at again.
+async fn read_url(aws: &Aws, arn: &str) -> Result<String, StartError> {
+    let url = aws.secret(arn).await.map_err(Referred::Unread).and_then(|url| match url.trim().parse() {
+        Ok(DatabaseUrl::MongoDb(_)) => Ok(url),
+        Ok(_) => Err(Referred::Unusable("the secret must hold a MongoDB URL".to_owned())),
+        Err(rule) => Err(Referred::Unusable(format!("what the secret holds {rule}"))),
+    });
+    url.map_err(|error| StartError::Referred(DATABASE_URL, error))
+}
+
+#[cfg(all(test, feature = "mongodb"))]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+    use std::thread::JoinHandle;
+
+    use http::StatusCode;
+
+    use super::*;
+    use crate::http::{NoContent, RequestLine, public};
+
+    const ENDPOINT: Endpoint = Endpoint::get("test", "/test", &public(nothing)).uses(&[Part::Tasks]);
+    const ARN: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:tasklane/database-Ab12Cd";
+
+    async fn nothing(_: &App, _: RequestLine) -> Result<NoContent, Problem> {
+        Ok(NoContent)
+    }
+
+    /// Answers one call as Secrets Manager would; what was asked.
+    fn secrets_manager(status: u16, answer: &'static str) -> (String, JoinHandle<String>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let answering = std::thread::spawn(move || {
+            let mut stream = BufReader::new(listener.accept().expect("a connection").0);
+            let (mut head, mut length) = (String::new(), 0);
+            while stream.read_line(&mut head).expect("a line") > 2 {
+                let line = head.lines().last().unwrap_or_default().to_lowercase();
+                length = line.strip_prefix("content-length:").map_or(length, |value| value.trim().parse().expect("a length"));
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).expect("a body");
+            let text = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\n\r\n{answer}", answer.len());
+            stream.get_mut().write_all(text.as_bytes()).expect("answered");
+            head + &String::from_utf8(body).expect("text")
+        });
+        (url, answering)
+    }
+
+    async fn start_with(secrets_manager: &str) -> Result<App, StartError> {
+        let environment = |name: &str| match name {
+            "DATABASE_URL" => Some(format!("secretsmanager:{ARN}")),
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER" => Some(secrets_manager.to_owned()),
+            "AWS_REGION" => Some("eu-central-1".to_owned()),
+            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
+            _ => None,
+        };
+        start(&ENDPOINT, &environment).await
+    }
+
+    #[tokio::test]
+    async fn a_database_url_is_read_from_the_secret_that_the_setting_names() {
+        // Nothing listens there: whether the database answers is found out by using it.
+        let answer = r#"{"SecretString": "mongodb://ada:s3cret@127.0.0.1:1/lane?serverSelectionTimeoutMS=1"}"#;
+        let (url, asked) = secrets_manager(200, answer);
+
+        let app = start_with(&url).await.unwrap_or_else(|_| panic!("no app"));
+
+        assert!(app.tasks().is_ok());
+        let asked = asked.join().expect("asked");
+        assert!(asked.contains("secretsmanager.GetSecretValue") && asked.ends_with(&format!("{{\"SecretId\":\"{ARN}\"}}")), "{asked}");
+        assert!(asked.contains("/eu-central-1/secretsmanager/aws4_request"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_is_of_no_use_is_a_500_that_may_be_mended_and_quotes_nothing() {
+        for (status, answer) in [
+            (400, r#"{"__type": "AccessDeniedException", "Message": "s3cret"}"#),
+            (400, r#"{"__type": "ResourceNotFoundException", "Message": "s3cret"}"#),
+            (200, r#"{"SecretString": "postgres://root:s3cret@db"}"#),
+            (200, r#"{"SecretString": "dynamodb://"}"#),
+            (200, r#"{"SecretBinary": "s3cret"}"#),
+        ] {
+            let (url, _) = secrets_manager(status, answer);
+            let Err(error @ StartError::Referred(DATABASE_URL, _)) = start_with(&url).await else { panic!("{answer}") };
+            let problem = Problem::from(&error);
+            assert_eq!(problem.status(), StatusCode::INTERNAL_SERVER_ERROR, "{answer}");
+            assert!(!problem.cause_chain().expect("a cause").contains("s3cret"), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_secret_out_of_reach_is_a_503() {
+        let Err(error) = start_with("http://127.0.0.1:1").await else { panic!("started") };
+        assert_eq!(Problem::from(&error).status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+}
