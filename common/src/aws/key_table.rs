@@ -50,13 +50,16 @@ impl KeyTable {
         }
     }
 
-    /// Deletes a set, if there is one.
+    /// Deletes a set, if there is one; where the table is gone, so is what was in it.
     ///
     /// # Errors
     /// It cannot be deleted.
     pub async fn delete(&self, name: &str) -> Result<(), CallError> {
         let request = json!({"TableName": self.table, "Key": key(name)});
-        self.aws.call(Service::DynamoDb, "DeleteItem", &request).await.map(drop)
+        match self.aws.call(Service::DynamoDb, "DeleteItem", &request).await {
+            Err(CallError::Refused(_, code)) if code == "ResourceNotFoundException" => Ok(()),
+            answer => answer.map(drop),
+        }
     }
 }
 

@@ -97,22 +97,8 @@ pub(super) async fn start(endpoint: &Endpoint, environment: Environment<'_>) -> 
         // One TLS handshake, for the keys now and for the store later.
         aws.warm_up().await;
     }
-    let reading_keys = async {
-        match in_table {
-            Some(name) => read_keys(&aws, general.keys_table, name).await.map(Some),
-            None => Ok(None),
-        }
-    };
-    let connecting = async {
-        let read = match in_secret {
-            Some(arn) => Some(read_url(&aws, arn).await?),
-            None => None,
-        };
-        let environment = |name: &str| read.clone().filter(|_| name == DATABASE_URL).or_else(|| environment(name));
-        Ok::<_, StartError>((stores(endpoint, &environment, Some(&aws)).await?, read))
-    };
     // Where they are in different places, both wait for the network at once.
-    let (keys, connected) = join(reading_keys, connecting).await;
+    let (keys, connected) = join(read_keys(&aws, general.keys_table, in_table), connect(endpoint, environment, &aws, in_secret)).await;
     let (keys, (stores, url)) = (keys?, connected?);
     let environment = |name: &str| match name {
         SIGNING_KEYS => keys.clone().or_else(|| environment(name)),
@@ -136,20 +122,37 @@ async fn stores(endpoint: &Endpoint, environment: Environment<'_>, aws: Option<&
     }
 }
 
-/// The signing keys of this name.
-async fn read_keys(aws: &Aws, table: String, name: &str) -> Result<String, StartError> {
-    let keys = KeyTable::new(aws.clone(), table).get(name).await.map_err(Referred::Unread);
-    keys.and_then(|keys| keys.ok_or(Referred::Missing)).map_err(|error| StartError::Referred(SIGNING_KEYS, error))
+/// The stores, and the URL of their database, if it is the text of a secret.
+async fn connect(
+    endpoint: &Endpoint,
+    environment: Environment<'_>,
+    aws: &Aws,
+    secret: Option<&str>,
+) -> Result<(Stores, Option<String>), StartError> {
+    let url = match secret {
+        Some(arn) => Some(read_url(aws, arn).await.map_err(|error| StartError::Referred(DATABASE_URL, error))?),
+        None => None,
+    };
+    let environment = |name: &str| url.clone().filter(|_| name == DATABASE_URL).or_else(|| environment(name));
+    let stores = stores(endpoint, &environment, Some(aws)).await?;
+    Ok((stores, url))
 }
 
 /// The URL that this secret holds. One that is no URL may be mended there, so that it is looked at again.
-async fn read_url(aws: &Aws, arn: &str) -> Result<String, StartError> {
-    let url = aws.secret(arn).await.map_err(Referred::Unread).and_then(|url| match url.trim().parse() {
+async fn read_url(aws: &Aws, arn: &str) -> Result<String, Referred> {
+    let url = aws.secret(arn).await.map_err(Referred::Unread)?;
+    match url.trim().parse() {
         Ok(DatabaseUrl::MongoDb(_)) => Ok(url),
         Ok(_) => Err(Referred::Unusable("the secret must hold a MongoDB URL".to_owned())),
         Err(rule) => Err(Referred::Unusable(format!("what the secret holds {rule}"))),
-    });
-    url.map_err(|error| StartError::Referred(DATABASE_URL, error))
+    }
+}
+
+/// The signing keys of this name, if they are in the table.
+async fn read_keys(aws: &Aws, table: String, name: Option<&str>) -> Result<Option<String>, StartError> {
+    let Some(name) = name else { return Ok(None) };
+    let keys = KeyTable::new(aws.clone(), table).get(name).await.map_err(Referred::Unread);
+    keys.and_then(|keys| keys.ok_or(Referred::Missing)).map(Some).map_err(|error| StartError::Referred(SIGNING_KEYS, error))
 }
 
 #[cfg(all(test, feature = "mongodb"))]
