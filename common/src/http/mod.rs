@@ -20,6 +20,8 @@ pub use endpoint::{Access, Endpoint, Method, Part, Service, public, session, use
 pub use idempotency::Idempotency;
 pub use path::Path;
 pub use query::{PageQuery, Query};
+#[cfg(test)]
+pub(crate) use query::{Parameters, QueryFields};
 pub use request::Request;
 pub use response::{Created, Listing, NoContent, PublicJson, Representation, Response};
 pub use serve::serve;

@@ -3,6 +3,7 @@
 //! What the client sees (kind, detail, field errors) and what the log sees (the cause) are kept apart:
 //! a cause is never part of a response.
 
+mod errors;
 mod kind;
 mod store;
 
@@ -14,8 +15,11 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use errors::{FieldError, Place};
 pub use kind::Kind;
 pub use store::StoreError;
+
+use errors::Errors;
 
 use crate::time::Timestamp;
 
@@ -30,34 +34,11 @@ pub struct Problem {
     pub kind: Kind,
     /// What happened this time, for the person who reads the answer.
     pub detail: Cow<'static, str>,
-    /// Every place of the request that is at fault.
-    pub errors: Vec<FieldError>,
+    errors: Errors,
     /// Headers that belong to the answer, such as `Retry-After`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Why, for the log only.
     pub cause: Option<Box<dyn Error + Send + Sync>>,
-}
-
-/// One fault in a request: where it is and which rule it breaks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct FieldError {
-    /// Where the fault is.
-    #[serde(flatten)]
-    pub place: Place,
-    /// The rule that was broken.
-    pub detail: String,
-}
-
-/// The part of a request that an error is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Place {
-    /// A JSON pointer (RFC 6901) into the body; empty for the whole of it.
-    Pointer(String),
-    /// A query or path parameter's name.
-    Parameter(String),
-    /// A header's name, in lower case.
-    Header(String),
 }
 
 /// The body of a problem (RFC 9457), as documented to clients.
@@ -75,21 +56,22 @@ pub struct ProblemBody<'a> {
     pub detail: &'a str,
     /// Names this request in the logs.
     pub request_id: &'a str,
-    /// Every place of the request that is at fault.
+    /// Every place of the request that is at fault: the first fifty, then one error that counts the rest.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    #[schemars(length(max = errors::MAX_NAMED + 1))]
     pub errors: &'a [FieldError],
 }
 
 impl Problem {
     /// A problem of this kind; the named constructors below say more.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None }
+        Self { kind, detail: detail.into(), errors: Errors::default(), headers: Vec::new(), cause: None }
     }
 
-    /// Adds the places that are at fault.
+    /// Adds the places that are at fault, as many as a client can use.
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
-        self.errors = errors;
+        self.errors = Errors::new(errors);
         self
     }
 
@@ -206,7 +188,7 @@ impl Problem {
             status: self.status().as_u16(),
             detail: &self.detail,
             request_id,
-            errors: &self.errors,
+            errors: self.errors.as_slice(),
         }
     }
 
@@ -229,21 +211,9 @@ impl Problem {
     }
 }
 
-impl FieldError {
-    /// An error at a JSON pointer into the body.
-    pub fn pointer(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { place: Place::Pointer(pointer.into()), detail: detail.into() }
-    }
-
-    /// An error in a query or path parameter.
-    pub fn parameter(name: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { place: Place::Parameter(name.into()), detail: detail.into() }
-    }
-}
-
 impl fmt::Debug for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {} {:?} (cause: {:?})", self.kind, self.detail, self.errors, self.cause_chain())
+        write!(f, "{:?}: {} {:?} (cause: {:?})", self.kind, self.detail, self.errors.as_slice(), self.cause_chain())
     }
 }
 
@@ -272,4 +242,83 @@ impl From<StoreError> for Problem {
 /// The seconds from `now` until `then`, at least one: what `Retry-After` says.
 pub fn seconds_until(now: Timestamp, then: Timestamp) -> u64 {
     u64::try_from(then.as_second() - now.as_second()).unwrap_or(0).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::fields::{Fields, parse_json};
+    use crate::http::{Parameters, QueryFields};
+    use crate::tasks::{TaskDraft, TaskQuery};
+
+    /// More than any problem takes, and less than a hundredth of what API Gateway carries.
+    const BOUND: usize = 20_000;
+
+    fn written(problem: &Problem) -> String {
+        serde_json::to_string(&problem.body("0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55")).expect("JSON")
+    }
+
+    fn of_body(body: &[u8]) -> Option<Problem> {
+        match parse_json(body) {
+            Ok(Value::Object(members)) => Fields::read::<TaskDraft>(members).err().map(Problem::invalid_fields),
+            Ok(_) => None,
+            Err(error) => Some(Problem::malformed_body("", "").with_errors(vec![error])),
+        }
+    }
+
+    fn of_query(query: &str) -> Option<Problem> {
+        QueryFields::parse(query).read(TaskQuery::read).err().map(Problem::malformed_parameter)
+    }
+
+    #[test]
+    fn fifty_errors_are_named_and_the_rest_is_counted() {
+        let many = |count: usize| Problem::invalid_fields(vec![FieldError::pointer("/a", "is wrong"); count]);
+        for count in [0, 1, 50] {
+            assert_eq!(many(count).errors.as_slice().len(), count);
+        }
+        let errors = many(6_000);
+        let (last, named) = errors.errors.as_slice().split_last().expect("errors");
+        assert_eq!((named.len(), last), (50, &FieldError::pointer("", "has 5950 more errors, which are not listed")));
+    }
+
+    #[test]
+    fn a_place_that_is_very_long_is_cut() {
+        for (name, shown) in [("a".repeat(128), "a".repeat(128)), ("a".repeat(129), "a".repeat(128) + "\u{2026}"), ("\0".repeat(60_000), "\0".repeat(21) + "\u{2026}")] {
+            let problem = Problem::malformed_parameter(vec![FieldError::parameter(name, "is unknown")]);
+            assert_eq!(problem.errors.as_slice()[0].place, Place::Parameter(shown));
+        }
+    }
+
+    #[test]
+    fn a_deep_pointer_of_long_names_is_cut() {
+        let body = format!("{{{}", format!("\"{}\":{{", "n".repeat(2_000)).repeat(30));
+        let problem = of_body(body.as_bytes()).expect("half a body");
+        assert!(written(&problem).len() < 1_000, "{}", written(&problem));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn no_body_makes_a_large_problem(names in vec("[a-z]{1,3}|\\PC{0,200}|[\\x00-\\x20\"]{0,300}", 0..100), cut in 0..60_000_usize) {
+            let members: Map<String, Value> = names.into_iter().map(|name| (name, json!(["", {}]))).collect();
+            let body = Value::Object(members).to_string();
+            for body in [body.as_bytes(), &body.as_bytes()[..cut.min(body.len())]] {
+                if let Some(problem) = of_body(body) {
+                    prop_assert!(written(&problem).len() < BOUND, "{}", written(&problem));
+                }
+            }
+        }
+
+        #[test]
+        fn no_query_makes_a_large_problem(pairs in vec("[a-z=%]{1,4}|(q|status|label|due_before|limit)=\\PC{0,300}|\\PC{0,300}|(%00){0,300}", 0..100)) {
+            if let Some(problem) = of_query(&pairs.join("&")) {
+                prop_assert!(written(&problem).len() < BOUND, "{}", written(&problem));
+            }
+        }
+    }
 }

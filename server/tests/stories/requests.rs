@@ -61,6 +61,26 @@ async fn every_invalid_field_is_named_at_once() {
 }
 
 #[tokio::test]
+async fn an_error_stays_small_whatever_was_sent() {
+    let server = Server::start().await;
+    let ada = server.register("ada@example.com").await;
+    let fields: serde_json::Map<String, Value> = (0..6_000).map(|n| (format!("f{n}"), json!(0))).collect();
+    let long = serde_json::Map::from_iter([("n".repeat(60_000), json!(0))]);
+    for body in [fields, long] {
+        // Nobody needs a token to send this.
+        let answer = server.post("/v1/auth/register", Value::Object(body)).await;
+        assert_eq!(answer.status, 422);
+        let errors = answer.body["errors"].as_array().expect("errors");
+        assert!(errors.len() <= 51 && answer.body.to_string().len() < 8_000, "{} errors: {}", errors.len(), answer.body);
+    }
+    let answer = ada.get(&format!("/v1/tasks?{}", "a&".repeat(30_000))).await;
+    let errors = answer.body["errors"].as_array().expect("errors");
+    assert_eq!((answer.status.as_u16(), errors.len()), (400, 51));
+    assert_eq!(errors[50], json!({"parameter": "", "detail": "has 29950 more errors, which are not listed"}));
+    assert!(answer.body.to_string().len() < 8_000);
+}
+
+#[tokio::test]
 async fn a_text_is_as_long_as_its_characters_are_many_and_notes_as_their_bytes() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
