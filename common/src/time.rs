@@ -1,32 +1,51 @@
 //! Points in time: RFC 3339 in UTC with milliseconds, and the clock that gives them.
 
+mod rfc3339;
+
+pub(crate) use rfc3339::date;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A point in time, to the millisecond. Shown as RFC 3339 in UTC: `2026-03-01T09:30:00.000Z`.
+/// A point in time, to the millisecond, in one of the years that RFC 3339 can write: 0000 to 9999. Shown in UTC:
+/// `2026-03-01T09:30:00.000Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 #[schemars(transparent)]
-pub struct Timestamp(#[schemars(with = "String", extend("format" = "date-time"))] jiff::Timestamp);
+pub struct Timestamp(#[schemars(with = "String", extend("format" = "date-time"))] i64);
+
+/// 1970-01-01, from which milliseconds are counted.
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+/// 0000-01-01T00:00:00.000Z in milliseconds.
+const MIN: i64 = -62_167_219_200_000;
+/// 9999-12-31T23:59:59.999Z in milliseconds.
+const MAX: i64 = 253_402_300_799_999;
 
 impl Timestamp {
-    /// This many milliseconds after 1970-01-01; what is out of range is clamped to the calendar's ends.
-    pub fn from_millisecond(milliseconds: i64) -> Self {
-        let clamped = milliseconds.clamp(jiff::Timestamp::MIN.as_millisecond(), jiff::Timestamp::MAX.as_millisecond());
-        Self(jiff::Timestamp::from_millisecond(clamped).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
+    /// This many milliseconds after 1970-01-01; what is out of range is clamped to its ends.
+    pub const fn from_millisecond(milliseconds: i64) -> Self {
+        Self(if milliseconds < MIN {
+            MIN
+        } else if milliseconds > MAX {
+            MAX
+        } else {
+            milliseconds
+        })
     }
 
     /// Milliseconds since 1970-01-01.
-    pub fn as_millisecond(self) -> i64 {
-        self.0.as_millisecond()
+    pub const fn as_millisecond(self) -> i64 {
+        self.0
     }
 
     /// Whole seconds since 1970-01-01: what tokens (RFC 7519) and DynamoDB's TTL count in.
-    pub fn as_second(self) -> i64 {
-        self.0.as_second()
+    pub const fn as_second(self) -> i64 {
+        self.0.div_euclid(1_000)
     }
 
     /// The point in time this much later.
@@ -41,11 +60,6 @@ impl Timestamp {
         Self::from_millisecond(self.as_millisecond().saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// Whether the year is one that RFC 3339 can write: 0 to 9999.
-    pub fn has_four_digit_year(self) -> bool {
-        self.to_string().len() == "0000-00-00T00:00:00.000Z".len()
-    }
-
     /// The earlier of two points in time.
     #[must_use]
     pub fn earlier_of(self, other: Self) -> Self {
@@ -55,43 +69,18 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3}", self.0)
+        // Never saturates: the calendar holds every point in time that there is.
+        let civil = EPOCH.saturating_add(SignedDuration::from_millis(self.0));
+        write!(f, "{civil:.3}Z")
     }
 }
 
 impl FromStr for Timestamp {
     type Err = String;
 
-    /// Reads an RFC 3339 date-time with any offset; digits beyond the millisecond are dropped.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = || "must be an RFC 3339 date-time".to_owned();
-        // jiff reads more than RFC 3339 allows.
-        if !has_rfc3339_shape(text) {
-            return Err(refused());
-        }
-        let instant: jiff::Timestamp = text.parse().map_err(|_| refused())?;
-        i64::try_from(instant.as_nanosecond().div_euclid(1_000_000)).map(Self::from_millisecond).map_err(|_| refused())
+        rfc3339::parse(text)
     }
-}
-
-/// Whether the text looks like `2026-03-01T09:30:00Z`, with or without a fraction, with any offset (RFC 3339, section 5.6).
-fn has_rfc3339_shape(text: &str) -> bool {
-    let like = |text: &str, shape: &str| {
-        text.len() == shape.len()
-            && text
-                .bytes()
-                .zip(shape.bytes())
-                .all(|(b, like)| if like == b'0' { b.is_ascii_digit() } else { b.eq_ignore_ascii_case(&like) })
-    };
-    let Some((start, rest)) = text.split_at_checked("0000-00-00T00:00:00".len()) else { return false };
-    let offset = match rest.strip_prefix('.') {
-        Some(fraction) => match fraction.find(|c: char| !c.is_ascii_digit()) {
-            None | Some(0) => return false,
-            Some(end) => &fraction[end..],
-        },
-        None => rest,
-    };
-    like(start, "0000-00-00T00:00:00") && (like(offset, "Z") || like(offset, "+00:00") || like(offset, "-00:00"))
 }
 
 impl Serialize for Timestamp {
@@ -119,5 +108,29 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millisecond(jiff::Timestamp::now().as_millisecond())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_and_the_last_point_in_time_are_the_ends_of_the_years_that_have_four_digits() {
+        for (milliseconds, text) in
+            [(i64::MIN, "0000-01-01T00:00:00.000Z"), (0, "1970-01-01T00:00:00.000Z"), (i64::MAX, "9999-12-31T23:59:59.999Z")]
+        {
+            let instant = Timestamp::from_millisecond(milliseconds);
+            assert_eq!((instant.to_string().as_str(), text.parse()), (text, Ok(instant)));
+        }
+        assert_eq!(Timestamp::from_millisecond(-1).as_second(), -1);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_shown_is_read_as_the_same_point_in_time(milliseconds in MIN..=MAX) {
+            let instant = Timestamp::from_millisecond(milliseconds);
+            proptest::prop_assert_eq!(instant.to_string().parse(), Ok(instant));
+        }
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::fields::{Faults, Field, fault};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, date};
 
 /// A due date: an RFC 3339 full-date, or a date-time, which is kept in UTC to the millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +43,12 @@ impl FromStr for Due {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = || "must be an RFC 3339 date or date-time, such as 2026-03-01 or 2026-03-01T09:30:00Z".to_owned();
-        let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-        if shape == "0000-00-00" {
-            return text.parse().map(Self::On).map_err(|_| refused());
+        // A date is as long as the date of a date-time.
+        match text.len() {
+            10 => date(text).map(Self::On),
+            0..10 => Err("must be an RFC 3339 date or date-time, such as 2026-03-01 or 2026-03-01T09:30:00Z".to_owned()),
+            _ => text.parse().map(Self::At),
         }
-        text.parse::<Timestamp>().ok().filter(|instant| instant.has_four_digit_year()).map(Self::At).ok_or_else(refused)
     }
 }
 
@@ -85,7 +85,7 @@ impl JsonSchema for Due {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A date, which counts as the start of that day in UTC, or a date-time.",
+            "description": "A date, which counts as the start of that day in UTC, or a date-time, which is kept to the millisecond in UTC, where its year must have four digits. A leap second is kept as the last millisecond before its end.",
             "type": "string",
             "anyOf": [{"format": "date"}, {"format": "date-time"}],
         })
@@ -107,6 +107,7 @@ mod tests {
         assert_eq!(due("2026-03-01"), Ok("2026-03-01".to_owned()));
         assert_eq!(due("2026-03-01T09:30:00+02:00"), Ok("2026-03-01T07:30:00.000Z".to_owned()));
         assert_eq!(due("2026-03-01t09:30:00.123999z"), Ok("2026-03-01T09:30:00.123Z".to_owned()));
+        assert_eq!(due("9999-12-31T23:59:59Z"), Ok("9999-12-31T23:59:59.000Z".to_owned()));
         for bad in [
             "2026-02-29",
             "2026-13-01",
@@ -136,7 +137,7 @@ mod tests {
         }
 
         #[test]
-        fn the_sort_key_sorts_as_time_does(a in 0i64..253_370_764_800_000, b in 0i64..253_370_764_800_000) {
+        fn the_sort_key_sorts_as_time_does(a in -62_167_219_200_000_i64..253_402_300_800_000, b in -62_167_219_200_000_i64..253_402_300_800_000) {
             let [a, b] = [a, b].map(Timestamp::from_millisecond);
             prop_assert_eq!(Due::At(a).sort_key().cmp(&Due::At(b).sort_key()), a.cmp(&b));
         }
