@@ -159,22 +159,6 @@ pub fn kind_of(value: &Value) -> &'static str {
     }
 }
 
-/// Checks a text against the rules that all texts share: its length in characters (Unicode code points) and no
-/// control characters (general category Cc) other than newline and tab.
-pub fn check_text(text: &str, characters: std::ops::RangeInclusive<usize>) -> Result<(), String> {
-    let length = text.chars().count();
-    if !characters.contains(&length) {
-        return Err(format!("must have {} to {} characters, has {length}", characters.start(), characters.end()));
-    }
-    match text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
-        Some(c) => Err(format!("must not contain control characters other than newline and tab, has U+{:04X}", u32::from(c))),
-        None => Ok(()),
-    }
-}
-
-/// [`check_text`]'s rule about control characters as a regular expression, for the API document.
-pub const TEXT_PATTERN: &str = "^[^\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f]*$";
-
 /// The JSON pointer (RFC 6901) to a member of the top-level object.
 fn pointer_to(name: &str) -> String {
     format!("/{}", escape(name))

@@ -16,5 +16,6 @@ pub mod problem;
 pub mod store;
 pub mod tasks;
 pub mod telemetry;
+mod text;
 pub mod time;
 pub mod users;

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::due::Due;
-use crate::fields::{Body, Change, Faults, Field, Fields, TEXT_PATTERN, check_text, fault, kind_of};
+use crate::fields::{Body, Change, Faults, Field, Fields, fault, kind_of};
 use crate::id::id;
+use crate::text::{LINE_PATTERN, LINES_PATTERN, check_line, check_lines};
 use crate::time::Timestamp;
 
 id! {
@@ -16,13 +17,14 @@ id! {
     TaskId
 }
 
-/// Defines a text with rules: a newtype that exists only when valid, and its schema.
+/// Defines a text with rules: a newtype that only what fits them is read as, and its schema. What a store has kept is
+/// taken as it is: it fitted the rules of its day, and its owner must be able to see and change it.
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $max:literal, |$text:ident| $more:expr) => {
+    ($(#[$doc:meta])* $name:ident, $length:expr, $pattern:ident, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-        #[serde(try_from = "String")]
-        #[schemars(inline, extend("minLength" = $name::MIN, "maxLength" = $max, "pattern" = TEXT_PATTERN))]
+        #[serde(transparent)]
+        #[schemars(inline, extend("minLength" = $length.start(), "maxLength" = $length.end(), "pattern" = $pattern))]
         pub struct $name(String);
 
         impl $name {
@@ -32,57 +34,50 @@ macro_rules! text {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = String;
-
-            fn try_from($text: String) -> Result<Self, Self::Error> {
-                check_text(&$text, $name::MIN..=$max)?;
-                $more?;
-                Ok(Self($text))
-            }
-        }
-
         impl std::str::FromStr for $name {
             type Err = String;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::try_from(text.to_owned())
+                $check(text)?;
+                Ok(Self(text.to_owned()))
             }
         }
 
         impl Field for $name {
             fn read(value: Value) -> Result<Self, Faults> {
-                Self::try_from(String::read(value)?).map_err(fault)
+                String::read(value)?.parse().map_err(|rule: String| fault(rule))
             }
         }
     };
 }
 
 text! {
-    /// What is to be done: 1 to 500 characters.
-    Title, 500, |text| Ok::<(), String>(())
+    /// What is to be done: one line of 1 to 500 characters, one of them visible.
+    Title, (1..=500), LINE_PATTERN, |text| check_line(text, 500)
 }
 
 text! {
     /// More about it, in Markdown: up to 16 KiB of UTF-8.
-    Notes, 16384, |text| if text.len() > 16384 { Err(format!("must have at most 16384 bytes in UTF-8, has {}", text.len())) } else { Ok(()) }
+    Notes, (0..=Notes::MAX), LINES_PATTERN, check_notes
 }
 
 text! {
-    /// A word to find tasks by: 1 to 50 characters.
-    Label, 50, |text| Ok::<(), String>(())
-}
-
-impl Title {
-    const MIN: usize = 1;
+    /// A word to find tasks by: one line of 1 to 50 characters, one of them visible. It is kept as it was sent: `Home` and
+    /// `home` are two labels.
+    Label, (1..=50), LINE_PATTERN, |text| check_line(text, 50)
 }
 
 impl Notes {
-    const MIN: usize = 0;
+    /// The most bytes, which no text with more characters has.
+    const MAX: usize = 16 * 1024;
 }
 
-impl Label {
-    const MIN: usize = 1;
+fn check_notes(text: &str) -> Result<(), String> {
+    check_lines(text, 0..=Notes::MAX)?;
+    if text.len() > Notes::MAX {
+        return Err(format!("must have at most {} bytes in UTF-8, has {}", Notes::MAX, text.len()));
+    }
+    Ok(())
 }
 
 /// Up to 20 labels, each once, in the owner's order.
@@ -236,7 +231,7 @@ pub struct TaskDraft {
     pub status: Option<Status>,
     /// How much it matters; `none` when absent.
     pub priority: Option<Priority>,
-    /// Words to find it by; none when absent.
+    /// Words to find it by, each kept as it is sent, so that `Home` and `home` are two; none when absent.
     pub labels: Option<Labels>,
     /// When it is due.
     pub due: Option<Due>,
@@ -364,7 +359,7 @@ mod tests {
         let dues = vec!["2026-03-01", "2026-03-01T09:30:00Z", "2026-03-01T00:00:00.001+01:00"];
         let words = |words: Vec<&'static str>| select(words).prop_map(Value::from);
         let values = (
-            "\\PC{1,20}",
+            "\\PC{0,19}x",
             "\\PC{0,20}",
             words(Status::ALL.iter().map(|status| status.as_str()).collect()),
             words(Priority::ALL.iter().map(|priority| priority.as_str()).collect()),
@@ -465,6 +460,15 @@ mod tests {
         for name in ["notes", "status", "priority", "labels", "due"] {
             assert!(!patch(Map::from_iter([(name.to_owned(), Value::Null)])).is_empty(), "{name}");
         }
+    }
+
+    #[test]
+    fn what_was_stored_under_older_rules_can_still_be_read() {
+        let stored = json!({"id": "0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55", "title": " \n ", "notes": null, "labels": ["\u{200b}"], "due": null,
+            "completed_at": null, "created_at": at(0), "updated_at": at(0), "version": 1});
+        let task: Task = serde_json::from_value(stored).expect("a task");
+        assert_eq!((task.title.as_str(), task.labels.0[0].as_str()), (" \n ", "\u{200b}"));
+        assert!(Title::read(json!(" \n ")).is_err() && Label::read(json!("\u{200b}")).is_err());
     }
 
     #[test]
