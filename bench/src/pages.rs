@@ -190,7 +190,7 @@ fn cases(now: Timestamp) -> Result<Vec<Case>, Error> {
     let everything = TaskFilter::default;
     let week = std::time::Duration::from_hours(7 * 24);
     let due = common::tasks::Bounds { after: Some(Due::At(now)), before: Some(Due::At(now.plus(week))) };
-    let text = |text: &str| Some(text.to_owned());
+    let text = |text: &str| text.parse().ok();
     let filters = [
         ("status=todo", TaskFilter { statuses: vec![Status::Todo], ..everything() }),
         ("status=done", TaskFilter { statuses: vec![Status::Done], ..everything() }),

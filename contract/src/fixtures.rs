@@ -8,7 +8,7 @@ use common::auth::{Client, LiveSession, PasswordHash, Rotation, Session, Session
 use common::contract::{Cursor, IfMatch, Once, Page};
 use common::fields::Change;
 use common::problem::StoreError;
-use common::tasks::{Due, Label, Notes, Priority, Status, Task, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskSort, Title};
+use common::tasks::{Due, Label, Notes, Priority, SearchText, Status, Task, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskSort, Title};
 use common::time::Timestamp;
 use common::users::{Account, Email, Name, Role, User, UserId};
 use uuid::{NoContext, Uuid};
@@ -122,6 +122,10 @@ pub(crate) fn labels(texts: &[&str]) -> common::tasks::Labels {
 
 pub(crate) fn due(text: &str) -> Due {
     text.parse().expect("a valid due date")
+}
+
+pub(crate) fn search(text: &str) -> SearchText {
+    text.parse().expect("a text to look for")
 }
 
 pub(crate) fn sort(name: &str) -> TaskSort {
@@ -254,6 +258,14 @@ impl Store {
             self.tasks.list(owner, &query).await
         })
         .await
+    }
+
+    /// The titles of every task that is wanted, in alphabetical order.
+    pub(crate) async fn titles(&self, owner: UserId, filter: &TaskFilter) -> Vec<String> {
+        let listed = self.listed(owner, filter, sort("created"), &[2]).await;
+        let mut titles: Vec<_> = listed.iter().map(|task| task.title.as_str().to_owned()).collect();
+        titles.sort_unstable();
+        titles
     }
 
     /// Every task of an owner, the newest first.

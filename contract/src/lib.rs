@@ -30,6 +30,7 @@ mod model;
 mod passwords;
 mod properties;
 mod refresh;
+mod search;
 mod servers;
 mod sessions;
 mod tasks;
@@ -87,6 +88,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         trash::CASES,
         keys::CASES,
         lists::CASES,
+        search::CASES,
         text::CASES,
         histories::CASES,
     ];

@@ -1,7 +1,7 @@
 //! Text: Unicode, byte for byte as it came, up to the largest that is allowed.
 
 use common::auth::{Client, Session, SessionId};
-use common::contract::IfMatch;
+use common::contract::Precondition;
 use common::fields::Change;
 use common::tasks::{Labels, Status, Task, TaskFilter, TaskPatch};
 use common::time::Timestamp;
@@ -9,7 +9,7 @@ use common::users::Account;
 
 use crate::Store;
 use crate::fixtures::{
-    LIFETIMES, account, full_task, identifier, label, labels, notes, once, outcome, seconds, session, somebody, task, title,
+    LIFETIMES, account, full_task, identifier, label, labels, notes, once, outcome, search, seconds, session, somebody, task, title,
 };
 
 cases![
@@ -19,18 +19,18 @@ cases![
     the_largest_task_goes_everywhere_a_small_one_goes,
 ];
 
-/// Text that databases, and the ways to them, are known to change.
+/// Lines that databases, and the ways to them, are known to change.
 const TEXTS: [&str; 16] = [
     "plain",
     " leading and trailing ",
-    "\ttabs\tand\nlines\n",
+    "\ttabs\tin\tit\t",
     "\u{e9} in one, e\u{301} in two",
     "a\u{300}\u{301}\u{302}\u{303}\u{304}\u{305} marks",
     "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}\u{200d}\u{1f466} family, \u{1f3f3}\u{fe0f}\u{200d}\u{1f308} flag",
     "\u{10ffff}\u{10fffe}\u{e000}\u{fffd}\u{ffff}",
     "\u{202e}right to left\u{202c} and \u{2066}isolated\u{2069}",
     "\u{feff}byte order mark\u{feff}",
-    "\u{2028}\u{2029}\u{a0}\u{3000}\u{200b}",
+    "\u{2028}\u{2029}\u{a0}\u{3000}\u{200b}.",
     "\u{5e9}\u{5c1}\u{5b8}\u{5dc}\u{5d5}\u{5b9}\u{5dd} \u{645}\u{631}\u{62d}\u{628}\u{627}",
     "\u{fb01} \u{212b} \u{2126} \u{1e9e} \u{130} \u{131}",
     "\"quotes\" 'and' \\backslashes\\ \\u0041 \\n",
@@ -51,30 +51,31 @@ async fn a_tasks_text_is_kept_byte_for_byte(store: Store) {
     let owner = somebody(store.now);
     for (n, text) in (0..).zip(TEXTS) {
         let at = store.now.plus(seconds(n));
-        let before = store.add(owner, Task { notes: Some(notes(text)), labels: labels(&[text, "other"]), ..task(text, at) }).await;
+        let lines = notes(&format!("{text}\n\r\n{text}\r\t"));
+        let before = store.add(owner, Task { notes: Some(lines.clone()), labels: labels(&[text, "other"]), ..task(text, at) }).await;
         assert_eq!(outcome(store.tasks.get(owner, before.id).await), Ok(before.clone()));
         assert_eq!(store.all(owner).await, std::slice::from_ref(&before));
-        let found = TaskFilter { labels: vec![label(text)], text: Some(text.to_owned()), ..TaskFilter::default() };
+        let found = TaskFilter { labels: vec![label(text)], text: Some(search(text)), ..TaskFilter::default() };
         assert_eq!(store.listed(owner, &found, crate::fixtures::sort("due"), &[1]).await, std::slice::from_ref(&before), "{text:?}");
 
         let plain = store.add(owner, task("plain", at)).await;
         let patch = TaskPatch {
             title: Some(title(text)),
-            notes: Change::Set(notes(text)),
+            notes: Change::Set(lines),
             labels: Change::Set(labels(&["other", text])),
             ..TaskPatch::default()
         };
-        let changed = store.tasks.update(owner, plain.id, &patch, &IfMatch::Any, at).await;
+        let changed = store.tasks.update(owner, plain.id, &patch, &Precondition::Any, at).await;
         assert_eq!(outcome(changed), Ok(patch.apply(&plain, at)));
-        store.tasks.trash(owner, plain.id, &IfMatch::Any, at).await.expect("deleted");
+        store.tasks.trash(owner, plain.id, &Precondition::Any, at).await.expect("deleted");
 
-        store.tasks.trash(owner, before.id, &IfMatch::Any, at).await.expect("deleted");
+        store.tasks.trash(owner, before.id, &Precondition::Any, at).await.expect("deleted");
         let shown = store.trash_of(owner, &[100], at).await.into_iter().find(|task| task.id == before.id).expect("in the trash");
         assert_eq!((&shown.title, &shown.notes, &shown.labels), (&before.title, &before.notes, &before.labels));
-        let restored = store.tasks.restore(owner, before.id, &IfMatch::Any, Some(&once(&n.to_string(), text)), at).await;
+        let restored = store.tasks.restore(owner, before.id, &Precondition::Any, Some(&once(&n.to_string(), text)), at).await;
         assert_eq!(outcome(restored), Ok(Task { version: 3, ..before.clone() }));
         assert_eq!(store.all(owner).await, [Task { version: 3, ..before.clone() }]);
-        store.tasks.trash(owner, before.id, &IfMatch::Any, at).await.expect("deleted");
+        store.tasks.trash(owner, before.id, &Precondition::Any, at).await.expect("deleted");
     }
 }
 
@@ -103,7 +104,7 @@ async fn names_and_user_agents_are_kept_byte_for_byte(store: Store) {
         assert_eq!(store.stored_account(account.id).await, account);
         assert_eq!(store.sessions_of(account.id, store.now).await, [first]);
         let other = TEXTS[(n + 1) % TEXTS.len()];
-        let renamed = store.rename(account.id, &Change::Set(crate::fixtures::name(other)), &IfMatch::Any, store.now).await;
+        let renamed = store.rename(account.id, &Change::Set(crate::fixtures::name(other)), &Precondition::Any, store.now).await;
         assert_eq!(renamed.expect("renamed").name, Some(crate::fixtures::name(other)));
     }
     let long = account("long@example.com", store.now);
@@ -129,9 +130,9 @@ async fn the_largest_task_goes_everywhere_a_small_one_goes(store: Store) {
         ..TaskPatch::default()
     };
     let changed = patch.apply(&largest, store.now);
-    assert_eq!(outcome(store.tasks.update(owner, largest.id, &patch, &IfMatch::Any, store.now).await), Ok(changed.clone()));
-    store.tasks.trash(owner, largest.id, &IfMatch::Any, store.now).await.expect("deleted");
+    assert_eq!(outcome(store.tasks.update(owner, largest.id, &patch, &Precondition::Any, store.now).await), Ok(changed.clone()));
+    store.tasks.trash(owner, largest.id, &Precondition::Any, store.now).await.expect("deleted");
     assert_eq!(store.trash_of(owner, &[100], store.now).await.len(), 1);
-    let restored = store.tasks.restore(owner, largest.id, &IfMatch::Any, Some(&once("restore", "it")), store.now).await;
+    let restored = store.tasks.restore(owner, largest.id, &Precondition::Any, Some(&once("restore", "it")), store.now).await;
     assert_eq!(outcome(restored), Ok(Task { version: 4, ..changed }));
 }

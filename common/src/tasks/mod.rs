@@ -2,12 +2,14 @@
 
 mod due;
 mod query;
+mod search;
 mod store;
 mod task;
 
 pub use due::Due;
 pub(crate) use query::TaskQuerySchema;
 pub use query::{Bounds, SortField, TaskFilter, TaskQuery, TaskSort};
+pub use search::SearchText;
 pub use store::TaskStore;
 pub use task::{Label, Labels, Notes, Priority, Status, Task, TaskDraft, TaskId, TaskPatch, Title};
 

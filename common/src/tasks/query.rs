@@ -5,6 +5,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 
 use super::due::Due;
+use super::search::SearchText;
 use super::task::{Label, Priority, Status, Task};
 use crate::contract::Cursor;
 
@@ -80,8 +81,8 @@ pub struct TaskFilter {
     pub labels: Vec<Label>,
     /// Due within these bounds.
     pub due: Bounds,
-    /// With this text in title or notes, whatever its case.
-    pub text: Option<String>,
+    /// With this text in title or notes.
+    pub text: Option<SearchText>,
 }
 
 /// Bounds of a due date. A task without one is within no bounds but the open ones.
@@ -130,12 +131,10 @@ impl TaskFilter {
             && self.matches_text(task)
     }
 
-    /// Whether the text is in the task's title or notes, compared in lower case.
     fn matches_text(&self, task: &Task) -> bool {
-        let Some(text) = &self.text else { return true };
-        let text = text.to_lowercase();
-        let holds = |place: &str| place.to_lowercase().contains(&text);
-        holds(task.title.as_str()) || task.notes.as_ref().is_some_and(|notes| holds(notes.as_str()))
+        self.text
+            .as_ref()
+            .is_none_or(|text| text.is_in(task.title.as_str()) || task.notes.as_ref().is_some_and(|notes| text.is_in(notes.as_str())))
     }
 }
 
@@ -171,14 +170,15 @@ pub(crate) struct TaskQuerySchema {
     /// Only tasks with this priority; may repeat: any of them.
     #[schemars(length(min = 1, max = 20))]
     priority: Option<Vec<Priority>>,
-    /// Only tasks with this label; may repeat: any of them.
+    /// Only tasks with this label, as it was sent: `Home` is not `home`; may repeat: any of them.
     #[schemars(length(min = 1, max = 20))]
     label: Option<Vec<Label>>,
     /// Only tasks due before this date or date-time.
     due_before: Option<Due>,
     /// Only tasks due on or after this date or date-time.
     due_after: Option<Due>,
-    /// Only tasks with this text in title or notes, whatever its case: 1 to 200 characters.
-    #[schemars(length(min = 1, max = 200), regex(pattern = crate::fields::TEXT_PATTERN))]
+    /// Only tasks with this text in title or notes: 1 to 200 characters. Letters are compared, whatever their case and however
+    /// they are encoded; accents and other combining marks are set aside.
+    #[schemars(length(min = 1, max = SearchText::MAX), regex(pattern = crate::text::LINES_PATTERN))]
     q: Option<String>,
 }
