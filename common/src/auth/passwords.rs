@@ -1,7 +1,8 @@
 //! Passwords: which may be set, and hashing and verifying them.
 //!
-//! Rules: OWASP ASVS 5.0, V6.2 (8 to 256 characters, no composition rules, the commonest refused, never truncated or
-//! changed) and OWASP's password storage cheat sheet (Argon2id with 19 MiB, two passes, one lane, or more).
+//! Rules: OWASP ASVS 5.0, V6.2 (8 to 256 characters, no composition rules, the commonest refused, never truncated), OWASP's
+//! password storage cheat sheet (Argon2id with 19 MiB, two passes, one lane, or more), and RFC 8265 for what a password that is
+//! typed on two keyboards has in common: see docs/security.md.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,6 +10,9 @@ use std::net::IpAddr;
 use argon2::Params;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_properties::CodePointMapData;
+use icu_properties::props::GeneralCategory;
 use ring::rand::{SecureRandom, SystemRandom};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -68,35 +72,43 @@ pub struct Passwords {
 pub struct Verified {
     /// Whether it is the right one.
     pub right: bool,
-    /// Whether it should be hashed again, because the parameters were raised since.
+    /// Whether it should be hashed again: the parameters were raised since, or it was hashed as it was sent.
     pub outdated: bool,
 }
 
-impl Password {
-    fn checked(text: String, min: usize) -> Result<Self, Faults> {
-        let length = text.chars().count();
-        if !(min..=MAX).contains(&length) {
-            return Err(fault(format!("must have {min} to {MAX} characters, has {length}")));
-        }
-        Ok(Self(text))
-    }
+/// What OpaqueString (RFC 8265, section 4.2) maps: spaces of other scripts to a space, and everything to NFC, so that it does
+/// not matter which keyboard wrote an accent. Its string class is not enforced: no character is refused in a password.
+fn prepare(sent: &str) -> String {
+    let other_space = |c: char| !c.is_ascii() && CodePointMapData::<GeneralCategory>::new().get(c) == GeneralCategory::SpaceSeparator;
+    let spaced = sent.chars().map(|c| if other_space(c) { ' ' } else { c });
+    ComposingNormalizerBorrowed::new_nfc().normalize_iter(spaced).collect()
+}
+
+fn check_length(text: &str, min: usize) -> Result<(), Faults> {
+    let length = text.chars().count();
+    if (min..=MAX).contains(&length) { Ok(()) } else { Err(fault(format!("must have {min} to {MAX} characters, has {length}"))) }
 }
 
 impl Field for Password {
     fn read(value: Value) -> Result<Self, Faults> {
-        Self::checked(String::read(value)?, 1)
+        let sent = String::read(value)?;
+        // One that was set before passwords were prepared may be too long now.
+        check_length(&sent, 1).or_else(|_| check_length(&prepare(&sent), 1))?;
+        Ok(Self(sent))
     }
 }
 
 impl Field for NewPassword {
     fn read(value: Value) -> Result<Self, Faults> {
-        let password = Password::checked(String::read(value)?, MIN)?;
-        let in_lower_case = password.0.to_lowercase();
+        let sent = String::read(value)?;
+        let prepared = prepare(&sent);
+        check_length(&prepared, MIN)?;
+        let in_lower_case = prepared.to_lowercase();
         // Half a millisecond, before a hash that takes twenty.
         if COMMON.lines().any(|common| common == in_lower_case) {
             return Err(fault("is one of the commonest passwords; choose another one"));
         }
-        Ok(Self(password))
+        Ok(Self(Password(sent)))
     }
 }
 
@@ -143,20 +155,29 @@ impl Passwords {
     async fn hash_any(&self, password: &Password, source: IpAddr) -> Result<PasswordHash, Problem> {
         let mut salt = [0; 16];
         SystemRandom::new().fill(&mut salt).map_err(|_| Problem::internal("the machine gives no random bytes"))?;
-        let password = password.clone();
-        let hashed = self.hashing.work(source, move |mut turn| turn.hash(password.0.as_bytes(), &salt)).await?;
+        let prepared = prepare(&password.0);
+        let hashed = self.hashing.work(source, move |mut turn| turn.hash(prepared.as_bytes(), &salt)).await?;
         hashed.map(PasswordHash).map_err(|error| Problem::internal(error.to_string()))
     }
 
-    /// Verifies a password against a stored hash; against nobody's when there is none, which takes as long.
+    /// Verifies a password against a stored hash; against nobody's when there is none, which takes as long. How many hashes are
+    /// computed depends on what was sent: a second one if preparing it changed it.
     ///
     /// # Errors
     /// 500 when the stored hash cannot be read, 503 when too many others are waiting.
     pub async fn verify(&self, password: &Password, stored: Option<&PasswordHash>, source: IpAddr) -> Result<Verified, Problem> {
         let known = stored.is_some();
         let (password, hash) = (password.clone(), stored.unwrap_or(&self.nobody).0.clone());
-        let verified = self.hashing.work(source, move |mut turn| turn.verify(password.0.as_bytes(), &hash)).await?;
-        let (right, outdated) = verified.map_err(|error| Problem::internal(error.to_string()))?;
+        let verified = self.hashing.work(source, move |mut turn| {
+            let prepared = prepare(&password.0);
+            let (right, outdated) = turn.verify(prepared.as_bytes(), &hash)?;
+            if right || prepared == password.0 {
+                return Ok((right, outdated));
+            }
+            // Hashed as it was sent, before passwords were prepared.
+            turn.verify(password.0.as_bytes(), &hash).map(|(right, _)| (right, true))
+        });
+        let (right, outdated) = verified.await?.map_err(|error: argon2::password_hash::Error| Problem::internal(error.to_string()))?;
         Ok(Verified { right: right && known, outdated })
     }
 
@@ -212,6 +233,62 @@ mod tests {
         NewPassword::read(Value::from(text))
     }
 
+    fn password(text: &str) -> Password {
+        Password::read(Value::from(text)).expect("a password")
+    }
+
+    /// A hash of these very bytes, as it was made before passwords were prepared.
+    async fn hash_of_the_bytes(passwords: &Passwords, text: &str) -> PasswordHash {
+        let text = text.to_owned();
+        let hash = passwords.hashing.work(move |mut turn| turn.hash(text.as_bytes(), b"sixteen bytes...")).await;
+        PasswordHash(hash.expect("a turn").expect("hashed"))
+    }
+
+    #[tokio::test]
+    async fn a_password_opens_on_any_keyboard() {
+        let passwords = Passwords::new(LOW).expect("settings");
+        for (set, typed) in [
+            ("cafe\u{301} au lait", "caf\u{e9} au lait"),
+            ("caf\u{e9} au lait", "cafe\u{301} au lait"),
+            ("\u{212b}ngstr\u{f6}m 1868", "A\u{30a}ngstro\u{308}m 1868"),
+            ("a\u{a0}lane\u{3000}of\u{2003}tasks", "a lane of tasks"),
+        ] {
+            let hash = passwords.hash(&new_password(set).expect("valid")).await.expect("hashed");
+            let verified = passwords.verify(&password(typed), Some(&hash)).await.expect("verified");
+            assert_eq!(verified, Verified { right: true, outdated: false }, "{set} {typed}");
+        }
+        // Nothing else is the same: width, case and compatibility are not touched.
+        let hash = passwords.hash(&new_password("a lane of ta\u{fb01}").expect("valid")).await.expect("hashed");
+        for typed in ["a lane of tafi", "A lane of ta\u{fb01}", "\u{ff41} lane of ta\u{fb01}", " a lane of ta\u{fb01}"] {
+            assert!(!passwords.verify(&password(typed), Some(&hash)).await.expect("verified").right, "{typed}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hash_from_before_passwords_were_prepared_still_verifies_and_is_outdated() {
+        let passwords = Passwords::new(LOW).expect("settings");
+        let sent = "cafe\u{301} au lait";
+        let old = hash_of_the_bytes(&passwords, sent).await;
+        let verified = passwords.verify(&password(sent), Some(&old)).await.expect("verified");
+        assert_eq!(verified, Verified { right: true, outdated: true });
+        let new = passwords.rehash(&password(sent)).await.expect("hashed");
+        let verified = passwords.verify(&password("caf\u{e9} au lait"), Some(&new)).await.expect("verified");
+        assert_eq!(verified, Verified { right: true, outdated: false });
+        assert!(!passwords.verify(&password("cafe au lait"), Some(&old)).await.expect("verified").right);
+    }
+
+    #[test]
+    fn length_and_the_commonest_are_those_of_what_is_hashed() {
+        assert!(new_password(&"e\u{301}".repeat(7)).is_err());
+        assert!(new_password(&"e\u{301}".repeat(256)).is_ok());
+        assert!(new_password("1\u{438}\u{306}2\u{446}3\u{443}4\u{43a}5\u{435}").expect_err("common")[0].1.contains("commonest"));
+        // No character is refused.
+        assert!(new_password("hello\u{a0}kitty").is_ok() && new_password("\u{fdfa} \0 \u{e0000} any").is_ok());
+        // 256 characters that NFC makes twice as many could be set once.
+        assert!(Password::read(Value::from("\u{958}".repeat(256))).is_ok());
+        assert!(Password::read(Value::from("\u{958}".repeat(257))).is_err() && Password::read(Value::from("")).is_err());
+    }
+
     #[test]
     fn the_commonest_passwords_are_refused_whatever_their_case() {
         for common in ["password1", "PASSWORD1", "iloveyou", "qwertyuiop"] {
@@ -231,15 +308,15 @@ mod tests {
     async fn a_password_is_verified_to_its_last_character() {
         let passwords = Passwords::new(LOW).expect("settings");
         let hash = passwords.hash(&new_password(&"x".repeat(200)).expect("valid"), HERE).await.expect("hashed");
-        let right = passwords.verify(&Password("x".repeat(200)), Some(&hash), HERE).await.expect("verified");
+        let right = passwords.verify(&password(&"x".repeat(200)), Some(&hash), HERE).await.expect("verified");
         assert_eq!(right, Verified { right: true, outdated: false });
-        assert!(!passwords.verify(&Password("x".repeat(199)), Some(&hash), HERE).await.expect("verified").right);
+        assert!(!passwords.verify(&password(&"x".repeat(199)), Some(&hash), HERE).await.expect("verified").right);
     }
 
     #[tokio::test]
     async fn nobody_has_no_password() {
         let passwords = Passwords::new(LOW).expect("settings");
-        assert!(!passwords.verify(&Password("whatever".into()), None, HERE).await.expect("verified").right);
+        assert!(!passwords.verify(&password("whatever"), None, HERE).await.expect("verified").right);
     }
 
     #[tokio::test]
@@ -247,7 +324,7 @@ mod tests {
         let old = Passwords::new(LOW).expect("settings");
         let hash = old.hash(&new_password("a lane of tasks").expect("valid"), HERE).await.expect("hashed");
         let new = Passwords::new(PasswordSettings { iterations: 2, ..LOW }).expect("settings");
-        let verified = new.verify(&Password("a lane of tasks".into()), Some(&hash), HERE).await.expect("verified");
+        let verified = new.verify(&password("a lane of tasks"), Some(&hash), HERE).await.expect("verified");
         assert_eq!(verified, Verified { right: true, outdated: true });
     }
 }
