@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use common::app::App;
 use common::auth::{Issuer, SessionId, SigningKeys, Verifier};
 use common::config::Settings;
-use common::contract::{Cursor, IfMatch, Once, Page};
+use common::contract::{Cursor, Once, Page, Precondition};
 use common::fields::{Fields, parse_json};
 use common::http::{Endpoint, Request, Response, serve};
 use common::problem::StoreError;
@@ -109,11 +109,11 @@ impl TaskStore for Ready {
         Ok(Page { items: self.0.clone(), next: None })
     }
 
-    async fn update(&self, _: UserId, _: TaskId, _: &TaskPatch, _: &IfMatch, _: Timestamp) -> Result<Task, StoreError> {
+    async fn update(&self, _: UserId, _: TaskId, _: &TaskPatch, _: &Precondition, _: Timestamp) -> Result<Task, StoreError> {
         Err(StoreError::NotFound("task"))
     }
 
-    async fn trash(&self, _: UserId, _: TaskId, _: &IfMatch, _: Timestamp) -> Result<(), StoreError> {
+    async fn trash(&self, _: UserId, _: TaskId, _: &Precondition, _: Timestamp) -> Result<(), StoreError> {
         Err(StoreError::NotFound("task"))
     }
 
@@ -121,7 +121,7 @@ impl TaskStore for Ready {
         Ok(Page { items: Vec::new(), next: None })
     }
 
-    async fn restore(&self, _: UserId, _: TaskId, _: &IfMatch, _: Option<&Once>, _: Timestamp) -> Result<Task, StoreError> {
+    async fn restore(&self, _: UserId, _: TaskId, _: &Precondition, _: Option<&Once>, _: Timestamp) -> Result<Task, StoreError> {
         Err(StoreError::NotFound("task"))
     }
 

@@ -22,21 +22,24 @@ pub struct Once {
     pub fingerprint: String,
 }
 
-/// The precondition of a write: which versions the caller is willing to change (`If-Match`).
+/// The precondition of a write: which versions the caller is willing to change (`If-Match`, `If-None-Match`).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IfMatch {
-    /// No precondition: whatever version there is.
+pub enum Precondition {
+    /// Whatever version there is.
     Any,
-    /// Only these versions. Tags that this API never gave are no version, so the list may be empty.
-    Versions(Vec<u64>),
+    /// Only these versions. Tags that this API never gave are no version, so the list may be empty: then none is allowed.
+    OneOf(Vec<u64>),
+    /// Every version but these.
+    NoneOf(Vec<u64>),
 }
 
-impl IfMatch {
+impl Precondition {
     /// Whether a resource at this version may be changed.
     pub fn allows(&self, version: u64) -> bool {
         match self {
             Self::Any => true,
-            Self::Versions(versions) => versions.contains(&version),
+            Self::OneOf(versions) => versions.contains(&version),
+            Self::NoneOf(versions) => !versions.contains(&version),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use common::auth::{Session, SessionLifetimes};
-use common::contract::{IfMatch, ONCE_LIFETIME};
+use common::contract::{ONCE_LIFETIME, Precondition};
 use common::fields::Change;
 use common::store::copy::{Difference, Kind, Progress, Summary, copy};
 use common::tasks::{Priority, TRASH_LIFETIME, Task, TaskFilter, TaskPatch};
@@ -148,7 +148,7 @@ async fn fill(store: &Store) -> Filled {
     let now = store.now;
     let (ada, kept) = store.register("Ada.Lovelace@Example.com").await;
     store.register("bob@example.com").await;
-    store.rename(ada.id, &Change::Set(name("Augusta \u{1f98a} e\u{301}")), &IfMatch::Any, now.plus(seconds(1))).await.expect("renamed");
+    store.rename(ada.id, &Change::Set(name("Augusta \u{1f98a} e\u{301}")), &Precondition::Any, now.plus(seconds(1))).await.expect("renamed");
     let ended = store.log_in(ada.id, now).await;
     change_password(store, ada.id, &kept, ["first", "second"], "password").await;
     let Refresh::Rotated(kept) = store.refresh(&kept, 1, now.plus(seconds(2))).await else { panic!("a session that lives") };
@@ -157,17 +157,17 @@ async fn fill(store: &Store) -> Filled {
     let (created_key, restored_key) = (once("create", "this"), once("restore", "that"));
     let created = store.tasks.create(ada.id, full_task(now), Some(&created_key)).await.expect("created");
     let patch = TaskPatch { due: Change::Set(due("2026-03-02")), ..retitled("Changed since") };
-    store.tasks.update(ada.id, created.id, &patch, &IfMatch::Any, now.plus(seconds(4))).await.expect("updated");
+    store.tasks.update(ada.id, created.id, &patch, &Precondition::Any, now.plus(seconds(4))).await.expect("updated");
     let restored = store.add(ada.id, task("Restored", now)).await;
-    store.tasks.trash(ada.id, restored.id, &IfMatch::Any, now).await.expect("deleted");
+    store.tasks.trash(ada.id, restored.id, &Precondition::Any, now).await.expect("deleted");
     let restored =
-        store.tasks.restore(ada.id, restored.id, &IfMatch::Any, Some(&restored_key), now.plus(seconds(5))).await.expect("restored");
+        store.tasks.restore(ada.id, restored.id, &Precondition::Any, Some(&restored_key), now.plus(seconds(5))).await.expect("restored");
     for n in 0..3_u64 {
         let at = now.plus(seconds(10 + n));
         let priority = Priority::ALL[usize::try_from(n).expect("a small number") + 2];
         let task = store.add(ada.id, Task { priority, due: (n > 0).then(|| due("2026-04-01T08:00:00.250Z")), ..full_task(at) }).await;
         if n == 1 {
-            store.tasks.trash(ada.id, task.id, &IfMatch::Any, at.plus(seconds(1))).await.expect("deleted");
+            store.tasks.trash(ada.id, task.id, &Precondition::Any, at.plus(seconds(1))).await.expect("deleted");
         }
     }
     store.counters.add("login#ada#1", 3, now.plus(seconds(60))).await.expect("counted");
@@ -215,15 +215,15 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
     let create = async |fingerprint: &str| outcome(store.tasks.create(ada.id, full_task(later), Some(&once("create", fingerprint))).await);
     assert_eq!(create("this").await, Ok(created.clone()));
     assert_eq!(create("another").await, Err("KeyReused".to_owned()));
-    let restore = store.tasks.restore(ada.id, restored.id, &IfMatch::Any, Some(&once("restore", "that")), later).await;
+    let restore = store.tasks.restore(ada.id, restored.id, &Precondition::Any, Some(&once("restore", "that")), later).await;
     assert_eq!(outcome(restore), Ok(restored));
     // Tasks, at their versions, and the trash.
     assert_eq!(store.all(ada.id).await.len(), 4);
-    let stale = store.tasks.update(ada.id, created.id, &retitled("Late"), &IfMatch::Versions(vec![1]), later).await;
+    let stale = store.tasks.update(ada.id, created.id, &retitled("Late"), &Precondition::OneOf(vec![1]), later).await;
     assert_eq!(refused(stale), "Stale { current: 2 }");
-    store.tasks.update(ada.id, created.id, &retitled("In time"), &IfMatch::Versions(vec![2]), later).await.expect("updated");
+    store.tasks.update(ada.id, created.id, &retitled("In time"), &Precondition::OneOf(vec![2]), later).await.expect("updated");
     let trashed = store.trash_of(ada.id, &[100], later).await;
-    let back = store.tasks.restore(ada.id, trashed[0].id, &IfMatch::Any, None, later).await.expect("restored");
+    let back = store.tasks.restore(ada.id, trashed[0].id, &Precondition::Any, None, later).await.expect("restored");
     assert_eq!(back, Task { deleted_at: None, updated_at: later, version: 3, ..trashed[0].clone() });
     for sort in sorts() {
         assert_eq!(store.listed(ada.id, &TaskFilter::default(), sort, &[2]).await.len(), 5, "{}", sort.name());
@@ -239,7 +239,7 @@ async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
     store.users.end_session(ada.id, logged_out.id, now).await.expect("an answer");
     let then = now.minus(TRASH_LIFETIME);
     let purged = store.add(ada.id, full_task(then)).await;
-    store.tasks.trash(ada.id, purged.id, &IfMatch::Any, then).await.expect("deleted");
+    store.tasks.trash(ada.id, purged.id, &Precondition::Any, then).await.expect("deleted");
     let long_ago = Task { created_at: now.minus(ONCE_LIFETIME), ..task("Long ago", now) };
     store.tasks.create(ada.id, long_ago, Some(&once("forgotten", "long ago"))).await.expect("created");
 
@@ -250,7 +250,7 @@ async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
     for session in [&ended, &logged_out, &ends_now] {
         assert_eq!(store.refresh(session, 0, now).await, Refresh::Ended);
     }
-    assert_eq!(refused(store.tasks.restore(ada.id, purged.id, &IfMatch::Any, None, now).await), "NotFound(\"task\")");
+    assert_eq!(refused(store.tasks.restore(ada.id, purged.id, &Precondition::Any, None, now).await), "NotFound(\"task\")");
     let anew = task("Anew", now);
     assert_eq!(outcome(store.tasks.create(ada.id, anew.clone(), Some(&once("forgotten", "anew"))).await), Ok(anew));
     assert_eq!(store.counters.add("login#ada#1", 1, now.plus(seconds(60))).await.expect("counted"), 1, "counters begin anew");
@@ -338,7 +338,7 @@ async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
     let after_tasks = |progress: &Progress<'_>| matches!(progress, Progress::Copied(Kind::TaskKey, _, true));
     assert!(copy_until(&ends.from, &ends.to, &told, after_tasks).await.is_none());
     let (from, to, now) = (&ends.from.store, &ends.to.store, ends.from.store.now.plus(seconds(30)));
-    from.tasks.update(ada.id, created.id, &retitled("Late"), &IfMatch::Any, now).await.expect("updated");
+    from.tasks.update(ada.id, created.id, &retitled("Late"), &Precondition::Any, now).await.expect("updated");
     let (late, _) = from.register("late@example.com").await;
     let theirs = to.add(ada.id, task("Only there", now)).await;
 
@@ -490,7 +490,7 @@ async fn a_result_that_only_the_restored_task_has_is_copied(ends: &Ends) {
     }
     assert_eq!(copy_whole(&ends.from, &ends.to).await.kinds[4], (Kind::TaskKey, 2));
     let (store, later) = (&ends.to.store, ends.from.store.now.plus(seconds(60)));
-    let restore = store.tasks.restore(ada.id, restored.id, &IfMatch::Any, Some(&once("restore", "that")), later).await;
+    let restore = store.tasks.restore(ada.id, restored.id, &Precondition::Any, Some(&once("restore", "that")), later).await;
     assert_eq!(outcome(restore), Ok(restored));
     let executed = task("Executed", later);
     assert_eq!(outcome(store.tasks.create(ada.id, executed.clone(), Some(&once("open", "anything"))).await), Ok(executed));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common::auth::{GRACE, Session, SessionLifetimes};
-use common::contract::{IfMatch, ONCE_LIFETIME};
+use common::contract::{ONCE_LIFETIME, Precondition};
 use common::fields::Change;
 use common::tasks::{Priority, Status, TRASH_LIFETIME, Task, TaskFilter, TaskId, TaskPatch, TaskSort};
 use common::users::{Account, PasswordUpdate, User};
@@ -33,9 +33,9 @@ const LONGEST: usize = 60;
 enum TaskStep {
     Create(TaskPatch, Option<(u8, bool)>),
     Get(usize),
-    Update(usize, TaskPatch, IfMatch),
-    Trash(usize, IfMatch),
-    Restore(usize, IfMatch, Option<u8>),
+    Update(usize, TaskPatch, Precondition),
+    Trash(usize, Precondition),
+    Restore(usize, Precondition, Option<u8>),
     List(TaskFilter, TaskSort, Vec<usize>),
     ListTrash(Vec<usize>),
     Wait(Duration),
@@ -57,8 +57,9 @@ fn any_patch() -> impl Strategy<Value = TaskPatch> {
         .prop_map(|(title, notes, status, priority, labels, due)| TaskPatch { title, notes, status, priority, labels, due })
 }
 
-fn any_precondition() -> impl Strategy<Value = IfMatch> {
-    prop_oneof![3 => Just(IfMatch::Any), 2 => vec(0..6_u64, 0..4).prop_map(IfMatch::Versions)]
+fn any_precondition() -> impl Strategy<Value = Precondition> {
+    let versions = || vec(0..6_u64, 0..4);
+    prop_oneof![3 => Just(Precondition::Any), 2 => versions().prop_map(Precondition::OneOf), 2 => versions().prop_map(Precondition::NoneOf)]
 }
 
 fn any_wait() -> impl Strategy<Value = Duration> {
@@ -79,9 +80,9 @@ fn any_task_step() -> impl Strategy<Value = TaskStep> {
     prop_oneof![
         4 => (any_patch(), option::weighted(0.4, (0..3_u8, proptest::bool::weighted(0.8)))).prop_map(|(patch, key)| TaskStep::Create(patch, key)),
         1 => which().prop_map(TaskStep::Get),
-        4 => (which(), any_patch(), any_precondition()).prop_map(|(which, patch, if_match)| TaskStep::Update(which, patch, if_match)),
-        3 => (which(), any_precondition()).prop_map(|(which, if_match)| TaskStep::Trash(which, if_match)),
-        3 => (which(), any_precondition(), option::weighted(0.4, 0..3_u8)).prop_map(|(which, if_match, key)| TaskStep::Restore(which, if_match, key)),
+        4 => (which(), any_patch(), any_precondition()).prop_map(|(which, patch, precondition)| TaskStep::Update(which, patch, precondition)),
+        3 => (which(), any_precondition()).prop_map(|(which, precondition)| TaskStep::Trash(which, precondition)),
+        3 => (which(), any_precondition(), option::weighted(0.4, 0..3_u8)).prop_map(|(which, precondition, key)| TaskStep::Restore(which, precondition, key)),
         2 => (any_filter(), any_sort(), any_limits()).prop_map(|(filter, sort, limits)| TaskStep::List(filter, sort, limits)),
         1 => any_limits().prop_map(TaskStep::ListTrash),
         2 => any_wait().prop_map(TaskStep::Wait),
@@ -108,21 +109,21 @@ pub(crate) async fn any_history_of_tasks_agrees_with_the_model(store: Store) {
                     let id = place(*which);
                     prop_assert_eq!(outcome(store.tasks.get(owner, id).await), model.get(id), "{:?}", step);
                 }
-                TaskStep::Update(which, patch, if_match) => {
+                TaskStep::Update(which, patch, precondition) => {
                     let id = place(*which);
-                    let answer = outcome(store.tasks.update(owner, id, patch, if_match, now).await);
-                    prop_assert_eq!(answer, model.update(id, patch, if_match, now), "{:?}", step);
+                    let answer = outcome(store.tasks.update(owner, id, patch, precondition, now).await);
+                    prop_assert_eq!(answer, model.update(id, patch, precondition, now), "{:?}", step);
                 }
-                TaskStep::Trash(which, if_match) => {
+                TaskStep::Trash(which, precondition) => {
                     let id = place(*which);
-                    let answer = outcome(store.tasks.trash(owner, id, if_match, now).await);
-                    prop_assert_eq!(answer, model.trash(id, if_match, now), "{:?}", step);
+                    let answer = outcome(store.tasks.trash(owner, id, precondition, now).await);
+                    prop_assert_eq!(answer, model.trash(id, precondition, now), "{:?}", step);
                 }
-                TaskStep::Restore(which, if_match, key) => {
+                TaskStep::Restore(which, precondition, key) => {
                     let id = place(*which);
                     let key = key.map(|key| once(&key.to_string(), &id.to_string()));
-                    let answer = outcome(store.tasks.restore(owner, id, if_match, key.as_ref(), now).await);
-                    prop_assert_eq!(answer, model.restore(id, if_match, key.as_ref(), now), "{:?}", step);
+                    let answer = outcome(store.tasks.restore(owner, id, precondition, key.as_ref(), now).await);
+                    prop_assert_eq!(answer, model.restore(id, precondition, key.as_ref(), now), "{:?}", step);
                 }
                 TaskStep::List(filter, sort, limits) => {
                     prop_assert_eq!(store.listed(owner, filter, *sort, limits).await, model.list(filter, *sort), "{:?}", step);
@@ -147,7 +148,7 @@ pub(crate) async fn any_history_of_tasks_agrees_with_the_model(store: Store) {
 enum AccountStep {
     Register(u8),
     Find(u8),
-    Rename(u8, Change<common::users::Name>, IfMatch),
+    Rename(u8, Change<common::users::Name>, Precondition),
     ReplaceHash(u8, u8, u8),
     LogIn(u8, SessionLifetimes),
     /// With the current generation, or one so much older or newer.
@@ -167,7 +168,7 @@ fn any_account_step() -> impl Strategy<Value = AccountStep> {
         2 => who().prop_map(AccountStep::Register),
         1 => who().prop_map(AccountStep::Find),
         1 => (who(), any_change(vec![name("Ada"), name("Augusta")]), any_precondition())
-            .prop_map(|(who, name, if_match)| AccountStep::Rename(who, name, if_match)),
+            .prop_map(|(who, name, precondition)| AccountStep::Rename(who, name, precondition)),
         1 => (who(), hashes(), hashes()).prop_map(|(who, old, new)| AccountStep::ReplaceHash(who, old, new)),
         4 => (who(), select(vec![LIFETIMES, short])).prop_map(|(who, lifetimes)| AccountStep::LogIn(who, lifetimes)),
         8 => (which(), select(vec![0, 0, 0, 0, -1, -1, -2, 1])).prop_map(|(which, offset)| AccountStep::Refresh(which, offset)),
@@ -202,10 +203,10 @@ pub(crate) async fn any_history_of_accounts_and_sessions_agrees_with_the_model(s
                     let found = store.users.find_by_email(&email(&address(*who).to_uppercase())).await.expect("an answer");
                     prop_assert_eq!(found.map(without_epoch), model.find(&address(*who)).map(without_epoch), "{:?}", step);
                 }
-                AccountStep::Rename(who, change, if_match) => {
+                AccountStep::Rename(who, change, precondition) => {
                     let Some(user) = model.find(&address(*who)).map(|account| account.id) else { continue };
-                    let answer = outcome(store.rename(user, change, if_match, now).await);
-                    prop_assert_eq!(answer, model.rename(user, change, if_match, now).map(User::from), "{:?}", step);
+                    let answer = outcome(store.rename(user, change, precondition, now).await);
+                    prop_assert_eq!(answer, model.rename(user, change, precondition, now).map(User::from), "{:?}", step);
                 }
                 AccountStep::ReplaceHash(who, old, new) => {
                     let Some(user) = model.find(&address(*who)).map(|account| account.id) else { continue };

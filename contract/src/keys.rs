@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use common::contract::{IfMatch, ONCE_LIFETIME, Once};
+use common::contract::{ONCE_LIFETIME, Once, Precondition};
 use common::problem::StoreError;
 use common::tasks::{TRASH_LIFETIME, Task, TaskId};
 use common::time::Timestamp;
@@ -39,9 +39,16 @@ async fn create(store: &Store, owner: UserId, task: Task, once: &Once) -> Result
 }
 
 /// Restores a task under a key, again as long as the store says that another attempt is still running.
-async fn restore(store: &Store, owner: UserId, id: TaskId, if_match: &IfMatch, once: &Once, now: Timestamp) -> Result<Task, String> {
+async fn restore(
+    store: &Store,
+    owner: UserId,
+    id: TaskId,
+    precondition: &Precondition,
+    once: &Once,
+    now: Timestamp,
+) -> Result<Task, String> {
     loop {
-        match store.tasks.restore(owner, id, if_match, Some(once), now).await {
+        match store.tasks.restore(owner, id, precondition, Some(once), now).await {
             Err(StoreError::StillRunning) => tokio::time::sleep(seconds(1) / 100).await,
             answer => return outcome(answer),
         }
@@ -58,9 +65,9 @@ async fn a_repeated_creation_adds_nothing_and_gives_the_task_as_it_was_added(sto
         // The handler makes a new task of the same body, with another name.
         let again = Task { id: full_task(later).id, created_at: later, updated_at: later, ..first.clone() };
         assert_eq!(create(&store, owner, again.clone(), &key).await, Ok(first.clone()));
-        store.tasks.update(owner, first.id, &retitled("Changed"), &IfMatch::Any, later).await.expect("updated");
+        store.tasks.update(owner, first.id, &retitled("Changed"), &Precondition::Any, later).await.expect("updated");
         assert_eq!(create(&store, owner, again.clone(), &key).await, Ok(first.clone()), "whatever became of it");
-        store.tasks.trash(owner, first.id, &IfMatch::Any, later).await.expect("deleted");
+        store.tasks.trash(owner, first.id, &Precondition::Any, later).await.expect("deleted");
         assert_eq!(create(&store, owner, again, &key).await, Ok(first));
         assert!(store.all(owner).await.is_empty());
     }
@@ -98,8 +105,8 @@ async fn a_key_is_forgotten_after_a_day(store: Store) {
     let key = once("restore", "this task");
     let mut restored = Vec::new();
     for at in [forgotten, forgotten.plus(ONCE_LIFETIME)] {
-        store.tasks.trash(owner, first.id, &IfMatch::Any, at).await.expect("deleted");
-        restored.push(restore(&store, owner, first.id, &IfMatch::Any, &key, at).await.expect("restored").version);
+        store.tasks.trash(owner, first.id, &Precondition::Any, at).await.expect("deleted");
+        restored.push(restore(&store, owner, first.id, &Precondition::Any, &key, at).await.expect("restored").version);
     }
     assert_eq!(restored, [3, 5]);
 }
@@ -107,29 +114,32 @@ async fn a_key_is_forgotten_after_a_day(store: Store) {
 async fn a_repeated_restoration_changes_nothing_and_gives_the_task_as_it_was_restored(store: Store) {
     let owner = somebody(store.now);
     let task = store.add(owner, full_task(store.now)).await;
-    store.tasks.trash(owner, task.id, &IfMatch::Any, store.now).await.expect("deleted");
+    store.tasks.trash(owner, task.id, &Precondition::Any, store.now).await.expect("deleted");
     let (key, later) = (once("key", "restore it"), store.now.plus(seconds(60)));
     let restored = Task { updated_at: later, version: 3, ..task.clone() };
     for _ in 0..2 {
         // The version that the first attempt was for is gone by the second.
-        let at_two = IfMatch::Versions(vec![2]);
+        let at_two = Precondition::OneOf(vec![2]);
         assert_eq!(restore(&store, owner, task.id, &at_two, &key, later).await, Ok(restored.clone()));
         assert_eq!(store.all(owner).await, std::slice::from_ref(&restored));
     }
-    store.tasks.trash(owner, task.id, &IfMatch::Any, later).await.expect("deleted again");
-    assert_eq!(restore(&store, owner, task.id, &IfMatch::Any, &key, later).await, Ok(restored));
+    store.tasks.trash(owner, task.id, &Precondition::Any, later).await.expect("deleted again");
+    assert_eq!(restore(&store, owner, task.id, &Precondition::Any, &key, later).await, Ok(restored));
     assert!(store.all(owner).await.is_empty(), "it is not restored a second time");
-    assert_eq!(restore(&store, owner, task.id, &IfMatch::Any, &once("other", "restore it"), later).await.map(|task| task.version), Ok(5));
+    assert_eq!(
+        restore(&store, owner, task.id, &Precondition::Any, &once("other", "restore it"), later).await.map(|task| task.version),
+        Ok(5)
+    );
 }
 
 async fn a_key_used_for_another_restoration_is_refused(store: Store) {
     let owner = somebody(store.now);
     let (first, second) = (store.add(owner, task("First", store.now)).await, store.add(owner, task("Second", store.now)).await);
     for task in [&first, &second] {
-        store.tasks.trash(owner, task.id, &IfMatch::Any, store.now).await.expect("deleted");
+        store.tasks.trash(owner, task.id, &Precondition::Any, store.now).await.expect("deleted");
     }
-    restore(&store, owner, first.id, &IfMatch::Any, &once("key", "first"), store.now).await.expect("restored");
-    let other = restore(&store, owner, second.id, &IfMatch::Any, &once("key", "second"), store.now).await;
+    restore(&store, owner, first.id, &Precondition::Any, &once("key", "first"), store.now).await.expect("restored");
+    let other = restore(&store, owner, second.id, &Precondition::Any, &once("key", "second"), store.now).await;
     assert_eq!(other, Err("KeyReused".to_owned()));
     // One key for all that an owner does.
     let creation = create(&store, owner, task("Third", store.now), &once("key", "third")).await;
@@ -141,27 +151,27 @@ async fn a_restoration_that_is_refused_does_not_use_its_key_up(store: Store) {
     let owner = somebody(store.now);
     let task = store.add(owner, full_task(store.now)).await;
     let key = |fingerprint| once("key", fingerprint);
-    let not_deleted = restore(&store, owner, task.id, &IfMatch::Any, &key("not deleted"), store.now).await;
+    let not_deleted = restore(&store, owner, task.id, &Precondition::Any, &key("not deleted"), store.now).await;
     assert_eq!(not_deleted, Err("NotInTrash".to_owned()));
-    let absent = restore(&store, owner, full_task(store.now).id, &IfMatch::Any, &key("not there"), store.now).await;
+    let absent = restore(&store, owner, full_task(store.now).id, &Precondition::Any, &key("not there"), store.now).await;
     assert_eq!(absent, Err("NotFound(\"task\")".to_owned()));
-    store.tasks.trash(owner, task.id, &IfMatch::Any, store.now).await.expect("deleted");
-    let stale = restore(&store, owner, task.id, &IfMatch::Versions(vec![1]), &key("another version"), store.now).await;
+    store.tasks.trash(owner, task.id, &Precondition::Any, store.now).await.expect("deleted");
+    let stale = restore(&store, owner, task.id, &Precondition::OneOf(vec![1]), &key("another version"), store.now).await;
     assert_eq!(stale, Err("Stale { current: 2 }".to_owned()));
-    let other = restore(&store, somebody(store.now), task.id, &IfMatch::Any, &key("not mine"), store.now).await;
+    let other = restore(&store, somebody(store.now), task.id, &Precondition::Any, &key("not mine"), store.now).await;
     assert_eq!(other, Err("NotFound(\"task\")".to_owned()));
-    assert_eq!(restore(&store, owner, task.id, &IfMatch::Any, &key("at last"), store.now).await.map(|task| task.version), Ok(3));
+    assert_eq!(restore(&store, owner, task.id, &Precondition::Any, &key("at last"), store.now).await.map(|task| task.version), Ok(3));
 }
 
 async fn a_restoration_under_a_key_asks_what_one_without_asks(store: Store) {
     let owner = somebody(store.now);
     let task = store.add(owner, full_task(store.now)).await;
-    store.tasks.trash(owner, task.id, &IfMatch::Any, store.now).await.expect("deleted");
+    store.tasks.trash(owner, task.id, &Precondition::Any, store.now).await.expect("deleted");
     let key = once("key", "restore it");
     let gone = store.now.plus(TRASH_LIFETIME);
-    assert_eq!(refused(store.tasks.restore(owner, task.id, &IfMatch::Any, Some(&key), gone).await), "NotFound(\"task\")");
+    assert_eq!(refused(store.tasks.restore(owner, task.id, &Precondition::Any, Some(&key), gone).await), "NotFound(\"task\")");
     let last_moment = gone.minus(seconds(1));
-    let restored = restore(&store, owner, task.id, &IfMatch::Versions(vec![2]), &key, last_moment).await;
+    let restored = restore(&store, owner, task.id, &Precondition::OneOf(vec![2]), &key, last_moment).await;
     assert_eq!(restored, Ok(Task { updated_at: last_moment, version: 3, ..task }));
 }
 
@@ -202,9 +212,9 @@ async fn of_fifty_creations_with_one_key_at_once_one_is_made(store: Store) {
 async fn fifty_repetitions_of_one_restoration_at_once_restore_once_and_all_give_the_task(store: Store) {
     let owner = somebody(store.now);
     let task = store.add(owner, full_task(store.now)).await;
-    store.tasks.trash(owner, task.id, &IfMatch::Any, store.now).await.expect("deleted");
+    store.tasks.trash(owner, task.id, &Precondition::Any, store.now).await.expect("deleted");
     let key = once("key", "restore it");
-    let answers = join_all((0..RACERS).map(|_| restore(&store, owner, task.id, &IfMatch::Any, &key, store.now))).await;
+    let answers = join_all((0..RACERS).map(|_| restore(&store, owner, task.id, &Precondition::Any, &key, store.now))).await;
     let restored = Task { version: 3, ..task };
     assert!(answers.iter().all(|answer| answer.as_ref() == Ok(&restored)), "{answers:?}");
     assert_eq!(store.all(owner).await, [restored]);

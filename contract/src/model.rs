@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use common::auth::{GRACE, PasswordHash, Session, SessionId};
-use common::contract::{IfMatch, ONCE_LIFETIME, Once};
+use common::contract::{ONCE_LIFETIME, Once, Precondition};
 use common::fields::Change;
 use common::tasks::{SortField, TRASH_LIFETIME, Task, TaskFilter, TaskId, TaskPatch, TaskSort};
 use common::time::Timestamp;
@@ -33,8 +33,8 @@ fn not_found<T>() -> Answer<T> {
     Err("NotFound(\"task\")".to_owned())
 }
 
-fn check_version(version: u64, if_match: &IfMatch) -> Answer<()> {
-    if if_match.allows(version) { Ok(()) } else { Err(format!("Stale {{ current: {version} }}")) }
+fn check_version(version: u64, precondition: &Precondition) -> Answer<()> {
+    if precondition.allows(version) { Ok(()) } else { Err(format!("Stale {{ current: {version} }}")) }
 }
 
 fn is_gone(task: &Task, now: Timestamp) -> bool {
@@ -56,22 +56,22 @@ impl Model {
         self.tasks.get(&id).filter(|task| task.deleted_at.is_none()).cloned().map_or_else(not_found, Ok)
     }
 
-    pub(crate) fn update(&mut self, id: TaskId, patch: &TaskPatch, if_match: &IfMatch, now: Timestamp) -> Answer<Task> {
+    pub(crate) fn update(&mut self, id: TaskId, patch: &TaskPatch, precondition: &Precondition, now: Timestamp) -> Answer<Task> {
         let task = self.get(id)?;
-        check_version(task.version, if_match)?;
+        check_version(task.version, precondition)?;
         let changed = if patch.is_empty() { task } else { patch.apply(&task, now) };
         self.tasks.insert(id, changed.clone());
         Ok(changed)
     }
 
-    pub(crate) fn trash(&mut self, id: TaskId, if_match: &IfMatch, now: Timestamp) -> Answer<()> {
+    pub(crate) fn trash(&mut self, id: TaskId, precondition: &Precondition, now: Timestamp) -> Answer<()> {
         let task = self.get(id)?;
-        check_version(task.version, if_match)?;
+        check_version(task.version, precondition)?;
         self.tasks.insert(id, Task { deleted_at: Some(now), updated_at: now, version: task.version + 1, ..task });
         Ok(())
     }
 
-    pub(crate) fn restore(&mut self, id: TaskId, if_match: &IfMatch, once: Option<&Once>, now: Timestamp) -> Answer<Task> {
+    pub(crate) fn restore(&mut self, id: TaskId, precondition: &Precondition, once: Option<&Once>, now: Timestamp) -> Answer<Task> {
         if let Some(result) = self.replay(once, now)? {
             return Ok(result);
         }
@@ -79,7 +79,7 @@ impl Model {
         if task.deleted_at.is_none() {
             return Err("NotInTrash".to_owned());
         }
-        check_version(task.version, if_match)?;
+        check_version(task.version, precondition)?;
         let restored = Task { deleted_at: None, updated_at: now, version: task.version + 1, ..task.clone() };
         self.tasks.insert(id, restored.clone());
         self.record(once, &restored, now);
@@ -154,9 +154,9 @@ impl Accounts {
         self.accounts.values().find(|account| account.email.canonical() == address).cloned()
     }
 
-    pub(crate) fn rename(&mut self, user: UserId, name: &Change<Name>, if_match: &IfMatch, now: Timestamp) -> Answer<Account> {
+    pub(crate) fn rename(&mut self, user: UserId, name: &Change<Name>, precondition: &Precondition, now: Timestamp) -> Answer<Account> {
         let Some(account) = self.accounts.get_mut(&user) else { return Err("NotFound(\"account\")".to_owned()) };
-        check_version(account.version, if_match)?;
+        check_version(account.version, precondition)?;
         let name = match name {
             Change::Keep => return Ok(account.clone()),
             Change::Clear => None,

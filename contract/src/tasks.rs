@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use common::contract::IfMatch;
+use common::contract::Precondition;
 use common::fields::Change;
 use common::tasks::{Bounds, Priority, Status, Task, TaskFilter, TaskPatch};
 use futures_util::future::join_all;
@@ -19,7 +19,8 @@ cases![
     every_field_can_be_kept_or_cleared_or_set,
     a_patch_of_nothing_changes_nothing,
     a_task_is_completed_when_it_becomes_done_and_until_it_is_not,
-    a_change_of_another_version_changes_nothing_and_tells_the_version;
+    a_change_of_another_version_changes_nothing_and_tells_the_version,
+    a_change_that_rules_the_version_out_changes_nothing_and_tells_the_version;
     racing:
     of_fifty_changes_of_one_version_at_once_one_wins,
     fifty_changes_of_any_version_at_once_are_all_made,
@@ -45,11 +46,11 @@ async fn a_task_that_is_not_there_is_not_found(store: Store) {
     let owner = somebody(store.now);
     store.add(owner, task("Another", store.now)).await;
     let absent = task("Absent", store.now).id;
-    for if_match in [IfMatch::Any, IfMatch::Versions(vec![1]), IfMatch::Versions(Vec::new())] {
-        assert_eq!(refused(store.tasks.update(owner, absent, &retitled("x"), &if_match, store.now).await), NOT_FOUND);
-        assert_eq!(refused(store.tasks.update(owner, absent, &TaskPatch::default(), &if_match, store.now).await), NOT_FOUND);
-        assert_eq!(refused(store.tasks.trash(owner, absent, &if_match, store.now).await), NOT_FOUND);
-        assert_eq!(refused(store.tasks.restore(owner, absent, &if_match, None, store.now).await), NOT_FOUND);
+    for precondition in [Precondition::Any, Precondition::OneOf(vec![1]), Precondition::OneOf(Vec::new()), Precondition::NoneOf(vec![1])] {
+        assert_eq!(refused(store.tasks.update(owner, absent, &retitled("x"), &precondition, store.now).await), NOT_FOUND);
+        assert_eq!(refused(store.tasks.update(owner, absent, &TaskPatch::default(), &precondition, store.now).await), NOT_FOUND);
+        assert_eq!(refused(store.tasks.trash(owner, absent, &precondition, store.now).await), NOT_FOUND);
+        assert_eq!(refused(store.tasks.restore(owner, absent, &precondition, None, store.now).await), NOT_FOUND);
     }
     assert_eq!(refused(store.tasks.get(owner, absent).await), NOT_FOUND);
     assert_eq!(store.all(owner).await.len(), 1);
@@ -60,13 +61,13 @@ async fn somebody_elses_task_is_no_task(store: Store) {
     let (ada, bob) = (somebody(store.now), somebody(store.now));
     let live = store.add(ada, full_task(store.now)).await;
     let gone = store.add(ada, task("Deleted", store.now)).await;
-    store.tasks.trash(ada, gone.id, &IfMatch::Any, store.now).await.expect("deleted");
+    store.tasks.trash(ada, gone.id, &Precondition::Any, store.now).await.expect("deleted");
     for id in [live.id, gone.id] {
         assert_eq!(refused(store.tasks.get(bob, id).await), NOT_FOUND);
-        assert_eq!(refused(store.tasks.update(bob, id, &retitled("Mine"), &IfMatch::Any, store.now).await), NOT_FOUND);
-        assert_eq!(refused(store.tasks.update(bob, id, &TaskPatch::default(), &IfMatch::Any, store.now).await), NOT_FOUND);
-        assert_eq!(refused(store.tasks.trash(bob, id, &IfMatch::Any, store.now).await), NOT_FOUND);
-        assert_eq!(refused(store.tasks.restore(bob, id, &IfMatch::Any, None, store.now).await), NOT_FOUND);
+        assert_eq!(refused(store.tasks.update(bob, id, &retitled("Mine"), &Precondition::Any, store.now).await), NOT_FOUND);
+        assert_eq!(refused(store.tasks.update(bob, id, &TaskPatch::default(), &Precondition::Any, store.now).await), NOT_FOUND);
+        assert_eq!(refused(store.tasks.trash(bob, id, &Precondition::Any, store.now).await), NOT_FOUND);
+        assert_eq!(refused(store.tasks.restore(bob, id, &Precondition::Any, None, store.now).await), NOT_FOUND);
     }
     assert!(store.all(bob).await.is_empty());
     assert!(store.trash_of(bob, &[100], store.now).await.is_empty());
@@ -78,7 +79,7 @@ async fn two_owners_may_have_tasks_of_one_name(store: Store) {
     let (ada, bob) = (somebody(store.now), somebody(store.now));
     let hers = store.add(ada, task("Hers", store.now)).await;
     let his = store.add(bob, Task { title: title("His"), ..hers.clone() }).await;
-    store.tasks.trash(bob, his.id, &IfMatch::Any, store.now).await.expect("deleted");
+    store.tasks.trash(bob, his.id, &Precondition::Any, store.now).await.expect("deleted");
     assert_eq!(outcome(store.tasks.get(ada, hers.id).await), Ok(hers.clone()));
     assert_eq!(store.all(ada).await, [hers]);
     assert!(store.all(bob).await.is_empty());
@@ -123,7 +124,11 @@ async fn every_field_can_be_kept_or_cleared_or_set(store: Store) {
             let before = store.add(owner, before).await;
             let later = store.now.plus(seconds(1_000 + n));
             let after = patch.apply(&before, later);
-            assert_eq!(outcome(store.tasks.update(owner, before.id, patch, &IfMatch::Any, later).await), Ok(after.clone()), "{patch:?}");
+            assert_eq!(
+                outcome(store.tasks.update(owner, before.id, patch, &Precondition::Any, later).await),
+                Ok(after.clone()),
+                "{patch:?}"
+            );
             assert_eq!(outcome(store.tasks.get(owner, before.id).await), Ok(after.clone()), "{patch:?}");
             model.create(after, None).expect("a new task");
         }
@@ -141,10 +146,10 @@ async fn a_patch_of_nothing_changes_nothing(store: Store) {
     let owner = somebody(store.now);
     let before = store.add(owner, full_task(store.now)).await;
     let later = store.now.plus(seconds(60));
-    let update = async |if_match| outcome(store.tasks.update(owner, before.id, &TaskPatch::default(), &if_match, later).await);
-    assert_eq!(update(IfMatch::Any).await, Ok(before.clone()));
-    assert_eq!(update(IfMatch::Versions(vec![1])).await, Ok(before.clone()));
-    assert_eq!(update(IfMatch::Versions(vec![2])).await, Err("Stale { current: 1 }".to_owned()));
+    let update = async |precondition| outcome(store.tasks.update(owner, before.id, &TaskPatch::default(), &precondition, later).await);
+    assert_eq!(update(Precondition::Any).await, Ok(before.clone()));
+    assert_eq!(update(Precondition::OneOf(vec![1])).await, Ok(before.clone()));
+    assert_eq!(update(Precondition::OneOf(vec![2])).await, Err("Stale { current: 1 }".to_owned()));
     assert_eq!(outcome(store.tasks.get(owner, before.id).await), Ok(before));
 }
 
@@ -154,17 +159,17 @@ async fn a_task_is_completed_when_it_becomes_done_and_until_it_is_not(store: Sto
     let at = |n: u64| store.now.plus(seconds(n));
     let becomes = async |status: Status, n| {
         let patch = TaskPatch { status: Change::Set(status), ..TaskPatch::default() };
-        store.tasks.update(owner, id, &patch, &IfMatch::Any, at(n)).await.expect("updated").completed_at
+        store.tasks.update(owner, id, &patch, &Precondition::Any, at(n)).await.expect("updated").completed_at
     };
     assert_eq!(becomes(Status::InProgress, 1).await, None);
     assert_eq!(becomes(Status::Done, 2).await, Some(at(2)));
     assert_eq!(becomes(Status::Done, 3).await, Some(at(2)), "it was done already");
-    let renamed = store.tasks.update(owner, id, &retitled("Done"), &IfMatch::Any, at(4)).await.expect("updated");
+    let renamed = store.tasks.update(owner, id, &retitled("Done"), &Precondition::Any, at(4)).await.expect("updated");
     assert_eq!((renamed.completed_at, renamed.updated_at), (Some(at(2)), at(4)));
     assert_eq!(becomes(Status::Cancelled, 5).await, None);
     assert_eq!(becomes(Status::Done, 6).await, Some(at(6)));
     let patch = TaskPatch { status: Change::Clear, ..TaskPatch::default() };
-    let cleared = store.tasks.update(owner, id, &patch, &IfMatch::Any, at(7)).await.expect("updated");
+    let cleared = store.tasks.update(owner, id, &patch, &Precondition::Any, at(7)).await.expect("updated");
     assert_eq!((cleared.status, cleared.completed_at, cleared.version), (Status::Todo, None, 8));
 }
 
@@ -172,7 +177,7 @@ async fn a_change_of_another_version_changes_nothing_and_tells_the_version(store
     let owner = somebody(store.now);
     let before = store.add(owner, full_task(store.now)).await;
     let update = async |versions: &[u64]| {
-        outcome(store.tasks.update(owner, before.id, &retitled("Changed"), &IfMatch::Versions(versions.to_vec()), store.now).await)
+        outcome(store.tasks.update(owner, before.id, &retitled("Changed"), &Precondition::OneOf(versions.to_vec()), store.now).await)
     };
     for versions in [&[][..], &[0], &[2], &[2, 3, u64::MAX]] {
         assert_eq!(update(versions).await, Err("Stale { current: 1 }".to_owned()), "{versions:?}");
@@ -183,11 +188,28 @@ async fn a_change_of_another_version_changes_nothing_and_tells_the_version(store
     assert_eq!(update(&[2]).await.expect("changed").version, 3);
 }
 
+async fn a_change_that_rules_the_version_out_changes_nothing_and_tells_the_version(store: Store) {
+    let owner = somebody(store.now);
+    let before = store.add(owner, full_task(store.now)).await;
+    let update = async |patch: TaskPatch, versions: &[u64]| {
+        outcome(store.tasks.update(owner, before.id, &patch, &Precondition::NoneOf(versions.to_vec()), store.now).await)
+    };
+    for versions in [&[1][..], &[0, 1], &[2, 1, u64::MAX]] {
+        for patch in [retitled("Changed"), TaskPatch::default(), TaskPatch { status: Change::Set(Status::Done), ..TaskPatch::default() }] {
+            assert_eq!(update(patch, versions).await, Err("Stale { current: 1 }".to_owned()), "{versions:?}");
+        }
+    }
+    assert_eq!(outcome(store.tasks.get(owner, before.id).await), Ok(before.clone()));
+    for (versions, version) in [(&[][..], 2), (&[1], 3), (&[1, 2, u64::MAX], 4)] {
+        assert_eq!(update(retitled("Changed"), versions).await.expect("changed").version, version);
+    }
+}
+
 async fn of_fifty_changes_of_one_version_at_once_one_wins(store: Store) {
     let owner = somebody(store.now);
     let id = store.add(owner, task("Water the plants", store.now)).await.id;
     let patches: Vec<_> = (0..RACERS).map(|n| retitled(&format!("Changed by {n}"))).collect();
-    let first = IfMatch::Versions(vec![1]);
+    let first = Precondition::OneOf(vec![1]);
     let answers = join_all(patches.iter().map(|patch| store.tasks.update(owner, id, patch, &first, store.now))).await;
     let mut winners = Vec::new();
     for answer in answers {
@@ -203,7 +225,7 @@ async fn fifty_changes_of_any_version_at_once_are_all_made(store: Store) {
     let owner = somebody(store.now);
     let id = store.add(owner, task("Water the plants", store.now)).await.id;
     let patches: Vec<_> = (0..RACERS).map(|n| retitled(&format!("Changed by {n}"))).collect();
-    let answers = join_all(patches.iter().map(|patch| store.tasks.update(owner, id, patch, &IfMatch::Any, store.now))).await;
+    let answers = join_all(patches.iter().map(|patch| store.tasks.update(owner, id, patch, &Precondition::Any, store.now))).await;
     let answers: Vec<Task> = answers.into_iter().map(|answer| answer.expect("updated")).collect();
     for (patch, answer) in patches.iter().zip(&answers) {
         assert_eq!(Some(&answer.title), patch.title.as_ref(), "each is answered what it made");
@@ -227,7 +249,7 @@ async fn fifty_changes_of_different_fields_at_once_keep_each_other(store: Store)
         TaskPatch { labels: Change::Set(labels(&["changed"])), ..kept.clone() },
         TaskPatch { due: Change::Set(due("2026-03-01")), ..kept },
     ];
-    let updates = (0..RACERS).map(|n| store.tasks.update(owner, id, &patches[n % patches.len()], &IfMatch::Any, store.now));
+    let updates = (0..RACERS).map(|n| store.tasks.update(owner, id, &patches[n % patches.len()], &Precondition::Any, store.now));
     for answer in join_all(updates).await {
         answer.expect("updated");
     }

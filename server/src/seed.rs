@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common::auth::{Client, NewPassword, Session, SessionId};
-use common::contract::IfMatch;
+use common::contract::Precondition;
 use common::fields::Field;
 use common::problem::{Problem, StoreError};
 use common::tasks::{Due, Label, Priority, Status, Task, TaskDraft, TaskId, Title};
@@ -47,7 +47,7 @@ pub async fn seed(started: &Started) -> Result<String, String> {
         tasks.create(account.id, task, None).await.map_err(|error| error.to_string())?;
         count += 1;
     }
-    tasks.trash(account.id, TaskId::from_uuid(id(0xc1)), &IfMatch::Any, now).await.map_err(|error| error.to_string())?;
+    tasks.trash(account.id, TaskId::from_uuid(id(0xc1)), &Precondition::Any, now).await.map_err(|error| error.to_string())?;
     Ok(format!("Filled the demo account with {count} tasks, one of them in the trash.\n  email     {EMAIL}\n  password  {PASSWORD}"))
 }
 

@@ -1,6 +1,6 @@
 //! JSON bodies.
 
-use http::header;
+use http::{HeaderName, header};
 use schemars::JsonSchema;
 use serde_json::Value;
 
@@ -48,21 +48,29 @@ pub(super) fn check_size(request: &Request) -> Result<(), Problem> {
 }
 
 /// 415 for anything but JSON in UTF-8 (`application/json`, and for a patch `application/merge-patch+json`), encoded as it is.
+/// The answer says what would be taken.
 fn check_media_type(request: &Request) -> Result<(), Problem> {
-    let refuse = |detail: String| Err(Problem::new(Kind::UnsupportedMediaType, detail));
     if let Some(encoding) = request.header(&header::CONTENT_ENCODING)?
         && !encoding.eq_ignore_ascii_case("identity")
     {
-        return refuse("Content-Encoding must be absent: compressed bodies are not read.".to_owned());
+        let detail = "Content-Encoding must be absent: compressed bodies are not read.";
+        // RFC 9110, section 12.5.3.
+        return Err(Problem::new(Kind::UnsupportedMediaType, detail).with_header(header::ACCEPT_ENCODING, "identity"));
     }
-    let patch = request.method == http::Method::PATCH;
-    let wanted = if patch { "application/merge-patch+json or application/json" } else { "application/json" };
+    // Accept-Patch is RFC 5789's, section 3.1; Accept-Post is the Linked Data Platform's, section 7.1.
+    let (accept, taken): (_, &[&str]) = if request.method == http::Method::PATCH {
+        (HeaderName::from_static("accept-patch"), &["application/merge-patch+json", "application/json"])
+    } else {
+        (HeaderName::from_static("accept-post"), &["application/json"])
+    };
+    let refuse = |detail: String| Err(Problem::new(Kind::UnsupportedMediaType, detail).with_header(accept, &taken.join(", ")));
+    let wanted = taken.join(" or ");
     let Some(content_type) = request.header(&header::CONTENT_TYPE)? else {
         return refuse(format!("Content-Type is missing; send {wanted}."));
     };
     let mut parts = content_type.split(';').map(str::trim);
-    let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
-    if !(media_type == "application/json" || (patch && media_type == "application/merge-patch+json")) {
+    let media_type = parts.next().unwrap_or_default();
+    if !taken.iter().any(|taken| media_type.eq_ignore_ascii_case(taken)) {
         return refuse(format!("Content-Type must be {wanted}."));
     }
     for parameter in parts.filter(|part| !part.is_empty()) {

@@ -1,29 +1,40 @@
-//! Entity tags and preconditions (RFC 9110, sections 8.8.3 and 13.1).
+//! Entity tags and preconditions (RFC 9110, sections 8.8.3 and 13).
 //!
-//! The entity tag of a task or a user is its version in quotes; other answers have a digest of their body.
+//! The entity tag of a task or a user is its version in quotes; other answers have a digest of their body. There is one reading
+//! of `If-Match` and `If-None-Match`, for every method: a write takes a [`Precondition`], which the store checks with the write
+//! itself, and a read is checked against the tag of its answer. A write of something that has no entity tag is refused where
+//! `If-Match` asks for one.
 
-use http::{HeaderName, header};
+use http::{HeaderName, StatusCode, header};
 use serde_json::json;
 
 use super::endpoint::Extract;
 use super::openapi::Operation;
 use super::request::Request;
-use crate::contract::IfMatch;
+use crate::contract::Precondition;
 use crate::problem::{Kind, Problem};
 
-impl Extract for IfMatch {
+impl Extract for Precondition {
+    const CONDITIONAL: bool = true;
+
     fn extract(request: &Request) -> Result<Self, Problem> {
-        let Some(tags) = entity_tags(request, &header::IF_MATCH)? else { return Ok(Self::Any) };
-        match tags {
-            Tags::Any => Ok(Self::Any),
+        let wanted = match entity_tags(request, &header::IF_MATCH)? {
             // If-Match compares strongly: a weak tag never matches (RFC 9110, section 13.1.1).
-            Tags::These(tags) => Ok(Self::Versions(
-                tags.iter()
-                    .filter(|tag| !tag.weak)
-                    .filter_map(|tag| tag.opaque.parse::<u64>().ok().filter(|version| version.to_string() == tag.opaque))
-                    .collect(),
-            )),
-        }
+            Some(Tags::These(tags)) => Some(versions(tags.iter().filter(|tag| !tag.weak))),
+            Some(Tags::Any) | None => None,
+        };
+        let unwanted = match entity_tags(request, &header::IF_NONE_MATCH)? {
+            // What is written is there, so that none of its versions is wanted.
+            Some(Tags::Any) => return Ok(Self::OneOf(Vec::new())),
+            // If-None-Match compares weakly (RFC 9110, section 13.1.2).
+            Some(Tags::These(tags)) => versions(tags.iter()),
+            None => Vec::new(),
+        };
+        Ok(match wanted {
+            Some(wanted) => Self::OneOf(wanted.into_iter().filter(|version| !unwanted.contains(version)).collect()),
+            None if unwanted.is_empty() => Self::Any,
+            None => Self::NoneOf(unwanted),
+        })
     }
 
     fn describe(operation: &mut Operation) {
@@ -33,21 +44,50 @@ impl Extract for IfMatch {
             json!({"type": "string"}),
             "\"3\"",
         );
+        operation.takes_header(
+            "If-None-Match",
+            "The entity tags of versions that may not be changed, or * for any; such a version answers 412.",
+            json!({"type": "string"}),
+            "\"2\"",
+        );
         operation.may_answer(&[Kind::MalformedHeader, Kind::PreconditionFailed]);
     }
 }
 
-/// Whether `If-None-Match` names this entity tag, so that a read may answer 304.
+/// The versions that these tags name. A tag that this API never gave is no version.
+fn versions<'t>(tags: impl Iterator<Item = &'t Tag>) -> Vec<u64> {
+    tags.filter_map(|tag| tag.opaque.parse().ok().filter(|version: &u64| version.to_string() == tag.opaque)).collect()
+}
+
+/// What the preconditions of a read make of an answer with this entity tag: 200 or 304.
 ///
 /// # Errors
-/// 400 when the header cannot be read.
-pub(super) fn none_match(request: &Request, etag: &str) -> Result<bool, Problem> {
+/// 412 when `If-Match` does not name it, 400 when a header cannot be read.
+pub(super) fn check_read(request: &Request, etag: &str) -> Result<StatusCode, Problem> {
+    let opaque = etag.trim_matches('"');
+    if let Some(Tags::These(tags)) = entity_tags(request, &header::IF_MATCH)?
+        && !tags.iter().any(|tag| !tag.weak && tag.opaque == opaque)
+    {
+        return Err(Problem::precondition_failed(Some(etag)));
+    }
     Ok(match entity_tags(request, &header::IF_NONE_MATCH)? {
-        None => false,
-        Some(Tags::Any) => true,
-        // If-None-Match compares weakly (RFC 9110, section 13.1.2).
-        Some(Tags::These(tags)) => tags.iter().any(|tag| tag.opaque == etag.trim_matches('"')),
+        Some(Tags::Any) => StatusCode::NOT_MODIFIED,
+        Some(Tags::These(tags)) if tags.iter().any(|tag| tag.opaque == opaque) => StatusCode::NOT_MODIFIED,
+        _ => StatusCode::OK,
     })
+}
+
+/// Checks the preconditions of a write of something that has no entity tag: no `If-Match` can be true of it, and every
+/// `If-None-Match` is.
+///
+/// # Errors
+/// 412 with `If-Match`, 400 when a header cannot be read.
+pub(super) fn check_write_without_tag(request: &Request) -> Result<(), Problem> {
+    entity_tags(request, &header::IF_NONE_MATCH)?;
+    match entity_tags(request, &header::IF_MATCH)? {
+        Some(_) => Err(Problem::precondition_failed(None)),
+        None => Ok(()),
+    }
 }
 
 /// How many tags one header may name.
@@ -79,28 +119,30 @@ fn entity_tags(request: &Request, name: &HeaderName) -> Result<Option<Tags>, Pro
         }
         tags.append(&mut parse_list(text).ok_or_else(malformed)?);
     }
-    if tags.is_empty() || tags.len() > MAX_TAGS { Err(malformed()) } else { Ok(Some(Tags::These(tags))) }
+    if tags.len() > MAX_TAGS { Err(malformed()) } else { Ok(Some(Tags::These(tags))) }
 }
 
-/// The tags of one comma-separated list; `None` when it is none. An opaque tag may itself hold commas.
+/// The tags of one comma-separated list; `None` when it is none. Empty elements are read and ignored (RFC 9110, section
+/// 5.6.1.2). An opaque tag may itself hold commas.
 fn parse_list(text: &str) -> Option<Vec<Tag>> {
     let mut tags = Vec::new();
-    let mut rest = text.trim();
-    while !rest.is_empty() {
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', ',']);
+        if rest.is_empty() {
+            return Some(tags);
+        }
         let (weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |quoted| (true, quoted));
         let (opaque, after) = quoted.strip_prefix('"')?.split_once('"')?;
         if opaque.contains([' ', '\t']) {
             return None;
         }
         tags.push(Tag { weak, opaque: opaque.to_owned() });
-        let after = after.trim_start();
-        rest = match after.strip_prefix(',') {
-            Some(next) => next.trim_start(),
-            None if after.is_empty() => after,
-            None => return None,
-        };
+        rest = after.trim_start_matches([' ', '\t']);
+        if !rest.is_empty() && !rest.starts_with(',') {
+            return None;
+        }
     }
-    Some(tags)
 }
 
 #[cfg(test)]
@@ -115,6 +157,10 @@ mod tests {
     fn lists_of_entity_tags_are_read_as_rfc_9110_writes_them() {
         assert_eq!(list(r#""3""#), Some(vec![(false, "3".to_owned())]));
         assert_eq!(list(r#"W/"a,b" , "c""#), Some(vec![(true, "a,b".to_owned()), (false, "c".to_owned())]));
+        for empty in ["", ",", " , ,\t"] {
+            assert_eq!(list(empty), Some(Vec::new()), "{empty:?}");
+        }
+        assert_eq!(list(r#",, "9" ,,"1","#), Some(vec![(false, "9".to_owned()), (false, "1".to_owned())]));
         assert_eq!(list("3"), None);
         assert_eq!(list(r#""3"#), None);
         assert_eq!(list(r#""3" "4""#), None);

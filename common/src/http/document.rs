@@ -125,6 +125,9 @@ impl RequestLine {
 }
 
 impl Extract for RequestLine {
+    // Where nothing is served there is nothing to hold preconditions against (RFC 9110, section 13.2.1).
+    const CONDITIONAL: bool = true;
+
     fn extract(request: &Request) -> Result<Self, Problem> {
         Ok(Self { method: request.method.clone(), path: request.path.clone() })
     }

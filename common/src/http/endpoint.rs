@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 
 use futures_util::future::BoxFuture;
 
+use super::conditional::check_write_without_tag;
 use super::openapi::Operation;
 use super::request::{Request, live_session, verify_caller};
 use super::response::{Reply, Response};
@@ -164,6 +165,9 @@ impl Endpoint {
 
 /// Reads one argument of a handler from the request.
 pub trait Extract: Sized + Send {
+    /// Whether it is the request's preconditions. A write that takes none is held to have no entity tag.
+    const CONDITIONAL: bool = false;
+
     /// Reads it.
     ///
     /// # Errors
@@ -231,6 +235,11 @@ where
     Session(handler, PhantomData)
 }
 
+/// Checks preconditions where the handler does not: a read's answer has an entity tag, which they are held against later.
+fn check_conditions(request: &Request, by_handler: bool) -> Result<(), Problem> {
+    if by_handler || request.is_read() { Ok(()) } else { check_write_without_tag(request) }
+}
+
 macro_rules! arity {
     ($($argument:ident),*) => {
         impl<'a, Function, Fut, Answer, $($argument),*> AsyncHandler<'a, ((), $($argument,)*)> for Function
@@ -281,6 +290,7 @@ macro_rules! arity {
         {
             fn call<'a>(&'a self, app: &'a App, request: &'a Request) -> BoxFuture<'a, Result<Response, Problem>> {
                 Box::pin(async move {
+                    check_conditions(request, false $(|| $argument::CONDITIONAL)*)?;
                     let arguments = ((), $($argument::extract(request)?,)*);
                     self.0.call(app, arguments).await?.into_response(request)
                 })
@@ -305,6 +315,7 @@ macro_rules! arity {
             fn call<'a>(&'a self, app: &'a App, request: &'a Request) -> BoxFuture<'a, Result<Response, Problem>> {
                 Box::pin(async move {
                     let caller = verify_caller(app, request)?;
+                    check_conditions(request, false $(|| $argument::CONDITIONAL)*)?;
                     let arguments = (caller, $($argument::extract(request)?,)*);
                     self.0.call(app, arguments).await?.into_response(request)
                 })
@@ -330,6 +341,7 @@ macro_rules! arity {
             fn call<'a>(&'a self, app: &'a App, request: &'a Request) -> BoxFuture<'a, Result<Response, Problem>> {
                 Box::pin(async move {
                     let live = live_session(app, request).await?;
+                    check_conditions(request, false $(|| $argument::CONDITIONAL)*)?;
                     let arguments = (live, $($argument::extract(request)?,)*);
                     self.0.call(app, arguments).await?.into_response(request)
                 })

@@ -6,7 +6,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderName;
+use percent_encoding::percent_decode_str;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::endpoint::Extract;
 use super::openapi::Operation;
@@ -47,13 +49,20 @@ impl Extract for Idempotency {
     }
 }
 
-/// What tells one request from another: method, path and body.
+/// What tells one request from another: method, path and body. An identifier is the same in upper case.
 fn fingerprint(request: &Request) -> String {
+    let path: Vec<String> = request.path.split('/').map(canonical).collect();
     let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-    for part in [request.method.as_str().as_bytes(), request.path.as_bytes(), &request.body] {
+    for part in [request.method.as_str().as_bytes(), path.join("/").as_bytes(), &request.body] {
         // The length goes first, so that no two different requests write the same bytes.
         digest.update(&part.len().to_be_bytes());
         digest.update(part);
     }
     URL_SAFE_NO_PAD.encode(digest.finish())
+}
+
+/// A segment of a path as the endpoint reads it: an identifier in its usual form, and anything else as it came.
+fn canonical(segment: &str) -> String {
+    let decoded = percent_decode_str(segment).decode_utf8_lossy();
+    Uuid::try_parse(&decoded).map_or_else(|_| segment.to_owned(), |id| id.hyphenated().to_string())
 }

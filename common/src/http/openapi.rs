@@ -153,7 +153,8 @@ pub fn document(services: &[&Service]) -> Value {
             "summary": "Tasks, for people and for programs.",
             "description": "Bodies are JSON in UTF-8, at most 64 KiB; times are RFC 3339 in UTC with milliseconds. Every error is a problem (RFC 9457). \
                 Register or log in, then send the access token with every call; refresh it before its fifteen minutes are over. \
-                Every GET is served for HEAD as well, answers an ETag, and 304 to an If-None-Match that names it.",
+                Every GET is served for HEAD as well, answers an ETag, and 304 to an If-None-Match that names it. \
+                If-Match and If-None-Match are read as RFC 9110 says on every method; what has no ETag answers 412 to an If-Match.",
             "license": {"name": "MIT OR Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -184,14 +185,20 @@ fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, answe
         operation.may_answer(&[Kind::Unavailable]);
     }
     operation.may_answer(&[Kind::Internal]);
+    operation.may_answer(&[Kind::MalformedHeader, Kind::PreconditionFailed]);
     if endpoint.method == Method::Get {
+        operation.takes_header(
+            "If-Match",
+            "The entity tags of what is wanted; anything else answers 412.",
+            json!({"type": "string"}),
+            "\"3\"",
+        );
         operation.takes_header(
             "If-None-Match",
             "The entity tag of what the client has already; the same answers 304.",
             json!({"type": "string"}),
             "\"3\"",
         );
-        operation.may_answer(&[Kind::MalformedHeader]);
         operation.answers(Success::empty(304));
     }
 
@@ -222,7 +229,12 @@ fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, answe
         headers.insert("X-Request-Id".to_owned(), header("Names this request in the logs."));
         match status {
             401 => drop(headers.insert("WWW-Authenticate".to_owned(), header("Bearer (RFC 6750)."))),
-            412 => drop(headers.insert("ETag".to_owned(), header("The current version."))),
+            412 => drop(headers.insert("ETag".to_owned(), header("The current version, where there is any."))),
+            415 => {
+                let name = if endpoint.method == Method::Patch { "Accept-Patch" } else { "Accept-Post" };
+                headers.insert(name.to_owned(), header("The media types that are taken, for a body of another one."));
+                headers.insert("Accept-Encoding".to_owned(), header("identity, for a body that was compressed."));
+            }
             429 => {
                 headers.insert("Retry-After".to_owned(), header("Seconds to wait."));
                 headers.insert(
@@ -251,6 +263,10 @@ fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, answe
         "responses": responses,
         "security": if operation.authenticated { json!([{"access_token": []}]) } else { json!([]) },
     });
+    let takes_key = |parameter: &Value| parameter["name"] == "Idempotency-Key";
+    if endpoint.method != Method::Get && !documented["parameters"].as_array().is_some_and(|parameters| parameters.iter().any(takes_key)) {
+        documented["description"] = json!("An Idempotency-Key is not honoured here: the header is ignored.");
+    }
     if let Some(content) = operation.body {
         let mut media_types = Map::new();
         if endpoint.method == Method::Patch {

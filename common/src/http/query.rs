@@ -180,7 +180,7 @@ impl<T: Parameters> Extract for Query<T> {
 }
 
 /// Decodes a name or a value; `None` for a stray percent sign or what is not UTF-8.
-fn decode(text: &str) -> Option<String> {
+pub(super) fn decode(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let stray = bytes
         .iter()

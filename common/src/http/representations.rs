@@ -9,8 +9,7 @@ use super::query::{Listed, Parameters, QueryFields};
 use super::response::{Listing, Representation};
 use crate::auth::{PublicKeys, RefreshRequest, SessionId, SessionView, Tokens};
 use crate::contract::Page;
-use crate::fields::check_text;
-use crate::tasks::{Bounds, Task, TaskDraft, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskQuerySchema};
+use crate::tasks::{Bounds, Due, Task, TaskDraft, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskQuerySchema};
 use crate::users::{Credentials, NamePatch, PasswordChange, Registration, SignedIn, User};
 
 impl PathParameter for TaskId {
@@ -41,8 +40,8 @@ impl Parameters for TaskQuery {
         let order = sort.flatten().unwrap_or_default();
         let (limit, after) = fields.page(crate::tasks::TaskSort::name(order));
         let (statuses, priorities, labels) = (fields.many("status"), fields.many("priority"), fields.many("label"));
-        let (before, due_after) = (fields.one("due_before"), fields.one("due_after"));
-        let text = fields.one_with("q", |text| check_text(text, 1..=200).map(|()| text.to_owned()));
+        let (before, due_after) = (fields.one_with("due_before", read_due), fields.one_with("due_after", read_due));
+        let text = fields.one("q");
         sort?;
         Some(Self {
             filter: TaskFilter {
@@ -57,6 +56,11 @@ impl Parameters for TaskQuery {
             after: after?,
         })
     }
+}
+
+/// Reads a bound. A plus sign that was not percent-encoded has become a space by now, which no date has.
+fn read_due(text: &str) -> Result<Due, String> {
+    text.parse().map_err(|rule| if text.contains(' ') { format!("{rule}; a + in a query is sent as %2B") } else { rule })
 }
 
 impl JsonSchema for TaskQuery {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::body::Json;
 use super::openapi::{Operation, Success};
+use super::query::decode;
 use super::request::Request;
 use crate::problem::Problem;
 
@@ -115,9 +116,10 @@ impl<T: Representation> Reply for Listing<T> {
     fn into_response(self, request: &Request) -> Result<Response, Problem> {
         let mut response = write(StatusCode::OK, &self)?;
         if let Some(cursor) = &self.next_cursor {
-            // The same query with the cursor exchanged (RFC 8288): what the client sent is percent-encoded already,
-            // and a cursor is made of URL-safe characters.
-            let kept = request.query.split('&').filter(|pair| !pair.is_empty() && pair.split('=').next() != Some("cursor"));
+            // The same query with the cursor exchanged (RFC 8288): what the client sent is percent-encoded already, each
+            // in its own way, and a cursor is made of URL-safe characters.
+            let is_cursor = |pair: &str| pair.split('=').next().and_then(decode).is_some_and(|name| name == "cursor");
+            let kept = request.query.split('&').filter(|pair| !pair.is_empty() && !is_cursor(pair));
             let query = kept.chain([format!("cursor={cursor}").as_str()]).collect::<Vec<_>>().join("&");
             let link = format!("<{}?{query}>; rel=\"next\"", request.path);
             response.headers_mut().insert(header::LINK, HeaderValue::try_from(link).map_err(Problem::internal)?);

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::body::check_size;
-use super::conditional::none_match;
+use super::conditional::check_read;
 use super::endpoint::Endpoint;
 use super::request::Request;
 use super::response::{Response, write};
@@ -99,9 +99,8 @@ async fn answer(app: &App, endpoint: &Endpoint, request: &mut Request) -> Result
     let mut response = handled.map_err(|_| Problem::internal("the handler panicked"))??;
     if request.is_read() && response.status() == StatusCode::OK {
         let etag = entity_tag(&mut response)?;
-        if none_match(request, &etag)? {
+        if check_read(request, &etag)? == StatusCode::NOT_MODIFIED {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
-            *response.body_mut() = Bytes::new();
             response.headers_mut().remove(header::CONTENT_TYPE);
         }
     }
@@ -131,12 +130,14 @@ fn problem_response(problem: &Problem, request_id: &str) -> Response {
 
 fn finish(response: &mut Response, request: &Request) {
     add_headers(response, &request.id);
-    if request.method == http::Method::HEAD {
-        // What GET would have sent, without the content (RFC 9110, section 9.3.2).
+    let unmodified = response.status() == StatusCode::NOT_MODIFIED;
+    if request.method == http::Method::HEAD && response.status() != StatusCode::NO_CONTENT {
+        // What GET would have sent, without the content (RFC 9110, sections 8.6 and 9.3.2), of a 304 too: left to itself
+        // the server would call that empty.
         let length = HeaderValue::from(response.body().len());
-        if !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-            response.headers_mut().insert(header::CONTENT_LENGTH, length);
-        }
+        response.headers_mut().insert(header::CONTENT_LENGTH, length);
+    }
+    if request.method == http::Method::HEAD || unmodified {
         *response.body_mut() = Bytes::new();
     }
 }

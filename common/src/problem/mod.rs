@@ -148,13 +148,17 @@ impl Problem {
         Self::new(Kind::NotFound, detail)
     }
 
-    /// 412: the resource is not at a version that the caller's `If-Match` names; `ETag` tells which one it has.
-    pub fn precondition_failed(current: u64) -> Self {
-        Self::new(
-            Kind::PreconditionFailed,
-            "The resource has changed since it was read: read it again, then repeat the change. ETag is its current version.",
-        )
-        .with_header(header::ETAG, &format!("\"{current}\""))
+    /// 412: the resource is not at a version that the caller's preconditions allow; `ETag` tells which one it has, where it
+    /// has any.
+    pub fn precondition_failed(etag: Option<&str>) -> Self {
+        match etag {
+            Some(etag) => Self::new(
+                Kind::PreconditionFailed,
+                "If-Match or If-None-Match rules out the version that the resource has. ETag names it: read it again, then repeat the change.",
+            )
+            .with_header(header::ETAG, etag),
+            None => Self::new(Kind::PreconditionFailed, "Nothing at this path has an entity tag that If-Match could name."),
+        }
     }
 
     /// 429: too many attempts; may be repeated after `retry_after` seconds.
@@ -223,7 +227,7 @@ impl From<StoreError> for Problem {
             StoreError::NotFound(what) => Self::not_found(format!("There is no such {what}.")),
             StoreError::AddressTaken => Self::new(Kind::AddressTaken, "An account with this email address exists already.")
                 .with_errors(vec![FieldError::pointer("/email", "is taken")]),
-            StoreError::Stale { current } => Self::precondition_failed(current),
+            StoreError::Stale { current } => Self::precondition_failed(Some(&format!("\"{current}\""))),
             StoreError::NotInTrash => Self::new(Kind::NotInTrash, "The task is not in the trash."),
             StoreError::SessionEnded => Self::invalid_token("the session has ended"),
             StoreError::PasswordChanged => Self::new(Kind::Conflict, "The password was changed meanwhile; nothing was done."),
@@ -287,7 +291,11 @@ mod tests {
 
     #[test]
     fn a_place_that_is_very_long_is_cut() {
-        for (name, shown) in [("a".repeat(128), "a".repeat(128)), ("a".repeat(129), "a".repeat(128) + "\u{2026}"), ("\0".repeat(60_000), "\0".repeat(21) + "\u{2026}")] {
+        for (name, shown) in [
+            ("a".repeat(128), "a".repeat(128)),
+            ("a".repeat(129), "a".repeat(128) + "\u{2026}"),
+            ("\0".repeat(60_000), "\0".repeat(21) + "\u{2026}"),
+        ] {
             let problem = Problem::malformed_parameter(vec![FieldError::parameter(name, "is unknown")]);
             assert_eq!(problem.errors.as_slice()[0].place, Place::Parameter(shown));
         }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::query::TaskQuery;
 use super::task::{Task, TaskId, TaskPatch};
-use crate::contract::{Cursor, IfMatch, Once, Page};
+use crate::contract::{Cursor, Once, Page, Precondition};
 use crate::problem::StoreError;
 use crate::time::Timestamp;
 use crate::users::UserId;
@@ -22,19 +22,32 @@ pub trait TaskStore: Send + Sync {
     /// A page of the owner's tasks. It reads a bounded number of them, so that a filtered page may be short.
     async fn list(&self, owner: UserId, query: &TaskQuery) -> Result<Page<Task>, StoreError>;
 
-    /// Changes a task as [`TaskPatch::apply`] does, if it is at a version that `if_match` allows.
-    async fn update(&self, owner: UserId, id: TaskId, patch: &TaskPatch, if_match: &IfMatch, now: Timestamp) -> Result<Task, StoreError>;
+    /// Changes a task as [`TaskPatch::apply`] does, if it is at a version that `precondition` allows.
+    async fn update(
+        &self,
+        owner: UserId,
+        id: TaskId,
+        patch: &TaskPatch,
+        precondition: &Precondition,
+        now: Timestamp,
+    ) -> Result<Task, StoreError>;
 
-    /// Puts a task into the trash, if it is at a version that `if_match` allows.
-    async fn trash(&self, owner: UserId, id: TaskId, if_match: &IfMatch, now: Timestamp) -> Result<(), StoreError>;
+    /// Puts a task into the trash, if it is at a version that `precondition` allows.
+    async fn trash(&self, owner: UserId, id: TaskId, precondition: &Precondition, now: Timestamp) -> Result<(), StoreError>;
 
     /// A page of the owner's trash, the last deleted first.
     async fn list_trash(&self, owner: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Task>, StoreError>;
 
-    /// Takes a task out of the trash, if it is at a version that `if_match` allows. Under a key that was used before
+    /// Takes a task out of the trash, if it is at a version that `precondition` allows. Under a key that was used before
     /// it changes nothing and gives the task as it was restored then.
-    async fn restore(&self, owner: UserId, id: TaskId, if_match: &IfMatch, once: Option<&Once>, now: Timestamp)
-    -> Result<Task, StoreError>;
+    async fn restore(
+        &self,
+        owner: UserId,
+        id: TaskId,
+        precondition: &Precondition,
+        once: Option<&Once>,
+        now: Timestamp,
+    ) -> Result<Task, StoreError>;
 
     /// Fails when the store cannot be reached.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::account::{Account, Email, Name, User, UserId};
 use crate::auth::{LiveSession, PasswordHash, Rotation, Session, SessionId};
-use crate::contract::{Cursor, IfMatch, Once, Page};
+use crate::contract::{Cursor, Once, Page, Precondition};
 use crate::fields::Change;
 use crate::problem::StoreError;
 use crate::time::Timestamp;
@@ -39,8 +39,8 @@ pub trait UserStore: Send + Sync {
     /// A session and its account's owner, for a session that lives.
     async fn live_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<LiveSession, StoreError>;
 
-    /// Changes what the owner, as it was read, is called, if the account is at a version that `if_match` allows.
-    async fn rename(&self, user: &User, name: &Change<Name>, if_match: &IfMatch, now: Timestamp) -> Result<User, StoreError>;
+    /// Changes what the owner, as it was read, is called, if the account is at a version that `precondition` allows.
+    async fn rename(&self, user: &User, name: &Change<Name>, precondition: &Precondition, now: Timestamp) -> Result<User, StoreError>;
 
     /// Replaces a hash by one of the same password with other parameters; nothing when the password was changed meanwhile.
     async fn replace_hash(&self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<(), StoreError>;

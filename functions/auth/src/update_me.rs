@@ -2,7 +2,7 @@
 
 use common::app::App;
 use common::auth::LiveSession;
-use common::contract::IfMatch;
+use common::contract::Precondition;
 use common::http::{Endpoint, Json, session};
 use common::problem::{Kind, Problem};
 use common::users::{NamePatch, User};
@@ -12,6 +12,6 @@ pub const ENDPOINT: Endpoint = Endpoint::patch("update-me", "/v1/me", &session(u
     .summary("Changes what the caller is called, by a JSON Merge Patch.")
     .problems(&[Kind::NotFound]);
 
-async fn update_me(app: &App, live: LiveSession, if_match: IfMatch, Json(patch): Json<NamePatch>) -> Result<Json<User>, Problem> {
-    app.users()?.rename(&live.user, &patch.name, &if_match, app.clock.now()).await.map(Json).map_err(Problem::from)
+async fn update_me(app: &App, live: LiveSession, precondition: Precondition, Json(patch): Json<NamePatch>) -> Result<Json<User>, Problem> {
+    app.users()?.rename(&live.user, &patch.name, &precondition, app.clock.now()).await.map(Json).map_err(Problem::from)
 }

@@ -2,7 +2,7 @@
 
 use common::app::App;
 use common::auth::Caller;
-use common::contract::IfMatch;
+use common::contract::Precondition;
 use common::http::{Endpoint, NoContent, Part, Path, user};
 use common::problem::Problem;
 use common::tasks::TaskId;
@@ -12,7 +12,7 @@ pub const ENDPOINT: Endpoint = Endpoint::delete("delete-task", "/v1/tasks/{task_
     .summary("Puts one of the caller's tasks into the trash, from where it can be restored for 30 days.")
     .uses(&[Part::Tasks]);
 
-async fn delete_task(app: &App, caller: Caller, Path(id): Path<TaskId>, if_match: IfMatch) -> Result<NoContent, Problem> {
-    app.tasks()?.trash(caller.user, id, &if_match, app.clock.now()).await?;
+async fn delete_task(app: &App, caller: Caller, Path(id): Path<TaskId>, precondition: Precondition) -> Result<NoContent, Problem> {
+    app.tasks()?.trash(caller.user, id, &precondition, app.clock.now()).await?;
     Ok(NoContent)
 }

@@ -2,7 +2,7 @@
 
 use common::app::App;
 use common::auth::Caller;
-use common::contract::IfMatch;
+use common::contract::Precondition;
 use common::http::{Endpoint, Idempotency, Json, Part, Path, user};
 use common::problem::{Kind, Problem};
 use common::tasks::{Task, TaskId};
@@ -17,8 +17,8 @@ async fn restore_task(
     app: &App,
     caller: Caller,
     Path(id): Path<TaskId>,
-    if_match: IfMatch,
+    precondition: Precondition,
     Idempotency(once): Idempotency,
 ) -> Result<Json<Task>, Problem> {
-    Ok(Json(app.tasks()?.restore(caller.user, id, &if_match, once.as_ref(), app.clock.now()).await?))
+    Ok(Json(app.tasks()?.restore(caller.user, id, &precondition, once.as_ref(), app.clock.now()).await?))
 }

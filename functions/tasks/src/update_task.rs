@@ -2,7 +2,7 @@
 
 use common::app::App;
 use common::auth::Caller;
-use common::contract::IfMatch;
+use common::contract::Precondition;
 use common::http::{Endpoint, Json, Part, Path, user};
 use common::problem::{Kind, Problem};
 use common::tasks::{Task, TaskId, TaskPatch};
@@ -17,8 +17,8 @@ async fn update_task(
     app: &App,
     caller: Caller,
     Path(id): Path<TaskId>,
-    if_match: IfMatch,
+    precondition: Precondition,
     Json(patch): Json<TaskPatch>,
 ) -> Result<Json<Task>, Problem> {
-    Ok(Json(app.tasks()?.update(caller.user, id, &patch, &if_match, app.clock.now()).await?))
+    Ok(Json(app.tasks()?.update(caller.user, id, &patch, &precondition, app.clock.now()).await?))
 }

@@ -35,6 +35,34 @@ async fn an_address_is_the_same_whatever_its_case() {
 }
 
 #[tokio::test]
+async fn a_domain_in_its_own_script_is_the_same_as_in_ascii() {
+    let server = Server::start().await;
+    let ada = server.register("ada@ex\u{e4}mple.com").await;
+    assert_eq!(ada.get("/v1/me").await.body["email"], "ada@xn--exmple-cua.com");
+    for same in ["Ada@xn--exmple-cua.COM", "ada@EXA\u{308}MPLE.com"] {
+        assert_eq!(server.try_log_in(same, PASSWORD).await.status, 200, "{same}");
+        assert_eq!(server.post("/v1/auth/register", json!({"email": same, "password": PASSWORD})).await.status, 409, "{same}");
+    }
+    for bad in ["\u{e9}@ex\u{e4}mple.com", "ada@ex\u{e4}mple", "ada@\u{1f600} .com"] {
+        assert_eq!(server.post("/v1/auth/register", json!({"email": bad, "password": PASSWORD})).await.faults(), ["/email"], "{bad}");
+    }
+    let padded = server.post("/v1/auth/register", json!({"email": " eve@example.com", "password": PASSWORD})).await;
+    assert!(padded.body["errors"][0]["detail"].as_str().expect("a rule").contains("space"), "{:?}", padded.body);
+}
+
+#[tokio::test]
+async fn a_password_set_on_one_keyboard_opens_on_another() {
+    let server = Server::start().await;
+    let (composed, decomposed) = ("caf\u{e9}\u{a0}au lait", "cafe\u{301} au lait");
+    let account = json!({"email": "ada@example.com", "password": decomposed});
+    assert_eq!(server.post("/v1/auth/register", account).await.status, 201);
+    for password in [composed, decomposed] {
+        assert_eq!(server.try_log_in("ada@example.com", password).await.status, 200);
+    }
+    assert_eq!(server.try_log_in("ada@example.com", "cafe au lait").await.status, 401);
+}
+
+#[tokio::test]
 async fn an_unknown_address_and_a_wrong_password_are_answered_alike() {
     let server = Server::start().await;
     server.register("ada@example.com").await;

@@ -44,6 +44,8 @@ async fn filters_choose_any_of_what_is_repeated_and_all_of_what_differs() {
         ("q=ficus", vec![0]),
         ("q=THE", vec![0, 1]),
         ("q=%C3%A9tu", vec![2]),
+        ("q=e%CC%81tu", vec![2]),
+        ("q=etudes", vec![2]),
         ("q=100%25", vec![3]),
         ("q=.*", vec![]),
         ("q=the+plants", vec![0]),
@@ -86,6 +88,19 @@ async fn a_page_links_to_the_next_with_the_same_question() {
     let second = ada.get(next).await;
     assert_eq!((first.items("title").len(), second.items("title").len()), (2, 1));
     assert_eq!((&second.body["next_cursor"], second.header("link")), (&json!(null), None));
+}
+
+#[tokio::test]
+async fn a_link_holds_one_cursor_however_the_last_one_was_spelled() {
+    let server = Server::start().await;
+    let ada = server.register("ada@example.com").await;
+    fill(&ada).await;
+    let first = ada.get("/v1/tasks?limit=2").await.body["next_cursor"].as_str().expect("a cursor").to_owned();
+    for name in ["cursor", "c%75rsor", "%63ursor"] {
+        let page = ada.get(&format!("/v1/tasks?{name}={first}&limit=2")).await;
+        let next = page.body["next_cursor"].as_str().expect("a cursor");
+        assert_eq!(page.header("link"), Some(format!("</v1/tasks?limit=2&cursor={next}>; rel=\"next\"").as_str()), "{name}");
+    }
 }
 
 #[tokio::test]

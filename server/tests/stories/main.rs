@@ -7,6 +7,7 @@ mod answers;
 mod anywhere;
 mod calls;
 mod client;
+mod conditions;
 mod copies;
 mod documented;
 mod faults;

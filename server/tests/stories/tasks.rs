@@ -178,6 +178,22 @@ async fn a_repeated_restore_is_answered_as_it_was_though_the_task_has_changed() 
 }
 
 #[tokio::test]
+async fn an_identifier_in_upper_case_is_the_same_one_for_a_key() {
+    let server = Server::start().await;
+    let ada = server.register("ada@example.com").await;
+    let id = ada.create_task(json!({"title": "One"})).await["id"].as_str().expect("an id").to_owned();
+    ada.delete(&format!("/v1/tasks/{id}")).await;
+    let restore = async |id: &str| ada.call(Method::POST, &format!("/v1/tasks/{id}/restore"), &[("idempotency-key", "one")], None).await;
+    let first = restore(&id).await;
+    assert_eq!(first.status, 200);
+    for same in [id.to_uppercase(), id.replacen('0', "%30", 1)] {
+        let again = restore(&same).await;
+        assert_eq!((again.status, &again.body), (first.status, &first.body), "{same}");
+    }
+    assert_eq!(restore("0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55").await.status, 422);
+}
+
+#[tokio::test]
 async fn fifty_racing_repetitions_of_one_key_create_one_task() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
@@ -216,5 +232,19 @@ async fn every_post_of_somebody_signed_in_takes_an_idempotency_key() {
             let parameters = document["paths"][endpoint.path]["post"]["parameters"].as_array().expect("parameters");
             assert!(parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key"), "{}", endpoint.name);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_ignores_an_idempotency_key_says_so() {
+    let document: Value = serde_json::from_str(system::OPENAPI).expect("JSON");
+    for endpoint in SERVICES.iter().flat_map(|service| service.endpoints.iter()) {
+        if matches!(endpoint.method, Declared::Get | Declared::Any) {
+            continue;
+        }
+        let operation = &document["paths"][endpoint.path][endpoint.method.as_str().to_lowercase()];
+        let takes = operation["parameters"].as_array().expect("parameters").iter().any(|parameter| parameter["name"] == "Idempotency-Key");
+        let ignores = operation["description"].as_str().is_some_and(|text| text.contains("Idempotency-Key is not honoured"));
+        assert!(takes != ignores, "{}", endpoint.name);
     }
 }

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::contract::{IfMatch, Once};
+use crate::contract::{Once, Precondition};
 use crate::problem::StoreError;
 use crate::time::Timestamp;
 
@@ -140,10 +140,11 @@ impl Expression {
     }
 
     /// The condition that the version is one that the precondition allows, with a leading `AND`; nothing for any.
-    pub(super) fn and_version(&mut self, if_match: &IfMatch) -> String {
-        match if_match {
-            IfMatch::Any => String::new(),
-            IfMatch::Versions(versions) => format!(" AND {}", self.one_of("version", versions.iter().map(number))),
+    pub(super) fn and_version(&mut self, precondition: &Precondition) -> String {
+        match precondition {
+            Precondition::Any => String::new(),
+            Precondition::OneOf(versions) => format!(" AND {}", self.one_of("version", versions.iter().map(number))),
+            Precondition::NoneOf(versions) => format!(" AND NOT {}", self.one_of("version", versions.iter().map(number))),
         }
     }
 }

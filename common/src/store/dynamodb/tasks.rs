@@ -9,7 +9,7 @@ use super::client::{call, failed};
 use super::items::{Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of, write};
 use super::task_pages::OwnersTasks;
 use super::writes::{Transaction, first_item, once_put, put, refused_item, transact, update};
-use crate::contract::{Cursor, IfMatch, ONCE_LIFETIME, Once, Page};
+use crate::contract::{Cursor, ONCE_LIFETIME, Once, Page, Precondition};
 use crate::fields::Change;
 use crate::problem::StoreError;
 use crate::store::task_keys::{created_key, due_key, kept_since, priority_key, time_key};
@@ -73,14 +73,21 @@ impl Tasks {
 
     /// Restores under a key. Record and task are read together, then written together on the version that was read;
     /// whoever was quicker decides what is read the next time.
-    async fn restore_once(&self, owner: UserId, id: TaskId, if_match: &IfMatch, once: &Once, now: Timestamp) -> Result<Task, StoreError> {
+    async fn restore_once(
+        &self,
+        owner: UserId,
+        id: TaskId,
+        precondition: &Precondition,
+        once: &Once,
+        now: Timestamp,
+    ) -> Result<Task, StoreError> {
         for _ in 0..ATTEMPTS {
             let (record, task) = self.record_and_task(owner, id, once).await?;
             if let Some(result) = record.map(|record| replay(record, once, now)).transpose()?.flatten() {
                 return read(result);
             }
             let item = task.ok_or(StoreError::NotFound("task"))?;
-            check_restorable(&item, if_match, now)?;
+            check_restorable(&item, precondition, now)?;
             let task: Task = read(item)?;
             let restored = Task { deleted_at: None, updated_at: now, version: task.version + 1, ..task.clone() };
 
@@ -168,19 +175,26 @@ impl TaskStore for Tasks {
         Walk::through_list(query).page(&self.of(owner)).await
     }
 
-    async fn update(&self, owner: UserId, id: TaskId, patch: &TaskPatch, if_match: &IfMatch, now: Timestamp) -> Result<Task, StoreError> {
+    async fn update(
+        &self,
+        owner: UserId,
+        id: TaskId,
+        patch: &TaskPatch,
+        precondition: &Precondition,
+        now: Timestamp,
+    ) -> Result<Task, StoreError> {
         if patch.is_empty() {
             let task = self.get(owner, id).await?;
-            return if if_match.allows(task.version) { Ok(task) } else { Err(StoreError::Stale { current: task.version }) };
+            return if precondition.allows(task.version) { Ok(task) } else { Err(StoreError::Stale { current: task.version }) };
         }
         let mut expression = patch_expression(id, patch, now)?;
         let deleted = expression.name("deleted_at");
-        let condition = format!("attribute_not_exists({deleted}){}", expression.and_version(if_match));
+        let condition = format!("attribute_not_exists({deleted}){}", expression.and_version(precondition));
         let item = self.update_item(owner, id, expression, &condition).await.map_err(|refused| refused.into_error(why_not_live))?;
         read(item)
     }
 
-    async fn trash(&self, owner: UserId, id: TaskId, if_match: &IfMatch, now: Timestamp) -> Result<(), StoreError> {
+    async fn trash(&self, owner: UserId, id: TaskId, precondition: &Precondition, now: Timestamp) -> Result<(), StoreError> {
         let mut expression = Expression::default();
         expression.set("deleted_at", text(now));
         expression.set("updated_at", text(now));
@@ -193,7 +207,7 @@ impl TaskStore for Tasks {
         expression.rename("by_due", "trashed_due");
         expression.rename("by_priority", "trashed_priority");
         let deleted = expression.name("deleted_at");
-        let condition = format!("attribute_not_exists({deleted}){}", expression.and_version(if_match));
+        let condition = format!("attribute_not_exists({deleted}){}", expression.and_version(precondition));
         self.update_item(owner, id, expression, &condition).await.map(drop).map_err(|refused| refused.into_error(why_not_live))
     }
 
@@ -205,12 +219,12 @@ impl TaskStore for Tasks {
         &self,
         owner: UserId,
         id: TaskId,
-        if_match: &IfMatch,
+        precondition: &Precondition,
         once: Option<&Once>,
         now: Timestamp,
     ) -> Result<Task, StoreError> {
         if let Some(once) = once {
-            return self.restore_once(owner, id, if_match, once, now).await;
+            return self.restore_once(owner, id, precondition, once, now).await;
         }
         let mut expression = Expression::default();
         expression.set("updated_at", text(now));
@@ -223,10 +237,10 @@ impl TaskStore for Tasks {
             expression.remove(gone);
         }
         let deleted = expression.name("deleted_at");
-        let (kept_since, and_version) = (expression.value(text(kept_since(now))), expression.and_version(if_match));
+        let (kept_since, and_version) = (expression.value(text(kept_since(now))), expression.and_version(precondition));
         let condition = format!("{deleted} > {kept_since}{and_version}");
         let item = self.update_item(owner, id, expression, &condition).await.map_err(|refused| {
-            refused.into_error(|item| check_restorable(&item, if_match, now).err().unwrap_or(StoreError::NotFound("task")))
+            refused.into_error(|item| check_restorable(&item, precondition, now).err().unwrap_or(StoreError::NotFound("task")))
         })?;
         read(item)
     }
@@ -326,7 +340,7 @@ fn why_not_live(item: Item) -> StoreError {
 }
 
 /// Whether a stored task can be restored.
-fn check_restorable(item: &Item, if_match: &IfMatch, now: Timestamp) -> Result<(), StoreError> {
+fn check_restorable(item: &Item, precondition: &Precondition, now: Timestamp) -> Result<(), StoreError> {
     let Some(version) = number_of(item, "version") else { return Err(StoreError::NotFound("task")) };
     if !item.contains_key("deleted_at") {
         return Err(StoreError::NotInTrash);
@@ -334,5 +348,5 @@ fn check_restorable(item: &Item, if_match: &IfMatch, now: Timestamp) -> Result<(
     if text_of(item, "deleted_at").is_some_and(|deleted_at| deleted_at <= kept_since(now).as_str()) {
         return Err(StoreError::NotFound("task"));
     }
-    if if_match.allows(version) { Ok(()) } else { Err(StoreError::Stale { current: version }) }
+    if precondition.allows(version) { Ok(()) } else { Err(StoreError::Stale { current: version }) }
 }

@@ -12,7 +12,7 @@ use super::items::{Expression, Item, key, number, number_of, once_key, once_reco
 use super::sessions::{had_not_expired, session_item, session_key};
 use super::writes::{Transaction, first_item, once_put, put, refused_item, transact, update};
 use crate::auth::{CounterStore, LiveSession, PasswordHash, Rotation, Session, SessionId};
-use crate::contract::{Cursor, IfMatch, ONCE_LIFETIME, Once, Page};
+use crate::contract::{Cursor, ONCE_LIFETIME, Once, Page, Precondition};
 use crate::fields::Change;
 use crate::problem::StoreError;
 use crate::store::rows::AccountRow;
@@ -99,10 +99,10 @@ impl UserStore for Users {
         self.read_live_session(user, session, now).await
     }
 
-    async fn rename(&self, user: &User, name: &Change<Name>, if_match: &IfMatch, now: Timestamp) -> Result<User, StoreError> {
+    async fn rename(&self, user: &User, name: &Change<Name>, precondition: &Precondition, now: Timestamp) -> Result<User, StoreError> {
         let mut expression = Expression::default();
         let name = match name {
-            Change::Keep if if_match.allows(user.version) => return Ok(user.clone()),
+            Change::Keep if precondition.allows(user.version) => return Ok(user.clone()),
             Change::Keep => return Err(StoreError::Stale { current: user.version }),
             Change::Clear => {
                 expression.remove("name");
@@ -116,7 +116,7 @@ impl UserStore for Users {
         expression.set("updated_at", text(now));
         expression.increase("version", 1);
         let pk = expression.name("pk");
-        let condition = format!("attribute_exists({pk}){}", expression.and_version(if_match));
+        let condition = format!("attribute_exists({pk}){}", expression.and_version(precondition));
         let request = self
             .client
             .update_item()

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::connection::{CallError, Connection, failed};
-use crate::contract::IfMatch;
+use crate::contract::Precondition;
 use crate::problem::StoreError;
 use crate::time::Timestamp;
 
@@ -199,11 +199,14 @@ pub(super) fn version_of(document: &Document) -> Option<u64> {
 }
 
 /// The filter with the versions that the precondition allows.
-pub(super) fn at_version(mut filter: Document, if_match: &IfMatch) -> Document {
-    if let IfMatch::Versions(versions) = if_match {
-        let versions: Vec<i64> = versions.iter().filter_map(|version| i64::try_from(*version).ok()).collect();
-        filter.insert("version", doc! {"$in": versions});
-    }
+pub(super) fn at_version(mut filter: Document, precondition: &Precondition) -> Document {
+    let (operator, versions) = match precondition {
+        Precondition::Any => return filter,
+        Precondition::OneOf(versions) => ("$in", versions),
+        Precondition::NoneOf(versions) => ("$nin", versions),
+    };
+    let versions: Vec<i64> = versions.iter().filter_map(|version| i64::try_from(*version).ok()).collect();
+    filter.insert("version", doc! {operator: versions});
     filter
 }
 

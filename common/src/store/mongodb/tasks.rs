@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::documents::{ATTEMPTS, Documents, at_version, date, lost, pause, read, read_raw, text_of, value, version_of, write};
 use super::once::{Claim, Requests};
 use super::{REQUESTS, TASKS};
-use crate::contract::{Cursor, IfMatch, Once, Page};
+use crate::contract::{Cursor, Once, Page, Precondition};
 use crate::fields::Change;
 use crate::problem::StoreError;
 use crate::store::task_keys::{created_key, due_key, kept_since, priority_key, time_key};
@@ -60,7 +60,14 @@ impl Tasks {
     }
 
     /// Restores under a key: see docs/data-model.md for why it is done once, wherever it is interrupted.
-    async fn restore_once(&self, owner: UserId, id: TaskId, if_match: &IfMatch, once: &Once, now: Timestamp) -> Result<Task, StoreError> {
+    async fn restore_once(
+        &self,
+        owner: UserId,
+        id: TaskId,
+        precondition: &Precondition,
+        once: &Once,
+        now: Timestamp,
+    ) -> Result<Task, StoreError> {
         for attempt in 0..ATTEMPTS {
             let document = self.tasks.find_one(doc! {"_id": name_of(owner, id)}).await?.unwrap_or_default();
             // The key is looked at after the task: what others did to the task before is known by now.
@@ -74,7 +81,7 @@ impl Tasks {
                     return Ok(task);
                 }
             }
-            if let Some(reason) = why_not_restorable(&document, if_match, now) {
+            if let Some(reason) = why_not_restorable(&document, precondition, now) {
                 self.requests.give_up(&request, once).await?;
                 return Err(reason);
             }
@@ -83,7 +90,7 @@ impl Tasks {
             let record = Requests::record(&request, once, &restored, now)?;
             let mut update = restoration(owner, id, now);
             update.get_document_mut("$set").map_err(|error| StoreError::Corrupt(error.into()))?.insert("restored", record.clone());
-            let filter = restorable(owner, id, &IfMatch::Versions(vec![task.version]), now);
+            let filter = restorable(owner, id, &Precondition::OneOf(vec![task.version]), now);
             if self.tasks.update(filter, update).await?.is_some() {
                 self.requests.complete(&record, &request, once, now).await?;
                 return Ok(restored);
@@ -119,22 +126,29 @@ impl TaskStore for Tasks {
         Walk::through_list(query).page(&self.of(owner)).await
     }
 
-    async fn update(&self, owner: UserId, id: TaskId, patch: &TaskPatch, if_match: &IfMatch, now: Timestamp) -> Result<Task, StoreError> {
+    async fn update(
+        &self,
+        owner: UserId,
+        id: TaskId,
+        patch: &TaskPatch,
+        precondition: &Precondition,
+        now: Timestamp,
+    ) -> Result<Task, StoreError> {
         if patch.is_empty() {
             let task = self.get(owner, id).await?;
-            return if if_match.allows(task.version) { Ok(task) } else { Err(StoreError::Stale { current: task.version }) };
+            return if precondition.allows(task.version) { Ok(task) } else { Err(StoreError::Stale { current: task.version }) };
         }
-        let filter = at_version(live(owner, id), if_match);
+        let filter = at_version(live(owner, id), precondition);
         let updates = patch_updates(filter, id, patch, now)?;
-        read(self.change(&name_of(owner, id), &updates, |document| why_not_live(document, if_match)).await?)
+        read(self.change(&name_of(owner, id), &updates, |document| why_not_live(document, precondition)).await?)
     }
 
-    async fn trash(&self, owner: UserId, id: TaskId, if_match: &IfMatch, now: Timestamp) -> Result<(), StoreError> {
+    async fn trash(&self, owner: UserId, id: TaskId, precondition: &Precondition, now: Timestamp) -> Result<(), StoreError> {
         let mut set = in_trash(owner, id, now);
         set.insert("updated_at", now.to_string());
         let update = doc! {"$set": set, "$unset": {"owner": ""}, "$inc": {"version": 1_i64}};
-        let updates = [(at_version(live(owner, id), if_match), update)];
-        self.change(&name_of(owner, id), &updates, |document| why_not_live(document, if_match)).await.map(drop)
+        let updates = [(at_version(live(owner, id), precondition), update)];
+        self.change(&name_of(owner, id), &updates, |document| why_not_live(document, precondition)).await.map(drop)
     }
 
     async fn list_trash(&self, owner: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Task>, StoreError> {
@@ -145,15 +159,15 @@ impl TaskStore for Tasks {
         &self,
         owner: UserId,
         id: TaskId,
-        if_match: &IfMatch,
+        precondition: &Precondition,
         once: Option<&Once>,
         now: Timestamp,
     ) -> Result<Task, StoreError> {
         if let Some(once) = once {
-            return self.restore_once(owner, id, if_match, once, now).await;
+            return self.restore_once(owner, id, precondition, once, now).await;
         }
-        let updates = [(restorable(owner, id, if_match, now), restoration(owner, id, now))];
-        read(self.change(&name_of(owner, id), &updates, |document| why_not_restorable(document, if_match, now)).await?)
+        let updates = [(restorable(owner, id, precondition, now), restoration(owner, id, now))];
+        read(self.change(&name_of(owner, id), &updates, |document| why_not_restorable(document, precondition, now)).await?)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -229,9 +243,9 @@ fn live(owner: UserId, id: TaskId) -> Document {
 }
 
 /// Describes a task that can be restored.
-fn restorable(owner: UserId, id: TaskId, if_match: &IfMatch, now: Timestamp) -> Document {
+fn restorable(owner: UserId, id: TaskId, precondition: &Precondition, now: Timestamp) -> Document {
     let filter = doc! {"_id": name_of(owner, id), "trash_of": owner.to_string(), "deleted_at": {"$gt": kept_since(now)}};
-    at_version(filter, if_match)
+    at_version(filter, precondition)
 }
 
 /// Takes a task out of the trash.
@@ -306,15 +320,15 @@ fn patch_updates(filter: Document, id: TaskId, patch: &TaskPatch, now: Timestamp
 }
 
 /// Why a task that was to be changed was not: it is not there, or it is at another version.
-fn why_not_live(document: &Document, if_match: &IfMatch) -> Option<StoreError> {
+fn why_not_live(document: &Document, precondition: &Precondition) -> Option<StoreError> {
     match version_of(document).filter(|_| document.contains_key("owner")) {
         None => Some(StoreError::NotFound("task")),
-        Some(current) => (!if_match.allows(current)).then_some(StoreError::Stale { current }),
+        Some(current) => (!precondition.allows(current)).then_some(StoreError::Stale { current }),
     }
 }
 
 /// Why a task cannot be restored, if it cannot.
-fn why_not_restorable(document: &Document, if_match: &IfMatch, now: Timestamp) -> Option<StoreError> {
+fn why_not_restorable(document: &Document, precondition: &Precondition, now: Timestamp) -> Option<StoreError> {
     let Some(current) = version_of(document) else { return Some(StoreError::NotFound("task")) };
     if document.contains_key("owner") {
         return Some(StoreError::NotInTrash);
@@ -322,7 +336,7 @@ fn why_not_restorable(document: &Document, if_match: &IfMatch, now: Timestamp) -
     if text_of(document, "deleted_at").is_none_or(|deleted_at| deleted_at <= kept_since(now).as_str()) {
         return Some(StoreError::NotFound("task"));
     }
-    (!if_match.allows(current)).then_some(StoreError::Stale { current })
+    (!precondition.allows(current)).then_some(StoreError::Stale { current })
 }
 
 #[cfg(test)]

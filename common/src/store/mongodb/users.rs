@@ -12,7 +12,7 @@ use super::documents::{ATTEMPTS, Documents, at_version, date, date_of, lost, pau
 use super::sessions::{a_session_that_takes, has_time_left, read_session, session_document, the_session};
 use super::{COUNTERS, SESSIONS, USERS};
 use crate::auth::{CounterStore, LiveSession, PasswordHash, Refused, Rotation, Session, SessionId};
-use crate::contract::{Cursor, IfMatch, Once, Page};
+use crate::contract::{Cursor, Once, Page, Precondition};
 use crate::fields::Change;
 use crate::problem::StoreError;
 use crate::store::session_page;
@@ -113,11 +113,11 @@ impl UserStore for Users {
         Ok(LiveSession { session, user: owner.user })
     }
 
-    async fn rename(&self, user: &User, name: &Change<Name>, if_match: &IfMatch, now: Timestamp) -> Result<User, StoreError> {
+    async fn rename(&self, user: &User, name: &Change<Name>, precondition: &Precondition, now: Timestamp) -> Result<User, StoreError> {
         let mut set = doc! {"updated_at": now.to_string()};
         let mut update = doc! {"$inc": {"version": 1_i64}};
         match name {
-            Change::Keep if if_match.allows(user.version) => return Ok(user.clone()),
+            Change::Keep if precondition.allows(user.version) => return Ok(user.clone()),
             Change::Keep => return Err(StoreError::Stale { current: user.version }),
             Change::Clear => {
                 update.insert("$unset", doc! {"name": ""});
@@ -128,14 +128,14 @@ impl UserStore for Users {
         }
         update.insert("$set", set);
         for attempt in 0..ATTEMPTS {
-            let filter = at_version(doc! {"_id": user.id.to_string()}, if_match);
+            let filter = at_version(doc! {"_id": user.id.to_string()}, precondition);
             if let Some(document) = self.users.update_without(filter, update.clone(), &NOT_THE_OWNERS).await? {
                 return Ok(read_owner(document)?.user);
             }
             let current = self.owner(user.id).await?.map(|owner| owner.user.version);
             match current {
                 None => return Err(StoreError::NotFound("account")),
-                Some(current) if !if_match.allows(current) => return Err(StoreError::Stale { current }),
+                Some(current) if !precondition.allows(current) => return Err(StoreError::Stale { current }),
                 Some(_) => pause(attempt).await,
             }
         }
