@@ -37,7 +37,7 @@ const COMMON: &str = include_str!("common-passwords.txt");
 #[schemars(inline, extend("minLength" = 1, "maxLength" = MAX, "format" = "password"))]
 pub struct Password(String);
 
-/// A password that may be set: 8 to 256 characters, and none of the commonest.
+/// A password that may be set: 8 to 256 characters, counted in Unicode's normalisation form C, and none of the commonest.
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(inline, extend("minLength" = MIN, "maxLength" = MAX, "format" = "password"))]
 pub struct NewPassword(Password);

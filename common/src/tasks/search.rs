@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn folding_a_character_again_changes_nothing_and_case_makes_no_difference() {
-        for c in '\0'..=char::MAX {
+        // Beyond these planes nothing has a case or a decomposition.
+        for c in ('\0'..='\u{2ffff}').chain('\u{e0000}'..='\u{e0fff}') {
             let folded = fold(c.encode_utf8(&mut [0; 4]));
             assert_eq!(fold(&folded), folded, "U+{:04X}", u32::from(c));
             // The dotless i is no small I to anybody but Turkic languages.
