@@ -148,7 +148,10 @@ async fn fill(store: &Store) -> Filled {
     let now = store.now;
     let (ada, kept) = store.register("Ada.Lovelace@Example.com").await;
     store.register("bob@example.com").await;
-    store.rename(ada.id, &Change::Set(name("Augusta \u{1f98a} e\u{301}")), &Precondition::Any, now.plus(seconds(1))).await.expect("renamed");
+    store
+        .rename(ada.id, &Change::Set(name("Augusta \u{1f98a} e\u{301}")), &Precondition::Any, now.plus(seconds(1)))
+        .await
+        .expect("renamed");
     let ended = store.log_in(ada.id, now).await;
     change_password(store, ada.id, &kept, ["first", "second"], "password").await;
     let Refresh::Rotated(kept) = store.refresh(&kept, 1, now.plus(seconds(2))).await else { panic!("a session that lives") };

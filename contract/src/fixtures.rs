@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use common::auth::{Client, LiveSession, PasswordHash, Rotation, Session, SessionId, SessionLifetimes};
-use common::contract::{Cursor, IfMatch, Once, Page};
+use common::contract::{Cursor, Once, Page, Precondition};
 use common::fields::Change;
 use common::problem::StoreError;
 use common::tasks::{Due, Label, Notes, Priority, SearchText, Status, Task, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskSort, Title};
@@ -206,9 +206,15 @@ impl Store {
     }
 
     /// Renames an account's owner as its endpoint does.
-    pub(crate) async fn rename(&self, user: UserId, name: &Change<Name>, if_match: &IfMatch, now: Timestamp) -> Result<User, StoreError> {
+    pub(crate) async fn rename(
+        &self,
+        user: UserId,
+        name: &Change<Name>,
+        precondition: &Precondition,
+        now: Timestamp,
+    ) -> Result<User, StoreError> {
         let user = self.stored_user(user).await;
-        self.users.rename(&user, name, if_match, now).await
+        self.users.rename(&user, name, precondition, now).await
     }
 
     /// A session as its account's endpoints find it.

@@ -240,7 +240,7 @@ mod tests {
     /// A hash of these very bytes, as it was made before passwords were prepared.
     async fn hash_of_the_bytes(passwords: &Passwords, text: &str) -> PasswordHash {
         let text = text.to_owned();
-        let hash = passwords.hashing.work(move |mut turn| turn.hash(text.as_bytes(), b"sixteen bytes...")).await;
+        let hash = passwords.hashing.work(HERE, move |mut turn| turn.hash(text.as_bytes(), b"sixteen bytes...")).await;
         PasswordHash(hash.expect("a turn").expect("hashed"))
     }
 
@@ -253,14 +253,14 @@ mod tests {
             ("\u{212b}ngstr\u{f6}m 1868", "A\u{30a}ngstro\u{308}m 1868"),
             ("a\u{a0}lane\u{3000}of\u{2003}tasks", "a lane of tasks"),
         ] {
-            let hash = passwords.hash(&new_password(set).expect("valid")).await.expect("hashed");
-            let verified = passwords.verify(&password(typed), Some(&hash)).await.expect("verified");
+            let hash = passwords.hash(&new_password(set).expect("valid"), HERE).await.expect("hashed");
+            let verified = passwords.verify(&password(typed), Some(&hash), HERE).await.expect("verified");
             assert_eq!(verified, Verified { right: true, outdated: false }, "{set} {typed}");
         }
         // Nothing else is the same: width, case and compatibility are not touched.
-        let hash = passwords.hash(&new_password("a lane of ta\u{fb01}").expect("valid")).await.expect("hashed");
+        let hash = passwords.hash(&new_password("a lane of ta\u{fb01}").expect("valid"), HERE).await.expect("hashed");
         for typed in ["a lane of tafi", "A lane of ta\u{fb01}", "\u{ff41} lane of ta\u{fb01}", " a lane of ta\u{fb01}"] {
-            assert!(!passwords.verify(&password(typed), Some(&hash)).await.expect("verified").right, "{typed}");
+            assert!(!passwords.verify(&password(typed), Some(&hash), HERE).await.expect("verified").right, "{typed}");
         }
     }
 
@@ -269,12 +269,12 @@ mod tests {
         let passwords = Passwords::new(LOW).expect("settings");
         let sent = "cafe\u{301} au lait";
         let old = hash_of_the_bytes(&passwords, sent).await;
-        let verified = passwords.verify(&password(sent), Some(&old)).await.expect("verified");
+        let verified = passwords.verify(&password(sent), Some(&old), HERE).await.expect("verified");
         assert_eq!(verified, Verified { right: true, outdated: true });
-        let new = passwords.rehash(&password(sent)).await.expect("hashed");
-        let verified = passwords.verify(&password("caf\u{e9} au lait"), Some(&new)).await.expect("verified");
+        let new = passwords.rehash(&password(sent), HERE).await.expect("hashed");
+        let verified = passwords.verify(&password("caf\u{e9} au lait"), Some(&new), HERE).await.expect("verified");
         assert_eq!(verified, Verified { right: true, outdated: false });
-        assert!(!passwords.verify(&password("cafe au lait"), Some(&old)).await.expect("verified").right);
+        assert!(!passwords.verify(&password("cafe au lait"), Some(&old), HERE).await.expect("verified").right);
     }
 
     #[test]
