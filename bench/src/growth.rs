@@ -130,7 +130,7 @@ async fn fill(folder: &Path, grows: Grows, size: usize) -> Result<Vec<Person>, E
         Grows::Accounts => (size, PEOPLE, TASKS),
         Grows::Tasks => (1, 1, size),
     };
-    let keys = server::keys::load_or_create(folder)?;
+    let keys = server::keys::load_or_create(folder, settings.lifetimes.absolute)?;
     let issuer = Issuer::new(&keys, &settings.token_issuer, &settings.token_audience)?;
     let mut people = Vec::new();
     let own = tasks(count, now)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::auth::{CounterStore, Issuer, Limits, Passwords, PublicKeys, SessionLifetimes, Verifier};
+use crate::auth::{Caller, CallerLimit, CounterStore, Issuer, KeyError, Limits, Passwords, PublicKeys, SessionLifetimes, Verifier};
 use crate::config::{SettingError, Settings};
 use crate::http::{Endpoint, Part};
 use crate::problem::Problem;
@@ -27,6 +27,7 @@ pub struct App {
     verifier: Option<Arc<Verifier>>,
     public_keys: Option<Arc<PublicKeys>>,
     issuer: Option<Arc<Issuer>>,
+    caller_limit: Option<Arc<dyn CallerLimit>>,
 }
 
 impl App {
@@ -37,7 +38,9 @@ impl App {
     pub fn new(settings: &Settings, stores: Stores) -> Result<Self, SettingError> {
         let (issuer, audience) = (settings.token_issuer.as_str(), settings.token_audience.as_str());
         let verifier = settings.public_keys.as_ref().map(|keys| Verifier::new(keys, issuer, audience)).transpose();
-        let signer = settings.signing_keys.as_ref().map(|keys| Issuer::new(keys, issuer, audience)).transpose();
+        let sessions = settings.lifetimes.absolute;
+        let signer = settings.signing_keys.as_ref().map(|keys| Ok(Issuer::new(keys, issuer, audience)?.with_sessions_of(sessions)));
+        let signer: Result<Option<Issuer>, KeyError> = signer.transpose();
         let passwords = stores.users.is_some().then(|| Passwords::new(settings.passwords)).transpose();
         Ok(Self {
             clock: Arc::new(SystemClock),
@@ -50,6 +53,7 @@ impl App {
             verifier: verifier.map_err(|error| SettingError::new("TASKLANE_PUBLIC_KEYS", error.to_string()))?.map(Arc::new),
             public_keys: settings.public_keys.clone().map(Arc::new),
             issuer: signer.map_err(|error| SettingError::new("TASKLANE_SIGNING_KEYS", error.to_string()))?.map(Arc::new),
+            caller_limit: None,
         })
     }
 
@@ -58,6 +62,21 @@ impl App {
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// The app with a limit on the requests of each caller. Lambda has none: there the gateway throttles.
+    #[must_use]
+    pub fn with_caller_limit(mut self, limit: Arc<dyn CallerLimit>) -> Self {
+        self.caller_limit = Some(limit);
+        self
+    }
+
+    /// Lets a verified caller's request pass.
+    ///
+    /// # Errors
+    /// 429 when the caller has sent too many.
+    pub fn admit(&self, caller: &Caller) -> Result<(), Problem> {
+        self.caller_limit.as_ref().map_or(Ok(()), |limit| limit.count(caller))
     }
 
     /// The app as this endpoint's own function has it, so that the server finds out what a function would lack.

@@ -18,7 +18,7 @@ use super::caller::Caller;
 use super::keys::{KeyError, MacKey, PublicKeys, SigningKeys};
 use super::known_tokens::{KnownToken, KnownTokens, Name};
 use super::sessions::SessionId;
-use crate::time::Timestamp;
+use crate::time::{Clock, SystemClock, Timestamp};
 use crate::users::{Role, UserId};
 
 /// How long an access token is valid.
@@ -41,17 +41,32 @@ pub struct AccessClaims {
     pub role: Role,
     /// When it was issued, in seconds since 1970.
     pub iat: i64,
+    /// When it begins to be valid; no token that is issued here says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<i64>,
     /// When it ends, in seconds since 1970.
     pub exp: i64,
     /// Its own name.
     pub jti: Uuid,
 }
 
+/// How far the clocks of two machines may differ, in seconds.
+const SKEW: i64 = 60;
+
 /// Verifies access tokens, the signature of each once.
 pub struct Verifier {
-    keys: Vec<(String, DecodingKey)>,
+    keys: Vec<VerifyingKey>,
+    /// For how long a token may be valid, in seconds.
+    max_lifetime: i64,
     validation: Validation,
     known: KnownTokens,
+}
+
+struct VerifyingKey {
+    kid: String,
+    key: DecodingKey,
+    /// When it stops verifying, in seconds since 1970.
+    ends: i64,
 }
 
 /// Issues access tokens, and knows the keys of refresh tokens.
@@ -61,6 +76,7 @@ pub struct Issuer {
     header: Header,
     key: EncodingKey,
     pub(super) macs: Vec<MacKey>,
+    sessions: Option<Duration>,
 }
 
 impl Verifier {
@@ -76,8 +92,16 @@ impl Verifier {
         validation.required_spec_claims = HashSet::from(["exp", "iss", "aud", "sub"].map(str::to_owned));
         // The end of a token is checked against the app's clock, not the library's.
         validation.validate_exp = false;
-        let keys = keys.keys.iter().map(|key| Ok((key.kid.clone(), DecodingKey::from_ed_der(&key.bytes()?))));
-        Ok(Self { keys: keys.collect::<Result<_, KeyError>>()?, validation, known: KnownTokens::default() })
+        let max_lifetime = keys.max_token_lifetime.unwrap_or(LIFETIME.as_secs());
+        let keys = keys.keys.iter().map(|key| {
+            Ok(VerifyingKey { kid: key.kid.clone(), key: DecodingKey::from_ed_der(&key.bytes()?), ends: key.exp.unwrap_or(i64::MAX) })
+        });
+        Ok(Self {
+            keys: keys.collect::<Result<_, KeyError>>()?,
+            max_lifetime: i64::try_from(max_lifetime).unwrap_or(i64::MAX),
+            validation,
+            known: KnownTokens::default(),
+        })
     }
 
     /// Verifies a token.
@@ -89,21 +113,28 @@ impl Verifier {
         if let Some(known) = self.known.get(&name) {
             return known.at(now);
         }
-        let verified = self.check(token)?;
+        let verified = self.check(token, now)?;
         let caller = verified.at(now)?;
         self.known.keep(name, verified);
         Ok(caller)
     }
 
-    /// Everything about a token but the time.
-    fn check(&self, token: &str) -> Result<KnownToken, &'static str> {
+    /// Everything about a token but its end.
+    fn check(&self, token: &str, now: Timestamp) -> Result<KnownToken, &'static str> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| "the token cannot be read")?;
         if !header.typ.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case(TYPE)) {
             return Err("the token is no access token");
         }
+        // No extension is understood here, so none may be critical (RFC 7515, section 4.1.11).
+        if header.crit.is_some() {
+            return Err("the token has a critical extension");
+        }
         let kid = header.kid.as_deref().ok_or("the token names no key")?;
-        let (_, key) = self.keys.iter().find(|(known, _)| known == kid).ok_or("the token's key is not known")?;
-        let token = jsonwebtoken::decode::<AccessClaims>(token, key, &self.validation).map_err(|error| match error.kind() {
+        let key = self.keys.iter().find(|known| known.kid == kid).ok_or("the token's key is not known")?;
+        if key.ends <= now.as_second() {
+            return Err("the token's key has retired");
+        }
+        let token = jsonwebtoken::decode::<AccessClaims>(token, &key.key, &self.validation).map_err(|error| match error.kind() {
             ErrorKind::InvalidSignature => "the token's signature is wrong",
             ErrorKind::InvalidIssuer => "the token is of another issuer",
             ErrorKind::InvalidAudience => "the token is for another audience",
@@ -111,8 +142,17 @@ impl Verifier {
             ErrorKind::MissingRequiredClaim(_) => "the token lacks a claim",
             _ => "the token cannot be read",
         })?;
-        let AccessClaims { sub: user, sid: session, role, exp: ends, .. } = token.claims;
-        Ok(KnownToken { caller: Caller { user, session, role }, ends })
+        let AccessClaims { sub: user, sid: session, role, iat, nbf, exp, .. } = token.claims;
+        if exp.saturating_sub(iat) > self.max_lifetime {
+            return Err("the token is valid for longer than any that is issued");
+        }
+        if iat.saturating_sub(SKEW) > now.as_second() {
+            return Err("the token was issued in the future");
+        }
+        if nbf.is_some_and(|begins| begins > now.as_second()) {
+            return Err("the token is not valid yet");
+        }
+        Ok(KnownToken { caller: Caller { user, session, role }, ends: exp.min(key.ends) })
     }
 }
 
@@ -132,7 +172,21 @@ impl Issuer {
             header,
             key: EncodingKey::from_ed_der(&key.seed),
             macs: keys.macs.clone(),
+            sessions: None,
         })
+    }
+
+    /// The issuer of sessions that live for so long at most: retired keys of refresh tokens are void when all theirs have ended.
+    #[must_use]
+    pub fn with_sessions_of(mut self, lifetime: Duration) -> Self {
+        self.sessions = Some(lifetime);
+        self
+    }
+
+    /// The key of refresh tokens of this name, unless it is void.
+    pub(super) fn mac(&self, kid: &str) -> Option<&MacKey> {
+        let ended = |key: &MacKey| self.sessions.is_some_and(|sessions| key.ended(sessions, SystemClock.now()));
+        self.macs.iter().find(|key| key.kid == kid).filter(|key| !ended(key))
     }
 
     /// Issues a token for a session.
@@ -147,6 +201,7 @@ impl Issuer {
             sid: session,
             role,
             iat: now.as_second(),
+            nbf: None,
             exp: now.plus(LIFETIME).as_second(),
             jti: Uuid::new_v4(),
         };
@@ -218,6 +273,7 @@ impl JwtVerifier for SignatureVerifier {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::OVERLAP;
 
     fn now() -> Timestamp {
         "2026-03-01T09:30:00Z".parse().expect("a time")
@@ -262,11 +318,42 @@ mod tests {
         let mut keys = SigningKeys::generate("1").expect("generated");
         let old = token(&keys);
         let before = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
-        keys.rotate("2").expect("rotated");
+        keys.rotate("2", now()).expect("rotated");
         let after = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
         let new = token(&keys);
         assert!(after.verify(&old, now()).is_ok());
         assert!(after.verify(&new, now()).is_ok());
         assert_eq!(before.verify(&new, now()).expect_err("not known yet"), "the token's key is not known");
+    }
+
+    #[test]
+    fn a_retired_key_verifies_for_a_day_and_no_longer_whatever_its_tokens_say() {
+        let mut keys = SigningKeys::generate("1").expect("generated");
+        let issuer = Issuer::new(&keys, "tasklane", "tasklane").expect("keys");
+        keys.rotate("2", now()).expect("rotated");
+        let verifier = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
+        let last = now().plus(OVERLAP).minus(Duration::from_secs(1));
+        let token = issuer.issue(UserId::new(last), SessionId::new(last), Role::User, last).expect("issued");
+        assert!(verifier.verify(&token, last).is_ok());
+        assert_eq!(verifier.verify(&token, now().plus(OVERLAP)).expect_err("known, but its key has ended"), "the token has expired");
+        let unseen = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
+        assert_eq!(unseen.verify(&token, now().plus(OVERLAP)).expect_err("too late"), "the token's key has retired");
+    }
+
+    #[test]
+    fn a_longer_life_is_accepted_only_where_the_keys_say_so() {
+        let keys = SigningKeys::generate("1").expect("generated");
+        let issuer = Issuer::new(&keys, "tasklane", "tasklane").expect("keys");
+        let (user, session) = (UserId::new(now()), SessionId::new(now()));
+        let at = now().as_second();
+        let claims = serde_json::json!({
+            "iss": "tasklane", "aud": "tasklane", "sub": user, "sid": session, "role": "user", "iat": at, "exp": at + 901, "jti": Uuid::nil(),
+        });
+        let token = issuer.sign(&claims).expect("signed");
+        let verify = |public: &PublicKeys| Verifier::new(public, "tasklane", "tasklane").expect("keys").verify(&token, now()).map(drop);
+        assert_eq!(verify(&keys.public()), Err("the token is valid for longer than any that is issued"));
+        let sample = PublicKeys { max_token_lifetime: Some(901), ..keys.public() };
+        assert_eq!(verify(&sample), Ok(()));
+        assert!(!serde_json::to_string(&sample).expect("JSON").contains("max_token_lifetime"));
     }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::sessions::SessionId;
+use crate::problem::Problem;
 use crate::users::{Role, UserId};
 
 /// Who calls, as a valid access token says. Only verifying a token makes one.
@@ -15,6 +16,15 @@ pub struct Caller {
     pub session: SessionId,
     /// What the account may do.
     pub role: Role,
+}
+
+/// A limit on the requests of one caller, kept by the process that answers them.
+pub trait CallerLimit: Send + Sync {
+    /// Counts a request of this caller.
+    ///
+    /// # Errors
+    /// 429 when the caller has sent too many.
+    fn count(&self, caller: &Caller) -> Result<(), Problem>;
 }
 
 /// Who sent a request, verified or not: what limits count by and sessions remember.

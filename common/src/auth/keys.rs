@@ -1,6 +1,7 @@
 //! Keys as JWK sets (RFC 7517, RFC 8037): public ones to verify access tokens, private ones to issue tokens.
 
 use std::fmt;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,11 +11,22 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::time::Timestamp;
+
+/// For how long an old key verifies access tokens after another one signs: for their life, and for as long as a deployment or
+/// a restart takes, before which the old key still signs.
+pub const OVERLAP: Duration = Duration::from_hours(24);
+
 /// The keys that access tokens are verified with, by `kid`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PublicKeys {
     /// The keys, any number of them.
     pub keys: Vec<PublicKey>,
+    /// For how many seconds a token of these keys may be valid; without it, as long as one that is issued. The sample events'
+    /// tokens, which everybody knows, outlive every deployment. Not published.
+    #[serde(default, skip_serializing)]
+    #[schemars(skip)]
+    pub max_token_lifetime: Option<u64>,
 }
 
 /// An Ed25519 public key (RFC 8037, section 2).
@@ -32,6 +44,9 @@ pub struct PublicKey {
     pub kid: String,
     /// The key: 32 bytes in base64url.
     pub x: String,
+    /// When it stops verifying, in seconds since 1970; absent for a key that signs, or will.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exp: Option<i64>,
 }
 
 /// The keys that tokens are issued with: the first of each kind signs, the others still verify.
@@ -47,6 +62,7 @@ pub(super) struct SignatureKey {
     pub(super) kid: String,
     pub(super) seed: [u8; 32],
     pub(super) public: [u8; 32],
+    retired_at: Option<i64>,
 }
 
 /// A key that authenticates refresh tokens (HMAC with SHA-256).
@@ -55,6 +71,7 @@ pub(super) struct MacKey {
     pub(super) kid: String,
     pub(super) key: hmac::Key,
     secret: Vec<u8>,
+    retired_at: Option<i64>,
 }
 
 /// Why a key set cannot be used. Says nothing of the keys' values.
@@ -80,6 +97,9 @@ struct PrivateKey {
     d: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     k: Option<String>,
+    /// When another key took over, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retired_at: Option<i64>,
 }
 
 impl PublicKeys {
@@ -101,6 +121,14 @@ impl PublicKeys {
         check_kids(set.keys.iter().map(|key| key.kid.as_str()))?;
         Ok(set)
     }
+
+    /// The keys that verify at this time.
+    #[must_use]
+    pub fn at(&self, now: Timestamp) -> Self {
+        let mut live = self.clone();
+        live.keys.retain(|key| key.exp.is_none_or(|end| now.as_second() < end));
+        live
+    }
 }
 
 impl PublicKey {
@@ -117,15 +145,42 @@ impl SigningKeys {
     /// The machine gives no random bytes.
     pub fn generate(kid: &str) -> Result<Self, KeyError> {
         let mut keys = Self { signatures: Vec::new(), macs: Vec::new() };
-        keys.rotate(kid)?;
+        keys.add(kid)?;
         Ok(keys)
     }
 
-    /// Puts new keys in front: they sign from now on, the old ones still verify.
+    /// Puts new keys in front: they sign from now on, the old ones still verify what they signed.
     ///
     /// # Errors
     /// The machine gives no random bytes, or the name is taken.
-    pub fn rotate(&mut self, kid: &str) -> Result<(), KeyError> {
+    pub fn rotate(&mut self, kid: &str, now: Timestamp) -> Result<(), KeyError> {
+        self.add(kid)?;
+        self.retire(now);
+        Ok(())
+    }
+
+    /// Notes of all keys but those that sign that they have retired, unless it was noted before.
+    pub fn retire(&mut self, now: Timestamp) {
+        let signatures = self.signatures.iter_mut().skip(1).map(|key| &mut key.retired_at);
+        let macs = self.macs.iter_mut().skip(1).map(|key| &mut key.retired_at);
+        for retired_at in signatures.chain(macs) {
+            retired_at.get_or_insert(now.as_second());
+        }
+    }
+
+    /// Drops the keys whose tokens have all ended, where a session lives for so long at most.
+    pub fn drop_ended(&mut self, now: Timestamp, sessions: Duration) {
+        self.signatures.retain(|key| !ended(key.retired_at, Duration::ZERO, now));
+        self.macs.retain(|key| !key.ended(sessions, now));
+    }
+
+    /// Drops every key but those that sign: whoever has a token of another one logs in again.
+    pub fn revoke(&mut self) {
+        self.signatures.truncate(1);
+        self.macs.truncate(1);
+    }
+
+    fn add(&mut self, kid: &str) -> Result<(), KeyError> {
         let (mut seed, mut secret) = ([0; 32], [0; 32]);
         let random = SystemRandom::new();
         random.fill(&mut seed).and_then(|()| random.fill(&mut secret)).map_err(|_| KeyError("no random bytes".to_owned()))?;
@@ -148,6 +203,7 @@ impl SigningKeys {
             match (key.kty.as_str(), key.crv.as_deref(), key.alg.as_str()) {
                 ("OKP", Some("Ed25519"), "EdDSA") => {
                     let pair = SignatureKey::new(key.kid.clone(), decode(&key.kid, "d", key.d.as_deref())?)?;
+                    let pair = SignatureKey { retired_at: key.retired_at, ..pair };
                     if pair.public != decode(&key.kid, "x", key.x.as_deref())? {
                         return Err(KeyError(format!("key {:?}: x is not the public key of d", key.kid)));
                     }
@@ -155,7 +211,7 @@ impl SigningKeys {
                 }
                 ("oct", None, "HS256") => {
                     let secret: [u8; 32] = decode(&key.kid, "k", key.k.as_deref())?;
-                    keys.macs.push(MacKey::new(key.kid, secret.to_vec()));
+                    keys.macs.push(MacKey { retired_at: key.retired_at, ..MacKey::new(key.kid, secret.to_vec()) });
                 }
                 _ => return Err(KeyError(format!("key {:?} must be OKP with crv Ed25519 and alg EdDSA, or oct with alg HS256", key.kid))),
             }
@@ -175,6 +231,7 @@ impl SigningKeys {
             x: Some(URL_SAFE_NO_PAD.encode(key.public)),
             d: Some(URL_SAFE_NO_PAD.encode(key.seed)),
             k: None,
+            retired_at: key.retired_at,
         });
         let macs = self.macs.iter().map(|key| PrivateKey {
             kty: "oct".into(),
@@ -185,6 +242,7 @@ impl SigningKeys {
             x: None,
             d: None,
             k: Some(URL_SAFE_NO_PAD.encode(&key.secret)),
+            retired_at: key.retired_at,
         });
         let set = PrivateSet { keys: signatures.chain(macs).collect() };
         serde_json::to_string_pretty(&set).unwrap_or_default()
@@ -199,8 +257,9 @@ impl SigningKeys {
             alg: "EdDSA".into(),
             kid: key.kid.clone(),
             x: URL_SAFE_NO_PAD.encode(key.public),
+            exp: key.retired_at.map(|retired| retired.saturating_add(seconds(OVERLAP))),
         });
-        PublicKeys { keys: keys.collect() }
+        PublicKeys { keys: keys.collect(), max_token_lifetime: None }
     }
 
     fn check(&self) -> Result<(), KeyError> {
@@ -218,14 +277,29 @@ impl SignatureKey {
     fn new(kid: String, seed: [u8; 32]) -> Result<Self, KeyError> {
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| KeyError(format!("key {kid:?}: d is no Ed25519 seed")))?;
         let public = pair.public_key().as_ref().try_into().map_err(|_| KeyError(format!("key {kid:?} has no public key")))?;
-        Ok(Self { kid, seed, public })
+        Ok(Self { kid, seed, public, retired_at: None })
     }
 }
 
 impl MacKey {
     fn new(kid: String, secret: Vec<u8>) -> Self {
-        Self { kid, key: hmac::Key::new(hmac::HMAC_SHA256, &secret), secret }
+        Self { kid, key: hmac::Key::new(hmac::HMAC_SHA256, &secret), secret, retired_at: None }
     }
+
+    /// Whether every refresh token of this key has ended, where a session lives for so long at most.
+    pub(super) fn ended(&self, sessions: Duration, now: Timestamp) -> bool {
+        ended(self.retired_at, sessions, now)
+    }
+}
+
+/// Whether a key has ended that retired then, and whose tokens live for so long.
+fn ended(retired_at: Option<i64>, tokens: Duration, now: Timestamp) -> bool {
+    let lifetime = seconds(tokens).saturating_add(seconds(OVERLAP));
+    retired_at.is_some_and(|retired| retired.saturating_add(lifetime) <= now.as_second())
+}
+
+fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn decode(kid: &str, member: &str, text: Option<&str>) -> Result<[u8; 32], KeyError> {
@@ -270,11 +344,38 @@ mod tests {
     #[test]
     fn a_key_set_survives_being_written_and_read() {
         let mut keys = SigningKeys::generate("1").expect("generated");
-        keys.rotate("2").expect("rotated");
+        keys.rotate("2", now()).expect("rotated");
         let read = SigningKeys::parse(&keys.to_json()).expect("read");
         assert_eq!(read.to_json(), keys.to_json());
         assert_eq!(read.public().keys[0].kid, "sig-2");
         assert!(!serde_json::to_string(&read.public()).expect("JSON").contains("\"d\""));
+    }
+
+    fn now() -> Timestamp {
+        "2026-03-01T09:30:00Z".parse().expect("a time")
+    }
+
+    #[test]
+    fn an_old_key_is_dropped_when_its_tokens_have_ended_and_not_before() {
+        const SESSIONS: Duration = Duration::from_hours(24 * 90);
+        let mut keys = SigningKeys::generate("1").expect("generated");
+        keys.rotate("2", now()).expect("rotated");
+        let after = |time: Duration| {
+            let mut keys = keys.clone();
+            keys.drop_ended(now().plus(time), SESSIONS);
+            (keys.signatures.len(), keys.macs.len())
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(after(OVERLAP - second), (2, 2));
+        assert_eq!(after(OVERLAP), (1, 2));
+        assert_eq!(after(SESSIONS + OVERLAP - second), (1, 2));
+        assert_eq!(after(SESSIONS + OVERLAP), (1, 1));
+        // A second rotation does not lengthen the life of the first key.
+        keys.rotate("3", now().plus(OVERLAP - second)).expect("rotated");
+        keys.drop_ended(now().plus(OVERLAP), SESSIONS);
+        assert_eq!(keys.signatures.iter().map(|key| key.kid.as_str()).collect::<Vec<_>>(), ["sig-3", "sig-2"]);
+        keys.revoke();
+        assert_eq!((keys.signatures.len(), keys.macs.len(), keys.signatures[0].kid.as_str()), (1, 1, "sig-3"));
     }
 
     #[test]

@@ -13,8 +13,8 @@ mod sessions;
 mod source;
 
 pub use access_token::{AccessClaims, Issuer, Verifier};
-pub use caller::{Caller, Client};
-pub use keys::{KeyError, PublicKeys, SigningKeys};
+pub use caller::{Caller, CallerLimit, Client};
+pub use keys::{KeyError, OVERLAP, PublicKeys, SigningKeys};
 pub use limits::{Attempt, Check, CounterStore, KnownSource, Limit, Limits, Rate, Subject};
 pub use passwords::{NewPassword, Password, PasswordHash, PasswordSettings, Passwords, Verified};
 pub use refresh_token::RefreshToken;

@@ -47,7 +47,7 @@ impl RefreshToken {
     /// Reads a token that one of the issuer's keys authenticates; `None` for everything else.
     pub fn open(text: &str, issuer: &Issuer) -> Option<Self> {
         let (kid, body) = text.strip_prefix(PREFIX)?.split_once('.')?;
-        let key = issuer.macs.iter().find(|key| key.kid == kid)?;
+        let key = issuer.mac(kid)?;
         let bytes = URL_SAFE_NO_PAD.decode(body).ok()?;
         if bytes.len() != NAMED + MAC {
             return None;

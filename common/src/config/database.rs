@@ -13,7 +13,7 @@ const DEFAULT_DATABASE: &str = "tasklane";
 pub enum DatabaseUrl {
     /// `dynamodb://`: the region's DynamoDB; region and credentials come from the environment.
     DynamoDb,
-    /// `dynamodb://host:port`: a DynamoDB-compatible engine, over plain HTTP.
+    /// `dynamodb://host:port`, or `dynamodb://accesskey@host:port`: a DynamoDB-compatible engine, over plain HTTP.
     DynamoDbAt(String),
     /// `mongodb://` or `mongodb+srv://`: a MongoDB server.
     MongoDb(MongoUrl),
@@ -97,8 +97,10 @@ fn dynamodb(rest: &str) -> Result<DatabaseUrl, String> {
     if rest.is_empty() {
         return Ok(DatabaseUrl::DynamoDb);
     }
-    let plain = rest.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
-    match rest.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
+    let (access_key, place) = rest.split_once('@').unwrap_or(("", rest));
+    let is_key = access_key.bytes().all(|b| b.is_ascii_alphanumeric()) && !rest.starts_with('@');
+    let plain = is_key && place.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
+    match place.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
         Some((host, Ok(_))) if plain && !host.is_empty() => Ok(DatabaseUrl::DynamoDbAt(rest.to_owned())),
         _ => Err("must be dynamodb:// alone, or with a host and a port: dynamodb://127.0.0.1:8000".to_owned()),
     }

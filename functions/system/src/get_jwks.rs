@@ -11,5 +11,5 @@ pub const ENDPOINT: Endpoint = Endpoint::get("get-jwks", "/.well-known/jwks.json
     .uses(&[Part::PublicKeys]);
 
 async fn get_jwks(app: &App) -> Result<PublicJson<PublicKeys>, Problem> {
-    Ok(PublicJson(app.public_keys()?.clone()))
+    Ok(PublicJson(app.public_keys()?.at(app.clock.now())))
 }

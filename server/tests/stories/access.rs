@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::auth::{Issuer, SigningKeys};
 use common::http::{Access, Endpoint, Method};
+use ring::signature::Ed25519KeyPair;
 use serde_json::{Value, json};
 use server::SERVICES;
 
@@ -40,6 +41,18 @@ fn sign(keys: &SigningKeys, claims: &Value) -> String {
     Issuer::new(keys, "tasklane", "tasklane").expect("keys").sign(claims).expect("signed")
 }
 
+/// A valid token but for `crit`, signed with the right key.
+fn sign_header(keys: &SigningKeys, crit: &Value) -> String {
+    let set: Value = serde_json::from_str(&keys.to_json()).expect("JSON");
+    let seed = URL_SAFE_NO_PAD.decode(set["keys"][0]["d"].as_str().expect("a private key")).expect("base64url");
+    let pair = Ed25519KeyPair::from_seed_unchecked(&seed).expect("a key pair");
+    let header = json!({"alg": "EdDSA", "typ": "at+jwt", "kid": set["keys"][0]["kid"], "crit": crit});
+    let said =
+        format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims("nbf", json!(now())).to_string()));
+    let signature = URL_SAFE_NO_PAD.encode(pair.sign(said.as_bytes()));
+    format!("{said}.{signature}")
+}
+
 /// The same token with another header, its signature kept.
 fn with_header(token: &str, header: &Value) -> String {
     let (_, rest) = token.split_once('.').expect("a token");
@@ -51,6 +64,8 @@ async fn no_endpoint_for_users_takes_any_token_but_a_valid_one() {
     let server = Server::start().await;
     let valid = sign(&server.keys, &claims("jti", json!(SOMEBODY)));
     let kid = server.keys.public().keys[0].kid.clone();
+    let mut in_ten_years = claims("iat", json!(now() + 10 * 365 * 86400));
+    in_ten_years["exp"] = json!(now() + 10 * 365 * 86400 + 900);
     let unsigned = valid.rsplit_once('.').expect("a token").0.to_owned() + ".";
     let bad = [
         ("garbage", "garbage".to_owned()),
@@ -64,6 +79,14 @@ async fn no_endpoint_for_users_takes_any_token_but_a_valid_one() {
         ("another type", with_header(&valid, &json!({"alg": "EdDSA", "typ": "JWT", "kid": kid}))),
         ("an unknown key", with_header(&valid, &json!({"alg": "EdDSA", "typ": "at+jwt", "kid": "other"}))),
         ("another signature", valid.clone() + "A"),
+        ("a life of ten years", sign(&server.keys, &claims("exp", json!(now() + 10 * 365 * 86400)))),
+        ("a second more than is issued", sign(&server.keys, &claims("exp", json!(now() + 902)))),
+        ("a life that begins in ten years", sign(&server.keys, &in_ten_years)),
+        ("no time of issue", sign(&server.keys, &claims("iat", Value::Null))),
+        ("a time of validity in the future", sign(&server.keys, &claims("nbf", json!(now() + 300)))),
+        ("a critical extension", sign_header(&server.keys, &json!(["exp"]))),
+        ("an unknown critical extension", sign_header(&server.keys, &json!(["https://example.com/extension"]))),
+        ("an empty list of critical extensions", sign_header(&server.keys, &json!([]))),
     ];
     for endpoint in endpoints().filter(|endpoint| endpoint.access != Access::Public) {
         let method: reqwest::Method = endpoint.method.as_str().parse().expect("a method");

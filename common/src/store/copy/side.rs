@@ -46,14 +46,32 @@ impl Side {
                 let region = environment("AWS_REGION").unwrap_or_default();
                 Ok(Self::dynamodb(dynamodb::connect(settings, environment).await?, settings, &format!("DynamoDB in {region}")))
             }
-            DatabaseUrl::DynamoDbAt(address) => {
-                Ok(Self::dynamodb(dynamodb::connect(settings, environment).await?, settings, &format!("DynamoDB at {address}")))
-            }
+            DatabaseUrl::DynamoDbAt(address) => Ok(Self::dynamodb(
+                dynamodb::connect(settings, environment).await?,
+                settings,
+                &format!("DynamoDB at {}", address.rsplit('@').next().unwrap_or_default()),
+            )),
             DatabaseUrl::MongoDb(url) => {
                 let connection = mongodb::Connection::new(url, settings, environment)?;
                 let name = format!("the database {} of MongoDB at {}", url.database(), url.hosts());
                 Ok(Self { stock: Box::new(mongodb::Everything::new(connection)), name })
             }
+        }
+    }
+
+    /// Whether there is any account. It reads no further than to the first one.
+    ///
+    /// # Errors
+    /// The store cannot answer.
+    pub async fn has_accounts(&self) -> Result<bool, StoreError> {
+        let mut after = None;
+        loop {
+            let page = self.stock.read(Kind::Account, after.as_deref()).await?;
+            if !page.records.is_empty() {
+                return Ok(true);
+            }
+            let Some(next) = page.next else { return Ok(false) };
+            after = Some(next);
         }
     }
 

@@ -52,13 +52,21 @@ pub fn client(aws: &Aws) -> Client {
     Client::from_conf(config.build())
 }
 
+/// The access key that `tasklane dynamodb` takes, and that an engine gets when nobody says another one.
+pub const LOCAL_ACCESS_KEY: &str = "local";
+
 /// A client for a DynamoDB-compatible engine at this address, over plain HTTP.
 fn connect_to(address: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
-    let variable = |name, default: &str| environment(name).unwrap_or_else(|| default.to_owned());
-    let credentials =
-        Credentials::new(variable("AWS_ACCESS_KEY_ID", "local"), variable("AWS_SECRET_ACCESS_KEY", "local"), None, None, "local");
+    let variable = |name| environment(name).unwrap_or_else(|| LOCAL_ACCESS_KEY.to_owned());
+    // Lambda's own credentials, and SAM's in its place, are in the environment of every function: an access key in the URL
+    // goes before them, and is no secret here.
+    let (access_key, address) = match address.split_once('@') {
+        Some((access_key, address)) => (access_key.to_owned(), address),
+        None => (variable("AWS_ACCESS_KEY_ID"), address),
+    };
+    let credentials = Credentials::new(access_key, variable("AWS_SECRET_ACCESS_KEY"), None, None, "local");
     let config = base(SharedHttpClient::new(Https::new(None)?))
-        .region(Region::new(variable("AWS_REGION", "us-east-1")))
+        .region(Region::new(environment("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned())))
         .credentials_provider(credentials)
         .endpoint_url(format!("http://{address}"));
     Ok(Client::from_conf(config.build()))

@@ -11,7 +11,7 @@ mod tasks;
 mod users;
 mod writes;
 
-pub use client::{client, connect, connect_through};
+pub use client::{LOCAL_ACCESS_KEY, client, connect, connect_through};
 #[cfg(feature = "mongodb")]
 pub(in crate::store) use everything::Everything;
 pub use tables::{create_tables, migrate};
