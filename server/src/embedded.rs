@@ -3,7 +3,6 @@
 //! The same DynamoDB code runs on it as in AWS: its client hands every request to the engine in this process.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,10 +11,13 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
 use dynoxide::{Database, DynoxideError};
 
+use crate::private;
+
 /// The prefix of the header that names the operation.
-const TARGET: &str = "DynamoDB_20120810.";
+pub(crate) const TARGET: &str = "DynamoDB_20120810.";
 /// How often what has expired is deleted, as DynamoDB does by itself.
 const SWEEP: Duration = Duration::from_secs(15 * 60);
 
@@ -30,9 +32,11 @@ impl Engine {
     /// The folder or the file cannot be made or read.
     pub fn open(folder: &Path) -> Result<Self, String> {
         let file = Self::file(folder);
-        std::fs::create_dir_all(folder)
+        // SQLite gives the files that it makes beside this one the same mode.
+        private::create_folder(folder)
+            .and_then(|()| private::open_file(&file))
             .map_err(|error| error.to_string())
-            .and_then(|()| Database::new(&file.to_string_lossy()).map_err(|error| error.to_string()))
+            .and_then(|_| Database::new(&file.to_string_lossy()).map_err(|error| error.to_string()))
             .map(Self)
             .map_err(|error| format!("{} cannot be opened: {error}", file.display()))
     }
@@ -69,13 +73,17 @@ impl Engine {
         });
     }
 
-    /// Serves the engine on a port, for functions and tools that are other processes, until `shutdown`.
+    /// Runs an operation: the status and the JSON of the answer.
     ///
     /// # Errors
-    /// The address cannot be listened on.
-    pub async fn serve(&self, listen: SocketAddr, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), String> {
-        let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| format!("{listen} cannot be listened on: {error}"))?;
-        dynoxide::server::serve_with_shutdown(listener, self.0.clone(), shutdown).await
+    /// The engine panicked, or the runtime ends.
+    pub(crate) async fn call(&self, operation: String, body: Bytes) -> Result<(u16, String), tokio::task::JoinError> {
+        let engine = self.clone();
+        let ran = tokio::task::spawn_blocking(move || engine.run(&operation, &body)).await?;
+        Ok(match ran {
+            Ok(json) => (200, json),
+            Err(error) => (error.status_code(), error.to_json()),
+        })
     }
 
     fn run(&self, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
@@ -87,8 +95,14 @@ impl Engine {
             "DeleteItem" => answer(body, |request| database.delete_item(request)),
             "Query" => answer(body, |request| database.query(request)),
             "Scan" => answer(body, |request| database.scan(request)),
+            "BatchWriteItem" => answer(body, |request| database.batch_write_item(request)),
             "BatchGetItem" => answer(body, |request| database.batch_get_item(request)),
+            "TransactGetItems" => answer(body, |request| database.transact_get_items(request)),
             "TransactWriteItems" => answer(body, |request| database.transact_write_items(request)),
+            "ListTables" => answer(body, |request| database.list_tables(request)),
+            "DescribeTable" => answer(body, |request| database.describe_table(request)),
+            "DeleteTable" => answer(body, |request| database.delete_table(request)),
+            "DescribeTimeToLive" => answer(body, |request| database.describe_time_to_live(request)),
             "CreateTable" => answer(body, |request| database.create_table(request)),
             "UpdateTimeToLive" => answer(body, |request| database.update_time_to_live(request)),
             _ => Err(DynoxideError::ValidationException(format!("{operation} is not an operation that Tasklane uses"))),
@@ -125,12 +139,8 @@ impl HttpConnector for Engine {
         HttpConnectorFuture::new(async move {
             let operation =
                 request.headers().get("x-amz-target").and_then(|target| target.strip_prefix(TARGET)).unwrap_or_default().to_owned();
-            let body = request.body().bytes().unwrap_or_default().to_vec();
-            let ran = tokio::task::spawn_blocking(move || engine.run(&operation, &body)).await;
-            let (status, json) = match ran.map_err(|error| ConnectorError::other(error.into(), None))? {
-                Ok(json) => (200, json),
-                Err(error) => (error.status_code(), error.to_json()),
-            };
+            let body = Bytes::copy_from_slice(request.body().bytes().unwrap_or_default());
+            let (status, json) = engine.call(operation, body).await.map_err(|error| ConnectorError::other(error.into(), None))?;
             let status = status.try_into().map_err(|error| ConnectorError::other(Box::new(error), None))?;
             Ok(HttpResponse::new(status, SdkBody::from(json)))
         })

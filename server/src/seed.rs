@@ -6,6 +6,7 @@ use common::auth::{Client, NewPassword, Session, SessionId};
 use common::contract::Precondition;
 use common::fields::Field;
 use common::problem::{Problem, StoreError};
+use common::store::copy::Side;
 use common::tasks::{Due, Label, Priority, Status, Task, TaskDraft, TaskId, Title};
 use common::users::{Account, Email, Name, UserId};
 use uuid::Uuid;
@@ -14,12 +15,29 @@ use crate::start::Started;
 
 /// The demo account's address.
 pub const EMAIL: &str = "demo@tasklane.example";
-/// The demo account's password.
+/// The demo account's password on the embedded engine, which only this machine reaches: the sample events know it. Everywhere
+/// else it is a random one.
 pub const PASSWORD: &str = "correct-horse-battery";
 
 /// The demo data's identifiers differ in their last byte only.
 const fn id(last: u8) -> Uuid {
     Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 | last as u128)
+}
+
+/// Refuses a store that has accounts, and not the demo account: people use it.
+///
+/// # Errors
+/// One line that says so, or why it cannot be found out.
+pub async fn check(started: &Started, everything: &Side) -> Result<(), String> {
+    let Some(users) = &started.stores.users else { return Ok(()) };
+    if users.account(UserId::from_uuid(id(0x01))).await.map_err(|error| error.to_string())?.is_some() {
+        return Ok(());
+    }
+    match everything.has_accounts().await {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(format!("{} has other accounts; seed --force adds the demo account to them", everything.name())),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Fills the demo account, unless it is there already.
@@ -31,7 +49,8 @@ pub async fn seed(started: &Started) -> Result<String, String> {
         return Err("there is no store to fill".to_owned());
     };
     let now = started.app.clock.now();
-    let account = account(started).await.map_err(|problem| format!("{problem:?}"))?;
+    let password = if started.engine.is_some() { PASSWORD.to_owned() } else { Uuid::new_v4().simple().to_string() };
+    let account = account(started, &password).await.map_err(|problem| format!("{problem:?}"))?;
     let client = Client::new(std::net::Ipv4Addr::LOCALHOST.into(), Some("tasklane seed"));
     let session = |last| Session { id: SessionId::from_uuid(id(last)), ..Session::start(&account, &client, started.app.lifetimes, now) };
     match users.register(&account, &session(0xa1)).await {
@@ -48,14 +67,14 @@ pub async fn seed(started: &Started) -> Result<String, String> {
         count += 1;
     }
     tasks.trash(account.id, TaskId::from_uuid(id(0xc1)), &Precondition::Any, now).await.map_err(|error| error.to_string())?;
-    Ok(format!("Filled the demo account with {count} tasks, one of them in the trash.\n  email     {EMAIL}\n  password  {PASSWORD}"))
+    Ok(format!("Filled the demo account with {count} tasks, one of them in the trash.\n  email     {EMAIL}\n  password  {password}"))
 }
 
-async fn account(started: &Started) -> Result<Account, Problem> {
+async fn account(started: &Started, password: &str) -> Result<Account, Problem> {
     let defect = |rule: String| Problem::internal(rule);
     let email = Email::try_from(EMAIL.to_owned()).map_err(defect)?;
     let name = Name::try_from("Demo".to_owned()).map_err(defect)?;
-    let password = NewPassword::read(PASSWORD.into()).map_err(|_| Problem::internal("the demo password is not valid"))?;
+    let password = NewPassword::read(password.into()).map_err(|_| Problem::internal("the demo password is not valid"))?;
     let hash = started.app.passwords()?.hash(&password, std::net::Ipv4Addr::LOCALHOST.into()).await?;
     let account = Account::new(email, Some(name), hash, started.app.clock.now());
     Ok(Account { id: UserId::from_uuid(id(0x01)), ..account })

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{AttributeDefinition, AttributeValue, BillingMode, 
 use common::app::App;
 use common::config::{DatabaseUrl, Settings};
 use common::http::{Endpoint, Part};
-use common::store::dynamodb::connect;
+use common::store::dynamodb::{LOCAL_ACCESS_KEY, connect};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
 use server::embedded::Engine;
@@ -53,7 +53,7 @@ impl Aws {
         fill(&engine, &settings).await?;
         let plain = free_address().await?;
         let serving = engine.clone();
-        tokio::spawn(async move { serving.serve(plain, std::future::pending()).await });
+        tokio::spawn(async move { server::emulator::serve(&serving, plain, std::future::pending()).await });
 
         let folder = tempfile::tempdir()?;
         let acceptor = certified(&ca_file(folder.path()))?;
@@ -78,7 +78,7 @@ impl Aws {
             ("AWS_LAMBDA_LOG_STREAM_NAME", "bench".to_owned()),
             ("AWS_REGION", "eu-central-1".to_owned()),
             ("AWS_DEFAULT_REGION", "eu-central-1".to_owned()),
-            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE".to_owned()),
+            ("AWS_ACCESS_KEY_ID", LOCAL_ACCESS_KEY.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
             ("AWS_SESSION_TOKEN", "local".to_owned()),
             // The SDKs' own variable for another endpoint than AWS's.
