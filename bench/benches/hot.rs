@@ -81,6 +81,7 @@ impl Subject {
             body: body.into(),
             invocation: None,
             source: Ipv4Addr::LOCALHOST.into(),
+            secure: false,
             parameters: Vec::new(),
         }
     }

@@ -110,13 +110,16 @@ pub(crate) fn build_server() -> Result<PathBuf, Error> {
     Ok(program)
 }
 
+/// A bench is one client, and measures what the server can do, not what one client may.
+const UNLIMITED: [(&str, &str); 2] = [("TASKLANE_LIMIT_REQUESTS_SOURCE", "off"), ("TASKLANE_LIMIT_REQUESTS_CALLER", "off")];
+
 /// Tasklane's server on this folder.
 ///
 /// # Errors
 /// It cannot be started.
 pub(crate) fn tasklane(program: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result<Process, Error> {
     let mut command = Command::new(program);
-    command.env_clear().envs(settings.iter().copied()).args(["--listen", "127.0.0.1:0", "--data"]).arg(folder);
+    command.env_clear().envs(UNLIMITED).envs(settings.iter().copied()).args(["--listen", "127.0.0.1:0", "--data"]).arg(folder);
     Process::start(&mut command, Says::Error)
 }
 

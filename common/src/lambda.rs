@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
 use crate::app::App;
+use crate::config::variable;
 use crate::http::{Endpoint, Request, Response, fail, refuse, serve};
 use crate::lambda::start::{StartError, start};
 use crate::problem::{Kind, Problem};
@@ -63,7 +64,7 @@ struct Function {
 
 impl Function {
     async fn app(&self) -> Result<&App, Problem> {
-        let environment = |name: &str| std::env::var(name).ok();
+        let environment = variable;
         let started = self.started.get_or_try_init(|| async {
             let started = start(self.endpoint, &environment).await;
             if let Err(error) = &started {
@@ -139,8 +140,6 @@ struct RequestContext {
     http: Http,
     #[serde(default)]
     request_id: String,
-    #[serde(default)]
-    stage: String,
 }
 
 #[derive(Deserialize)]
@@ -173,20 +172,19 @@ impl Event {
                 headers.append(name, value);
             }
         }
-        // A stage other than $default is a part of the path as the client wrote it, and no part of the routes.
-        let stage = format!("/{}/", self.request_context.stage);
-        let path = self.raw_path.strip_prefix(&stage).map_or_else(|| self.raw_path.clone(), |rest| format!("/{rest}"));
         // What the gateway calls it is what its own log has.
         let named = Some(self.request_context.request_id).filter(|id| is_request_id(id));
         Ok(Request {
             id: named.unwrap_or_else(|| invocation.request_id.clone()),
             method: http::Method::from_bytes(self.request_context.http.method.as_bytes()).map_err(|_| "the method is none".to_owned())?,
-            path,
+            path: self.raw_path,
             query: self.raw_query_string,
             headers,
             body,
             invocation: Some(invocation),
             source: self.request_context.http.source_ip.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            // API Gateway is https.
+            secure: true,
             parameters: Vec::new(),
         })
     }
@@ -260,10 +258,9 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_is_no_part_of_the_path() {
-        let event = |stage: &str| json!({"version": "2.0", "rawPath": "/prod/v1/tasks", "requestContext": {"stage": stage, "http": {"method": "GET"}}});
-        assert_eq!(request(&event("prod")).expect("valid").path, "/v1/tasks");
-        assert_eq!(request(&event("$default")).expect("valid").path, "/prod/v1/tasks");
+    fn a_path_in_front_of_the_api_is_a_part_of_the_path() {
+        let event = json!({"version": "2.0", "rawPath": "/prod/v1/tasks", "requestContext": {"stage": "prod", "http": {"method": "GET"}}});
+        assert_eq!(request(&event).expect("valid").path, "/prod/v1/tasks");
     }
 
     #[test]

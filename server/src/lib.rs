@@ -1,12 +1,23 @@
 //! Every function in one process: for working on it, for trying it, and for containers.
 
+mod activity;
+pub mod arguments;
+mod body;
+pub mod connections;
 pub mod copy;
 pub mod embedded;
+pub mod emulator;
+mod gate;
+mod host;
 pub mod keys;
+pub mod origin;
+pub mod private;
 pub mod proxies;
+pub mod request_limits;
 pub mod router;
 pub mod seed;
 pub mod start;
+pub mod surroundings;
 
 use common::http::Service;
 

@@ -7,133 +7,91 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect};
-use axum::routing::{MethodFilter, MethodRouter, get, on};
-use bytes::{Bytes, BytesMut};
+use axum::routing::{MethodFilter, get, on};
 use common::app::App;
-use common::http::{Endpoint, MAX_BODY, Method, Request, serve};
+use common::http::{Endpoint, Method, Request, fail, serve};
+use common::problem::Problem;
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use http_body_util::BodyExt;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_swagger_ui::{Config, SwaggerUi};
-use uuid::Uuid;
 
 use crate::SERVICES;
-use crate::proxies::TrustedProxies;
-
-/// How long a client may take to send a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// How the server stands in the network.
-#[derive(Clone, Debug, Default)]
-pub struct Surroundings {
-    /// The origins whose scripts may call the API (CORS); none by default.
-    pub cors_origins: Vec<HeaderValue>,
-    /// The proxies that are believed about where a request comes from; none by default.
-    pub proxies: TrustedProxies,
-}
+use crate::gate::{self, Gate};
+use crate::origin::Origin;
+use crate::request_limits::AccountLimit;
+use crate::surroundings::Surroundings;
 
 /// Routes every endpoint to its handler, each with the parts of the app that its function would have.
 pub fn router(app: &App, surroundings: &Surroundings) -> Router {
-    let proxies = Arc::new(surroundings.proxies.clone());
+    let app = match AccountLimit::new(&surroundings.requests) {
+        Some(limit) => app.clone().with_caller_limit(Arc::new(limit)),
+        None => app.clone(),
+    };
+    let gate = Arc::new(Gate::new(surroundings, &system::not_found::ENDPOINT));
     let mut router = Router::new();
     for endpoint in SERVICES.iter().flat_map(|service| service.endpoints.iter().copied()) {
-        let route = route(app.for_endpoint(endpoint), endpoint, Arc::clone(&proxies));
+        let handler = || handler(app.for_endpoint(endpoint), endpoint, Arc::clone(&gate));
         router = match endpoint.method {
-            Method::Any => router.fallback_service(route.clone()).method_not_allowed_fallback(handler(
-                app.for_endpoint(endpoint),
-                endpoint,
-                Arc::clone(&proxies),
-            )),
-            _ => router.route(endpoint.path, route),
+            Method::Any => router.fallback(handler()).method_not_allowed_fallback(handler()),
+            // HEAD comes with GET.
+            Method::Get => router.route(endpoint.path, on(MethodFilter::GET, handler())),
+            Method::Post => router.route(endpoint.path, on(MethodFilter::POST, handler())),
+            Method::Patch => router.route(endpoint.path, on(MethodFilter::PATCH, handler())),
+            Method::Delete => router.route(endpoint.path, on(MethodFilter::DELETE, handler())),
         };
     }
-    let router = router.merge(docs());
-    match surroundings.cors_origins.as_slice() {
+    let router = router.merge(docs().layer(from_fn_with_state(Arc::clone(&gate), gate::admitted)));
+    let router = match surroundings.cors_origins.as_slice() {
         [] => router,
         origins => router.layer(cors(origins)),
-    }
+    };
+    router.layer(from_fn_with_state(gate, gate::with_host))
 }
 
-fn route(app: App, endpoint: &'static Endpoint, proxies: Arc<TrustedProxies>) -> MethodRouter {
-    let handler = handler(app, endpoint, proxies);
-    match endpoint.method {
-        // HEAD comes with GET.
-        Method::Get => on(MethodFilter::GET, handler),
-        Method::Post => on(MethodFilter::POST, handler),
-        Method::Patch => on(MethodFilter::PATCH, handler),
-        Method::Delete => on(MethodFilter::DELETE, handler),
-        Method::Any => axum::routing::any(handler),
-    }
-}
+type Answering = std::pin::Pin<Box<dyn Future<Output = http::Response<Body>> + Send>>;
 
 fn handler(
     app: App,
     endpoint: &'static Endpoint,
-    proxies: Arc<TrustedProxies>,
-) -> impl Fn(ConnectInfo<SocketAddr>, axum::extract::Request) -> std::pin::Pin<Box<dyn Future<Output = http::Response<Body>> + Send>>
-+ Clone
-+ Send
-+ Sync
-+ 'static {
+    gate: Arc<Gate>,
+) -> impl Fn(ConnectInfo<SocketAddr>, axum::extract::Request) -> Answering + Clone + Send + Sync + 'static {
     let app = Arc::new(app);
     move |ConnectInfo(peer), request| {
-        let (app, proxies) = (Arc::clone(&app), Arc::clone(&proxies));
+        let (app, gate) = (Arc::clone(&app), Arc::clone(&gate));
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            let request = Request {
-                id: Uuid::now_v7().to_string(),
-                method: parts.method,
-                path: parts.uri.path().to_owned(),
-                query: parts.uri.query().unwrap_or_default().to_owned(),
-                invocation: None,
-                source: proxies.client(peer.ip(), &parts.headers),
-                headers: parts.headers,
-                body: read(body).await,
-                parameters: Vec::new(),
-            };
-            answered(app, endpoint, request).await
+            let (request, problem) = gate.read(peer, parts, body).await;
+            answered(app, endpoint, request, problem).await
         })
     }
 }
 
 /// Answers a request, and finishes what it has begun when the client has gone: it is logged like any other, and no call of
 /// the store is broken off, after which the driver would have to make a new connection.
-async fn answered(app: Arc<App>, endpoint: &'static Endpoint, request: Request) -> http::Response<Body> {
-    match tokio::spawn(async move { serve(&app, endpoint, request).await }).await {
+async fn answered(app: Arc<App>, endpoint: &'static Endpoint, request: Request, problem: Option<Problem>) -> http::Response<Body> {
+    let answering = tokio::spawn(async move {
+        match problem {
+            None => serve(&app, endpoint, request).await,
+            Some(problem) => fail(endpoint, &request, problem),
+        }
+    });
+    match answering.await {
         Ok(response) => response.map(Body::from),
         // The runtime ends, and every connection with it.
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
 
-/// Reads a body, but never more than tells that it is too large. One that breaks off, or takes too long, is what came
-/// of it: it will not be whole JSON.
-async fn read(mut body: Body) -> Bytes {
-    let mut read = BytesMut::new();
-    let reading = async {
-        while read.len() <= MAX_BODY {
-            match body.frame().await {
-                Some(Ok(frame)) => {
-                    if let Some(data) = frame.data_ref() {
-                        read.extend_from_slice(data);
-                    }
-                }
-                Some(Err(_)) | None => break,
-            }
-        }
-    };
-    let _ = tokio::time::timeout(BODY_TIMEOUT, reading).await;
-    read.freeze()
-}
-
-/// The API document as a page with a way to try calls. Everything it needs is in the binary.
+/// The API document as a page with a way to try calls. Everything it needs is in the binary, and it keeps nothing: a token
+/// that somebody has tried goes with the page.
 fn docs() -> Router {
     // The page's scripts are its own; its styles are partly inline.
     let policy =
         HeaderValue::from_static("default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'");
-    let config = Config::new(["/v1/openapi.json"]).try_it_out_enabled(true).persist_authorization(true);
+    let config = Config::new(["/v1/openapi.json"]).try_it_out_enabled(true).persist_authorization(false);
     Router::from(SwaggerUi::new("/docs").config(config))
         .route("/", get(|| async { Redirect::to("/docs/") }))
         .layer(SetResponseHeaderLayer::overriding(header::CONTENT_SECURITY_POLICY, policy))
@@ -150,11 +108,11 @@ pub const CORS_EXPOSED: [&str; 8] =
 /// For how many seconds a browser may remember all this.
 pub const CORS_MAX_AGE: u64 = 600;
 
-fn cors(origins: &[HeaderValue]) -> CorsLayer {
+fn cors(origins: &[Origin]) -> CorsLayer {
     let names = |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect::<Vec<_>>();
     let methods = CORS_METHODS.iter().filter_map(|method| method.parse::<http::Method>().ok()).collect::<Vec<_>>();
     CorsLayer::new()
-        .allow_origin(AllowOrigin::list(origins.iter().cloned()))
+        .allow_origin(AllowOrigin::list(origins.iter().map(|origin| origin.header().clone())))
         .allow_methods(methods)
         .allow_headers(names(&CORS_HEADERS))
         .expose_headers(names(&CORS_EXPOSED))

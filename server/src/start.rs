@@ -10,14 +10,16 @@ use common::auth::SigningKeys;
 use common::config::{SettingError, Settings};
 use common::http::Part;
 use common::store::Stores;
+use common::store::copy::Side;
 use common::store::dynamodb::create_tables;
 use common::telemetry::{self, Format, Level};
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::embedded::Engine;
-use crate::keys;
-use crate::router::{Surroundings, router};
+use crate::router::router;
+use crate::surroundings::Surroundings;
+use crate::{connections, keys};
 
 /// How long requests that are being answered may take after the signal to stop.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -43,7 +45,7 @@ pub async fn app(folder: &Path, environment: &dyn Fn(&str) -> Option<String>) ->
         Some(json) => {
             SigningKeys::parse(&json).map_err(|error| SettingError::new("TASKLANE_SIGNING_KEYS", error.to_string()).to_string())?
         }
-        None => keys::load_or_create(folder)?,
+        None => keys::load_or_create(folder, longest_session(environment)?)?,
     };
     let filled = |name: &str| {
         given(name).or_else(|| match name {
@@ -65,6 +67,27 @@ pub async fn app(folder: &Path, environment: &dyn Fn(&str) -> Option<String>) ->
     };
     let app = App::new(&settings, stores.clone()).map_err(|error| error.to_string())?;
     Ok(Started { app, stores, engine })
+}
+
+/// How long a session may live.
+///
+/// # Errors
+/// A setting cannot be used.
+pub fn longest_session(environment: &dyn Fn(&str) -> Option<String>) -> Result<Duration, String> {
+    Settings::read(environment, &|_| false).map(|settings| settings.lifetimes.absolute).map_err(|error| error.to_string())
+}
+
+/// The whole store of an app, for whoever looks for what is in it.
+///
+/// # Errors
+/// A setting cannot be used.
+pub async fn everything(started: &Started, environment: &dyn Fn(&str) -> Option<String>) -> Result<Side, String> {
+    let filled = |name: &str| environment(name).or_else(|| (name == "DATABASE_URL").then(|| "dynamodb://".to_owned()));
+    let settings = Settings::read(&filled, &|part| matches!(part, Part::Users | Part::Tasks)).map_err(|error| error.to_string())?;
+    match &started.engine {
+        Some(engine) => Ok(Side::dynamodb(engine.client(), &settings, "the data folder")),
+        None => Side::connect(&settings, &filled).await.map_err(|error| error.to_string()),
+    }
 }
 
 /// The stores on an engine, with tables.
@@ -116,18 +139,19 @@ pub async fn serve(started: Started, listen: SocketAddr, folder: &Path, surround
     telemetry::log_panics();
 
     let (stop, mut stopped) = tokio::sync::watch::channel(());
-    let service = router(&started.app, surroundings).into_make_service_with_connect_info::<SocketAddr>();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+    let signalled = async move {
         signal().await;
         drop(stop);
-    });
+    };
+    let serving =
+        connections::serve(listener, router(&started.app, surroundings), &surroundings.connections, &surroundings.proxies, signalled);
     let impatience = async {
         // The sender is dropped when the signal comes.
         let _ = stopped.changed().await;
         tokio::time::sleep(PATIENCE).await;
     };
     tokio::select! {
-        served = serving => served.map_err(|error| error.to_string())?,
+        () = serving => {}
         () = impatience => {}
     }
     telemetry::event(Level::Info, "stopped", &[]);

@@ -26,6 +26,11 @@ pub struct Setting {
     pub example: &'static str,
 }
 
+/// A variable of this process's environment. An empty one is how many tools write an absent one, and so it is taken everywhere.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
 const fn setting(name: &'static str, default: &'static str) -> Setting {
     Setting { name, default: Some(default), example: default }
 }
@@ -197,7 +202,6 @@ struct Source<'e>(&'e dyn Fn(&str) -> Option<String>);
 
 impl Source<'_> {
     fn parse<T, E: fmt::Display>(&self, setting: &Setting, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T, SettingError> {
-        // An empty variable is how many tools write an absent one.
         let text = (self.0)(setting.name).filter(|text| !text.trim().is_empty()).or_else(|| setting.default.map(str::to_owned));
         let text = text.ok_or_else(|| SettingError::new(setting.name, "is missing"))?;
         parse(text.trim()).map_err(|rule| SettingError::new(setting.name, rule.to_string()))

@@ -24,8 +24,8 @@ pub use query::{PageQuery, Query};
 pub(crate) use query::{Parameters, QueryFields};
 pub use request::Request;
 pub use response::{Created, Listing, NoContent, PublicJson, Representation, Response};
-pub use serve::serve;
-pub(crate) use serve::{fail, refuse};
+pub(crate) use serve::refuse;
+pub use serve::{fail, serve};
 
 /// The largest body that is read, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;

@@ -184,6 +184,8 @@ fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, answe
     if !endpoint.parts.is_empty() || endpoint.access != Access::Public {
         operation.may_answer(&[Kind::Unavailable]);
     }
+    // What is wrong with the request as such, before any endpoint looks at it.
+    operation.may_answer(&[Kind::MalformedBody, Kind::MalformedHeader, Kind::RequestTimeout, Kind::TooLarge, Kind::TooManyRequests]);
     operation.may_answer(&[Kind::Internal]);
     operation.may_answer(&[Kind::MalformedHeader, Kind::PreconditionFailed]);
     if endpoint.method == Method::Get {

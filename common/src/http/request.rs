@@ -33,6 +33,8 @@ pub struct Request {
     pub invocation: Option<Invocation>,
     /// Who connected, as far as a proxy that may be trusted has told.
     pub source: IpAddr,
+    /// Whether the client's own connection is encrypted, as far as that is known.
+    pub secure: bool,
     /// The values of the path's parameters, decoded; filled in by the layer that knows the endpoint.
     pub parameters: Vec<(&'static str, String)>,
 }
@@ -88,6 +90,7 @@ pub(super) fn verify_caller(app: &App, request: &Request) -> Result<Caller, Prob
     };
     let caller = app.verifier()?.verify(token, app.clock.now()).map_err(Problem::invalid_token)?;
     telemetry::note_caller(&caller.user, &caller.session);
+    app.admit(&caller)?;
     Ok(caller)
 }
 

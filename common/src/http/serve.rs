@@ -26,35 +26,40 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TIME: Duration = Duration::from_secs(8);
 
 /// Headers of every answer: what OWASP's REST security cheat sheet asks of an API.
-const SECURITY_HEADERS: [(HeaderName, HeaderValue); 6] = [
+const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains")),
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
 ];
+
+/// Sent over https only (RFC 6797, section 7.2).
+const TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
 
 /// Answers a request: never an error, never a panic, always one log line.
 pub async fn serve(app: &App, endpoint: &Endpoint, mut request: Request) -> Response {
     let started = Instant::now();
     let (answer, observed) = telemetry::observe(endpoint.name, answer(app, endpoint, &mut request)).await;
-    log_and_finish(app.clock.now(), endpoint, &request, answer, started, &observed)
+    finish(app.clock.now(), endpoint, &request, answer, started, &observed)
 }
 
-/// Answers a request that cannot be handled at all, and logs it like any other.
-pub(crate) fn fail(endpoint: &Endpoint, request: &Request, problem: Problem) -> Response {
-    log_and_finish(SystemClock.now(), endpoint, request, Err(problem), Instant::now(), &Observed::default())
+/// Answers a request that cannot be handled at all: its function cannot start, it did not arrive whole, or too many come from
+/// where it came from. Headers and the log line are those of any other answer.
+pub fn fail(endpoint: &Endpoint, request: &Request, problem: Problem) -> Response {
+    finish(SystemClock.now(), endpoint, request, Err(problem), Instant::now(), &Observed::default())
 }
 
 /// The answer to an event that is no request of this API at all.
 pub(crate) fn refuse(problem: &Problem, request_id: &str) -> Response {
     let mut response = problem_response(problem, request_id);
-    add_headers(&mut response, request_id);
+    // API Gateway is https.
+    add_headers(&mut response, request_id, true);
     response
 }
 
-fn log_and_finish(
+/// Writes the answer and its log line.
+fn finish(
     now: Timestamp,
     endpoint: &Endpoint,
     request: &Request,
@@ -69,7 +74,7 @@ fn log_and_finish(
             (problem_response(&problem, &request.id), Some(logged))
         }
     };
-    finish(&mut response, request);
+    complete(&mut response, request);
     let answered = Answered {
         request_id: &request.id,
         invocation: request.invocation.as_ref(),
@@ -128,8 +133,8 @@ fn problem_response(problem: &Problem, request_id: &str) -> Response {
     response
 }
 
-fn finish(response: &mut Response, request: &Request) {
-    add_headers(response, &request.id);
+fn complete(response: &mut Response, request: &Request) {
+    add_headers(response, &request.id, request.secure);
     let unmodified = response.status() == StatusCode::NOT_MODIFIED;
     if request.method == http::Method::HEAD && response.status() != StatusCode::NO_CONTENT {
         // What GET would have sent, without the content (RFC 9110, sections 8.6 and 9.3.2), of a 304 too: left to itself
@@ -142,9 +147,12 @@ fn finish(response: &mut Response, request: &Request) {
     }
 }
 
-fn add_headers(response: &mut Response, request_id: &str) {
+fn add_headers(response: &mut Response, request_id: &str, secure: bool) {
     let headers = response.headers_mut();
     headers.extend(SECURITY_HEADERS);
+    if secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, TRANSPORT_SECURITY);
+    }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID, id);
@@ -175,6 +183,7 @@ mod tests {
             body: Bytes::new(),
             invocation: None,
             source: std::net::Ipv4Addr::LOCALHOST.into(),
+            secure: false,
             parameters: Vec::new(),
         }
     }

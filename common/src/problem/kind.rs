@@ -23,6 +23,8 @@ pub enum Kind {
     NotFound,
     /// 405
     MethodNotAllowed,
+    /// 408
+    RequestTimeout,
     /// 409
     AddressTaken,
     /// 409
@@ -61,6 +63,7 @@ impl Kind {
             Self::Unauthenticated | Self::WrongCredentials | Self::InvalidRefreshToken => StatusCode::UNAUTHORIZED,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::AddressTaken | Self::NotInTrash | Self::Conflict | Self::StillRunning => StatusCode::CONFLICT,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -85,6 +88,7 @@ impl Kind {
             Self::InvalidRefreshToken => "Invalid refresh token",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
+            Self::RequestTimeout => "Request timeout",
             Self::AddressTaken => "Address taken",
             Self::NotInTrash => "Not in the trash",
             Self::Conflict => "Conflict",

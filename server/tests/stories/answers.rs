@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::json;
-use server::router::Surroundings;
+use server::surroundings::Surroundings;
 
 use crate::client::{PASSWORD, Server};
 use crate::secrets;
@@ -74,7 +74,7 @@ async fn every_answer_is_named_and_kept_from_sniffing_framing_and_caching() {
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
         assert_eq!(answer.header("content-security-policy"), Some("default-src 'none'; frame-ancestors 'none'"), "{path}");
-        assert!(answer.header("strict-transport-security").is_some(), "{path}");
+        assert_eq!(answer.header("strict-transport-security"), None, "{path}: this is not https (RFC 6797, section 7.2)");
         let id = answer.header("x-request-id").expect("a name");
         assert!(answer.body.get("request_id").is_none_or(|named| named == id), "{path}");
         assert!(secrets::log().contains(id), "{path}: its log line has another name");

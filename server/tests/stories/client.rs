@@ -1,6 +1,5 @@
 //! A server and a client whose verbs keep each story to its intent.
 
-use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -13,8 +12,10 @@ use common::store::Stores;
 use common::time::{Clock, SystemClock, Timestamp};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use server::connections;
 use server::embedded::Engine;
-use server::router::{Surroundings, router};
+use server::router::router;
+use server::surroundings::Surroundings;
 
 use crate::secrets::Secrets;
 use crate::{calls, documented};
@@ -116,8 +117,10 @@ impl Server {
         let app = App::new(&settings, stores).expect("an app").with_clock(clock.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let service = router(&app, surroundings).into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, service).await });
+        let (router, surroundings) = (router(&app, surroundings), surroundings.clone());
+        tokio::spawn(async move {
+            connections::serve(listener, router, &surroundings.connections, &surroundings.proxies, std::future::pending()).await;
+        });
         Self { api: Api::at(url, secrets), keys, clock }
     }
 

@@ -11,6 +11,7 @@ mod conditions;
 mod copies;
 mod documented;
 mod faults;
+mod hostile;
 mod limits;
 mod lists;
 mod log_lines;

@@ -1,0 +1,142 @@
+//! What the program is told: arguments, and the variables of the environment that stand in for them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::copy::Tables;
+use crate::surroundings::Surroundings;
+
+/// A task-management API, in one process.
+///
+/// Without a command it serves the API. Data and signing keys are kept in the data folder, unless DATABASE_URL and
+/// TASKLANE_SIGNING_KEYS say otherwise. Every setting is in the README.
+#[derive(Parser)]
+#[command(
+    name = "tasklane",
+    version,
+    max_term_width = 100,
+    after_help = "Examples:\n  \
+    tasklane                                   serve on 127.0.0.1:8080, data in .tasklane\n  \
+    tasklane seed                              fill a demo account\n  \
+    tasklane --listen 0.0.0.0:80 --data /data  serve for others\n  \
+    tasklane dynamodb --listen 127.0.0.1:8000  give Lambda functions on this machine a database\n  \
+    tasklane copy --from embedded --to mongodb://127.0.0.1:27017/tasklane\n  \
+    \x20                                          move from the data folder to a MongoDB server"
+)]
+pub struct Arguments {
+    /// The address and port to listen on [default: 127.0.0.1:8080, for dynamodb 127.0.0.1:8000].
+    #[arg(long, global = true, env = "TASKLANE_LISTEN", hide_env_values = true, value_name = "ADDRESS", value_parser = listen)]
+    pub listen: Option<SocketAddr>,
+
+    /// The folder for data and signing keys.
+    #[arg(long, global = true, env = "TASKLANE_DATA", hide_env_values = true, value_name = "FOLDER", default_value = ".tasklane")]
+    pub data: PathBuf,
+
+    /// How the server stands in the network.
+    #[command(flatten)]
+    pub surroundings: Surroundings,
+
+    #[command(subcommand)]
+    /// What to do instead of serving the API.
+    pub command: Option<Command>,
+}
+
+/// What the program does besides serving the API.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Fill a demo account: an address, a password and a few tasks.
+    Seed {
+        /// Add it to a store that has other accounts as well.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Serve the embedded DynamoDB engine on a port, so that Lambda functions on this machine can use its data.
+    Dynamodb,
+    /// Make what the database of DATABASE_URL needs: MongoDB's collections and indexes, DynamoDB's tables. It can be run again.
+    Migrate,
+    /// Copy everything from one store to another, empty one, and compare both. An interrupted copy is gone on with by the same
+    /// command.
+    ///
+    /// Each is `embedded`, for the engine in the data folder, or a URL as DATABASE_URL has it. Nothing else may use either of
+    /// them meanwhile: stop the server first.
+    Copy {
+        /// The store to copy from.
+        #[arg(long, env = "TASKLANE_COPY_FROM", hide_env_values = true, value_name = "URL")]
+        from: String,
+
+        /// The store to copy to; it gets the tables, collections and indexes that it needs.
+        #[arg(long, env = "TASKLANE_COPY_TO", hide_env_values = true, value_name = "URL")]
+        to: String,
+
+        /// The tables to copy from, where they are not those of TASKLANE_USERS_TABLE and TASKLANE_TASKS_TABLE.
+        #[arg(long, value_name = "USERS,TASKS", value_parser = tables)]
+        from_tables: Option<Tables>,
+
+        /// The tables to copy to, likewise.
+        #[arg(long, value_name = "USERS,TASKS", value_parser = tables)]
+        to_tables: Option<Tables>,
+    },
+    /// Print the API document (OpenAPI 3.1).
+    Openapi,
+    /// Add new signing keys, which are used from the next start on. Restart the server within a day: the old ones are kept until
+    /// then, and those of refresh tokens for as long as a session lives.
+    RotateKeys {
+        /// Drop the old keys at once, as after a leak: everybody logs in again.
+        #[arg(long)]
+        revoke: bool,
+    },
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "TASKLANE_LISTEN must be an address and a port; a good value: TASKLANE_LISTEN=127.0.0.1:8080".to_owned())
+}
+
+fn tables(text: &str) -> Result<Tables, String> {
+    match text.split_once(',') {
+        Some((users, tasks)) if !tasks.contains(',') => Ok(Tables { users: users.to_owned(), tasks: tasks.to_owned() }),
+        _ => Err("must be two names with a comma between them, the users table's first".to_owned()),
+    }
+}
+
+/// Reads a time such as `10s` or `5m`.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    let time = text.trim().parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+    time.filter(|time| (Duration::from_millis(1)..=Duration::from_hours(24)).contains(time))
+        .ok_or("must be a time, such as 10s or 5m".to_owned())
+}
+
+impl Arguments {
+    /// What this process was told; ends it with a message when that cannot be used.
+    pub fn read() -> Self {
+        let command = without_empty_variables(Self::command());
+        let matches = command.clone().try_get_matches().unwrap_or_else(|error| refuse(&command, &error));
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// Names the variable beside the argument that it may stand for.
+fn refuse(command: &clap::Command, error: &clap::Error) -> ! {
+    if let Some(ContextValue::String(refused)) = error.get(ContextKind::InvalidArg)
+        && let Some(argument) = command.get_arguments().find(|argument| argument.to_string() == *refused)
+        && let Some(variable) = argument.get_env().filter(|variable| std::env::var_os(variable).is_some())
+    {
+        eprintln!("{} cannot be used:", variable.to_string_lossy());
+    }
+    error.exit()
+}
+
+/// An empty variable is how many tools write an absent one.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |argument: &clap::Arg| {
+        let value = argument.get_env().and_then(|name| std::env::var(name).ok());
+        value.is_some_and(|value| value.trim().is_empty())
+    };
+    command
+        .mut_args(move |argument| if is_empty(&argument) { argument.env(Resettable::Reset) } else { argument })
+        .mut_subcommands(without_empty_variables)
+}

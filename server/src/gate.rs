@@ -1,0 +1,119 @@
+//! What every request passes before an endpoint sees it, the docs page's included.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use axum::middleware::Next;
+use bytes::Bytes;
+use common::http::{Endpoint, Request, fail};
+use common::problem::Problem;
+use http::request::Parts;
+use uuid::Uuid;
+
+use crate::proxies::{ForwardedHeader, Sender, TrustedProxies};
+use crate::request_limits::SourceLimit;
+use crate::surroundings::Surroundings;
+use crate::{body, host};
+
+/// Who is let in.
+pub(crate) struct Gate {
+    proxies: TrustedProxies,
+    forwarded_header: ForwardedHeader,
+    sources: SourceLimit,
+    body_timeout: Duration,
+    /// In whose name a request is answered that is refused before it has a route.
+    nowhere: &'static Endpoint,
+}
+
+impl Gate {
+    pub(crate) fn new(surroundings: &Surroundings, nowhere: &'static Endpoint) -> Self {
+        Self {
+            proxies: surroundings.proxies.clone(),
+            forwarded_header: surroundings.forwarded_header,
+            sources: SourceLimit::new(&surroundings.requests),
+            body_timeout: surroundings.connections.body_timeout,
+            nowhere,
+        }
+    }
+
+    /// Reads a request. It comes with the problem that it is to be answered with instead, if there is one.
+    pub(crate) async fn read(&self, peer: SocketAddr, parts: Parts, body: Body) -> (Request, Option<Problem>) {
+        let (sender, problem) = self.admit(peer.ip(), &parts);
+        let read = match problem {
+            None => body::read(&parts, body, self.body_timeout).await,
+            Some(problem) => Err(self.discard(&parts, body, problem).await),
+        };
+        match read {
+            Ok(body) => (request(parts, sender, body), None),
+            Err(problem) => (request(parts, sender, Bytes::new()), Some(problem)),
+        }
+    }
+
+    /// Who sent a request, as far as that is known, and the problem if that is nobody who may.
+    fn admit(&self, peer: IpAddr, parts: &Parts) -> (Sender, Option<Problem>) {
+        match self.proxies.sender(peer, &parts.headers, self.forwarded_header) {
+            Ok(sender) => (sender, self.sources.count(sender.source).err()),
+            Err(problem) => (Sender { source: peer.to_canonical(), secure: false }, Some(problem)),
+        }
+    }
+
+    /// Reads what the client still writes, so that it gets to read the answer.
+    async fn discard(&self, parts: &Parts, body: Body, problem: Problem) -> Problem {
+        body::discard(parts, body, self.body_timeout).await;
+        problem
+    }
+
+    async fn refuse(&self, sender: Sender, parts: Parts, body: Body, problem: Problem) -> http::Response<Body> {
+        let problem = self.discard(&parts, body, problem).await;
+        fail(self.nowhere, &request(parts, sender, Bytes::new()), problem).map(Body::from)
+    }
+}
+
+fn request(parts: Parts, sender: Sender, body: Bytes) -> Request {
+    Request {
+        id: Uuid::now_v7().to_string(),
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: parts.headers,
+        body,
+        invocation: None,
+        source: sender.source,
+        secure: sender.secure,
+        parameters: Vec::new(),
+    }
+}
+
+/// Lets only requests pass that say which host they are for.
+pub(crate) async fn with_host(
+    State(gate): State<Arc<Gate>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: axum::extract::Request,
+    next: Next,
+) -> http::Response<Body> {
+    let (parts, body) = request.into_parts();
+    match host::check(&parts) {
+        Ok(()) => next.run(axum::extract::Request::from_parts(parts, body)).await,
+        Err(problem) => {
+            let (sender, _) = gate.admit(peer.ip(), &parts);
+            gate.refuse(sender, parts, body, problem).await
+        }
+    }
+}
+
+/// Lets only requests pass whose source may send them, where no endpoint reads them.
+pub(crate) async fn admitted(
+    State(gate): State<Arc<Gate>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: axum::extract::Request,
+    next: Next,
+) -> http::Response<Body> {
+    let (parts, body) = request.into_parts();
+    match gate.admit(peer.ip(), &parts) {
+        (_, None) => next.run(axum::extract::Request::from_parts(parts, body)).await,
+        (sender, Some(problem)) => gate.refuse(sender, parts, body, problem).await,
+    }
+}
