@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use clap::CommandFactory;
 use common::http::Method;
+use common::store::dynamodb::LOCAL_ACCESS_KEY;
 use server::SERVICES;
+use server::arguments::Arguments;
 use server::router::{CORS_EXPOSED, CORS_HEADERS, CORS_MAX_AGE, CORS_METHODS};
 
 fn read(file: &str) -> String {
@@ -90,4 +93,26 @@ fn the_gateways_log_names_a_request_as_the_functions_do() {
     for (ours, gateways) in [("request_id", "$context.requestId"), ("integration_request_id", "$context.integration.requestId")] {
         assert!(template.contains(&format!("\"{ours}\":\"{gateways}\"")), "{ours}");
     }
+}
+
+#[test]
+fn every_setting_of_the_server_is_in_the_readme_with_the_default_of_its_argument() {
+    let readme = read("README.md");
+    let command = Arguments::command();
+    let settings: Vec<_> = command.get_arguments().filter(|argument| argument.get_env().is_some()).collect();
+    assert!(settings.len() >= 14, "{}", settings.len());
+    for setting in settings {
+        let name = setting.get_env().and_then(|name| name.to_str()).expect("a name");
+        let row = readme.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).expect(name);
+        for default in setting.get_default_values().iter().filter_map(|default| default.to_str()).filter(|default| !default.is_empty()) {
+            assert!(row.contains(&format!("| `{default}` |")), "{row}");
+        }
+    }
+}
+
+#[test]
+fn the_sample_settings_have_the_access_key_that_the_engine_takes() {
+    let settings: serde_json::Value = serde_json::from_str(&read("events/env.json")).expect("JSON");
+    let url = settings["Parameters"]["DATABASE_URL"].as_str().expect("a URL");
+    assert!(url.starts_with(&format!("dynamodb://{LOCAL_ACCESS_KEY}@")), "{url}");
 }

@@ -7,8 +7,10 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use clap::CommandFactory;
 use reqwest::Client;
 use serde_json::{Value, json};
+use server::arguments::Arguments;
 
 /// A running server on a folder of its own.
 struct Server {
@@ -36,8 +38,16 @@ fn text(bytes: &[u8]) -> String {
 
 impl Server {
     fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    fn start_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::run(command(folder).envs(environment.iter().copied()))
+    }
+
+    fn run(command: &mut Command) -> Self {
         // Its log is not what these stories are about, and a pipe that nobody reads would fill.
-        let mut process = command(folder).args(["--listen", "127.0.0.1:0"]).stdout(Stdio::null()).spawn().expect("the program starts");
+        let mut process = command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::null()).spawn().expect("the program starts");
         let mut lines = BufReader::new(process.stderr.take().expect("stderr")).lines();
         let mut greeting = String::new();
         while !greeting.contains("Ctrl-C") {
@@ -200,7 +210,13 @@ fn a_bad_setting_stops_the_start_with_a_line_that_names_it_and_shows_a_good_one(
         ("TASKLANE_SIGNING_KEYS", "{\"keys\":[{\"d\":\"hunter22\"}]}", "TASKLANE_SIGNING_KEYS={"),
         ("TASKLANE_LISTEN", "everywhere", "TASKLANE_LISTEN=127.0.0.1:8080"),
         ("TASKLANE_CORS_ORIGINS", "*", "TASKLANE_CORS_ORIGINS=https://app.example.com"),
+        ("TASKLANE_CORS_ORIGINS", "https://App.Example.com", "write https://app.example.com"),
+        ("TASKLANE_CORS_ORIGINS", "null", "https://app.example.com"),
         ("TASKLANE_TRUSTED_PROXIES", "somebody", "10.0.0.0/8"),
+        ("TASKLANE_FORWARDED_HEADER", "via", "x-forwarded-for"),
+        ("TASKLANE_CONNECTIONS", "0", "1.."),
+        ("TASKLANE_HEADER_TIMEOUT", "soon", "10s"),
+        ("TASKLANE_LIMIT_REQUESTS_SOURCE", "many", "off"),
     ] {
         let folder = tempfile::tempdir().expect("a folder");
         let ended = command(folder.path()).env(name, value).output().expect("the program runs");
@@ -241,6 +257,8 @@ fn the_help_page_names_every_command_and_option() {
         "--data",
         "--cors-origins",
         "--trusted-proxies",
+        "--header-timeout",
+        "--source-requests",
         "TASKLANE_LISTEN",
         "127.0.0.1:8080",
         "Examples:",
@@ -256,6 +274,7 @@ async fn the_demo_account_is_filled_once_and_can_be_logged_into() {
     let folder = tempfile::tempdir().expect("a folder");
     let first = text(&run(folder.path(), &["seed"]).stdout);
     assert!(first.contains("demo@tasklane.example"), "{first}");
+    assert!(first.contains("correct-horse-battery"), "only this machine reaches the embedded engine, and the sample events know it");
     let again = run(folder.path(), &["seed"]);
     assert!(again.status.success() && text(&again.stdout).contains("already"));
     let password = first.lines().find_map(|line| line.trim().strip_prefix("password")).expect("a password").trim();
@@ -288,6 +307,191 @@ async fn new_keys_sign_after_a_restart_and_tokens_of_the_old_ones_stay_valid() {
         let mode = std::fs::metadata(folder.path().join(".tasklane/keys.json")).expect("the keys").permissions().mode();
         assert_eq!(mode & 0o077, 0, "others can read the keys");
     }
+}
+
+#[test]
+fn an_empty_variable_is_an_absent_one_for_every_setting() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut names: Vec<String> = common::config::SETTINGS.iter().map(|setting| setting.name.to_owned()).collect();
+    let told = Arguments::command();
+    let of_arguments = told.get_arguments().chain(told.get_subcommands().flat_map(|command| command.get_arguments()));
+    names.extend(of_arguments.filter_map(|argument| argument.get_env()).map(|name| name.to_string_lossy().into_owned()));
+    for empty in ["", " "] {
+        // Each command reads the arguments of all.
+        let ended =
+            command(folder.path()).envs(names.iter().map(|name| (name, empty))).arg("rotate-keys").output().expect("the program runs");
+        assert!(ended.status.success(), "{empty:?}: {}", text(&ended.stderr));
+        assert!(folder.path().join(".tasklane/keys.json").exists(), "an empty TASKLANE_DATA is the default folder");
+        let server = Server::start_with(folder.path(), &names.iter().map(|name| (name.as_str(), empty)).collect::<Vec<_>>());
+        assert!(server.stop("TERM").success());
+    }
+    let ended = command(folder.path()).env("TASKLANE_COPY_FROM", "").args(["copy", "--to", "embedded"]).output().expect("the program runs");
+    assert!(text(&ended.stderr).contains("--from"), "{}", text(&ended.stderr));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_their_owner_can_read_data_and_keys_whatever_the_umask_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "umask 0; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tasklane")]);
+    let server = Server::run(shell.env_clear().current_dir(folder.path()).stdin(Stdio::null()).stderr(Stdio::piped()));
+    assert!(!server.greeting.contains("warning"), "{}", server.greeting);
+    let (status, _) = post(server.url("/v1/auth/register"), None, account()).await;
+    assert_eq!(status, 201);
+    let data = folder.path().join(".tasklane");
+    assert_eq!(mode(&data), 0o700);
+    let files: Vec<_> = std::fs::read_dir(&data).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    assert!(files.iter().any(|file| file.ends_with("tasklane.db")) && files.len() >= 3, "{files:?}");
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+    assert!(server.stop("TERM").success());
+
+    // Somebody may have wanted it so.
+    std::fs::set_permissions(data.join("tasklane.db"), std::fs::Permissions::from_mode(0o644)).expect("changed");
+    let server = Server::start(folder.path());
+    assert!(server.greeting.contains("warning") && server.greeting.contains("chmod -R go= .tasklane"), "{}", server.greeting);
+    assert_eq!(mode(&data.join("tasklane.db")), 0o644);
+}
+
+#[test]
+fn rotations_at_the_same_time_lose_no_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rotations: Vec<_> = (0..8).map(|_| command(folder.path()).arg("rotate-keys").spawn().expect("the program starts")).collect();
+    for rotation in rotations {
+        assert!(rotation.wait_with_output().expect("it ends").status.success());
+    }
+    let set: Value = serde_json::from_slice(&std::fs::read(folder.path().join(".tasklane/keys.json")).expect("keys")).expect("JSON");
+    let keys = set["keys"].as_array().expect("keys");
+    // The first that found none made a pair, and each of the eight added one.
+    assert_eq!(keys.iter().filter(|key| key["kty"] == "OKP").count(), 9);
+    assert_eq!(keys.iter().filter(|key| key["retired_at"].is_null()).count(), 2, "one of each kind signs");
+}
+
+#[tokio::test]
+async fn keys_that_are_revoked_refuse_every_token_from_the_restart_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(folder.path());
+    let (_, old) = post(server.url("/v1/auth/register"), None, account()).await;
+    assert!(server.stop("TERM").success());
+    let said = text(&run(folder.path(), &["rotate-keys", "--revoke"]).stdout);
+    assert!(said.contains("logs in again"), "{said}");
+    let server = Server::start(folder.path());
+    let answer = get(server.url("/v1/tasks"), &old["access_token"]).await;
+    assert_eq!(answer["status"], 401);
+    let (status, _) = post(server.url("/v1/auth/refresh"), None, json!({"refresh_token": old["refresh_token"]})).await;
+    assert_eq!(status, 401);
+    let keys = get(server.url("/.well-known/jwks.json"), &json!("")).await;
+    assert_eq!(keys["keys"].as_array().map(Vec::len), Some(1));
+    let (status, _) = post(server.url("/v1/auth/login"), None, account()).await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn a_key_that_retired_long_ago_verifies_nothing_and_is_not_published() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(folder.path());
+    let (_, old) = post(server.url("/v1/auth/register"), None, account()).await;
+    assert!(server.stop("TERM").success());
+    assert!(run(folder.path(), &["rotate-keys"]).status.success());
+    let file = folder.path().join(".tasklane/keys.json");
+    let mut set: Value = serde_json::from_slice(&std::fs::read(&file).expect("keys")).expect("JSON");
+    for key in set["keys"].as_array_mut().expect("keys") {
+        if let Some(retired) = key["retired_at"].as_i64() {
+            key["retired_at"] = json!(retired - 92 * 86400);
+        }
+    }
+    std::fs::write(&file, set.to_string()).expect("written");
+    let server = Server::start(folder.path());
+    assert_eq!(get(server.url("/v1/tasks"), &old["access_token"]).await["status"], 401);
+    let (status, _) = post(server.url("/v1/auth/refresh"), None, json!({"refresh_token": old["refresh_token"]})).await;
+    assert_eq!(status, 401);
+    let keys = get(server.url("/.well-known/jwks.json"), &json!("")).await;
+    assert_eq!(keys["keys"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn the_demo_account_is_not_added_to_a_store_that_people_use_unless_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(folder.path());
+    let (status, _) = post(server.url("/v1/auth/register"), None, account()).await;
+    assert_eq!(status, 201);
+    assert!(server.stop("TERM").success());
+    let refused = run(folder.path(), &["seed"]);
+    assert!(!refused.status.success() && text(&refused.stderr).contains("--force"), "{}", text(&refused.stderr));
+    assert!(text(&run(folder.path(), &["seed", "--force"]).stdout).contains("demo@tasklane.example"));
+}
+
+#[tokio::test]
+async fn the_engine_on_a_port_answers_functions_of_this_machine_and_no_web_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let listen = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let mut process = command(folder.path());
+    process.args(["dynamodb", "--listen", &listen.to_string()]).stdout(Stdio::null());
+    let mut process = process.spawn().expect("the program starts");
+    let mut greeting = String::new();
+    let mut lines = BufReader::new(process.stderr.take().expect("stderr"));
+    while !greeting.contains("DATABASE_URL") {
+        assert!(lines.read_line(&mut greeting).expect("text") > 0, "{greeting}");
+    }
+    assert!(greeting.contains(&format!("dynamodb://local@{listen}")), "{greeting}");
+    let _engine = Server { process, address: listen, greeting };
+    while TcpStream::connect(listen).is_err() {
+        std::thread::yield_now();
+    }
+
+    let scan = async |headers: &[(&str, &str)]| {
+        let mut request = Client::new()
+            .post(format!("http://{listen}/"))
+            .header("x-amz-target", "DynamoDB_20120810.Scan")
+            .header("content-type", "application/x-amz-json-1.0")
+            .body("{\"TableName\":\"tasklane-users\"}");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.expect("an answer");
+        assert!(!answer.headers().contains_key("access-control-allow-origin"));
+        (answer.status().as_u16(), answer.text().await.expect("text"))
+    };
+    let signed =
+        ("authorization", "AWS4-HMAC-SHA256 Credential=local/20260301/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0");
+    let (status, body) = scan(&[signed]).await;
+    assert!(status == 200 && body.contains("\"Count\":0"), "{status} {body}");
+    for host in ["localhost", "host.docker.internal:8000", "127.0.0.1", "[::1]:8000"] {
+        assert_eq!(scan(&[signed, ("host", host)]).await.0, 200, "{host}");
+    }
+    let other = (
+        "authorization",
+        "AWS4-HMAC-SHA256 Credential=AKIAOTHER/20260301/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
+    );
+    for refused in [
+        &[][..],
+        &[other],
+        &[("authorization", "Bearer local")],
+        &[signed, ("origin", "https://evil.example.com")],
+        &[signed, ("origin", "null")],
+        &[signed, ("sec-fetch-site", "cross-site")],
+        &[signed, ("host", "evil.example.com")],
+        &[signed, ("host", "192.0.2.1")],
+    ] {
+        let (status, body) = scan(refused).await;
+        assert!(status == 400 && body.contains("AccessDeniedException"), "{refused:?}: {status} {body}");
+    }
+    // Others may reach this one, so the demo account's password is nobody's guess.
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let seed = |url: &str| command(elsewhere.path()).env("DATABASE_URL", url).arg("seed").output().expect("the program runs");
+    let url = format!("dynamodb://local@{listen}");
+    let seeded = text(&seed(&url).stdout);
+    assert!(seeded.contains("password  ") && !seeded.contains("correct-horse-battery"), "{seeded}");
+    assert!(text(&seed(&url).stdout).contains("already"));
+
+    let preflight =
+        Client::new().request(reqwest::Method::OPTIONS, format!("http://{listen}/")).header("origin", "https://evil.example.com");
+    let answer = preflight.header("access-control-request-method", "POST").send().await.expect("an answer");
+    assert!(!answer.status().is_success() && !answer.headers().contains_key("access-control-allow-origin"));
 }
 
 #[tokio::test]
