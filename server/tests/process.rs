@@ -312,7 +312,7 @@ async fn new_keys_sign_after_a_restart_and_tokens_of_the_old_ones_stay_valid() {
 #[test]
 fn an_empty_variable_is_an_absent_one_for_every_setting() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut names: Vec<String> = common::config::SETTINGS.iter().map(|setting| setting.name.to_owned()).collect();
+    let mut names: Vec<String> = common::config::settings().map(|setting| setting.name.to_owned()).collect();
     let told = Arguments::command();
     let of_arguments = told.get_arguments().chain(told.get_subcommands().flat_map(|command| command.get_arguments()));
     names.extend(of_arguments.filter_map(|argument| argument.get_env()).map(|name| name.to_string_lossy().into_owned()));

@@ -62,7 +62,7 @@ const PASSWORD_CONCURRENCY: Setting = setting("TASKLANE_PASSWORD_CONCURRENCY", "
 const PASSWORD_QUEUE: Setting = setting("TASKLANE_PASSWORD_QUEUE", "32");
 
 /// The settings that are read here, but for the limits.
-const OTHER_SETTINGS: [&Setting; 16] = [
+const OTHER_SETTINGS: &[&Setting] = &[
     &DATABASE_URL,
     &USERS_TABLE,
     &TASKS_TABLE,
@@ -85,7 +85,7 @@ const OTHER_SETTINGS: [&Setting; 16] = [
 /// Every setting that is read here, for whoever holds the documentation against them.
 pub fn settings() -> impl Iterator<Item = Setting> {
     let limits = Limit::ALL.iter().map(|limit| limit_setting(*limit));
-    OTHER_SETTINGS.into_iter().copied().chain(limits)
+    OTHER_SETTINGS.iter().copied().copied().chain(limits)
 }
 
 const fn limit_setting(limit: Limit) -> Setting {
