@@ -93,12 +93,14 @@ pub(super) async fn start(endpoint: &Endpoint, environment: Environment<'_>) -> 
     }
     let reason = if in_region || in_secret.is_some() { DATABASE_URL } else { SIGNING_KEYS };
     let aws = Aws::connect(environment, general.ca_file.as_deref(), reason).await?;
-    if in_region {
-        // One TLS handshake, for the keys now and for the store later.
-        aws.warm_up().await;
-    }
-    // Where they are in different places, both wait for the network at once.
-    let (keys, connected) = join(read_keys(&aws, general.keys_table, in_table), connect(endpoint, environment, &aws, in_secret)).await;
+    let reading = async {
+        if in_region {
+            // One TLS handshake, for the keys now and for the store later.
+            aws.warm_up().await;
+        }
+        read_keys(&aws, general.keys_table, in_table).await
+    };
+    let (keys, connected) = join(reading, connect(endpoint, environment, &aws, in_secret)).await;
     let (keys, (stores, url)) = (keys?, connected?);
     let environment = |name: &str| match name {
         SIGNING_KEYS => keys.clone().or_else(|| environment(name)),
@@ -134,6 +136,8 @@ async fn connect(
         None => None,
     };
     let environment = |name: &str| url.clone().filter(|_| name == DATABASE_URL).or_else(|| environment(name));
+    // What the other side has to answer goes out first: the store's client is made while it works on that.
+    tokio::task::yield_now().await;
     let stores = stores(endpoint, &environment, Some(aws)).await?;
     Ok((stores, url))
 }
