@@ -41,13 +41,13 @@ impl Extract for Precondition {
         operation.takes_header(
             "If-Match",
             "The entity tags of the versions that may be changed; another version answers 412.",
-            json!({"type": "string"}),
+            json!({"type": "string", "pattern": TAGS_PATTERN}),
             "\"3\"",
         );
         operation.takes_header(
             "If-None-Match",
             "The entity tags of versions that may not be changed, or * for any; such a version answers 412.",
-            json!({"type": "string"}),
+            json!({"type": "string", "pattern": TAGS_PATTERN}),
             "\"2\"",
         );
         operation.may_answer(&[Kind::MalformedHeader, Kind::PreconditionFailed]);
@@ -92,6 +92,9 @@ pub(super) fn check_write_without_tag(request: &Request) -> Result<(), Problem> 
 
 /// How many tags one header may name.
 const MAX_TAGS: usize = 50;
+
+/// A list of tags as a regular expression, for the API document.
+pub(super) const TAGS_PATTERN: &str = r#"^(\*|[ ,]*((W/)?"[!#-~]*"( *,[ ,]*(W/)?"[!#-~]*")*[ ,]*)?)$"#;
 
 enum Tags {
     Any,
@@ -161,6 +164,10 @@ mod tests {
             assert_eq!(list(empty), Some(Vec::new()), "{empty:?}");
         }
         assert_eq!(list(r#",, "9" ,,"1","#), Some(vec![(false, "9".to_owned()), (false, "1".to_owned())]));
+        let pattern = regex::Regex::new(TAGS_PATTERN).expect("a regular expression");
+        for text in ["", "\"3\"", "W/\"a,b\" , \"c\"", ",, \"9\" ,,\"1\",", "3", "\"3", "\"3\" \"4\"", "w/\"3\"", "\"a b\"", "\"1\", 2"] {
+            assert_eq!(pattern.is_match(text), list(text).is_some(), "{text}");
+        }
         assert_eq!(list("3"), None);
         assert_eq!(list(r#""3"#), None);
         assert_eq!(list(r#""3" "4""#), None);

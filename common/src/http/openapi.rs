@@ -6,6 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::conditional::TAGS_PATTERN;
 use super::endpoint::{Access, Endpoint, Method, Service};
 use crate::problem::{Kind, ProblemBody};
 
@@ -192,13 +193,13 @@ fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, answe
         operation.takes_header(
             "If-Match",
             "The entity tags of what is wanted; anything else answers 412.",
-            json!({"type": "string"}),
+            json!({"type": "string", "pattern": TAGS_PATTERN}),
             "\"3\"",
         );
         operation.takes_header(
             "If-None-Match",
             "The entity tag of what the client has already; the same answers 304.",
-            json!({"type": "string"}),
+            json!({"type": "string", "pattern": TAGS_PATTERN}),
             "\"3\"",
         );
         operation.answers(Success::empty(304));
