@@ -65,6 +65,11 @@ impl Activity {
         }
     }
 
+    /// Whether the rest of a header is missing.
+    pub(crate) fn awaits_header(&self) -> bool {
+        self.state().waiting_for == Wait::Header
+    }
+
     /// The client has this much time left, once everything is answered.
     pub(crate) fn end_within(&self, time: Duration) {
         let mut state = self.state();

@@ -113,7 +113,8 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
 impl Arguments {
     /// What this process was told; ends it with a message when that cannot be used.
     pub fn read() -> Self {
-        let command = without_empty_variables(Self::command());
+        let mut command = without_empty_variables(Self::command());
+        command.build();
         let matches = command.clone().try_get_matches().unwrap_or_else(|error| refuse(&command, &error));
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }

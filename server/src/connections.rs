@@ -43,11 +43,11 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\nc
 #[command(next_help_heading = "Limits of connections")]
 pub struct ConnectionLimits {
     /// How many connections may be open.
-    #[arg(long = "connections", env = "TASKLANE_CONNECTIONS", hide_env_values = true, value_name = "NUMBER", default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(id = "total_connections", long = "connections", env = "TASKLANE_CONNECTIONS", hide_env_values = true, value_name = "NUMBER", default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..))]
     pub total: u32,
 
     /// How many of them one address may have open, or one /64 network of IPv6. A trusted proxy may have all.
-    #[arg(long = "source-connections", env = "TASKLANE_SOURCE_CONNECTIONS", hide_env_values = true, value_name = "NUMBER", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(id = "source_connections", long = "source-connections", env = "TASKLANE_SOURCE_CONNECTIONS", hide_env_values = true, value_name = "NUMBER", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     pub source: u32,
 
     /// How long a client may take to send the header of a request.
@@ -159,7 +159,8 @@ impl Connection {
                 // What is wrong with a connection is its client's affair.
                 _ = connection.as_mut() => break,
                 _ = self.stopping.changed(), if !told => {}
-                () = activity.expired() => if told { break },
+                // Half a header is no request that could still be answered.
+                () = activity.expired() => if told || activity.awaits_header() { break },
             }
             told = true;
             connection.as_mut().graceful_shutdown();

@@ -25,6 +25,7 @@ const FORGET: u32 = 4_096;
 pub struct RequestLimits {
     /// How many requests one address may send, or one /64 network of IPv6, or `off`.
     #[arg(
+        id = "source_requests",
         long = "source-requests",
         env = "TASKLANE_LIMIT_REQUESTS_SOURCE",
         hide_env_values = true,
@@ -35,6 +36,7 @@ pub struct RequestLimits {
 
     /// How many requests one account may send, or `off`.
     #[arg(
+        id = "caller_requests",
         long = "caller-requests",
         env = "TASKLANE_LIMIT_REQUESTS_CALLER",
         hide_env_values = true,
@@ -134,7 +136,7 @@ mod tests {
         let limiter = Limiter::new("test", Bound(Some(rate))).expect("a limit");
         for number in 0..3 * FORGET {
             let _ = limiter.count(&number);
-            assert!(limiter.counted.len() <= FORGET as usize + 1, "{}", limiter.counted.len());
+            assert!(limiter.counted.len() < 2 * FORGET as usize, "{}", limiter.counted.len());
         }
     }
 

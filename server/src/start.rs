@@ -134,13 +134,15 @@ pub async fn serve(started: Started, listen: SocketAddr, folder: &Path, surround
     if let Some(engine) = &started.engine {
         engine.keep_swept();
     }
+    // Whoever reads the greeting may stop the server at once.
+    let told_to_stop = signal();
     greet(address, folder, started.engine.is_some());
     telemetry::event(Level::Info, "started", &[("address", json!(address.to_string()))]);
     telemetry::log_panics();
 
     let (stop, mut stopped) = tokio::sync::watch::channel(());
     let signalled = async move {
-        signal().await;
+        told_to_stop.await;
         drop(stop);
     };
     let serving =
@@ -158,20 +160,24 @@ pub async fn serve(started: Started, listen: SocketAddr, folder: &Path, surround
     Ok(())
 }
 
-/// Resolves at Ctrl-C, and at SIGTERM where there is such a thing.
-pub async fn signal() {
+/// Resolves at Ctrl-C, and at SIGTERM where there is such a thing. It listens from this call on, not from the first wait.
+pub fn signal() -> impl Future<Output = ()> {
     #[cfg(unix)]
-    {
+    let signals = {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        signal(SignalKind::terminate()).and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)))
+    };
+    async move {
+        #[cfg(unix)]
+        if let Ok((mut terminate, mut interrupt)) = signals {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
                 _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
             }
             return;
         }
+        let _ = tokio::signal::ctrl_c().await;
     }
-    let _ = tokio::signal::ctrl_c().await;
 }
 
 /// Says what somebody who has just started it wants to know.
