@@ -116,7 +116,8 @@ fn builder(limits: &ConnectionLimits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // hyper's own limit for a header would also be one for idle connections, and begins only when the version is known;
     // `Activity` tells them apart.
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(BUFFER);
+    // A client that closes its own half of the connection after the request still gets the answer.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(BUFFER).half_close(true);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::CommandFactory;
+use common::auth::{PublicKeys, Verifier};
 use common::http::Method;
 use common::store::dynamodb::LOCAL_ACCESS_KEY;
+use common::time::{Clock, SystemClock};
 use server::SERVICES;
 use server::arguments::Arguments;
 use server::router::{CORS_EXPOSED, CORS_HEADERS, CORS_MAX_AGE, CORS_METHODS};
@@ -115,4 +117,15 @@ fn the_sample_settings_have_the_access_key_that_the_engine_takes() {
     let settings: serde_json::Value = serde_json::from_str(&read("events/env.json")).expect("JSON");
     let url = settings["Parameters"]["DATABASE_URL"].as_str().expect("a URL");
     assert!(url.starts_with(&format!("dynamodb://{LOCAL_ACCESS_KEY}@")), "{url}");
+}
+
+#[test]
+fn the_sample_keys_verify_the_sample_tokens_at_any_time() {
+    let settings: serde_json::Value = serde_json::from_str(&read("events/env.json")).expect("JSON");
+    let keys = PublicKeys::parse(settings["Parameters"]["TASKLANE_PUBLIC_KEYS"].as_str().expect("keys")).expect("keys");
+    let event: serde_json::Value = serde_json::from_str(&read("events/get-me.json")).expect("JSON");
+    let token = event["headers"]["authorization"].as_str().and_then(|value| value.strip_prefix("Bearer ")).expect("a token");
+    let verify = |keys: &PublicKeys| Verifier::new(keys, "tasklane", "tasklane").expect("keys").verify(token, SystemClock.now()).map(drop);
+    assert_eq!(verify(&keys), Ok(()));
+    assert!(verify(&PublicKeys { max_token_lifetime: None, ..keys }).is_err(), "no other key set takes tokens that live so long");
 }
