@@ -65,12 +65,14 @@ fn versions<'t>(tags: impl Iterator<Item = &'t Tag>) -> Vec<u64> {
 /// 412 when `If-Match` does not name it, 400 when a header cannot be read.
 pub(super) fn check_read(request: &Request, etag: &str) -> Result<StatusCode, Problem> {
     let opaque = etag.trim_matches('"');
-    if let Some(Tags::These(tags)) = entity_tags(request, &header::IF_MATCH)?
+    // Both are read first: one that cannot be read is named whatever the other one says.
+    let (wanted, unwanted) = (entity_tags(request, &header::IF_MATCH)?, entity_tags(request, &header::IF_NONE_MATCH)?);
+    if let Some(Tags::These(tags)) = wanted
         && !tags.iter().any(|tag| !tag.weak && tag.opaque == opaque)
     {
         return Err(Problem::precondition_failed(Some(etag)));
     }
-    Ok(match entity_tags(request, &header::IF_NONE_MATCH)? {
+    Ok(match unwanted {
         Some(Tags::Any) => StatusCode::NOT_MODIFIED,
         Some(Tags::These(tags)) if tags.iter().any(|tag| tag.opaque == opaque) => StatusCode::NOT_MODIFIED,
         _ => StatusCode::OK,

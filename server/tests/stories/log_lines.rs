@@ -38,7 +38,7 @@ async fn every_line_says_where_its_request_came_from() {
 
 #[tokio::test]
 async fn attempts_against_one_account_line_up_and_no_line_names_it() {
-    let server = Server::start_with(&[("TASKLANE_LIMIT_LOGIN_ACCOUNT", "3/15m"), ("TASKLANE_LIMIT_REGISTER_ACCOUNT", "2/1h")]).await;
+    let server = Server::start_with(&[("TASKLANE_LIMIT_LOGIN_ACCOUNT_SOURCE", "3/15m"), ("TASKLANE_LIMIT_REGISTER_ACCOUNT", "2/1h")]).await;
     server.register("ada.lovelace@example.com").await;
 
     let mut refused = Vec::new();

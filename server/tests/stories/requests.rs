@@ -73,10 +73,11 @@ async fn an_error_stays_small_whatever_was_sent() {
         let errors = answer.body["errors"].as_array().expect("errors");
         assert!(errors.len() <= 51 && answer.body.to_string().len() < 8_000, "{} errors: {}", errors.len(), answer.body);
     }
-    let answer = ada.get(&format!("/v1/tasks?{}", "a&".repeat(30_000))).await;
+    // As long a line as the server reads; API Gateway reads a third of that.
+    let answer = ada.get(&format!("/v1/tasks?{}", "a&".repeat(10_000))).await;
     let errors = answer.body["errors"].as_array().expect("errors");
     assert_eq!((answer.status.as_u16(), errors.len()), (400, 51));
-    assert_eq!(errors[50], json!({"parameter": "", "detail": "has 29950 more errors, which are not listed"}));
+    assert_eq!(errors[50], json!({"parameter": "", "detail": "has 9950 more errors, which are not listed"}));
     assert!(answer.body.to_string().len() < 8_000);
 }
 
