@@ -64,7 +64,7 @@ async fn a_new_password_gives_the_asking_session_another_token_and_makes_its_ear
 
         assert_eq!((renewed.generation, renewed.previous, renewed.id), (2, None, first.id));
         assert_eq!((renewed.created_at, renewed.last_used_at), (current.created_at, current.last_used_at));
-        assert_eq!(store.sessions_of(ada.id, store.now).await, [renewed.clone()]);
+        assert_eq!(store.sessions_of(ada.id, store.now).await, std::slice::from_ref(&renewed));
         let Refresh::Rotated(moved) = store.refresh(&renewed, 2, store.now).await else { panic!("the new token") };
         assert_eq!((moved.generation, moved.previous), (3, Some(2)));
         assert_eq!(store.refresh(&renewed, presented, store.now).await, Refresh::Stolen, "generation {presented}");
