@@ -11,7 +11,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use futures_util::future::try_join_all;
 use http::HeaderName;
 
 use super::source::networks;
@@ -215,6 +214,13 @@ impl Check {
         self.unless_known = Some(source);
         self
     }
+
+    async fn is_left_out(&self, app: &App) -> Result<bool, Problem> {
+        match &self.unless_known {
+            Some(source) => source.is_known(app).await,
+            None => Ok(false),
+        }
+    }
 }
 
 impl KnownSource {
@@ -244,50 +250,43 @@ impl Attempt {
     /// 429 when one of them is used up, 503 when the store cannot answer.
     pub async fn begin(app: &App, checks: &[Check]) -> Result<Self, Problem> {
         let (now, counters) = (app.clock.now(), app.counters()?);
-        let counted: Vec<(Counted, &Check)> =
-            checks.iter().flat_map(|check| app.limits.counters(check, now).into_iter().map(move |counted| (counted, check))).collect();
-        let adding = counted.iter().map(|(counted, _)| counters.add(&counted.counter, 1, counted.window_ends));
-        let counts = try_join_all(adding).await?;
-
-        let mut used_up = None;
-        for ((counted, check), count) in counted.iter().zip(counts) {
-            if u64::try_from(count).unwrap_or(0) <= counted.most {
-                continue;
-            }
-            match &check.unless_known {
-                Some(source) if source.is_known(app).await? => {}
-                _ => {
-                    used_up = Some(counted.refusal(now));
-                    break;
+        let mut attempt = Self { counted: Vec::new() };
+        for check in checks {
+            // One after another: at once they would each open a connection, and a function begins with one.
+            for counted in app.limits.counters(check, now) {
+                let count = counters.add(&counted.counter, 1, counted.window_ends).await?;
+                let is_used_up = u64::try_from(count).unwrap_or(0) > counted.most;
+                let refusal = is_used_up.then(|| counted.refusal(now));
+                attempt.counted.push(counted);
+                if let Some(refusal) = refusal
+                    && !check.is_left_out(app).await?
+                {
+                    // Nothing was tried, so nothing counts.
+                    give_back(app, &attempt.counted).await?;
+                    return Err(refusal);
                 }
             }
         }
-        let attempt = Self { counted: counted.into_iter().map(|(counted, _)| counted).collect() };
-        match used_up {
-            None => Ok(attempt),
-            Some(refusal) => {
-                // Nothing was tried, so nothing counts.
-                give_back(app, &attempt.counted).await?;
-                Err(refusal)
-            }
-        }
+        Ok(attempt)
     }
 
     /// Gives the attempt back to the limits that count failures: it succeeded, so it was no guess.
     ///
     /// # Errors
     /// 503 when the store cannot answer.
-    pub async fn succeeded(self, app: &App) -> Result<(), Problem> {
-        give_back(app, self.counted.iter().filter(|counted| counted.limit.counts() == Counts::Failures)).await
+    pub async fn succeeded(mut self, app: &App) -> Result<(), Problem> {
+        self.counted.retain(|counted| counted.limit.counts() == Counts::Failures);
+        give_back(app, &self.counted).await
     }
 
     /// Lets the attempt count, as a failure does by itself.
     pub fn keep(self) {}
 }
 
-async fn give_back(app: &App, counted: impl IntoIterator<Item = &Counted>) -> Result<(), Problem> {
-    let counters = app.counters()?;
-    try_join_all(counted.into_iter().map(|counted| counters.add(&counted.counter, -1, counted.window_ends))).await?;
+async fn give_back(app: &App, counted: &[Counted]) -> Result<(), Problem> {
+    for counted in counted {
+        app.counters()?.add(&counted.counter, -1, counted.window_ends).await?;
+    }
     Ok(())
 }
 
