@@ -113,7 +113,7 @@ fn due(dice: &mut Dice, now: Timestamp) -> Result<Option<Due>, Error> {
 /// It cannot be made.
 pub(crate) async fn hash(app: &App) -> Result<PasswordHash, Error> {
     let password = NewPassword::read(PASSWORD.into()).map_err(|faults| format!("{faults:?}"))?;
-    let hashed = async { app.passwords()?.hash(&password, std::net::Ipv4Addr::LOCALHOST.into()).await };
+    let hashed = async { app.passwords()?.admit(std::net::Ipv4Addr::LOCALHOST.into())?.hash(&password).await };
     hashed.await.map_err(|problem: Problem| format!("{problem:?}").into())
 }
 

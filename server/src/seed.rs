@@ -75,7 +75,7 @@ async fn account(started: &Started, password: &str) -> Result<Account, Problem> 
     let email = Email::try_from(EMAIL.to_owned()).map_err(defect)?;
     let name = Name::try_from("Demo".to_owned()).map_err(defect)?;
     let password = NewPassword::read(password.into()).map_err(|_| Problem::internal("the demo password is not valid"))?;
-    let hash = started.app.passwords()?.hash(&password, std::net::Ipv4Addr::LOCALHOST.into()).await?;
+    let hash = started.app.passwords()?.admit(std::net::Ipv4Addr::LOCALHOST.into())?.hash(&password).await?;
     let account = Account::new(email, Some(name), hash, started.app.clock.now());
     Ok(Account { id: UserId::from_uuid(id(0x01)), ..account })
 }

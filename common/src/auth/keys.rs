@@ -174,7 +174,7 @@ impl SigningKeys {
         self.macs.retain(|key| !key.ended(sessions, now));
     }
 
-    /// Drops every key but those that sign: whoever has a token of another one logs in again.
+    /// Drops every key except those that sign. Tokens of the dropped keys are refused from then on.
     pub fn revoke(&mut self) {
         self.signatures.truncate(1);
         self.macs.truncate(1);

@@ -142,7 +142,7 @@ pub trait CounterStore: Send + Sync {
     /// The store cannot answer.
     async fn add(&self, counter: &str, amount: i64, expires_at: Timestamp) -> Result<i64, StoreError>;
 
-    /// A counter's value; 0 when there is none, or when it has expired.
+    /// A counter's value; 0 if it does not exist or has expired.
     ///
     /// # Errors
     /// The store cannot answer.

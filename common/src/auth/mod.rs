@@ -1,6 +1,7 @@
 //! Who is calling, and how they prove it: passwords, access tokens, sessions and their refresh tokens, rate limits.
 
 mod access_token;
+mod admission;
 mod caller;
 mod hashing;
 mod keys;
@@ -16,7 +17,7 @@ pub use access_token::{AccessClaims, Issuer, Verifier};
 pub use caller::{Caller, CallerLimit, Client};
 pub use keys::{KeyError, OVERLAP, PublicKeys, SigningKeys};
 pub use limits::{Attempt, Check, CounterStore, KnownSource, Limit, Limits, Rate, Subject};
-pub use passwords::{NewPassword, Password, PasswordHash, PasswordSettings, Passwords, Verified};
+pub use passwords::{Hasher, NewPassword, Password, PasswordHash, PasswordSettings, Passwords, Verified};
 pub use refresh_token::RefreshToken;
 pub(crate) use sessions::Refused;
 pub use sessions::{GRACE, LiveSession, MAX_SESSIONS, RefreshRequest, Rotation, Session, SessionId, SessionLifetimes, SessionView, Tokens};

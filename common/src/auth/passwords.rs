@@ -18,6 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::admission::{Admission, Place};
 use super::hashing::Hashing;
 use crate::contract::Once;
 use crate::fields::{Faults, Field, fault};
@@ -56,15 +57,22 @@ pub struct PasswordSettings {
     pub iterations: u32,
     /// How many hashes are computed at a time.
     pub concurrency: usize,
-    /// How many wait for their turn; one source takes a quarter of these places at most.
+    /// How many requests that hash are admitted at a time; a quarter of them from one source.
     pub queue: usize,
 }
 
-/// Hashes and verifies passwords.
+/// What hashes and verifies passwords.
 pub struct Passwords {
     hashing: Hashing,
+    admission: Admission,
     /// What an unknown address is verified against, so that it takes as long as a known one.
     nobody: PasswordHash,
+}
+
+/// Hashes and verifies passwords for one request, which has been admitted.
+pub struct Hasher<'p> {
+    passwords: &'p Passwords,
+    _place: Place<'p>,
 }
 
 /// What verifying a password found.
@@ -120,7 +128,7 @@ impl NewPassword {
 }
 
 impl Passwords {
-    /// A hasher with this much work.
+    /// With this much work.
     ///
     /// # Errors
     /// The parameters are out of Argon2's range.
@@ -133,30 +141,42 @@ impl Passwords {
             STANDARD_NO_PAD.encode([0; 16]),
             STANDARD_NO_PAD.encode([0; 32]),
         ));
-        Ok(Self { hashing: Hashing::new(params, settings.concurrency, settings.queue), nobody })
+        let hashing = Hashing::new(params, settings.concurrency);
+        Ok(Self { hashing, admission: Admission::new(settings.queue), nobody })
     }
 
-    /// Hashes a password that came from this source, with a salt of its own.
+    /// Admits a request from this source. To be asked for before the request costs anything else.
     ///
     /// # Errors
-    /// 503 when too many others are waiting.
-    pub async fn hash(&self, password: &NewPassword, source: IpAddr) -> Result<PasswordHash, Problem> {
-        self.hash_any(password.as_password(), source).await
+    /// 503 when too many are hashing or waiting for it, in total or from this source.
+    pub fn admit(&self, source: IpAddr) -> Result<Hasher<'_>, Problem> {
+        let place = self.admission.admit(source).ok_or_else(|| Problem::unavailable("too many requests hash passwords"))?;
+        Ok(Hasher { passwords: self, _place: place })
+    }
+}
+
+impl Hasher<'_> {
+    /// Hashes a password with a salt of its own.
+    ///
+    /// # Errors
+    /// 503 when it waits for too long.
+    pub async fn hash(&self, password: &NewPassword) -> Result<PasswordHash, Problem> {
+        self.hash_any(password.as_password()).await
     }
 
     /// Hashes a verified password again, with the parameters of today.
     ///
     /// # Errors
-    /// 503 when too many others are waiting.
-    pub async fn rehash(&self, password: &Password, source: IpAddr) -> Result<PasswordHash, Problem> {
-        self.hash_any(password, source).await
+    /// 503 when it waits for too long.
+    pub async fn rehash(&self, password: &Password) -> Result<PasswordHash, Problem> {
+        self.hash_any(password).await
     }
 
-    async fn hash_any(&self, password: &Password, source: IpAddr) -> Result<PasswordHash, Problem> {
+    async fn hash_any(&self, password: &Password) -> Result<PasswordHash, Problem> {
         let mut salt = [0; 16];
         SystemRandom::new().fill(&mut salt).map_err(|_| Problem::internal("the machine gives no random bytes"))?;
         let prepared = prepare(&password.0);
-        let hashed = self.hashing.work(source, move |mut turn| turn.hash(prepared.as_bytes(), &salt)).await?;
+        let hashed = self.passwords.hashing.work(move |mut turn| turn.hash(prepared.as_bytes(), &salt)).await?;
         hashed.map(PasswordHash).map_err(|error| Problem::internal(error.to_string()))
     }
 
@@ -164,11 +184,11 @@ impl Passwords {
     /// computed depends on what was sent: a second one if preparing it changed it.
     ///
     /// # Errors
-    /// 500 when the stored hash cannot be read, 503 when too many others are waiting.
-    pub async fn verify(&self, password: &Password, stored: Option<&PasswordHash>, source: IpAddr) -> Result<Verified, Problem> {
+    /// 500 when the stored hash cannot be read, 503 when it waits for too long.
+    pub async fn verify(&self, password: &Password, stored: Option<&PasswordHash>) -> Result<Verified, Problem> {
         let known = stored.is_some();
-        let (password, hash) = (password.clone(), stored.unwrap_or(&self.nobody).0.clone());
-        let verified = self.hashing.work(source, move |mut turn| {
+        let (password, hash) = (password.clone(), stored.unwrap_or(&self.passwords.nobody).0.clone());
+        let verified = self.passwords.hashing.work(move |mut turn| {
             let prepared = prepare(&password.0);
             let (right, outdated) = turn.verify(prepared.as_bytes(), &hash)?;
             if right || prepared == password.0 {
@@ -181,10 +201,10 @@ impl Passwords {
         Ok(Verified { right: right && known, outdated })
     }
 
-    async fn fingerprint(&self, request: &str, salt: &str, source: IpAddr) -> Result<String, Problem> {
+    async fn fingerprint(&self, request: &str, salt: &str) -> Result<String, Problem> {
         let salt = ring::digest::digest(&ring::digest::SHA256, salt.as_bytes());
         let request = request.to_owned();
-        let derived = self.hashing.work(source, move |mut turn| {
+        let derived = self.passwords.hashing.work(move |mut turn| {
             let mut fingerprint = [0; 32];
             turn.derive(request.as_bytes(), salt.as_ref(), &mut fingerprint).map(|()| STANDARD_NO_PAD.encode(fingerprint))
         });
@@ -197,9 +217,9 @@ impl Once {
     /// passwords.
     ///
     /// # Errors
-    /// 503 when too many others are waiting.
-    pub async fn slowly(self, passwords: &Passwords, user: UserId, source: IpAddr) -> Result<Self, Problem> {
-        let fingerprint = passwords.fingerprint(&self.fingerprint, &format!("{user}#{}", self.key), source).await?;
+    /// 503 when it waits for too long.
+    pub async fn slowly(self, hasher: &Hasher<'_>, user: UserId) -> Result<Self, Problem> {
+        let fingerprint = hasher.fingerprint(&self.fingerprint, &format!("{user}#{}", self.key)).await?;
         Ok(Self { fingerprint, ..self })
     }
 }
@@ -213,6 +233,12 @@ impl fmt::Debug for Password {
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PasswordHash(..)")
+    }
+}
+
+impl fmt::Debug for Hasher<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hasher(..)")
     }
 }
 
@@ -240,41 +266,43 @@ mod tests {
     /// A hash of these very bytes, as it was made before passwords were prepared.
     async fn hash_of_the_bytes(passwords: &Passwords, text: &str) -> PasswordHash {
         let text = text.to_owned();
-        let hash = passwords.hashing.work(HERE, move |mut turn| turn.hash(text.as_bytes(), b"sixteen bytes...")).await;
+        let hash = passwords.passwords.hashing.work(move |mut turn| turn.hash(text.as_bytes(), b"sixteen bytes...")).await;
         PasswordHash(hash.expect("a turn").expect("hashed"))
     }
 
     #[tokio::test]
     async fn a_password_opens_on_any_keyboard() {
         let passwords = Passwords::new(LOW).expect("settings");
+        let passwords = passwords.admit(HERE).expect("admitted");
         for (set, typed) in [
             ("cafe\u{301} au lait", "caf\u{e9} au lait"),
             ("caf\u{e9} au lait", "cafe\u{301} au lait"),
             ("\u{212b}ngstr\u{f6}m 1868", "A\u{30a}ngstro\u{308}m 1868"),
             ("a\u{a0}lane\u{3000}of\u{2003}tasks", "a lane of tasks"),
         ] {
-            let hash = passwords.hash(&new_password(set).expect("valid"), HERE).await.expect("hashed");
-            let verified = passwords.verify(&password(typed), Some(&hash), HERE).await.expect("verified");
+            let hash = passwords.hash(&new_password(set).expect("valid")).await.expect("hashed");
+            let verified = passwords.verify(&password(typed), Some(&hash)).await.expect("verified");
             assert_eq!(verified, Verified { right: true, outdated: false }, "{set} {typed}");
         }
         // Nothing else is the same: width, case and compatibility are not touched.
-        let hash = passwords.hash(&new_password("a lane of ta\u{fb01}").expect("valid"), HERE).await.expect("hashed");
+        let hash = passwords.hash(&new_password("a lane of ta\u{fb01}").expect("valid")).await.expect("hashed");
         for typed in ["a lane of tafi", "A lane of ta\u{fb01}", "\u{ff41} lane of ta\u{fb01}", " a lane of ta\u{fb01}"] {
-            assert!(!passwords.verify(&password(typed), Some(&hash), HERE).await.expect("verified").right, "{typed}");
+            assert!(!passwords.verify(&password(typed), Some(&hash)).await.expect("verified").right, "{typed}");
         }
     }
 
     #[tokio::test]
     async fn a_hash_from_before_passwords_were_prepared_still_verifies_and_is_outdated() {
         let passwords = Passwords::new(LOW).expect("settings");
+        let passwords = passwords.admit(HERE).expect("admitted");
         let sent = "cafe\u{301} au lait";
         let old = hash_of_the_bytes(&passwords, sent).await;
-        let verified = passwords.verify(&password(sent), Some(&old), HERE).await.expect("verified");
+        let verified = passwords.verify(&password(sent), Some(&old)).await.expect("verified");
         assert_eq!(verified, Verified { right: true, outdated: true });
-        let new = passwords.rehash(&password(sent), HERE).await.expect("hashed");
-        let verified = passwords.verify(&password("caf\u{e9} au lait"), Some(&new), HERE).await.expect("verified");
+        let new = passwords.rehash(&password(sent)).await.expect("hashed");
+        let verified = passwords.verify(&password("caf\u{e9} au lait"), Some(&new)).await.expect("verified");
         assert_eq!(verified, Verified { right: true, outdated: false });
-        assert!(!passwords.verify(&password("cafe au lait"), Some(&old), HERE).await.expect("verified").right);
+        assert!(!passwords.verify(&password("cafe au lait"), Some(&old)).await.expect("verified").right);
     }
 
     #[test]
@@ -307,24 +335,28 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_verified_to_its_last_character() {
         let passwords = Passwords::new(LOW).expect("settings");
-        let hash = passwords.hash(&new_password(&"x".repeat(200)).expect("valid"), HERE).await.expect("hashed");
-        let right = passwords.verify(&password(&"x".repeat(200)), Some(&hash), HERE).await.expect("verified");
+        let passwords = passwords.admit(HERE).expect("admitted");
+        let hash = passwords.hash(&new_password(&"x".repeat(200)).expect("valid")).await.expect("hashed");
+        let right = passwords.verify(&password(&"x".repeat(200)), Some(&hash)).await.expect("verified");
         assert_eq!(right, Verified { right: true, outdated: false });
-        assert!(!passwords.verify(&password(&"x".repeat(199)), Some(&hash), HERE).await.expect("verified").right);
+        assert!(!passwords.verify(&password(&"x".repeat(199)), Some(&hash)).await.expect("verified").right);
     }
 
     #[tokio::test]
     async fn nobody_has_no_password() {
         let passwords = Passwords::new(LOW).expect("settings");
-        assert!(!passwords.verify(&password("whatever"), None, HERE).await.expect("verified").right);
+        let passwords = passwords.admit(HERE).expect("admitted");
+        assert!(!passwords.verify(&password("whatever"), None).await.expect("verified").right);
     }
 
     #[tokio::test]
     async fn raised_parameters_make_a_hash_outdated() {
         let old = Passwords::new(LOW).expect("settings");
-        let hash = old.hash(&new_password("a lane of tasks").expect("valid"), HERE).await.expect("hashed");
+        let old = old.admit(HERE).expect("admitted");
+        let hash = old.hash(&new_password("a lane of tasks").expect("valid")).await.expect("hashed");
         let new = Passwords::new(PasswordSettings { iterations: 2, ..LOW }).expect("settings");
-        let verified = new.verify(&password("a lane of tasks"), Some(&hash), HERE).await.expect("verified");
+        let new = new.admit(HERE).expect("admitted");
+        let verified = new.verify(&password("a lane of tasks"), Some(&hash)).await.expect("verified");
         assert_eq!(verified, Verified { right: true, outdated: true });
     }
 }

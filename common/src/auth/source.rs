@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-/// The networks that an IPv6 source is counted by, in bits, each with how many times a limit's count it may have. Providers
-/// give a customer a /64, a /56 or a /48 (RFC 6177), so whoever has a wider one changes addresses within it at will.
+/// The prefix lengths by which an IPv6 source is counted, each with the factor of its bound. Providers give a customer a /64, a
+/// /56 or a /48 (RFC 6177), and a customer can use every address in it.
 const NETWORKS: [(u32, u32); 3] = [(64, 1), (56, 4), (48, 16)];
 
 /// The names of a source's networks, the narrowest first, with their factors. An IPv4 address is its own.

@@ -18,7 +18,7 @@ impl KeyTable {
         Self { aws, table }
     }
 
-    /// The set of this name, as it is now: `None` when there is none.
+    /// The set with this name; `None` if it does not exist.
     ///
     /// # Errors
     /// It cannot be read.

@@ -82,7 +82,7 @@ const OTHER_SETTINGS: &[&Setting] = &[
     &PASSWORD_QUEUE,
 ];
 
-/// Every setting that is read here, for whoever holds the documentation against them.
+/// Every setting that is read here; tests check the documentation against them.
 pub fn settings() -> impl Iterator<Item = Setting> {
     let limits = Limit::ALL.iter().map(|limit| limit_setting(*limit));
     OTHER_SETTINGS.iter().copied().copied().chain(limits)

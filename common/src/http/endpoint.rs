@@ -50,9 +50,9 @@ impl Method {
 pub enum Access {
     /// Anyone.
     Public,
-    /// Whoever has a valid access token. It is verified without the store, so it is good for its fifteen minutes.
+    /// A valid access token. It is verified without the store, so it is accepted until it expires.
     User,
-    /// Whoever has a valid access token whose session lives, which is read for it. For what reads or changes an account.
+    /// A valid access token whose session has not ended, which takes one read. For everything about an account.
     Session,
 }
 

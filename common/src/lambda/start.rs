@@ -27,7 +27,7 @@ type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
 /// Why there is no app.
 pub(super) enum StartError {
-    /// It stays so until the settings are mended.
+    /// Permanent until the settings are fixed.
     Setting(SettingError),
     /// What a setting refers to cannot be read or used; the next request may find it otherwise.
     Referred(&'static str, Referred),

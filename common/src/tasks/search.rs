@@ -67,8 +67,8 @@ fn fold(text: &str) -> String {
     folded
 }
 
-/// Whether a character changes how a letter looks and is none itself: marks that combine with it, such as accents and points,
-/// those that enclose it, and what shows nothing. The vowel signs of Indic scripts have no combining class and stay:
+/// Whether a character only changes how a letter looks: combining marks such as accents and points, enclosing marks, and
+/// characters that show nothing. The vowel signs of Indic scripts have no combining class and stay:
 /// to their readers they are letters.
 fn is_set_aside(c: char) -> bool {
     CanonicalCombiningClassMapBorrowed::new().get_u8(c) != 0

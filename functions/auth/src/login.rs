@@ -14,7 +14,7 @@ pub const ENDPOINT: Endpoint = Endpoint::post("login", "/v1/auth/login", &public
     .problems(&[Kind::WrongCredentials, Kind::TooManyRequests]);
 
 async fn login(app: &App, client: Client, Json(Credentials { email, password }): Json<Credentials>) -> Result<Json<SignedIn>, Problem> {
-    let (now, users, passwords) = (app.clock.now(), app.users()?, app.passwords()?);
+    let (now, users, hasher) = (app.clock.now(), app.users()?, app.passwords()?.admit(client.source)?);
     let address = email.canonical();
     telemetry::note_account(app.issuer()?.pseudonym(&address));
     let known = KnownSource::new(&address, client.source);
@@ -28,14 +28,14 @@ async fn login(app: &App, client: Client, Json(Credentials { email, password }):
     let account = users.find_by_email(&email).await?;
     // An unknown address is verified as well, so that it takes as long.
     let hash = account.as_ref().map(|account| &account.password_hash);
-    let verified = passwords.verify(&password, hash, client.source).await?;
+    let verified = hasher.verify(&password, hash).await?;
     let Some(account) = account.filter(|_| verified.right) else { return Err(Problem::wrong_credentials()) };
 
     attempt.succeeded(app).await?;
     Attempt::begin(app, &[Limit::LoginTotalAccount.of(Subject::Name(address))]).await?.keep();
     known.remember(app).await?;
     if verified.outdated {
-        let hash = passwords.rehash(&password, client.source).await?;
+        let hash = hasher.rehash(&password).await?;
         users.replace_hash(account.id, &account.password_hash, &hash).await?;
     }
     let session = Session::start(&account, &client, app.lifetimes, now);

@@ -14,14 +14,14 @@ pub const ENDPOINT: Endpoint = Endpoint::post("register", "/v1/auth/register", &
     .problems(&[Kind::AddressTaken, Kind::TooManyRequests]);
 
 async fn register(app: &App, client: Client, Json(registration): Json<Registration>) -> Result<Created<SignedIn>, Problem> {
-    let now = app.clock.now();
+    let (now, hasher) = (app.clock.now(), app.passwords()?.admit(client.source)?);
     let address = registration.email.canonical();
     telemetry::note_account(app.issuer()?.pseudonym(&address));
     let known = KnownSource::new(&address, client.source);
     // A success counts as well: it is accounts that must not be made by the thousand.
     let checks = [Limit::RegisterSource.of(Subject::Source(client.source)), Limit::RegisterAccount.of(Subject::Name(address))];
     Attempt::begin(app, &checks).await?.keep();
-    let password_hash = app.passwords()?.hash(&registration.password, client.source).await?;
+    let password_hash = hasher.hash(&registration.password).await?;
     let account = Account::new(registration.email, registration.name, password_hash, now);
     let session = Session::start(&account, &client, app.lifetimes, now);
     app.users()?.register(&account, &session).await?;

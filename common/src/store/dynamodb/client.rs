@@ -52,7 +52,7 @@ pub fn client(aws: &Aws) -> Client {
     Client::from_conf(config.build())
 }
 
-/// The access key that `tasklane dynamodb` takes, and that an engine gets when nobody says another one.
+/// The access key that `tasklane dynamodb` accepts, and the default for any engine that is not AWS.
 pub const LOCAL_ACCESS_KEY: &str = "local";
 
 /// A client for a DynamoDB-compatible engine at this address, over plain HTTP.

@@ -99,7 +99,7 @@ impl Documents {
         self.update_without(filter, update, &[]).await
     }
 
-    /// Updates the document that the filter describes, and gives it without these fields; `None` when there is none.
+    /// Updates the document that matches the filter and returns it without these fields; `None` if no document matches.
     pub(super) async fn update_without(&self, filter: Document, update: Document, fields: &[&str]) -> Result<Option<Document>, StoreError> {
         let projection: Document = fields.iter().map(|field| ((*field).to_owned(), Bson::Int32(0))).collect();
         let send = |database: mongodb::Database| async move {
