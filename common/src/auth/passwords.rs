@@ -264,9 +264,9 @@ mod tests {
     }
 
     /// A hash of these very bytes, as it was made before passwords were prepared.
-    async fn hash_of_the_bytes(passwords: &Passwords, text: &str) -> PasswordHash {
+    async fn hash_of_the_bytes(hasher: &Hasher<'_>, text: &str) -> PasswordHash {
         let text = text.to_owned();
-        let hash = passwords.passwords.hashing.work(move |mut turn| turn.hash(text.as_bytes(), b"sixteen bytes...")).await;
+        let hash = hasher.passwords.hashing.work(move |mut turn| turn.hash(text.as_bytes(), b"sixteen bytes...")).await;
         PasswordHash(hash.expect("a turn").expect("hashed"))
     }
 

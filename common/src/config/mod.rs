@@ -59,7 +59,7 @@ const SESSION_ABSOLUTE: Setting = setting("TASKLANE_SESSION_ABSOLUTE", "90d");
 const PASSWORD_MEMORY_KIB: Setting = setting("TASKLANE_PASSWORD_MEMORY_KIB", "19456");
 const PASSWORD_ITERATIONS: Setting = setting("TASKLANE_PASSWORD_ITERATIONS", "2");
 const PASSWORD_CONCURRENCY: Setting = setting("TASKLANE_PASSWORD_CONCURRENCY", "2");
-const PASSWORD_QUEUE: Setting = setting("TASKLANE_PASSWORD_QUEUE", "32");
+const PASSWORD_QUEUE: Setting = setting("TASKLANE_PASSWORD_QUEUE", "48");
 
 /// The settings that are read here, but for the limits.
 const OTHER_SETTINGS: &[&Setting] = &[

@@ -96,16 +96,8 @@ impl Documents {
 
     /// Updates the document that the filter describes; `None` when there is none.
     pub(super) async fn update(&self, filter: Document, update: Document) -> Result<Option<Document>, StoreError> {
-        self.update_without(filter, update, &[]).await
-    }
-
-    /// Updates the document that matches the filter and returns it without these fields; `None` if no document matches.
-    pub(super) async fn update_without(&self, filter: Document, update: Document, fields: &[&str]) -> Result<Option<Document>, StoreError> {
-        let projection: Document = fields.iter().map(|field| ((*field).to_owned(), Bson::Int32(0))).collect();
         let send = |database: mongodb::Database| async move {
-            let documents = self.of(&database);
-            let updating = documents.find_one_and_update(filter, update).return_document(ReturnDocument::After);
-            if projection.is_empty() { updating.await } else { updating.projection(projection).await }
+            self.of(&database).find_one_and_update(filter, update).return_document(ReturnDocument::After).await
         };
         self.connection.call("findOneAndUpdate", send).await.map_err(failed)
     }
