@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use common::auth::source_network;
 use common::telemetry::{self, Level};
 use http::{Request, Version};
 use hyper::body::Incoming;
@@ -23,7 +24,7 @@ use tokio::time::Instant;
 use tower::Service;
 
 use crate::activity::{Activity, Watched};
-use crate::proxies::{TrustedProxies, network};
+use crate::proxies::TrustedProxies;
 
 /// How large the header of a request may be, in bytes, and how much of a body is read at a time.
 const BUFFER: usize = 32 * 1024;
@@ -204,7 +205,7 @@ impl Slots {
     }
 
     fn take(&self, peer: IpAddr) -> Option<Slot> {
-        let source = (!self.proxies.trusts(peer)).then(|| network(peer));
+        let source = (!self.proxies.trusts(peer)).then(|| source_network(peer));
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let of_source = source.and_then(|source| taken.by_source.get(&source)).copied().unwrap_or_default();
         if taken.total >= self.total || of_source >= self.source {

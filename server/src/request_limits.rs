@@ -6,14 +6,11 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use common::auth::{Caller, CallerLimit, Rate};
+use common::auth::{Caller, CallerLimit, Rate, source_network};
 use common::problem::Problem;
 use common::users::UserId;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use http::HeaderName;
-
-use crate::proxies::network;
 
 /// After so many requests those are forgotten who have their whole limit again. So no more are known than sent a request
 /// within a window, and these.
@@ -86,10 +83,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         self.counted.check_key(key).map_err(|refused| {
             // Rounded up: who waits this long may send again.
             let wait = refused.wait_time_from(DefaultClock::default().now()).as_secs() + 1;
-            let policy = format!("\"{}\";q={};w={}", self.name, self.rate.count, self.rate.window.as_secs());
-            Problem::too_many_requests(wait)
-                .with_header(HeaderName::from_static("ratelimit"), &format!("\"{}\";r=0;t={wait}", self.name))
-                .with_header(HeaderName::from_static("ratelimit-policy"), &policy)
+            Problem::too_many_requests(self.name, u64::from(self.rate.count), self.rate.window.as_secs(), wait)
         })
     }
 }
@@ -107,7 +101,7 @@ impl SourceLimit {
     /// # Errors
     /// 429 when this source has sent too many.
     pub(crate) fn count(&self, source: IpAddr) -> Result<(), Problem> {
-        self.0.as_ref().map_or(Ok(()), |limiter| limiter.count(&network(source)))
+        self.0.as_ref().map_or(Ok(()), |limiter| limiter.count(&source_network(source)))
     }
 }
 

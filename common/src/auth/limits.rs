@@ -11,16 +11,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::HeaderName;
 
 use super::source::networks;
 use crate::app::App;
 use crate::problem::{Problem, StoreError, seconds_until};
 use crate::time::Timestamp;
-
-/// The fields of draft-ietf-httpapi-ratelimit-headers.
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// How long a source stays known to an account after a successful login.
 const KNOWN_SOURCE_LIFETIME: Duration = Duration::from_hours(30 * 24);
@@ -292,10 +287,8 @@ async fn give_back(app: &App, counted: &[Counted]) -> Result<(), Problem> {
 
 impl Counted {
     fn refusal(&self, now: Timestamp) -> Problem {
-        let (name, wait) = (self.limit.name(), seconds_until(now, self.window_ends));
-        Problem::too_many_requests(wait)
-            .with_header(RATE_LIMIT, &format!("\"{name}\";r=0;t={wait}"))
-            .with_header(RATE_LIMIT_POLICY, &format!("\"{name}\";q={};w={}", self.most, self.window))
+        let window = u64::try_from(self.window).unwrap_or(0);
+        Problem::too_many_requests(self.limit.name(), self.most, window, seconds_until(now, self.window_ends))
     }
 }
 

@@ -21,3 +21,4 @@ pub use passwords::{Hasher, NewPassword, Password, PasswordHash, PasswordSetting
 pub use refresh_token::RefreshToken;
 pub(crate) use sessions::Refused;
 pub use sessions::{GRACE, LiveSession, MAX_SESSIONS, RefreshRequest, Rotation, Session, SessionId, SessionLifetimes, SessionView, Tokens};
+pub use source::source_network;

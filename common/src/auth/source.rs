@@ -1,6 +1,6 @@
 //! Whose address a request came from: one customer of a provider has one IPv4 address, and a whole IPv6 network.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The prefix lengths by which an IPv6 source is counted, each with the factor of its bound. Providers give a customer a /64, a
 /// /56 or a /48 (RFC 6177), and a customer can use every address in it.
@@ -10,11 +10,20 @@ const NETWORKS: [(u32, u32); 3] = [(64, 1), (56, 4), (48, 16)];
 pub(super) fn networks(source: IpAddr) -> Vec<(String, u32)> {
     match source.to_canonical() {
         IpAddr::V4(address) => vec![(address.to_string(), 1)],
-        IpAddr::V6(address) => {
-            let network = |(bits, factor)| (format!("{:x}/{bits}", address.to_bits() >> (128 - bits)), factor);
-            NETWORKS.into_iter().map(network).collect()
-        }
+        IpAddr::V6(address) => NETWORKS.into_iter().map(|(bits, factor)| (format!("{}/{bits}", masked(address, bits)), factor)).collect(),
     }
+}
+
+/// What counts as one source: an IPv4 address, or the first address of an IPv6 address's /64.
+pub fn source_network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => masked(address, 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+fn masked(address: Ipv6Addr, bits: u32) -> Ipv6Addr {
+    Ipv6Addr::from_bits(address.to_bits() >> (128 - bits) << (128 - bits))
 }
 
 /// The widest network of a source: what can be one customer's.
@@ -33,12 +42,19 @@ mod tests {
     #[test]
     fn one_customer_is_one_source_however_the_address_changes_within_the_network() {
         let here = names("2001:db8:0:1::1");
-        assert_eq!(here, ["20010db800000001/64", "20010db8000000/56", "20010db80000/48"].map(|name| name.trim_start_matches('0')));
+        assert_eq!(here, ["2001:db8:0:1::/64", "2001:db8::/56", "2001:db8::/48"]);
         assert_eq!(here, names("2001:db8:0:1:ffff::2"));
         let beside = names("2001:db8:0:2::1");
         assert_eq!((here[0] == beside[0], here[1] == beside[1], here[2] == beside[2]), (false, true, true));
         let elsewhere = names("2001:db8:0:101::1");
         assert_eq!((here[1] == elsewhere[1], here[2] == elsewhere[2]), (false, true));
         assert_eq!(names("::ffff:192.0.2.1"), names("192.0.2.1"));
+    }
+
+    #[test]
+    fn a_source_is_an_ipv4_address_or_a_64() {
+        let source = |text: &str| source_network(text.parse().expect("an address")).to_string();
+        assert_eq!(source("2001:db8:0:1:ffff::2"), "2001:db8:0:1::");
+        assert_eq!(source("::ffff:192.0.2.1"), "192.0.2.1");
     }
 }

@@ -23,6 +23,9 @@ use errors::Errors;
 
 use crate::time::Timestamp;
 
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
 /// How long a client is asked to wait, in seconds, when the store cannot answer.
 const RETRY_UNAVAILABLE: u64 = 2;
 /// How long a client is asked to wait, in seconds, for a request with the same idempotency key to end.
@@ -161,10 +164,13 @@ impl Problem {
         }
     }
 
-    /// 429: too many attempts; may be repeated after `retry_after` seconds.
-    pub fn too_many_requests(retry_after: u64) -> Self {
-        Self::new(Kind::TooManyRequests, format!("Too many attempts. Try again in {retry_after} seconds."))
-            .with_header(header::RETRY_AFTER, &retry_after.to_string())
+    /// 429: a limit is used up, which allows so many requests in a window of so many seconds; the request may be repeated after
+    /// `wait` seconds. The fields are those of draft-ietf-httpapi-ratelimit-headers.
+    pub fn too_many_requests(limit: &str, count: u64, window: u64, wait: u64) -> Self {
+        Self::new(Kind::TooManyRequests, format!("Too many attempts. Try again in {wait} seconds."))
+            .with_header(header::RETRY_AFTER, &wait.to_string())
+            .with_header(RATE_LIMIT, &format!("\"{limit}\";r=0;t={wait}"))
+            .with_header(RATE_LIMIT_POLICY, &format!("\"{limit}\";q={count};w={window}"))
     }
 
     /// 500: our fault. The client learns nothing of the cause, the log all of it.
