@@ -174,13 +174,6 @@ impl Session {
         }
     }
 
-    /// Whether a token of this generation moves the session on: the current one, and the one that was exchanged for it once
-    /// the grace time is over, since its successor was never used.
-    pub(crate) fn takes(&self, generation: u32, now: Timestamp) -> bool {
-        let is_late_repetition = self.previous == Some(generation) && self.last_used_at < now.minus(GRACE);
-        generation == self.generation || is_late_repetition
-    }
-
     /// What a token of this generation, for which the session as it is was not rotated, means.
     pub(crate) fn refused(&self, generation: u32, now: Timestamp) -> Refused {
         if self.expires_at <= now || generation >= self.generation {

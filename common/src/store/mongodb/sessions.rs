@@ -51,6 +51,12 @@ pub(super) fn has_time_left(session: &Session, now: Timestamp) -> bool {
     session.expires_at.as_second() > now.as_second()
 }
 
+/// Whether a token of this generation moves the session on: see [`a_session_that_takes`].
+pub(super) fn takes(session: &Session, generation: u32, now: Timestamp) -> bool {
+    let is_late_repetition = session.previous == Some(generation) && session.last_used_at < now.minus(GRACE);
+    has_time_left(session, now) && (generation == session.generation || is_late_repetition)
+}
+
 /// Describes a session that a token of this generation moves on: as its current one, or as the one before it after the
 /// grace time.
 pub(super) fn a_session_that_takes(user: UserId, session: SessionId, generation: u32, now: Timestamp) -> Document {

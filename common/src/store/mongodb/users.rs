@@ -9,7 +9,7 @@ use mongodb::bson::{Bson, Document, doc};
 use super::accounts::{NOT_THE_OWNERS, Owner, StoredAccount, account_document, read_account, read_owner};
 use super::connection::Connection;
 use super::documents::{ATTEMPTS, Documents, at_version, date, date_of, lost, pause, value};
-use super::sessions::{a_session_that_takes, has_time_left, read_session, session_document, the_session};
+use super::sessions::{a_session_that_takes, has_time_left, read_session, session_document, takes, the_session};
 use super::{COUNTERS, SESSIONS, USERS};
 use crate::auth::{CounterStore, LiveSession, PasswordHash, Refused, Rotation, Session, SessionId};
 use crate::contract::{Cursor, Once, Page, Precondition};
@@ -223,7 +223,7 @@ impl UserStore for Users {
             }
             let Some(document) = self.sessions.find_one(the_session(user, session)).await? else { return Ok(Rotation::Ended) };
             let stored = read_session(document)?;
-            if stored.takes(generation, now) && has_time_left(&stored, now) {
+            if takes(&stored, generation, now) {
                 // Somebody else has rotated it a moment ago, which cannot be read yet.
                 pause(attempt).await;
                 continue;
