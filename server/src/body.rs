@@ -38,7 +38,7 @@ pub(crate) async fn discard(parts: &Parts, body: Body, time: Duration) {
     }
 }
 
-/// Whether the client sends the body only when it is told to (RFC 9110, section 10.1.1).
+/// Whether the client waits for 100 (Continue) before it sends the body (RFC 9110, section 10.1.1).
 fn waits(parts: &Parts) -> bool {
     parts.headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }

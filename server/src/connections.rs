@@ -73,7 +73,7 @@ pub struct ConnectionLimits {
 }
 
 /// Serves until `shutdown`, then finishes what is being answered. Every connection of the product is served here.
-/// Whoever waits no longer for this drops every connection.
+/// Dropping the future closes every connection.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -104,7 +104,7 @@ pub async fn serve(
     while connections.join_next().await.is_some() {}
 }
 
-/// A connection that broke off before it was accepted is none; what else fails is a lack of the whole process.
+/// Ignores connections that broke before they were accepted. Any other failure means that the process has run out of something.
 async fn pause(error: &std::io::Error) {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {

@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{Version, header};
 
-/// Refuses a request that names no host, more than one, or something that is none.
+/// Refuses a request without a host, with several, or with an invalid one.
 ///
 /// # Errors
 /// 400 (RFC 9112, section 3.2; RFC 9113, section 8.3.1).

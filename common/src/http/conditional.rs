@@ -127,7 +127,7 @@ fn entity_tags(request: &Request, name: &HeaderName) -> Result<Option<Tags>, Pro
     if tags.len() > MAX_TAGS { Err(malformed()) } else { Ok(Some(Tags::These(tags))) }
 }
 
-/// The tags of one comma-separated list; `None` when it is none. Empty elements are read and ignored (RFC 9110, section
+/// The tags of one comma-separated list; `None` if it is malformed. Empty elements are read and ignored (RFC 9110, section
 /// 5.6.1.2). An opaque tag may itself hold commas.
 fn parse_list(text: &str) -> Option<Vec<Tag>> {
     let mut tags = Vec::new();

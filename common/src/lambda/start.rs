@@ -177,7 +177,7 @@ mod tests {
         Ok(NoContent)
     }
 
-    /// Answers one call as Secrets Manager would; what was asked.
+    /// Answers one call as Secrets Manager would, and returns the request.
     fn secrets_manager(status: u16, answer: &'static str) -> (String, JoinHandle<String>) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
