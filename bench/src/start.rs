@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Args;
-use common::http::Part;
 use serde_json::Value;
 
 use crate::Error;
@@ -26,9 +25,6 @@ use runtime_api::{Poll, RuntimeApi};
 
 /// The start of any function, in times that of `hello`.
 const START: f64 = 2.0;
-/// What the start of a function that reads signing keys is held to: what `README.md` found. It is over the budget, for the reason
-/// given there, and must not get further.
-const START_WITH_KEYS: f64 = 2.8;
 /// The processor time of this function's warm requests, in times that of `get-item`.
 const GET_TASK: &str = "get-task";
 const WARM: f64 = 1.25;
@@ -235,7 +231,7 @@ fn starts(measured: &[Measured]) -> Vec<Budget> {
     let mut table = Table::new(["function", "runs", "start, ms: min / median / p99", "x hello", "CPU, ms", "x hello", "at most 2x"]);
     for measured in measured {
         let (start, cpu) = (measured.summary(|run| run.start), measured.summary(|run| run.start_cpu));
-        let Function { name, endpoint, .. } = measured.function;
+        let name = measured.function.name;
         let budget = Budget { what: format!("start of {name}"), measured: start.median / hello, at_most: START };
         table.row(vec![
             name.to_owned(),
@@ -246,9 +242,7 @@ fn starts(measured: &[Measured]) -> Vec<Budget> {
             format!("{:.2}", cpu.median / hello_cpu),
             if measured.function.is_baseline() { "" } else { budget.verdict() }.to_owned(),
         ]);
-        let reads_keys = endpoint.is_some_and(|endpoint| endpoint.needs(Part::SigningKeys));
-        let held_to = Budget { at_most: if reads_keys { START_WITH_KEYS } else { START }, ..budget };
-        budgets.extend((!measured.function.is_baseline()).then_some(held_to));
+        budgets.extend((!measured.function.is_baseline()).then_some(budget));
     }
     table.print();
     budgets

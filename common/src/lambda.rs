@@ -11,8 +11,10 @@ use std::process::ExitCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures_util::future::join;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::layers::TracingLayer;
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -41,9 +43,10 @@ pub fn main(endpoint: &'static Endpoint) -> ExitCode {
     let handler =
         service_fn(move |event: LambdaEvent<Box<RawValue>>| async move { Ok::<_, std::convert::Infallible>(function.answer(event).await) });
     let served = runtime.block_on(async {
-        // Before the first event, while Lambda gives the full processor. What went wrong has been logged.
-        let _ = function.app().await;
-        lambda_runtime::run(handler).await
+        // Before the first event, while Lambda gives the full processor. What went wrong has been logged. The runtime's client is
+        // made while the store has yet to answer.
+        let (_, runtime) = join(function.app(), async { Runtime::new(handler).layer(TracingLayer::new()) }).await;
+        runtime.run().await
     });
     match served {
         Ok(()) => ExitCode::SUCCESS,

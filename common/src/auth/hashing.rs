@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Computes Argon2id.
 pub(super) struct Hashing {
-    argon2: Argon2<'static>,
+    params: Params,
     turns: Arc<Semaphore>,
     /// What is not in use of the memory for each turn.
     memory: Arc<Mutex<Vec<Vec<Block>>>>,
@@ -32,8 +32,7 @@ pub(super) struct Turn<'t> {
 impl Hashing {
     /// With these parameters, this many at a time.
     pub(super) fn new(params: Params, concurrency: usize) -> Self {
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        Self { argon2, turns: Arc::new(Semaphore::new(concurrency)), memory: Arc::default() }
+        Self { params, turns: Arc::new(Semaphore::new(concurrency)), memory: Arc::default() }
     }
 
     /// Computes something, when its turn has come.
@@ -45,10 +44,11 @@ impl Hashing {
             .await
             .map_err(|_| Problem::unavailable("a password waited too long to be hashed"))?
             .map_err(Problem::internal)?;
-        let (argon2, kept) = (self.argon2.clone(), Arc::clone(&self.memory));
+        let (params, kept) = (self.params.clone(), Arc::clone(&self.memory));
         let worked = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let mut memory = kept.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
             let worked = work(Turn { argon2, memory: &mut memory });
             kept.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
             worked

@@ -14,14 +14,17 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use http::Uri;
 use http_body_util::BodyExt;
-use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::timeout;
+use tower_service::Service;
 
 use super::roots::tls;
-use super::warm::Connections;
+use super::warm::{Connections, Tcp};
 use crate::config::SettingError;
 
 /// How long making a connection may take.
@@ -44,22 +47,22 @@ impl Https {
     /// # Errors
     /// The file cannot be read or used.
     pub fn new(ca_file: Option<&Path>) -> Result<Self, SettingError> {
-        let mut tcp = TcpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls(ca_file)?).https_or_http().enable_http1().wrap_connector(tcp);
-        let connections = Connections::new(connector);
+        let connections = Connections::new(tcp(), tls(ca_file)?);
         let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connections.clone());
         Ok(Self { connections, client })
     }
 
-    /// Opens a connection to this endpoint, for the first call to find it open: at the start of a function there is a whole
-    /// processor for the TLS handshake, later there may be a fourteenth of one. That one cannot be opened is no error here:
-    /// whether it can is found out by using it.
-    pub(crate) async fn warm_up(&self, endpoint: &str) {
-        if let Ok(uri) = endpoint.parse() {
-            let _ = tokio::time::timeout(CONNECT_TIMEOUT, self.connections.open(uri)).await;
+    /// Makes a connection of this one, for the first call to find it open: at the start of a function there is a whole processor
+    /// for the TLS handshake, later there may be a fourteenth of one. Returns the handshake once the other side is reached:
+    /// polled once, it has said all that it can say before the other side answers. That it fails is no error here: whether a
+    /// connection can be made is found out by using it.
+    pub(super) async fn warm_up(&self, reaching: Reaching) -> impl Future<Output = ()> + use<> {
+        let stream = timeout(CONNECT_TIMEOUT, reaching.stream).await.ok().and_then(Result::ok).and_then(Result::ok);
+        let handshake = stream.map(|stream| timeout(CONNECT_TIMEOUT, self.connections.open(reaching.to, stream)));
+        async {
+            if let Some(handshake) = handshake {
+                let _ = handshake.await;
+            }
         }
     }
 
@@ -75,8 +78,34 @@ impl Https {
             let body = response.into_body().collect().await.map_err(|error| Unanswered(chain(&error)))?;
             Ok((status, body.to_bytes()))
         };
-        tokio::time::timeout(time, exchange).await.map_err(|_| Unanswered(format!("no answer within {time:?}")))?
+        timeout(time, exchange).await.map_err(|_| Unanswered(format!("no answer within {time:?}")))?
     }
+}
+
+/// An endpoint whose name is being looked up and which is being connected to, while the caller does something else.
+#[derive(Debug)]
+pub struct Reaching {
+    to: Uri,
+    stream: JoinHandle<Result<Tcp, <TcpConnector as Service<Uri>>::Error>>,
+}
+
+impl Reaching {
+    /// Begins to reach this endpoint; `None` if it is no URL.
+    pub(super) async fn begin(endpoint: &str) -> Option<Self> {
+        let to: Uri = endpoint.parse().ok()?;
+        let stream = tokio::spawn(tcp().call(to.clone()));
+        // The lookup has a thread of its own; from here on it is at work.
+        yield_now().await;
+        Some(Self { to, stream })
+    }
+}
+
+fn tcp() -> TcpConnector {
+    let mut tcp = TcpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp
 }
 
 impl fmt::Debug for Https {

@@ -15,7 +15,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 
 pub use call::CallError;
-pub use https::{Https, Unanswered};
+pub use https::{Https, Reaching, Unanswered};
 pub use key_table::KeyTable;
 
 use crate::config::SettingError;
@@ -89,9 +89,15 @@ impl Aws {
         Ok(Self { https, region, credentials, dynamodb, secrets_manager })
     }
 
-    /// Opens a connection to DynamoDB, for the first call to find it open.
-    pub async fn warm_up(&self) {
-        self.https.warm_up(&self.dynamodb).await;
+    /// Begins to reach the DynamoDB that `connect` will find in this environment, if it finds one there.
+    pub async fn reach_dynamodb(environment: &dyn Fn(&str) -> Option<String>) -> Option<Reaching> {
+        Reaching::begin(&endpoint(Service::DynamoDb, &environment("AWS_REGION")?, environment)).await
+    }
+
+    /// Opens a connection to what is being reached, for the first call to find it open. Returns the TLS handshake once it is
+    /// reached, so that there is something to do while the other side works on it.
+    pub async fn warm_up(&self, reaching: Reaching) -> impl Future<Output = ()> + use<> {
+        self.https.warm_up(reaching).await
     }
 
     /// Where a service answers.

@@ -1,6 +1,6 @@
 //! Connections, one of which may be open before anybody asks for it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -9,20 +9,26 @@ use http::Uri;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tower::service_fn;
 use tower_service::Service;
 
 /// A connection that waits longer than this is not used: the other side may have closed it. By the wall clock, which goes on
 /// while an environment is frozen.
 const FRESH: Duration = Duration::from_secs(10);
 
-type Connection = MaybeHttpsStream<TokioIo<TcpStream>>;
+pub(super) type Tcp = TokioIo<TcpStream>;
+type Connection = MaybeHttpsStream<Tcp>;
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Makes connections. A clone shares the one that is open.
 #[derive(Clone)]
 pub(super) struct Connections {
-    make: HttpsConnector<TcpConnector>,
+    tcp: TcpConnector,
+    tls: Arc<ClientConfig>,
+    /// Locked while a connection is being opened: whoever asks for one waits for it.
     open: Arc<Mutex<Option<Open>>>,
 }
 
@@ -33,23 +39,29 @@ struct Open {
 }
 
 impl Connections {
-    pub(super) fn new(make: HttpsConnector<TcpConnector>) -> Self {
-        Self { make, open: Arc::default() }
+    pub(super) fn new(tcp: TcpConnector, tls: ClientConfig) -> Self {
+        Self { tcp, tls: Arc::new(tls), open: Arc::default() }
     }
 
-    /// Opens a connection for the next one who asks for one to this place.
+    /// Makes a connection of this stream, for the next one who asks for a connection to this place; whoever asks meanwhile waits
+    /// for it.
     ///
     /// # Errors
-    /// It cannot be made.
-    pub(super) async fn open(&self, to: Uri) -> Result<(), Error> {
-        let connection = self.make.clone().call(to.clone()).await?;
-        let open = Open { to, since: SystemTime::now(), connection };
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(open);
-        Ok(())
+    /// The handshake fails.
+    pub(super) fn open(&self, to: Uri, stream: Tcp) -> impl Future<Output = Result<(), Error>> + use<> {
+        let (open, tls) = (Arc::clone(&self.open), Arc::clone(&self.tls));
+        let mut stream = Some(stream);
+        let reached = service_fn(move |_: Uri| ready(stream.take().ok_or("a stream is used once")));
+        async move {
+            let mut open = open.lock().await;
+            let connection = HttpsConnector::from((reached, tls)).call(to.clone()).await?;
+            *open = Some(Open { to, since: SystemTime::now(), connection });
+            Ok(())
+        }
     }
 
-    fn take_open(&self, to: &Uri) -> Option<Connection> {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    async fn take_open(&self, to: &Uri) -> Option<Connection> {
+        let open = self.open.lock().await.take()?;
         let same = (open.to.scheme(), open.to.authority()) == (to.scheme(), to.authority());
         let fresh = open.since.elapsed().is_ok_and(|age| age < FRESH);
         (same && fresh).then_some(open.connection)
@@ -62,13 +74,17 @@ impl Service<Uri> for Connections {
     type Future = BoxFuture<'static, Result<Connection, Error>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.make.poll_ready(context)
+        self.tcp.poll_ready(context).map_err(Into::into)
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
-        match self.take_open(&to) {
-            Some(connection) => ready(Ok(connection)).boxed(),
-            None => self.make.call(to).boxed(),
+        let connections = self.clone();
+        async move {
+            match connections.take_open(&to).await {
+                Some(connection) => Ok(connection),
+                None => HttpsConnector::from((connections.tcp, connections.tls)).call(to).await,
+            }
         }
+        .boxed()
     }
 }

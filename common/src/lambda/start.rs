@@ -5,10 +5,11 @@
 
 use std::fmt;
 
-use futures_util::future::join;
+use futures_util::future::{OptionFuture, join3};
 use serde_json::json;
 
 use crate::app::App;
+use crate::auth::SigningKeys;
 use crate::aws::{Aws, CallError, KeyTable};
 use crate::config::{DatabaseUrl, SettingError, Settings};
 use crate::http::{Endpoint, Part};
@@ -79,84 +80,75 @@ impl fmt::Display for Referred {
 
 /// Reads the settings, makes the parts that the endpoint names, and opens the connection that its store will use.
 pub(super) async fn start(endpoint: &Endpoint, environment: Environment<'_>) -> Result<App, StartError> {
-    let general = Settings::read(environment, &|_| false)?;
-    telemetry::init(general.log_level, Format::Json, Box::new(std::io::stdout()));
-    telemetry::count_in(&general.metrics_namespace);
-    telemetry::log_panics();
     let stored = endpoint.needs(Part::Users) || endpoint.needs(Part::Tasks);
     let given = |name, is_needed: bool| environment(name).filter(|_| is_needed).unwrap_or_default().trim().to_owned();
     let (url, keys) = (given(DATABASE_URL, stored), given(SIGNING_KEYS, endpoint.needs(Part::SigningKeys)));
     let (in_secret, in_table) = (url.strip_prefix(IN_SECRET), keys.strip_prefix(IN_TABLE));
-    let in_region = url.parse() == Ok(DatabaseUrl::DynamoDb);
-    if !in_region && in_secret.is_none() && in_table.is_none() {
-        return app(endpoint, environment, stores(endpoint, environment, None).await?);
-    }
-    let reason = if in_region || in_secret.is_some() { DATABASE_URL } else { SIGNING_KEYS };
-    let aws = Aws::connect(environment, general.ca_file.as_deref(), reason).await?;
-    let reading = async {
-        if in_region {
-            // One TLS handshake, for the keys now and for the store later.
-            aws.warm_up().await;
-        }
-        read_keys(&aws, general.keys_table, in_table).await
+    let is_here = |part| match part {
+        Part::Users | Part::Tasks => in_secret.is_none(),
+        Part::SigningKeys => in_table.is_none(),
+        Part::PublicKeys => true,
     };
-    let (keys, connected) = join(reading, connect(endpoint, environment, &aws, in_secret)).await;
-    let (keys, (stores, url)) = (keys?, connected?);
-    let environment = |name: &str| match name {
-        SIGNING_KEYS => keys.clone().or_else(|| environment(name)),
-        DATABASE_URL => url.clone().or_else(|| environment(name)),
-        _ => environment(name),
-    };
-    app(endpoint, &environment, stores)
-}
+    let mut settings = Settings::read(environment, &|part| endpoint.needs(part) && is_here(part))?;
+    telemetry::init(settings.log_level, Format::Json, Box::new(std::io::stdout()));
+    telemetry::count_in(&settings.metrics_namespace);
+    telemetry::log_panics();
 
-fn app(endpoint: &Endpoint, environment: Environment<'_>, stores: Stores) -> Result<App, StartError> {
-    Ok(App::new(&Settings::for_endpoint(environment, endpoint)?, stores)?)
+    let in_region = stored && in_secret.is_none() && settings.database == DatabaseUrl::DynamoDb;
+    if !in_region && in_secret.is_none() && in_table.is_none() {
+        let stores = Stores::connect(&settings, environment, &|part| endpoint.needs(part)).await?;
+        return Ok(App::new(&settings, stores)?);
+    }
+    let reaching = if in_region { Aws::reach_dynamodb(environment).await } else { None };
+    let reason = if in_region || in_secret.is_some() { DATABASE_URL } else { SIGNING_KEYS };
+    let aws = Aws::connect(environment, settings.ca_file.as_deref(), reason).await?;
+    // One TLS handshake, for the keys now and for the store later. While the other side works on it, the rest is made ready.
+    let handshake = OptionFuture::from(match reaching {
+        Some(reaching) => Some(aws.warm_up(reaching).await),
+        None => None,
+    });
+    let reading = read_keys(&aws, &settings.keys_table, in_table);
+    let connecting = connect(endpoint, environment, &aws, &settings, in_secret);
+    let (_, keys, stores) = join3(handshake, reading, connecting).await;
+    let (keys, stores) = (keys?, stores?);
+    if keys.is_some() {
+        settings.signing_keys = keys;
+    }
+    Ok(App::new(&settings, stores)?)
 }
 
 /// The stores of the endpoint, over these connections where their database is the region's DynamoDB.
-async fn stores(endpoint: &Endpoint, environment: Environment<'_>, aws: Option<&Aws>) -> Result<Stores, SettingError> {
-    let needs = |part| matches!(part, Part::Users | Part::Tasks) && endpoint.needs(part);
-    let settings = Settings::read(environment, &needs)?;
-    match aws {
-        Some(aws) => Stores::connect_over(aws, &settings, environment, &needs).await,
-        None => Stores::connect(&settings, environment, &needs).await,
-    }
-}
-
-/// The stores, and the URL of their database, if it is the text of a secret.
 async fn connect(
     endpoint: &Endpoint,
     environment: Environment<'_>,
     aws: &Aws,
+    settings: &Settings,
     secret: Option<&str>,
-) -> Result<(Stores, Option<String>), StartError> {
-    let url = match secret {
-        Some(arn) => Some(read_url(aws, arn).await.map_err(|error| StartError::Referred(DATABASE_URL, error))?),
-        None => None,
-    };
-    let environment = |name: &str| url.clone().filter(|_| name == DATABASE_URL).or_else(|| environment(name));
-    // What the other side has to answer goes out first: the store's client is made while it works on that.
-    tokio::task::yield_now().await;
-    let stores = stores(endpoint, &environment, Some(aws)).await?;
-    Ok((stores, url))
+) -> Result<Stores, StartError> {
+    let needs = |part| endpoint.needs(part);
+    let Some(arn) = secret else { return Ok(Stores::connect_over(aws, settings, environment, &needs).await?) };
+    let database = read_url(aws, arn).await.map_err(|error| StartError::Referred(DATABASE_URL, error))?;
+    let settings = Settings { database, ..settings.clone() };
+    Ok(Stores::connect(&settings, environment, &needs).await?)
 }
 
 /// The URL that this secret holds. One that is no URL may be mended there, so that it is looked at again.
-async fn read_url(aws: &Aws, arn: &str) -> Result<String, Referred> {
+async fn read_url(aws: &Aws, arn: &str) -> Result<DatabaseUrl, Referred> {
     let url = aws.secret(arn).await.map_err(Referred::Unread)?;
     match url.trim().parse() {
-        Ok(DatabaseUrl::MongoDb(_)) => Ok(url),
+        Ok(url @ DatabaseUrl::MongoDb(_)) => Ok(url),
         Ok(_) => Err(Referred::Unusable("the secret must hold a MongoDB URL".to_owned())),
         Err(rule) => Err(Referred::Unusable(format!("what the secret holds {rule}"))),
     }
 }
 
-/// The signing keys of this name, if they are in the table.
-async fn read_keys(aws: &Aws, table: String, name: Option<&str>) -> Result<Option<String>, StartError> {
+/// The signing keys of this name, if they are in the table. Ones that cannot be used stay so: an item is written once.
+async fn read_keys(aws: &Aws, table: &str, name: Option<&str>) -> Result<Option<SigningKeys>, StartError> {
     let Some(name) = name else { return Ok(None) };
-    let keys = KeyTable::new(aws.clone(), table).get(name).await.map_err(Referred::Unread);
-    keys.and_then(|keys| keys.ok_or(Referred::Missing)).map(Some).map_err(|error| StartError::Referred(SIGNING_KEYS, error))
+    let keys = KeyTable::new(aws.clone(), table.to_owned()).get(name).await.map_err(Referred::Unread);
+    let keys = keys.and_then(|keys| keys.ok_or(Referred::Missing)).map_err(|error| StartError::Referred(SIGNING_KEYS, error))?;
+    let parsed = SigningKeys::parse(keys.trim()).map_err(|error| SettingError::new(SIGNING_KEYS, error.to_string()))?;
+    Ok(Some(parsed))
 }
 
 #[cfg(all(test, feature = "mongodb"))]

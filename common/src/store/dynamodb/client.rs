@@ -38,8 +38,11 @@ pub async fn connect(settings: &Settings, environment: &dyn Fn(&str) -> Option<S
 
 /// A client for the region's DynamoDB.
 async fn connect_region(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
+    let reaching = Aws::reach_dynamodb(environment).await;
     let aws = Aws::connect(environment, settings.ca_file.as_deref(), "DATABASE_URL=dynamodb://").await?;
-    aws.warm_up().await;
+    if let Some(reaching) = reaching {
+        aws.warm_up(reaching).await.await;
+    }
     Ok(client(&aws))
 }
 
