@@ -60,6 +60,13 @@ impl Timestamp {
         Self::from_millisecond(self.as_millisecond().saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// This point in time, or the millisecond after `other` if that is later: what is written one after the other has times in
+    /// that order, whatever the clocks say.
+    #[must_use]
+    pub fn after(self, other: Self) -> Self {
+        self.max(Self::from_millisecond(other.as_millisecond() + 1))
+    }
+
     /// The earlier of two points in time.
     #[must_use]
     pub fn earlier_of(self, other: Self) -> Self {

@@ -241,7 +241,7 @@ async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
     let logged_out = store.log_in(ada.id, now).await;
     store.users.end_session(ada.id, logged_out.id, now).await.expect("an answer");
     let then = now.minus(TRASH_LIFETIME);
-    let purged = store.add(ada.id, full_task(then)).await;
+    let purged = store.add(ada.id, full_task(then.minus(seconds(1)))).await;
     store.tasks.trash(ada.id, purged.id, &Precondition::Any, then).await.expect("deleted");
     let long_ago = Task { created_at: now.minus(ONCE_LIFETIME), ..task("Long ago", now) };
     store.tasks.create(ada.id, long_ago, Some(&once("forgotten", "long ago"))).await.expect("created");

@@ -165,7 +165,7 @@ async fn a_restoration_that_is_refused_does_not_use_its_key_up(store: Store) {
 
 async fn a_restoration_under_a_key_asks_what_one_without_asks(store: Store) {
     let owner = somebody(store.now);
-    let task = store.add(owner, full_task(store.now)).await;
+    let task = store.add(owner, full_task(store.now.minus(seconds(1)))).await;
     store.tasks.trash(owner, task.id, &Precondition::Any, store.now).await.expect("deleted");
     let key = once("key", "restore it");
     let gone = store.now.plus(TRASH_LIFETIME);
@@ -215,7 +215,7 @@ async fn fifty_repetitions_of_one_restoration_at_once_restore_once_and_all_give_
     store.tasks.trash(owner, task.id, &Precondition::Any, store.now).await.expect("deleted");
     let key = once("key", "restore it");
     let answers = join_all((0..RACERS).map(|_| restore(&store, owner, task.id, &Precondition::Any, &key, store.now))).await;
-    let restored = Task { version: 3, ..task };
+    let restored = task.deleted(store.now).restored(store.now);
     assert!(answers.iter().all(|answer| answer.as_ref() == Ok(&restored)), "{answers:?}");
     assert_eq!(store.all(owner).await, [restored]);
 }

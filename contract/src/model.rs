@@ -67,7 +67,7 @@ impl Model {
     pub(crate) fn trash(&mut self, id: TaskId, precondition: &Precondition, now: Timestamp) -> Answer<()> {
         let task = self.get(id)?;
         check_version(task.version, precondition)?;
-        self.tasks.insert(id, Task { deleted_at: Some(now), updated_at: now, version: task.version + 1, ..task });
+        self.tasks.insert(id, task.deleted(now));
         Ok(())
     }
 
@@ -80,7 +80,7 @@ impl Model {
             return Err("NotInTrash".to_owned());
         }
         check_version(task.version, precondition)?;
-        let restored = Task { deleted_at: None, updated_at: now, version: task.version + 1, ..task.clone() };
+        let restored = task.restored(now);
         self.tasks.insert(id, restored.clone());
         self.record(once, &restored, now);
         Ok(restored)

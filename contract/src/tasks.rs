@@ -8,7 +8,9 @@ use common::tasks::{Bounds, Priority, Status, Task, TaskFilter, TaskPatch};
 use futures_util::future::join_all;
 
 use crate::Store;
-use crate::fixtures::{RACERS, due, full_task, labels, notes, outcome, refused, retitled, seconds, somebody, sorts, task, title};
+use crate::fixtures::{
+    RACERS, due, full_task, labels, notes, once, outcome, refused, retitled, seconds, somebody, sort, sorts, task, title,
+};
 use crate::model::Model;
 
 cases![
@@ -20,7 +22,8 @@ cases![
     a_patch_of_nothing_changes_nothing,
     a_task_is_completed_when_it_becomes_done_and_until_it_is_not,
     a_change_of_another_version_changes_nothing_and_tells_the_version,
-    a_change_that_rules_the_version_out_changes_nothing_and_tells_the_version;
+    a_change_that_rules_the_version_out_changes_nothing_and_tells_the_version,
+    a_change_moves_the_time_of_a_task_on_when_the_clock_jumps_back;
     racing:
     of_fifty_changes_of_one_version_at_once_one_wins,
     fifty_changes_of_any_version_at_once_are_all_made,
@@ -173,6 +176,38 @@ async fn a_task_is_completed_when_it_becomes_done_and_until_it_is_not(store: Sto
     assert_eq!((cleared.status, cleared.completed_at, cleared.version), (Status::Todo, None, 8));
 }
 
+async fn a_change_moves_the_time_of_a_task_on_when_the_clock_jumps_back(store: Store) {
+    let owner = somebody(store.now);
+    let ahead = store.now.plus(seconds(60));
+    let other = store.add(owner, task("Changed by a clock that is right", ahead)).await;
+    let mut expected = store.add(owner, task("Water the plants", ahead)).await;
+    let id = expected.id;
+    let after = |milliseconds| ahead.plus(std::time::Duration::from_millis(milliseconds));
+
+    for (title, time) in [("Once", after(1)), ("Twice", after(2))] {
+        expected = retitled(title).apply(&expected, store.now);
+        assert_eq!(outcome(store.tasks.update(owner, id, &retitled(title), &Precondition::Any, store.now).await), Ok(expected.clone()));
+        assert_eq!(expected.updated_at, time);
+    }
+
+    store.tasks.trash(owner, id, &Precondition::Any, store.now).await.expect("deleted");
+    expected = expected.deleted(store.now);
+    assert_eq!(store.trash_of(owner, &[100], store.now).await, [expected.clone()]);
+    assert_eq!((expected.updated_at, expected.deleted_at), (after(3), Some(after(3))));
+
+    expected = expected.restored(store.now);
+    assert_eq!(outcome(store.tasks.restore(owner, id, &Precondition::Any, None, store.now).await), Ok(expected.clone()));
+    assert_eq!(expected.updated_at, after(4));
+
+    store.tasks.trash(owner, id, &Precondition::Any, store.now).await.expect("deleted");
+    expected = expected.deleted(store.now).restored(store.now);
+    let key = once("key", "restore");
+    assert_eq!(outcome(store.tasks.restore(owner, id, &Precondition::Any, Some(&key), store.now).await), Ok(expected.clone()));
+    assert_eq!(expected.updated_at, after(6));
+
+    assert_eq!(store.listed(owner, &TaskFilter::default(), sort("-updated"), &[100]).await, [expected, other]);
+}
+
 async fn a_change_of_another_version_changes_nothing_and_tells_the_version(store: Store) {
     let owner = somebody(store.now);
     let before = store.add(owner, full_task(store.now)).await;
@@ -226,15 +261,16 @@ async fn fifty_changes_of_any_version_at_once_are_all_made(store: Store) {
     let id = store.add(owner, task("Water the plants", store.now)).await.id;
     let patches: Vec<_> = (0..RACERS).map(|n| retitled(&format!("Changed by {n}"))).collect();
     let answers = join_all(patches.iter().map(|patch| store.tasks.update(owner, id, patch, &Precondition::Any, store.now))).await;
-    let answers: Vec<Task> = answers.into_iter().map(|answer| answer.expect("updated")).collect();
+    let mut answers: Vec<Task> = answers.into_iter().map(|answer| answer.expect("updated")).collect();
     for (patch, answer) in patches.iter().zip(&answers) {
         assert_eq!(Some(&answer.title), patch.title.as_ref(), "each is answered what it made");
     }
     let mut versions: Vec<_> = answers.iter().map(|task| task.version).collect();
     versions.sort_unstable();
     assert!(versions.iter().copied().eq(2..=RACERS as u64 + 1), "{versions:?}");
-    let last = answers.iter().max_by_key(|task| task.version);
-    assert_eq!(store.tasks.get(owner, id).await.ok().as_ref(), last);
+    answers.sort_unstable_by_key(|task| task.version);
+    assert!(answers.is_sorted_by(|earlier, later| earlier.updated_at < later.updated_at), "each has a time of its own");
+    assert_eq!(store.tasks.get(owner, id).await.ok().as_ref(), answers.last());
 }
 
 async fn fifty_changes_of_different_fields_at_once_keep_each_other(store: Store) {
@@ -254,9 +290,9 @@ async fn fifty_changes_of_different_fields_at_once_keep_each_other(store: Store)
         answer.expect("updated");
     }
     let all_at_once = patches.iter().fold(task("Water the plants", store.now), |task, patch| patch.apply(&task, store.now));
-    let changed = Task { id, version: RACERS as u64 + 1, ..all_at_once };
-    assert_eq!(outcome(store.tasks.get(owner, id).await), Ok(changed.clone()));
-    assert_eq!(store.all(owner).await, [changed]);
+    let stored = store.tasks.get(owner, id).await.expect("stored");
+    assert_eq!(stored, Task { id, version: RACERS as u64 + 1, updated_at: stored.updated_at, ..all_at_once });
+    assert_eq!(store.all(owner).await, [stored]);
 }
 
 async fn fifty_tasks_at_once_are_all_added(store: Store) {

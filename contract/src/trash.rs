@@ -29,11 +29,6 @@ cases![
 
 const NOT_FOUND: &str = "NotFound(\"task\")";
 
-/// The task as it is in the trash.
-fn deleted(task: &Task, now: common::time::Timestamp) -> Task {
-    Task { deleted_at: Some(now), updated_at: now, version: task.version + 1, ..task.clone() }
-}
-
 async fn a_deleted_task_is_in_the_trash_and_nowhere_else(store: Store) {
     let owner = somebody(store.now);
     let task = store.add(owner, full_task(store.now)).await;
@@ -50,7 +45,7 @@ async fn a_deleted_task_is_in_the_trash_and_nowhere_else(store: Store) {
         let done = TaskFilter { statuses: vec![Status::Done], ..TaskFilter::default() };
         assert!(store.listed(owner, &done, sort, &[100]).await.is_empty(), "{}", sort.name());
     }
-    assert_eq!(store.trash_of(owner, &[100], later).await, [deleted(&task, later)]);
+    assert_eq!(store.trash_of(owner, &[100], later).await, [task.deleted(later)]);
 }
 
 async fn a_restored_task_is_as_it_was_and_in_every_list_again(store: Store) {
@@ -105,7 +100,7 @@ async fn restoring_another_version_changes_nothing_and_tells_the_version(store: 
             assert_eq!(restore(precondition).await, Err("Stale { current: 2 }".to_owned()));
         }
     }
-    assert_eq!(store.trash_of(owner, &[100], store.now).await, [deleted(&task, store.now)]);
+    assert_eq!(store.trash_of(owner, &[100], store.now).await, [task.deleted(store.now)]);
     let key = once("another", "restore");
     let restored = store.tasks.restore(owner, task.id, &none_of(vec![1, 3]), Some(&key), store.now).await;
     assert_eq!(restored.expect("restored").version, 3);
@@ -125,7 +120,7 @@ async fn the_trash_shows_the_last_deleted_first_in_pages_of_any_size(store: Stor
         // Three of them at the same moment.
         let at = store.now.plus(seconds([7, 3, 5, 3, 1, 9, 3, 2, 8][n]));
         store.tasks.trash(owner, task.id, &Precondition::Any, at).await.expect("deleted");
-        expected.push(deleted(&task, at));
+        expected.push(task.deleted(at));
     }
     store.add(owner, task("Alive", store.now)).await;
     expected.sort_by_key(|task| std::cmp::Reverse((task.deleted_at, task.id)));
@@ -136,8 +131,8 @@ async fn the_trash_shows_the_last_deleted_first_in_pages_of_any_size(store: Stor
 
 async fn what_is_deleted_is_gone_after_thirty_days(store: Store) {
     let owner = somebody(store.now);
-    let first = store.add(owner, task("First", store.now)).await;
-    let second = store.add(owner, task("Second", store.now)).await;
+    let first = store.add(owner, task("First", store.now.minus(seconds(1)))).await;
+    let second = store.add(owner, task("Second", store.now.minus(seconds(1)))).await;
     store.tasks.trash(owner, first.id, &Precondition::Any, store.now).await.expect("deleted");
     store.tasks.trash(owner, second.id, &Precondition::Any, store.now.plus(seconds(10))).await.expect("deleted");
 
@@ -156,7 +151,7 @@ async fn what_is_deleted_is_gone_after_thirty_days(store: Store) {
     // A position on what is gone by now is one all the same.
     let page = store.tasks.list_trash(owner, 1, None, last_moment).await.expect("a page");
     assert_eq!(page.items.iter().map(|task| task.id).collect::<Vec<_>>(), [first.id]);
-    let after = Cursor::new(TRASH_ORDER, &format!("{}#{}", store.now, first.id));
+    let after = Cursor::new(TRASH_ORDER, &format!("gone#{}#{}", store.now, first.id));
     assert!(store.tasks.list_trash(owner, 1, Some(&after), gone).await.expect("a page").items.is_empty());
 }
 
@@ -222,7 +217,7 @@ async fn of_fifty_deletions_at_once_one_finds_the_task(store: Store) {
     let answers: Vec<_> = answers.into_iter().map(outcome).collect();
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
     assert!(answers.iter().filter_map(|answer| answer.as_ref().err()).all(|error| error == NOT_FOUND), "{answers:?}");
-    assert_eq!(store.trash_of(owner, &[100], store.now).await, [deleted(&task, store.now)]);
+    assert_eq!(store.trash_of(owner, &[100], store.now).await, [task.deleted(store.now)]);
 }
 
 async fn of_fifty_restorations_at_once_one_finds_the_task_in_the_trash(store: Store) {
@@ -233,7 +228,7 @@ async fn of_fifty_restorations_at_once_one_finds_the_task_in_the_trash(store: St
     let answers: Vec<_> = answers.into_iter().map(outcome).collect();
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
     assert!(answers.iter().filter_map(|answer| answer.as_ref().err()).all(|error| error == "NotInTrash"), "{answers:?}");
-    assert_eq!(store.all(owner).await, [Task { version: 3, ..task }]);
+    assert_eq!(store.all(owner).await, [task.deleted(store.now).restored(store.now)]);
 }
 
 async fn a_task_that_is_deleted_while_it_is_changed_is_deleted_whole(store: Store) {

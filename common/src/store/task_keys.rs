@@ -9,14 +9,23 @@ pub(super) const AFTER_ALL: char = '~';
 pub(super) const DATED: &str = "1#";
 pub(super) const UNDATED: &str = "2#";
 
+/// Starts the `by_updated` key of a task in the owner's lists, and of one in the trash.
+pub(super) const LIVE: &str = "live#";
+pub(super) const GONE: &str = "gone#";
+
 /// The key in `by_created`: UUIDv7s sort by the time they were made.
 pub(super) fn created_key(id: TaskId) -> String {
     id.to_string()
 }
 
-/// The key in `by_updated` and `by_deleted`.
-pub(super) fn time_key(at: Timestamp, id: TaskId) -> String {
-    format!("{at}#{id}")
+/// The key in `by_updated` of a task in the owner's lists.
+pub(super) fn live_key(updated_at: Timestamp, id: TaskId) -> String {
+    format!("{LIVE}{updated_at}#{id}")
+}
+
+/// The key in `by_updated` of a task in the trash: deleting it was its last change.
+pub(super) fn gone_key(deleted_at: Timestamp, id: TaskId) -> String {
+    format!("{GONE}{deleted_at}#{id}")
 }
 
 /// The key in `by_due`.

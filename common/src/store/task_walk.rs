@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-use super::task_keys::{AFTER_ALL, DATED, UNDATED, kept_since, task_of};
+use super::task_keys::{AFTER_ALL, DATED, GONE, LIVE, UNDATED, kept_since, task_of};
 use crate::contract::{Cursor, Page};
 use crate::problem::StoreError;
 use crate::tasks::{SortField, TRASH_ORDER, Task, TaskFilter, TaskQuery};
@@ -42,6 +42,8 @@ impl Stretch {
 
 /// What a page is read from.
 pub(super) struct Walk<'w> {
+    /// Whether the tasks in the trash are read, or the others.
+    pub(super) in_trash: bool,
     /// The attribute that holds the order's key.
     pub(super) index: &'static str,
     /// Whether the greatest key comes first.
@@ -88,10 +90,13 @@ impl<'w> Walk<'w> {
             Vec::new()
         } else if query.sort.field == SortField::Due {
             due_stretches(query)
+        } else if query.sort.field == SortField::Updated {
+            vec![Stretch::starting_with(LIVE)]
         } else {
             vec![Stretch::all()]
         };
         Self {
+            in_trash: false,
             index,
             descending: query.sort.descending,
             filter: &query.filter,
@@ -105,9 +110,9 @@ impl<'w> Walk<'w> {
     /// Through the trash, the last deleted first.
     pub(super) fn through_trash(limit: usize, after: Option<&'w Cursor>, now: Timestamp) -> Self {
         // After every key of that very time.
-        let from = kept_since(now) + &AFTER_ALL.to_string();
-        let stretches = vec![Stretch { from, to: AFTER_ALL.to_string() }];
-        Self { index: "by_deleted", descending: true, filter: &EVERYTHING, stretches, limit, after, order: TRASH_ORDER }
+        let from = format!("{GONE}{}{AFTER_ALL}", kept_since(now));
+        let stretches = vec![Stretch { from, to: format!("{GONE}{AFTER_ALL}") }];
+        Self { in_trash: true, index: "by_updated", descending: true, filter: &EVERYTHING, stretches, limit, after, order: TRASH_ORDER }
     }
 
     /// Reads a page.

@@ -210,7 +210,7 @@ pub struct Task {
     pub completed_at: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When it was last changed.
+    /// When it was last changed; every change moves it past what it was.
     pub updated_at: Timestamp,
     /// How often it was changed, from 1.
     pub version: u64,
@@ -306,6 +306,21 @@ impl Body for TaskPatch {
     }
 }
 
+impl Task {
+    /// The task in the trash: what every store must make of it.
+    #[must_use]
+    pub fn deleted(&self, now: Timestamp) -> Self {
+        let now = now.after(self.updated_at);
+        Self { deleted_at: Some(now), updated_at: now, version: self.version + 1, ..self.clone() }
+    }
+
+    /// The task out of the trash: what every store must make of it.
+    #[must_use]
+    pub fn restored(&self, now: Timestamp) -> Self {
+        Self { deleted_at: None, updated_at: now.after(self.updated_at), version: self.version + 1, ..self.clone() }
+    }
+}
+
 impl TaskPatch {
     /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
@@ -326,7 +341,7 @@ impl TaskPatch {
             due: apply(&self.due.clone().map(Some), task.due),
             completed_at: if status == Status::Done { task.completed_at.or(Some(now)) } else { None },
             created_at: task.created_at,
-            updated_at: now,
+            updated_at: now.after(task.updated_at),
             version: task.version + 1,
             deleted_at: task.deleted_at,
         }

@@ -12,8 +12,9 @@ use super::client::failed;
 use crate::config::Settings;
 use crate::problem::StoreError;
 
-/// The tasks table's local secondary indexes. The range key of each is the attribute of the same name.
-const INDEXES: [&str; 5] = ["by_created", "by_updated", "by_due", "by_priority", "by_deleted"];
+/// The tasks table's local secondary indexes. The range key of each is the attribute of the same name. They exist from the table's
+/// creation or never: `by_rank` is empty and there for lists that are put in order by hand.
+const INDEXES: [&str; 5] = ["by_created", "by_updated", "by_due", "by_priority", "by_rank"];
 
 /// The attribute that DynamoDB's TTL looks at.
 const EXPIRY: &str = "expires_at";

@@ -12,7 +12,7 @@ use crate::store::task_walk::{Read, Shelf, Stretch, Walk};
 use crate::users::UserId;
 
 /// An owner's tasks in a table. The range key of each local secondary index is the attribute of the same name, which a
-/// task has only while it belongs in that list: a task in the trash is in `by_deleted` and in no other.
+/// task has only while it belongs in that list: a task in the trash is in `by_updated` and in no other.
 pub(super) struct OwnersTasks<'t> {
     /// How the table is reached.
     pub(super) client: &'t Client,

@@ -1,5 +1,7 @@
 //! Tasks: one item each, in the collection of their owner.
 
+use std::time::{Duration, Instant};
+
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
@@ -12,7 +14,7 @@ use super::writes::{Transaction, first_item, once_put, put, refused_item, transa
 use crate::contract::{Cursor, ONCE_LIFETIME, Once, Page, Precondition};
 use crate::fields::Change;
 use crate::problem::StoreError;
-use crate::store::task_keys::{created_key, due_key, kept_since, priority_key, time_key};
+use crate::store::task_keys::{created_key, due_key, gone_key, kept_since, live_key, priority_key};
 use crate::store::task_walk::Walk;
 use crate::tasks::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
 use crate::time::Timestamp;
@@ -20,6 +22,8 @@ use crate::users::UserId;
 
 /// How often restoring under a key is begun again when somebody else was quicker.
 const ATTEMPTS: u32 = 3;
+/// How often a change is made again when others have changed the task at that time or later.
+const CHANGE_ATTEMPTS: u32 = 20;
 
 /// Tasks on DynamoDB.
 #[derive(Clone, Debug)]
@@ -41,6 +45,38 @@ impl Tasks {
 
     fn of(&self, owner: UserId) -> OwnersTasks<'_> {
         OwnersTasks { client: &self.client, table: &self.table, owner }
+    }
+
+    /// Changes a task at this time, or just after its last change if that was later. `change` gives the expression and its
+    /// condition; where that does not hold, `explain` says why of the task as it is then, unless it is the time alone.
+    async fn change(
+        &self,
+        owner: UserId,
+        id: TaskId,
+        now: Timestamp,
+        change: impl Fn(Timestamp) -> Result<(Expression, String), StoreError> + Send + Sync,
+        explain: impl Fn(&Item) -> Option<StoreError> + Send + Sync,
+    ) -> Result<Task, StoreError> {
+        let begun = Instant::now();
+        let mut at = now;
+        for attempt in 0..CHANGE_ATTEMPTS {
+            let (mut expression, condition) = change(at)?;
+            let (updated, time) = (expression.name("updated_at"), expression.value(text(at)));
+            match self.update_item(owner, id, expression, &format!("{condition} AND {updated} < {time}")).await {
+                Ok(item) => return read(item),
+                Err(Refused::Failed(error)) => return Err(error),
+                Err(Refused::Condition(item)) => {
+                    if let Some(reason) = explain(&item) {
+                        return Err(reason);
+                    }
+                    let updated_at = text_of(&item, "updated_at").and_then(|time| time.parse().ok()).unwrap_or(at);
+                    // Others who write this very task at once are each at another time by now.
+                    let elapsed = if attempt == 0 { Duration::ZERO } else { begun.elapsed() };
+                    at = now.plus(elapsed).after(updated_at);
+                }
+            }
+        }
+        Err(StoreError::Unavailable("lost every retry to concurrent writers".into()))
     }
 
     /// Updates a task that `condition` holds for. Every update leaves a mark of its own on the item, by which an
@@ -89,9 +125,9 @@ impl Tasks {
             let item = task.ok_or(StoreError::NotFound("task"))?;
             check_restorable(&item, precondition, now)?;
             let task: Task = read(item)?;
-            let restored = Task { deleted_at: None, updated_at: now, version: task.version + 1, ..task.clone() };
+            let restored = task.restored(now);
 
-            let mut expression = restore_expression(&restored, now);
+            let mut expression = restore_expression(&restored);
             expression.set("write", text(Uuid::new_v4()));
             let (version, deleted) = (expression.name("version"), expression.name("deleted_at"));
             let read_version = expression.value(number(task.version));
@@ -127,15 +163,6 @@ enum Refused {
     /// The condition did not hold for the item as it is; empty when there is none.
     Condition(Item),
     Failed(StoreError),
-}
-
-impl Refused {
-    fn into_error(self, explain: impl FnOnce(Item) -> StoreError) -> StoreError {
-        match self {
-            Self::Condition(item) => explain(item),
-            Self::Failed(error) => error,
-        }
-    }
 }
 
 #[async_trait]
@@ -187,28 +214,32 @@ impl TaskStore for Tasks {
             let task = self.get(owner, id).await?;
             return if precondition.allows(task.version) { Ok(task) } else { Err(StoreError::Stale { current: task.version }) };
         }
-        let mut expression = patch_expression(id, patch, now)?;
-        let deleted = expression.name("deleted_at");
-        let condition = format!("attribute_not_exists({deleted}){}", expression.and_version(precondition));
-        let item = self.update_item(owner, id, expression, &condition).await.map_err(|refused| refused.into_error(why_not_live))?;
-        read(item)
+        let change = |at| {
+            let mut expression = patch_expression(id, patch, now)?;
+            expression.set("updated_at", text(at));
+            expression.set("by_updated", text(live_key(at, id)));
+            let condition = live(&mut expression, precondition);
+            Ok((expression, condition))
+        };
+        self.change(owner, id, now, change, |item| why_not_live(item, precondition)).await
     }
 
     async fn trash(&self, owner: UserId, id: TaskId, precondition: &Precondition, now: Timestamp) -> Result<(), StoreError> {
-        let mut expression = Expression::default();
-        expression.set("deleted_at", text(now));
-        expression.set("updated_at", text(now));
-        expression.set("expires_at", number(now.plus(TRASH_LIFETIME).as_second()));
-        expression.set("by_deleted", text(time_key(now, id)));
-        expression.increase("version", 1);
-        expression.remove("by_created");
-        expression.remove("by_updated");
-        // Kept aside, so that restoring need not read the task first.
-        expression.rename("by_due", "trashed_due");
-        expression.rename("by_priority", "trashed_priority");
-        let deleted = expression.name("deleted_at");
-        let condition = format!("attribute_not_exists({deleted}){}", expression.and_version(precondition));
-        self.update_item(owner, id, expression, &condition).await.map(drop).map_err(|refused| refused.into_error(why_not_live))
+        let change = |at: Timestamp| {
+            let mut expression = Expression::default();
+            expression.set("deleted_at", text(at));
+            expression.set("updated_at", text(at));
+            expression.set("expires_at", number(at.plus(TRASH_LIFETIME).as_second()));
+            expression.set("by_updated", text(gone_key(at, id)));
+            expression.increase("version", 1);
+            expression.remove("by_created");
+            // Kept aside, so that restoring need not read the task first.
+            expression.rename("by_due", "trashed_due");
+            expression.rename("by_priority", "trashed_priority");
+            let condition = live(&mut expression, precondition);
+            Ok((expression, condition))
+        };
+        self.change(owner, id, now, change, |item| why_not_live(item, precondition)).await.map(drop)
     }
 
     async fn list_trash(&self, owner: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Task>, StoreError> {
@@ -226,23 +257,22 @@ impl TaskStore for Tasks {
         if let Some(once) = once {
             return self.restore_once(owner, id, precondition, once, now).await;
         }
-        let mut expression = Expression::default();
-        expression.set("updated_at", text(now));
-        expression.set("by_created", text(created_key(id)));
-        expression.set("by_updated", text(time_key(now, id)));
-        expression.increase("version", 1);
-        expression.rename("trashed_due", "by_due");
-        expression.rename("trashed_priority", "by_priority");
-        for gone in ["deleted_at", "by_deleted", "expires_at"] {
-            expression.remove(gone);
-        }
-        let deleted = expression.name("deleted_at");
-        let (kept_since, and_version) = (expression.value(text(kept_since(now))), expression.and_version(precondition));
-        let condition = format!("{deleted} > {kept_since}{and_version}");
-        let item = self.update_item(owner, id, expression, &condition).await.map_err(|refused| {
-            refused.into_error(|item| check_restorable(&item, precondition, now).err().unwrap_or(StoreError::NotFound("task")))
-        })?;
-        read(item)
+        let change = |at| {
+            let mut expression = Expression::default();
+            expression.set("updated_at", text(at));
+            expression.set("by_created", text(created_key(id)));
+            expression.set("by_updated", text(live_key(at, id)));
+            expression.increase("version", 1);
+            expression.rename("trashed_due", "by_due");
+            expression.rename("trashed_priority", "by_priority");
+            expression.remove("deleted_at");
+            expression.remove("expires_at");
+            let deleted = expression.name("deleted_at");
+            let (kept_since, and_version) = (expression.value(text(kept_since(now))), expression.and_version(precondition));
+            let condition = format!("{deleted} > {kept_since}{and_version}");
+            Ok((expression, condition))
+        };
+        self.change(owner, id, now, change, |item| check_restorable(item, precondition, now).err()).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -259,20 +289,20 @@ pub(super) fn task_item(owner: UserId, task: &Task) -> Result<Item, StoreError> 
     set("write", text(Uuid::new_v4()));
     let (due, priority) = (text(due_key(task.due, task.id)), text(priority_key(task.priority, task.id)));
     if let Some(deleted_at) = task.deleted_at {
-        set("by_deleted", text(time_key(deleted_at, task.id)));
+        set("by_updated", text(gone_key(deleted_at, task.id)));
         set("trashed_due", due);
         set("trashed_priority", priority);
         set("expires_at", number(deleted_at.plus(TRASH_LIFETIME).as_second()));
     } else {
         set("by_created", text(created_key(task.id)));
-        set("by_updated", text(time_key(task.updated_at, task.id)));
+        set("by_updated", text(live_key(task.updated_at, task.id)));
         set("by_due", due);
         set("by_priority", priority);
     }
     Ok(item)
 }
 
-/// What [`TaskPatch::apply`] does, as an update expression.
+/// What [`TaskPatch::apply`] does, as an update expression; but for the time of the change.
 fn patch_expression(id: TaskId, patch: &TaskPatch, now: Timestamp) -> Result<Expression, StoreError> {
     let mut expression = Expression::default();
     if let Some(title) = &patch.title {
@@ -311,31 +341,35 @@ fn patch_expression(id: TaskId, patch: &TaskPatch, now: Timestamp) -> Result<Exp
             expression.set("by_due", text(due_key(Some(due), id)));
         }
     }
-    expression.set("updated_at", text(now));
-    expression.set("by_updated", text(time_key(now, id)));
     expression.increase("version", 1);
     Ok(expression)
 }
 
-fn restore_expression(task: &Task, now: Timestamp) -> Expression {
+fn restore_expression(task: &Task) -> Expression {
     let mut expression = Expression::default();
-    expression.set("updated_at", text(now));
+    expression.set("updated_at", text(task.updated_at));
     expression.set("by_created", text(created_key(task.id)));
-    expression.set("by_updated", text(time_key(now, task.id)));
+    expression.set("by_updated", text(live_key(task.updated_at, task.id)));
     expression.set("by_due", text(due_key(task.due, task.id)));
     expression.set("by_priority", text(priority_key(task.priority, task.id)));
     expression.increase("version", 1);
-    for gone in ["deleted_at", "by_deleted", "expires_at", "trashed_due", "trashed_priority"] {
+    for gone in ["deleted_at", "expires_at", "trashed_due", "trashed_priority"] {
         expression.remove(gone);
     }
     expression
 }
 
-/// Why a task that was to be changed was not: it is not there, or it is at another version.
-fn why_not_live(item: Item) -> StoreError {
-    match number_of(&item, "version") {
-        Some(current) if !item.contains_key("deleted_at") => StoreError::Stale { current },
-        _ => StoreError::NotFound("task"),
+/// The condition that a task is not in the trash and that the precondition allows its version.
+fn live(expression: &mut Expression, precondition: &Precondition) -> String {
+    let deleted = expression.name("deleted_at");
+    format!("attribute_not_exists({deleted}){}", expression.and_version(precondition))
+}
+
+/// Why a task that was to be changed was not: it does not exist, or it is at another version.
+fn why_not_live(item: &Item, precondition: &Precondition) -> Option<StoreError> {
+    match number_of(item, "version").filter(|_| !item.contains_key("deleted_at")) {
+        None => Some(StoreError::NotFound("task")),
+        Some(current) => (!precondition.allows(current)).then_some(StoreError::Stale { current }),
     }
 }
 

@@ -58,7 +58,7 @@ const INDEXES: [Index; 11] = [
     index(TASKS, "by_updated", &["owner", "by_updated"], Kind::Plain),
     index(TASKS, "by_due", &["owner", "by_due"], Kind::Plain),
     index(TASKS, "by_priority", &["owner", "by_priority"], Kind::Plain),
-    index(TASKS, "by_deleted", &["trash_of", "by_deleted"], Kind::Sparse),
+    index(TASKS, "trash_by_updated", &["trash_of", "by_updated"], Kind::Sparse),
     index(TASKS, "expiry", &["purge_at"], Kind::Expiry),
     index(REQUESTS, "expiry", &["expires_at"], Kind::Expiry),
 ];

@@ -2,6 +2,7 @@
 //! no change of live tasks can see it, and nothing else need be touched to bring it back.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use mongodb::bson::{Document, doc};
@@ -13,7 +14,7 @@ use super::{REQUESTS, TASKS};
 use crate::contract::{Cursor, Once, Page, Precondition};
 use crate::fields::Change;
 use crate::problem::StoreError;
-use crate::store::task_keys::{created_key, due_key, kept_since, priority_key, time_key};
+use crate::store::task_keys::{created_key, due_key, gone_key, kept_since, live_key, priority_key};
 use crate::store::task_walk::{Read, Shelf, Stretch, Walk};
 use crate::tasks::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
 use crate::time::Timestamp;
@@ -36,17 +37,22 @@ impl Tasks {
         OwnersTasks { tasks: &self.tasks, owner }
     }
 
-    /// Makes the first of the updates whose filter describes the task. Where none does, `explain` says why of the task as
-    /// it is then; when it finds no reason, the task has changed in between and everything is tried again.
+    /// Changes a task at this time, or just after its last change if that was later: makes the first of the updates whose
+    /// filter describes the task. Where none does, `explain` says why of the task as it is then; when it finds no reason, it is
+    /// the time alone, or the task has changed in between, and everything is tried again.
     async fn change(
         &self,
         name: &str,
-        updates: &[(Document, Document)],
+        now: Timestamp,
+        updates: impl Fn(Timestamp) -> Result<Vec<(Document, Document)>, StoreError>,
         explain: impl Fn(&Document) -> Option<StoreError>,
     ) -> Result<Document, StoreError> {
+        let begun = Instant::now();
+        let mut at = now;
         for attempt in 0..ATTEMPTS {
-            for (filter, update) in updates {
-                if let Some(document) = self.tasks.update(filter.clone(), update.clone()).await? {
+            for (mut filter, update) in updates(at)? {
+                filter.insert("updated_at", doc! {"$lt": at.to_string()});
+                if let Some(document) = self.tasks.update(filter, update).await? {
                     return Ok(document);
                 }
             }
@@ -54,6 +60,10 @@ impl Tasks {
             if let Some(reason) = explain(&document) {
                 return Err(reason);
             }
+            // Others who write this very task at once are each at another time by now.
+            let elapsed = if attempt == 0 { Duration::ZERO } else { begun.elapsed() };
+            let updated_at = text_of(&document, "updated_at").and_then(|time| time.parse().ok());
+            at = now.plus(elapsed).after(updated_at.unwrap_or(at));
             pause(attempt).await;
         }
         Err(lost())
@@ -86,9 +96,9 @@ impl Tasks {
                 return Err(reason);
             }
             let task: Task = read(document)?;
-            let restored = Task { deleted_at: None, updated_at: now, version: task.version.saturating_add(1), ..task.clone() };
+            let restored = task.restored(now);
             let record = Requests::record(&request, once, &restored, now)?;
-            let mut update = restoration(owner, id, now);
+            let mut update = restoration(owner, id, restored.updated_at);
             update.get_document_mut("$set").map_err(|error| StoreError::Corrupt(error.into()))?.insert("restored", record.clone());
             let filter = restorable(owner, id, &Precondition::OneOf(vec![task.version]), now);
             if self.tasks.update(filter, update).await?.is_some() {
@@ -138,17 +148,18 @@ impl TaskStore for Tasks {
             let task = self.get(owner, id).await?;
             return if precondition.allows(task.version) { Ok(task) } else { Err(StoreError::Stale { current: task.version }) };
         }
-        let filter = at_version(live(owner, id), precondition);
-        let updates = patch_updates(filter, id, patch, now)?;
-        read(self.change(&name_of(owner, id), &updates, |document| why_not_live(document, precondition)).await?)
+        let updates = |at| patch_updates(&at_version(live(owner, id), precondition), id, patch, now, at);
+        read(self.change(&name_of(owner, id), now, updates, |document| why_not_live(document, precondition)).await?)
     }
 
     async fn trash(&self, owner: UserId, id: TaskId, precondition: &Precondition, now: Timestamp) -> Result<(), StoreError> {
-        let mut set = in_trash(owner, id, now);
-        set.insert("updated_at", now.to_string());
-        let update = doc! {"$set": set, "$unset": {"owner": ""}, "$inc": {"version": 1_i64}};
-        let updates = [(at_version(live(owner, id), precondition), update)];
-        self.change(&name_of(owner, id), &updates, |document| why_not_live(document, precondition)).await.map(drop)
+        let updates = |at: Timestamp| {
+            let mut set = in_trash(owner, id, at);
+            set.insert("updated_at", at.to_string());
+            let update = doc! {"$set": set, "$unset": {"owner": ""}, "$inc": {"version": 1_i64}};
+            Ok(vec![(at_version(live(owner, id), precondition), update)])
+        };
+        self.change(&name_of(owner, id), now, updates, |document| why_not_live(document, precondition)).await.map(drop)
     }
 
     async fn list_trash(&self, owner: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Task>, StoreError> {
@@ -166,8 +177,8 @@ impl TaskStore for Tasks {
         if let Some(once) = once {
             return self.restore_once(owner, id, precondition, once, now).await;
         }
-        let updates = [(restorable(owner, id, precondition, now), restoration(owner, id, now))];
-        read(self.change(&name_of(owner, id), &updates, |document| why_not_restorable(document, precondition, now)).await?)
+        let updates = |at| Ok(vec![(restorable(owner, id, precondition, now), restoration(owner, id, at))]);
+        read(self.change(&name_of(owner, id), now, updates, |document| why_not_restorable(document, precondition, now)).await?)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -183,7 +194,7 @@ struct OwnersTasks<'t> {
 
 impl Shelf for OwnersTasks<'_> {
     async fn read(&self, walk: &Walk<'_>, stretch: &Stretch, after: Option<&str>, limit: usize) -> Result<Read, StoreError> {
-        let whose = if walk.index == "by_deleted" { "trash_of" } else { "owner" };
+        let whose = if walk.in_trash { "trash_of" } else { "owner" };
         let mut range = doc! {"$gte": &stretch.from, "$lte": &stretch.to};
         if let Some(after) = after {
             let (begins, bound) = if walk.descending { ("$lte", "$lt") } else { ("$gte", "$gt") };
@@ -211,7 +222,7 @@ pub(super) fn task_document(owner: UserId, task: &Task) -> Result<Document, Stor
         "_id": name_of(owner, task.id),
         "id": task.id.to_string(),
         "by_created": created_key(task.id),
-        "by_updated": time_key(task.updated_at, task.id),
+        "by_updated": live_key(task.updated_at, task.id),
         "by_due": due_key(task.due, task.id),
         "by_priority": priority_key(task.priority, task.id),
     });
@@ -227,7 +238,7 @@ fn in_trash(owner: UserId, id: TaskId, deleted_at: Timestamp) -> Document {
     doc! {
         "trash_of": owner.to_string(),
         "deleted_at": deleted_at.to_string(),
-        "by_deleted": time_key(deleted_at, id),
+        "by_updated": gone_key(deleted_at, id),
         "purge_at": date(deleted_at.plus(TRASH_LIFETIME)),
     }
 }
@@ -251,15 +262,21 @@ fn restorable(owner: UserId, id: TaskId, precondition: &Precondition, now: Times
 /// Takes a task out of the trash.
 fn restoration(owner: UserId, id: TaskId, now: Timestamp) -> Document {
     doc! {
-        "$set": {"owner": owner.to_string(), "updated_at": now.to_string(), "by_updated": time_key(now, id)},
-        "$unset": {"trash_of": "", "deleted_at": "", "by_deleted": "", "purge_at": ""},
+        "$set": {"owner": owner.to_string(), "updated_at": now.to_string(), "by_updated": live_key(now, id)},
+        "$unset": {"trash_of": "", "deleted_at": "", "purge_at": ""},
         "$inc": {"version": 1_i64},
     }
 }
 
 /// What [`TaskPatch::apply`] does, as updates of which one fits the task: a task that is completed again keeps the time
-/// at which it was completed first.
-fn patch_updates(filter: Document, id: TaskId, patch: &TaskPatch, now: Timestamp) -> Result<Vec<(Document, Document)>, StoreError> {
+/// at which it was completed first. The change is made at `at`.
+fn patch_updates(
+    filter: &Document,
+    id: TaskId,
+    patch: &TaskPatch,
+    now: Timestamp,
+    at: Timestamp,
+) -> Result<Vec<(Document, Document)>, StoreError> {
     let (mut set, mut unset) = (Document::new(), Document::new());
     if let Some(title) = &patch.title {
         set.insert("title", title.as_str());
@@ -298,8 +315,8 @@ fn patch_updates(filter: Document, id: TaskId, patch: &TaskPatch, now: Timestamp
             set.insert("by_due", due_key(Some(due), id));
         }
     }
-    set.insert("updated_at", now.to_string());
-    set.insert("by_updated", time_key(now, id));
+    set.insert("updated_at", at.to_string());
+    set.insert("by_updated", live_key(at, id));
 
     let update = |set: Document| {
         let mut update = doc! {"$set": set, "$inc": {"version": 1_i64}};
@@ -309,9 +326,9 @@ fn patch_updates(filter: Document, id: TaskId, patch: &TaskPatch, now: Timestamp
         update
     };
     if status != Some(Status::Done) {
-        return Ok(vec![(filter, update(set))]);
+        return Ok(vec![(filter.clone(), update(set))]);
     }
-    let [mut open, mut completed] = [filter.clone(), filter];
+    let [mut open, mut completed] = [filter.clone(), filter.clone()];
     open.insert("completed_at", doc! {"$exists": false});
     completed.insert("completed_at", doc! {"$exists": true});
     let mut completing = set.clone();
@@ -345,7 +362,8 @@ mod tests {
 
     fn updates(patch: &TaskPatch) -> Vec<(Document, Document)> {
         let id = TaskId::from_uuid(uuid::Uuid::nil());
-        patch_updates(doc! {"_id": "a task"}, id, patch, Timestamp::from_millisecond(0)).expect("updates")
+        let now = Timestamp::from_millisecond(0);
+        patch_updates(&doc! {"_id": "a task"}, id, patch, now, now).expect("updates")
     }
 
     #[test]
