@@ -9,9 +9,11 @@ use async_trait::async_trait;
 use common::app::App;
 use common::auth::{Issuer, SessionId, SigningKeys, Verifier};
 use common::config::Settings;
-use common::contract::{Cursor, Once, Page, Precondition};
 use common::fields::{Fields, parse_json};
 use common::http::{Endpoint, Request, Response, serve};
+use common::idempotency::IdempotencyKey;
+use common::paging::{Cursor, Page};
+use common::precondition::Precondition;
 use common::problem::StoreError;
 use common::store::Stores;
 use common::tasks::{Task, TaskDraft, TaskId, TaskPatch, TaskQuery, TaskStore};
@@ -98,7 +100,7 @@ struct Ready(Vec<Task>);
 
 #[async_trait]
 impl TaskStore for Ready {
-    async fn create(&self, _: UserId, task: Task, _: Option<&Once>) -> Result<Task, StoreError> {
+    async fn create(&self, _: UserId, task: Task, _: Option<&IdempotencyKey>) -> Result<Task, StoreError> {
         Ok(task)
     }
 
@@ -122,7 +124,7 @@ impl TaskStore for Ready {
         Ok(Page { items: Vec::new(), next: None })
     }
 
-    async fn restore(&self, _: UserId, _: TaskId, _: &Precondition, _: Option<&Once>, _: Timestamp) -> Result<Task, StoreError> {
+    async fn restore(&self, _: UserId, _: TaskId, _: &Precondition, _: Option<&IdempotencyKey>, _: Timestamp) -> Result<Task, StoreError> {
         Err(StoreError::NotFound("task"))
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::Args;
 use common::config::DatabaseUrl;
-use common::contract::Cursor;
+use common::paging::Cursor;
 use common::store::{Stores, migrate};
 use common::tasks::{Due, SortField, Status, Task, TaskFilter, TaskId, TaskQuery, TaskSort, TaskStore};
 use common::time::{Clock, SystemClock, Timestamp};

@@ -16,7 +16,7 @@ use crate::users::UserStore;
 pub struct App {
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
-    /// How often what may be tried.
+    /// The rate limits.
     pub limits: Limits,
     /// How long sessions live.
     pub lifetimes: SessionLifetimes,

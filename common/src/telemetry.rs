@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::time::Timestamp;
 
-/// The namespace of the metrics in CloudWatch when nobody says.
+/// The default namespace of the metrics in CloudWatch.
 const NAMESPACE: &str = "Tasklane";
 
 /// How much is logged.

@@ -1,7 +1,7 @@
 //! Accounts: registered once for each address, found, renamed.
 
-use common::contract::Precondition;
 use common::fields::Change;
+use common::precondition::Precondition;
 use common::users::{Account, User};
 use futures_util::future::join_all;
 

@@ -7,9 +7,10 @@ use std::pin::Pin;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use common::auth::{Session, SessionLifetimes};
-use common::contract::{ONCE_LIFETIME, Precondition};
 use common::fields::Change;
-use common::store::copy::{Difference, Kind, Progress, Summary, copy};
+use common::idempotency::IDEMPOTENCY_KEY_LIFETIME;
+use common::precondition::Precondition;
+use common::store::copy::{Difference, Progress, RecordKind, Summary, copy};
 use common::tasks::{Priority, TRASH_LIFETIME, Task, TaskFilter, TaskPatch};
 use common::time::{Clock, Timestamp};
 use common::users::{Account, PasswordUpdate, UserId};
@@ -192,7 +193,8 @@ async fn assert_same(one: &Store, other: &Store, user: UserId) {
 async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
     let Filled { ada, sessions, created, restored, .. } = fill(&ends.from.store).await;
     let summary = copy_whole(&ends.from, &ends.to).await;
-    let kinds = [(Kind::Account, 2), (Kind::Session, 3), (Kind::PasswordKey, 1), (Kind::Task, 5), (Kind::TaskKey, 2)];
+    let kinds =
+        [(RecordKind::Account, 2), (RecordKind::Session, 3), (RecordKind::PasswordKey, 1), (RecordKind::Task, 5), (RecordKind::TaskKey, 2)];
     assert_eq!(summary.kinds, kinds);
     assert_same(&ends.from.store, &ends.to.store, ada.id).await;
 
@@ -243,11 +245,12 @@ async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
     let then = now.minus(TRASH_LIFETIME);
     let purged = store.add(ada.id, full_task(then.minus(seconds(1)))).await;
     store.tasks.trash(ada.id, purged.id, &Precondition::Any, then).await.expect("deleted");
-    let long_ago = Task { created_at: now.minus(ONCE_LIFETIME), ..task("Long ago", now) };
+    let long_ago = Task { created_at: now.minus(IDEMPOTENCY_KEY_LIFETIME), ..task("Long ago", now) };
     store.tasks.create(ada.id, long_ago, Some(&once("forgotten", "long ago"))).await.expect("created");
 
     let summary = copy_whole(&ends.from, &ends.to).await;
-    let kinds = [(Kind::Account, 2), (Kind::Session, 3), (Kind::PasswordKey, 1), (Kind::Task, 6), (Kind::TaskKey, 2)];
+    let kinds =
+        [(RecordKind::Account, 2), (RecordKind::Session, 3), (RecordKind::PasswordKey, 1), (RecordKind::Task, 6), (RecordKind::TaskKey, 2)];
     assert_eq!(summary.kinds, kinds);
     let store = &ends.to.store;
     for session in [&ended, &logged_out, &ends_now] {
@@ -338,7 +341,7 @@ async fn a_copy_that_is_interrupted_anywhere_is_gone_on_with(ends: &Ends) {
 async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
     let Filled { ada, created, restored, .. } = fill(&ends.from.store).await;
     let told = Told::default();
-    let after_tasks = |progress: &Progress<'_>| matches!(progress, Progress::Copied(Kind::TaskKey, _, true));
+    let after_tasks = |progress: &Progress<'_>| matches!(progress, Progress::Copied(RecordKind::TaskKey, _, true));
     assert!(copy_until(&ends.from, &ends.to, &told, after_tasks).await.is_none());
     let (from, to, now) = (&ends.from.store, &ends.to.store, ends.from.store.now.plus(seconds(30)));
     from.tasks.update(ada.id, created.id, &retitled("Late"), &Precondition::Any, now).await.expect("updated");
@@ -403,7 +406,7 @@ async fn a_copy_of_one_store_is_not_gone_on_with_from_another(ends: &Ends) {
     let Filled { ada, .. } = fill(&ends.from.store).await;
     ends.to.store.register("bob@example.com").await;
     let told = Told::default();
-    let begun = |progress: &Progress<'_>| matches!(progress, Progress::Copied(Kind::Session, ..));
+    let begun = |progress: &Progress<'_>| matches!(progress, Progress::Copied(RecordKind::Session, ..));
     assert!(copy_until(&ends.from, &ends.back, &told, begun).await.is_none());
     let refused = copied(&ends.to, &ends.back).await.0.expect_err("another copy");
     assert!(refused.contains(ends.from.side.name()) && refused.contains("interrupted"), "{refused}");
@@ -491,7 +494,7 @@ async fn a_result_that_only_the_restored_task_has_is_copied(ends: &Ends) {
         let open = doc! {"_id": format!("{}#open", ada.id), "fingerprint": "open", "expires_at": mongodb::bson::DateTime::MAX};
         database.collection::<Document>("requests").insert_one(open).await.expect("added");
     }
-    assert_eq!(copy_whole(&ends.from, &ends.to).await.kinds[4], (Kind::TaskKey, 2));
+    assert_eq!(copy_whole(&ends.from, &ends.to).await.kinds[4], (RecordKind::TaskKey, 2));
     let (store, later) = (&ends.to.store, ends.from.store.now.plus(seconds(60)));
     let restore = store.tasks.restore(ada.id, restored.id, &Precondition::Any, Some(&once("restore", "that")), later).await;
     assert_eq!(outcome(restore), Ok(restored));

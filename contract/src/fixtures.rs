@@ -5,8 +5,10 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use common::auth::{Client, LiveSession, PasswordHash, Rotation, Session, SessionId, SessionLifetimes};
-use common::contract::{Cursor, Once, Page, Precondition};
 use common::fields::Change;
+use common::idempotency::IdempotencyKey;
+use common::paging::{Cursor, Page};
+use common::precondition::Precondition;
 use common::problem::StoreError;
 use common::tasks::{Due, Label, Notes, Priority, SearchText, Status, Task, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskSort, Title};
 use common::time::Timestamp;
@@ -58,8 +60,8 @@ pub(crate) fn hash(text: &str) -> PasswordHash {
     serde_json::from_value(format!("$argon2id$v=19$m=19456,t=2,p=1${text}").into()).expect("a text")
 }
 
-pub(crate) fn once(key: &str, fingerprint: &str) -> Once {
-    Once { key: key.to_owned(), fingerprint: fingerprint.to_owned() }
+pub(crate) fn once(key: &str, fingerprint: &str) -> IdempotencyKey {
+    IdempotencyKey { key: key.to_owned(), fingerprint: fingerprint.to_owned() }
 }
 
 /// An account that is not stored yet.
@@ -167,9 +169,9 @@ pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>) -> Stri
     outcome(result).expect_err("it should have been refused")
 }
 
-/// Walks through a list page by page, checking that no page is too long and that the walk comes to an end. The limits
+/// Walks through a list page by page, checking that no page is too long and that the scan comes to an end. The limits
 /// of the pages are taken in turn.
-pub(crate) async fn walk<T>(limits: &[usize], page: impl AsyncFn(usize, Option<Cursor>) -> Result<Page<T>, StoreError>) -> Vec<T> {
+pub(crate) async fn scan<T>(limits: &[usize], page: impl AsyncFn(usize, Option<Cursor>) -> Result<Page<T>, StoreError>) -> Vec<T> {
     let (mut items, mut after) = (Vec::new(), None);
     let mut seen = HashSet::new();
     for limit in limits.iter().cycle() {
@@ -180,7 +182,7 @@ pub(crate) async fn walk<T>(limits: &[usize], page: impl AsyncFn(usize, Option<C
         // What clients get is its text, and nothing may be lost on the way there and back.
         let text = next.to_string();
         assert_eq!(text.parse().as_ref(), Ok(&next));
-        assert!(seen.insert(text), "the walk stands still at {next:?}");
+        assert!(seen.insert(text), "the scan stands still at {next:?}");
         after = Some(next);
     }
     items
@@ -244,7 +246,7 @@ impl Store {
 
     /// Every session of an account, as its list shows them.
     pub(crate) async fn sessions_of(&self, user: UserId, now: Timestamp) -> Vec<Session> {
-        walk(&[100], async |limit, after| self.users.sessions(user, limit, after.as_ref(), now).await).await
+        scan(&[100], async |limit, after| self.users.sessions(user, limit, after.as_ref(), now).await).await
     }
 
     /// The names of every session of an account.
@@ -259,7 +261,7 @@ impl Store {
 
     /// Every task that is wanted, read in pages of these sizes.
     pub(crate) async fn listed(&self, owner: UserId, filter: &TaskFilter, sort: TaskSort, limits: &[usize]) -> Vec<Task> {
-        walk(limits, async |limit, after| {
+        scan(limits, async |limit, after| {
             let query = TaskQuery { filter: filter.clone(), sort, limit, after };
             self.tasks.list(owner, &query).await
         })
@@ -281,6 +283,6 @@ impl Store {
 
     /// The whole trash, read in pages of these sizes.
     pub(crate) async fn trash_of(&self, owner: UserId, limits: &[usize], now: Timestamp) -> Vec<Task> {
-        walk(limits, async |limit, after| self.tasks.list_trash(owner, limit, after.as_ref(), now).await).await
+        scan(limits, async |limit, after| self.tasks.list_trash(owner, limit, after.as_ref(), now).await).await
     }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use common::auth::{GRACE, Session, SessionLifetimes};
-use common::contract::{ONCE_LIFETIME, Precondition};
 use common::fields::Change;
+use common::idempotency::IDEMPOTENCY_KEY_LIFETIME;
+use common::precondition::Precondition;
 use common::tasks::{Priority, Status, TRASH_LIFETIME, Task, TaskFilter, TaskId, TaskPatch, TaskSort};
 use common::users::{Account, PasswordUpdate, User};
 use proptest::collection::vec;
@@ -15,7 +16,7 @@ use proptest::{prop_assert, prop_assert_eq};
 
 use crate::Store;
 use crate::fixtures::{
-    LIFETIMES, Refresh, account, due, email, hash, labels, name, notes, once, outcome, seconds, session, somebody, sorts, task, title, walk,
+    LIFETIMES, Refresh, account, due, email, hash, labels, name, notes, once, outcome, scan, seconds, session, somebody, sorts, task, title,
 };
 use crate::lists::{any_filter, any_limits, any_sort};
 use crate::model::{Accounts, Model};
@@ -68,8 +69,8 @@ fn any_wait() -> impl Strategy<Value = Duration> {
         seconds(1),
         GRACE,
         seconds(3_600),
-        ONCE_LIFETIME - seconds(1),
-        ONCE_LIFETIME,
+        IDEMPOTENCY_KEY_LIFETIME - seconds(1),
+        IDEMPOTENCY_KEY_LIFETIME,
         TRASH_LIFETIME - seconds(1),
         TRASH_LIFETIME,
     ])
@@ -263,7 +264,7 @@ pub(crate) async fn any_history_of_accounts_and_sessions_agrees_with_the_model(s
                 }
                 AccountStep::List(who, limit) => {
                     let Some(user) = model.find(&address(*who)).map(|account| account.id) else { continue };
-                    let listed = walk(&[*limit], async |limit, after| store.users.sessions(user, limit, after.as_ref(), now).await).await;
+                    let listed = scan(&[*limit], async |limit, after| store.users.sessions(user, limit, after.as_ref(), now).await).await;
                     prop_assert_eq!(views(listed), views(model.sessions(user, now)), "{:?}", step);
                 }
                 AccountStep::Wait(time) => now = now.plus(*time),

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use common::contract::{ONCE_LIFETIME, Once, Precondition};
+use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
+use common::precondition::Precondition;
 use common::problem::StoreError;
 use common::tasks::{TRASH_LIFETIME, Task, TaskId};
 use common::time::Timestamp;
@@ -29,7 +30,7 @@ cases![
 ];
 
 /// Adds a task under a key, again as long as the store says that another attempt is still running.
-async fn create(store: &Store, owner: UserId, task: Task, once: &Once) -> Result<Task, String> {
+async fn create(store: &Store, owner: UserId, task: Task, once: &IdempotencyKey) -> Result<Task, String> {
     loop {
         match store.tasks.create(owner, task.clone(), Some(once)).await {
             Err(StoreError::StillRunning) => tokio::time::sleep(seconds(1) / 100).await,
@@ -44,7 +45,7 @@ async fn restore(
     owner: UserId,
     id: TaskId,
     precondition: &Precondition,
-    once: &Once,
+    once: &IdempotencyKey,
     now: Timestamp,
 ) -> Result<Task, String> {
     loop {
@@ -60,7 +61,7 @@ async fn a_repeated_creation_adds_nothing_and_gives_the_task_as_it_was_added(sto
     let key = once("key", "this task");
     let later = store.now.plus(seconds(60));
     for first in [full_task(store.now), task("Bare", store.now)] {
-        let key = Once { key: format!("{}-{}", key.key, first.id), ..key.clone() };
+        let key = IdempotencyKey { key: format!("{}-{}", key.key, first.id), ..key.clone() };
         assert_eq!(create(&store, owner, first.clone(), &key).await, Ok(first.clone()));
         // The handler makes a new task of the same body, with another name.
         let again = Task { id: full_task(later).id, created_at: later, updated_at: later, ..first.clone() };
@@ -93,7 +94,7 @@ async fn a_key_is_forgotten_after_a_day(store: Store) {
     let owner = somebody(store.now);
     let key = once("key", "this task");
     let first = create(&store, owner, task("First", store.now), &key).await.expect("added");
-    let (known, forgotten) = (store.now.plus(ONCE_LIFETIME).minus(seconds(1)), store.now.plus(ONCE_LIFETIME));
+    let (known, forgotten) = (store.now.plus(IDEMPOTENCY_KEY_LIFETIME).minus(seconds(1)), store.now.plus(IDEMPOTENCY_KEY_LIFETIME));
     assert_eq!(create(&store, owner, task("Second", known), &key).await, Ok(first.clone()));
     let second = task("Second", forgotten);
     assert_eq!(create(&store, owner, second.clone(), &once("key", "another")).await, Ok(second.clone()));
@@ -104,7 +105,7 @@ async fn a_key_is_forgotten_after_a_day(store: Store) {
 
     let key = once("restore", "this task");
     let mut restored = Vec::new();
-    for at in [forgotten, forgotten.plus(ONCE_LIFETIME)] {
+    for at in [forgotten, forgotten.plus(IDEMPOTENCY_KEY_LIFETIME)] {
         store.tasks.trash(owner, first.id, &Precondition::Any, at).await.expect("deleted");
         restored.push(restore(&store, owner, first.id, &Precondition::Any, &key, at).await.expect("restored").version);
     }

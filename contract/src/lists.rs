@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use common::contract::{Cursor, Precondition};
+use common::paging::Cursor;
+use common::precondition::Precondition;
 use common::problem::StoreError;
 use common::tasks::{Bounds, Due, Label, Priority, Status, Task, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskSort};
 use common::time::Timestamp;
@@ -15,7 +16,7 @@ use proptest::sample::select;
 use proptest::{prop_assert, prop_assert_eq};
 
 use crate::Store;
-use crate::fixtures::{due, label, labels, notes, search, seconds, somebody, sort, sorts, task, walk};
+use crate::fixtures::{due, label, labels, notes, scan, search, seconds, somebody, sort, sorts, task};
 use crate::model::Model;
 use crate::properties::check;
 
@@ -348,7 +349,7 @@ async fn a_position_is_good_under_another_filter(store: Store) {
         let everything = model.list(&TaskFilter::default(), sort);
         let at = everything.iter().position(|task| task.id == last.id).expect("a task of the list");
         let wanted: Vec<_> = everything[at + 1..].iter().filter(|task| second.matches(task)).cloned().collect();
-        let rest = walk(&[100], async |limit, after| {
+        let rest = scan(&[100], async |limit, after| {
             let after = after.or_else(|| Some(next.clone()));
             store.tasks.list(owner, &TaskQuery { filter: second.clone(), sort, limit, after }).await
         })
@@ -406,7 +407,7 @@ async fn few_tasks_among_many_are_found_in_bounded_pages(store: Store) {
     for filter in filters {
         for sort in [sort("-created"), sort("due"), sort("-due")] {
             let pages = std::cell::Cell::new(0);
-            let found = walk(&[4], async |limit, after| {
+            let found = scan(&[4], async |limit, after| {
                 pages.set(pages.get() + 1);
                 store.tasks.list(owner, &TaskQuery { filter: filter.clone(), sort, limit, after }).await
             })

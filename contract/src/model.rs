@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use common::auth::{GRACE, PasswordHash, Session, SessionId};
-use common::contract::{ONCE_LIFETIME, Once, Precondition};
 use common::fields::Change;
+use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
+use common::precondition::Precondition;
 use common::tasks::{SortField, TRASH_LIFETIME, Task, TaskFilter, TaskId, TaskPatch, TaskSort};
 use common::time::Timestamp;
 use common::users::{Account, Name, UserId};
@@ -42,7 +43,7 @@ fn is_gone(task: &Task, now: Timestamp) -> bool {
 }
 
 impl Model {
-    pub(crate) fn create(&mut self, task: Task, once: Option<&Once>) -> Answer<Task> {
+    pub(crate) fn create(&mut self, task: Task, once: Option<&IdempotencyKey>) -> Answer<Task> {
         let now = task.created_at;
         if let Some(result) = self.replay(once, now)? {
             return Ok(result);
@@ -71,7 +72,13 @@ impl Model {
         Ok(())
     }
 
-    pub(crate) fn restore(&mut self, id: TaskId, precondition: &Precondition, once: Option<&Once>, now: Timestamp) -> Answer<Task> {
+    pub(crate) fn restore(
+        &mut self,
+        id: TaskId,
+        precondition: &Precondition,
+        once: Option<&IdempotencyKey>,
+        now: Timestamp,
+    ) -> Answer<Task> {
         if let Some(result) = self.replay(once, now)? {
             return Ok(result);
         }
@@ -100,7 +107,7 @@ impl Model {
         trash
     }
 
-    fn replay(&self, once: Option<&Once>, now: Timestamp) -> Answer<Option<Task>> {
+    fn replay(&self, once: Option<&IdempotencyKey>, now: Timestamp) -> Answer<Option<Task>> {
         let Some(once) = once else { return Ok(None) };
         match self.executed.get(&once.key).filter(|executed| executed.expires_at > now) {
             None => Ok(None),
@@ -109,9 +116,9 @@ impl Model {
         }
     }
 
-    fn record(&mut self, once: Option<&Once>, result: &Task, now: Timestamp) {
-        if let Some(Once { key, fingerprint }) = once.cloned() {
-            self.executed.insert(key, Executed { fingerprint, result: result.clone(), expires_at: now.plus(ONCE_LIFETIME) });
+    fn record(&mut self, once: Option<&IdempotencyKey>, result: &Task, now: Timestamp) {
+        if let Some(IdempotencyKey { key, fingerprint }) = once.cloned() {
+            self.executed.insert(key, Executed { fingerprint, result: result.clone(), expires_at: now.plus(IDEMPOTENCY_KEY_LIFETIME) });
         }
     }
 }
@@ -219,7 +226,7 @@ impl Accounts {
         session: &Session,
         verified: &PasswordHash,
         new: &PasswordHash,
-        once: Option<&Once>,
+        once: Option<&IdempotencyKey>,
         now: Timestamp,
     ) -> Answer<Session> {
         let key = once.map(|once| (session.user, once.key.clone()));
@@ -235,7 +242,7 @@ impl Accounts {
             _ => return Err("PasswordChanged".to_owned()),
         }
         if let (Some(key), Some(once)) = (key, once) {
-            self.executed.insert(key, (once.fingerprint.clone(), now.plus(ONCE_LIFETIME)));
+            self.executed.insert(key, (once.fingerprint.clone(), now.plus(IDEMPOTENCY_KEY_LIFETIME)));
         }
         self.start(Session { generation: asking.generation + 1, previous: None, ..asking });
         self.end_others(session, now)?;

@@ -1,7 +1,7 @@
 //! A change of password: verified against what is stored, once, and the end of every other session.
 
 use common::auth::{Session, SessionLifetimes};
-use common::contract::{ONCE_LIFETIME, Once};
+use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use common::problem::StoreError;
 use common::time::Timestamp;
 use common::users::{Account, PasswordUpdate};
@@ -33,7 +33,7 @@ async fn change(
     account: &Account,
     session: &Session,
     hashes: [&str; 2],
-    once: Option<&Once>,
+    once: Option<&IdempotencyKey>,
     now: Timestamp,
 ) -> Result<Session, StoreError> {
     let [verified, new] = hashes.map(hash);
@@ -173,12 +173,12 @@ async fn a_key_belongs_to_its_account(store: Store) {
 
 async fn a_key_is_forgotten_after_a_day(store: Store) {
     let (ada, _) = store.register("ada@example.com").await;
-    let long = session(&ada, SessionLifetimes { idle: ONCE_LIFETIME * 5, absolute: ONCE_LIFETIME * 5 }, store.now);
+    let long = session(&ada, SessionLifetimes { idle: IDEMPOTENCY_KEY_LIFETIME * 5, absolute: IDEMPOTENCY_KEY_LIFETIME * 5 }, store.now);
     store.users.start_session(&long).await.expect("a session");
     let key = once("key", "this change");
     change(&store, &ada, &long, ["first", "second"], Some(&key), store.now).await.expect("changed");
 
-    let (known, forgotten) = (store.now.plus(ONCE_LIFETIME).minus(seconds(1)), store.now.plus(ONCE_LIFETIME));
+    let (known, forgotten) = (store.now.plus(IDEMPOTENCY_KEY_LIFETIME).minus(seconds(1)), store.now.plus(IDEMPOTENCY_KEY_LIFETIME));
     let repeated = async |once, at| outcome(store.users.password_change_repeated(ada.id, once, at).await);
     assert_eq!(repeated(&key, known).await, Ok(true));
     assert_eq!(repeated(&key, forgotten).await, Ok(false));

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use common::auth::{Session, SessionId, SessionLifetimes};
-use common::contract::Cursor;
+use common::paging::Cursor;
 use common::users::{SESSION_ORDER, UserId};
 use futures_util::future::join_all;
 
 use crate::Store;
-use crate::fixtures::{LIFETIMES, RACERS, Refresh, identifier, outcome, refused, seconds, session, somebody, walk};
+use crate::fixtures::{LIFETIMES, RACERS, Refresh, identifier, outcome, refused, scan, seconds, session, somebody};
 
 cases![
     sessions_are_listed_oldest_first_in_pages_of_any_size,
@@ -49,7 +49,7 @@ async fn sessions_are_listed_oldest_first_in_pages_of_any_size(store: Store) {
     several(&store, "bob@example.com", 2).await;
     let now = store.now.plus(seconds(10));
     for limit in [1, 2, 3, 6, 7, 8, 100] {
-        let listed = walk(&[limit], async |limit, after| store.users.sessions(user, limit, after.as_ref(), now).await).await;
+        let listed = scan(&[limit], async |limit, after| store.users.sessions(user, limit, after.as_ref(), now).await).await;
         assert_eq!(listed, sessions, "in pages of {limit}");
     }
 }
@@ -185,7 +185,7 @@ async fn sessions_are_found_behind_many_that_have_ended(store: Store) {
     let last = store.log_in(ada.id, store.now.plus(seconds(2))).await;
     let now = store.now.plus(seconds(5));
     for limit in [1, 2, 100] {
-        let listed = walk(&[limit], async |limit, after| store.users.sessions(ada.id, limit, after.as_ref(), now).await).await;
+        let listed = scan(&[limit], async |limit, after| store.users.sessions(ada.id, limit, after.as_ref(), now).await).await;
         assert_eq!(listed, [first.clone(), last.clone()], "in pages of {limit}");
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use common::contract::Precondition;
 use common::fields::Change;
+use common::precondition::Precondition;
 use common::tasks::{Bounds, Priority, Status, Task, TaskFilter, TaskPatch};
 use futures_util::future::join_all;
 

@@ -1,8 +1,8 @@
 //! Text: Unicode, byte for byte as it came, up to the largest that is allowed.
 
 use common::auth::{Client, Session, SessionId};
-use common::contract::Precondition;
 use common::fields::Change;
+use common::precondition::Precondition;
 use common::tasks::{Labels, Status, Task, TaskFilter, TaskPatch};
 use common::time::Timestamp;
 use common::users::Account;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use common::contract::{Cursor, Precondition};
 use common::fields::Change;
+use common::paging::Cursor;
+use common::precondition::Precondition;
 use common::tasks::{Status, TRASH_LIFETIME, TRASH_ORDER, Task, TaskFilter, TaskPatch};
 use futures_util::future::join_all;
 

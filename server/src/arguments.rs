@@ -9,7 +9,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::copy::Tables;
-use crate::surroundings::Surroundings;
+use crate::network_options::NetworkOptions;
 
 /// A task-management API, in one process.
 ///
@@ -39,7 +39,7 @@ pub struct Arguments {
 
     /// How the server stands in the network.
     #[command(flatten)]
-    pub surroundings: Surroundings,
+    pub network_options: NetworkOptions,
 
     #[command(subcommand)]
     /// What to do instead of serving the API.
@@ -59,8 +59,8 @@ pub enum Command {
     Dynamodb,
     /// Make what the database of DATABASE_URL needs: MongoDB's collections and indexes, DynamoDB's tables. It can be run again.
     Migrate,
-    /// Copy everything from one store to another, empty one, and compare both. An interrupted copy is gone on with by the same
-    /// command.
+    /// Copy everything from one store to another, empty one, and compare both. Run the same command again to
+    /// resume an interrupted copy.
     ///
     /// Each is `embedded`, for the engine in the data folder, or a URL as DATABASE_URL has it. Nothing else may use either of
     /// them meanwhile: stop the server first.

@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 
 use crate::connections;
 use crate::embedded::{Engine, TARGET};
-use crate::surroundings::Surroundings;
+use crate::network_options::NetworkOptions;
 
 /// The largest body that DynamoDB takes.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -43,7 +43,7 @@ pub async fn serve(engine: &Engine, listen: SocketAddr, shutdown: impl Future<Ou
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
         .with_state(engine.clone())
         .layer(from_fn_with_state(Arc::new(address), guarded));
-    let Surroundings { connections: limits, proxies, .. } = Surroundings::default();
+    let NetworkOptions { connections: limits, proxies, .. } = NetworkOptions::default();
     connections::serve(listener, router, &limits, &proxies, shutdown).await;
     Ok(())
 }

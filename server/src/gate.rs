@@ -13,9 +13,9 @@ use common::problem::Problem;
 use http::request::Parts;
 use uuid::Uuid;
 
+use crate::network_options::NetworkOptions;
 use crate::proxies::{ForwardedHeader, Sender, TrustedProxies};
 use crate::request_limits::SourceLimit;
-use crate::surroundings::Surroundings;
 use crate::{body, host};
 
 /// Who is let in.
@@ -29,12 +29,12 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn new(surroundings: &Surroundings, nowhere: &'static Endpoint) -> Self {
+    pub(crate) fn new(network_options: &NetworkOptions, nowhere: &'static Endpoint) -> Self {
         Self {
-            proxies: surroundings.proxies.clone(),
-            forwarded_header: surroundings.forwarded_header,
-            sources: SourceLimit::new(&surroundings.requests),
-            body_timeout: surroundings.connections.body_timeout,
+            proxies: network_options.proxies.clone(),
+            forwarded_header: network_options.forwarded_header,
+            sources: SourceLimit::new(&network_options.requests),
+            body_timeout: network_options.connections.body_timeout,
             nowhere,
         }
     }

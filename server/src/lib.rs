@@ -10,6 +10,7 @@ pub mod emulator;
 mod gate;
 mod host;
 pub mod keys;
+pub mod network_options;
 pub mod origin;
 pub mod private;
 pub mod proxies;
@@ -17,7 +18,6 @@ pub mod request_limits;
 pub mod router;
 pub mod seed;
 pub mod start;
-pub mod surroundings;
 
 use common::http::Service;
 

@@ -28,13 +28,13 @@ fn fail(error: &str) -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), String> {
-    let Arguments { listen, data, surroundings, command } = arguments;
+    let Arguments { listen, data, network_options, command } = arguments;
     let environment = variable;
     private::warn_about_others(&data);
     match command {
         None => {
             let started = start::app(&data, &environment).await?;
-            start::serve(started, listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))), &data, &surroundings).await
+            start::serve(started, listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))), &data, &network_options).await
         }
         Some(Command::Seed { force }) => {
             let started = start::app(&data, &environment).await?;

@@ -20,17 +20,17 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::SERVICES;
 use crate::gate::{self, Gate};
+use crate::network_options::NetworkOptions;
 use crate::origin::Origin;
 use crate::request_limits::AccountLimit;
-use crate::surroundings::Surroundings;
 
 /// Routes every endpoint to its handler, each with the parts of the app that its function would have.
-pub fn router(app: &App, surroundings: &Surroundings) -> Router {
-    let app = match AccountLimit::new(&surroundings.requests) {
+pub fn router(app: &App, network_options: &NetworkOptions) -> Router {
+    let app = match AccountLimit::new(&network_options.requests) {
         Some(limit) => app.clone().with_caller_limit(Arc::new(limit)),
         None => app.clone(),
     };
-    let gate = Arc::new(Gate::new(surroundings, &system::not_found::ENDPOINT));
+    let gate = Arc::new(Gate::new(network_options, &system::not_found::ENDPOINT));
     let mut router = Router::new();
     for endpoint in SERVICES.iter().flat_map(|service| service.endpoints.iter().copied()) {
         let handler = || handler(app.for_endpoint(endpoint), endpoint, Arc::clone(&gate));
@@ -44,7 +44,7 @@ pub fn router(app: &App, surroundings: &Surroundings) -> Router {
         };
     }
     let router = router.merge(docs().layer(from_fn_with_state(Arc::clone(&gate), gate::admitted)));
-    let router = match surroundings.cors_origins.as_slice() {
+    let router = match network_options.cors_origins.as_slice() {
         [] => router,
         origins => router.layer(cors(origins)),
     };

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use common::auth::{Client, NewPassword, Session, SessionId};
-use common::contract::Precondition;
 use common::fields::Field;
+use common::precondition::Precondition;
 use common::problem::{Problem, StoreError};
 use common::store::copy::Side;
 use common::tasks::{Due, Label, Priority, Status, Task, TaskDraft, TaskId, Title};

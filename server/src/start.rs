@@ -17,8 +17,8 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::embedded::Engine;
+use crate::network_options::NetworkOptions;
 use crate::router::router;
-use crate::surroundings::Surroundings;
 use crate::{connections, keys};
 
 /// How long requests that are being answered may take after the signal to stop.
@@ -126,7 +126,7 @@ pub async fn migrate(environment: &dyn Fn(&str) -> Option<String>) -> Result<(),
 ///
 /// # Errors
 /// The address cannot be listened on.
-pub async fn serve(started: Started, listen: SocketAddr, folder: &Path, surroundings: &Surroundings) -> Result<(), String> {
+pub async fn serve(started: Started, listen: SocketAddr, folder: &Path, network_options: &NetworkOptions) -> Result<(), String> {
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|error| format!("{listen} cannot be listened on: {error}; choose another with --listen"))?;
@@ -145,8 +145,13 @@ pub async fn serve(started: Started, listen: SocketAddr, folder: &Path, surround
         told_to_stop.await;
         drop(stop);
     };
-    let serving =
-        connections::serve(listener, router(&started.app, surroundings), &surroundings.connections, &surroundings.proxies, signalled);
+    let serving = connections::serve(
+        listener,
+        router(&started.app, network_options),
+        &network_options.connections,
+        &network_options.proxies,
+        signalled,
+    );
     let impatience = async {
         // The sender is dropped when the signal comes.
         let _ = stopped.changed().await;

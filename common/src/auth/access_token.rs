@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::caller::Caller;
 use super::keys::{KeyError, MacKey, PublicKeys, SigningKeys};
-use super::known_tokens::{KnownToken, KnownTokens, Name};
+use super::known_tokens::{KnownToken, KnownTokens, TokenDigest};
 use super::sessions::SessionId;
 use crate::time::{Clock, SystemClock, Timestamp};
 use crate::users::{Role, UserId};
@@ -109,7 +109,7 @@ impl Verifier {
     /// # Errors
     /// What is wrong with it, for the log.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, &'static str> {
-        let name = Name::of(token);
+        let name = TokenDigest::of(token);
         if let Some(known) = self.known.get(&name) {
             return known.at(now);
         }

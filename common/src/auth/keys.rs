@@ -40,11 +40,11 @@ pub struct PublicKey {
     pub r#use: String,
     /// Always `EdDSA`.
     pub alg: String,
-    /// Names the key in a token's header.
+    /// The key's identifier in a token's header.
     pub kid: String,
     /// The key: 32 bytes in base64url.
     pub x: String,
-    /// When it stops verifying, in seconds since 1970; absent for a key that signs, or will.
+    /// When the key stops verifying, in seconds since 1970; absent for a key that signs, or will sign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exp: Option<i64>,
 }

@@ -14,9 +14,9 @@ const MOST: usize = 4_096;
 
 /// What a token is known by: its SHA-256 digest, so that no token is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Name([u8; 32]);
+pub(super) struct TokenDigest([u8; 32]);
 
-impl Name {
+impl TokenDigest {
     pub(super) fn of(token: &str) -> Self {
         let mut name = [0; 32];
         name.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
@@ -41,14 +41,14 @@ impl KnownToken {
 
 /// Tokens that one set of keys has verified. Nothing that is refused is known.
 #[derive(Default)]
-pub(super) struct KnownTokens(Mutex<HashMap<Name, KnownToken>>);
+pub(super) struct KnownTokens(Mutex<HashMap<TokenDigest, KnownToken>>);
 
 impl KnownTokens {
-    pub(super) fn get(&self, name: &Name) -> Option<KnownToken> {
+    pub(super) fn get(&self, name: &TokenDigest) -> Option<KnownToken> {
         self.all().get(name).copied()
     }
 
-    pub(super) fn keep(&self, name: Name, token: KnownToken) {
+    pub(super) fn keep(&self, name: TokenDigest, token: KnownToken) {
         let mut all = self.all();
         // All of them are soon verified again; which of them expired would be looked for again and again.
         if all.len() == MOST {
@@ -57,7 +57,7 @@ impl KnownTokens {
         all.insert(name, token);
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Name, KnownToken>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<TokenDigest, KnownToken>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -74,7 +74,7 @@ mod tests {
         let token = KnownToken { caller: Caller { user: UserId::new(now), session: SessionId::new(now), role: Role::User }, ends: 0 };
         let known = KnownTokens::default();
         for number in 0..3 * MOST {
-            let name = Name::of(&number.to_string());
+            let name = TokenDigest::of(&number.to_string());
             known.keep(name, token);
             assert!(known.get(&name).is_some(), "the last one is known");
             assert!(known.all().len() <= MOST);

@@ -20,8 +20,8 @@ use serde_json::Value;
 
 use super::admission::{Admission, Place};
 use super::hashing::Hashing;
-use crate::contract::Once;
 use crate::fields::{Faults, Field, fault};
+use crate::idempotency::IdempotencyKey;
 use crate::problem::Problem;
 use crate::users::UserId;
 
@@ -212,7 +212,7 @@ impl Hasher<'_> {
     }
 }
 
-impl Once {
+impl IdempotencyKey {
     /// The same key with a fingerprint that is as slow to guess from as a stored password, for a request that holds
     /// passwords.
     ///

@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 use crate::users::{Account, Role, User, UserId};
 
 id! {
-    /// Names a session.
+    /// The identifier of a session, a UUIDv7.
     SessionId
 }
 
@@ -50,7 +50,7 @@ pub struct Session {
     pub previous: Option<u32>,
     /// The account's epoch when it began; an account whose epoch has moved on has ended it.
     pub epoch: u32,
-    /// When it began.
+    /// When it started.
     pub created_at: Timestamp,
     /// When it was last refreshed.
     pub last_used_at: Timestamp,
@@ -58,7 +58,7 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// When it ends whatever happens.
     pub ends_at: Timestamp,
-    /// What the client called itself.
+    /// The client's User-Agent.
     pub user_agent: Option<String>,
 }
 
@@ -95,11 +95,11 @@ pub(crate) enum Refused {
     Ended,
 }
 
-/// What a client sends for new tokens.
+/// The body of a token refresh.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct RefreshRequest {
-    /// The refresh token, as it was given.
+    /// The refresh token.
     #[schemars(length(min = 1, max = 1000))]
     pub refresh_token: String,
 }
@@ -122,19 +122,19 @@ impl Field for RefreshTokenText {
     }
 }
 
-/// What a client gets to prove who it is.
+/// Tokens.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Tokens {
-    /// To be sent with every call: `Authorization: Bearer ...`.
+    /// The access token, sent as `Authorization: Bearer ...`.
     pub access_token: String,
     /// Always `Bearer`.
     #[schemars(extend("const" = "Bearer"))]
     pub token_type: &'static str,
-    /// Seconds until the access token ends.
+    /// Seconds until the access token expires.
     pub expires_in: u64,
-    /// To be exchanged for new tokens, once.
+    /// The refresh token: it can be exchanged for new tokens once.
     pub refresh_token: String,
-    /// Seconds until the refresh token ends.
+    /// Seconds until the refresh token expires.
     pub refresh_expires_in: u64,
 }
 
@@ -144,15 +144,15 @@ pub struct Tokens {
 pub struct SessionView {
     /// Its name.
     pub id: SessionId,
-    /// Whether it is the one that asks.
+    /// Whether it is the session of this request.
     pub current: bool,
-    /// When it began.
+    /// When it started.
     pub created_at: Timestamp,
     /// When it was last refreshed.
     pub last_used_at: Timestamp,
-    /// When it ends unless it is refreshed.
+    /// When it expires unless it is refreshed.
     pub expires_at: Timestamp,
-    /// What the client called itself.
+    /// The client's User-Agent.
     pub user_agent: Option<String>,
 }
 

@@ -20,7 +20,7 @@ use crate::telemetry::Level;
 pub struct Setting {
     /// The environment variable.
     pub name: &'static str,
-    /// What it is when nobody says; `None` when somebody must.
+    /// The default value; `None` if the setting is required.
     pub default: Option<&'static str>,
     /// A good value.
     pub example: &'static str,
@@ -125,7 +125,7 @@ pub struct Settings {
     pub lifetimes: SessionLifetimes,
     /// How much work a password hash is.
     pub passwords: PasswordSettings,
-    /// How often what may be tried.
+    /// The rate limits.
     pub limits: Limits,
 }
 

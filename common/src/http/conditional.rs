@@ -11,7 +11,7 @@ use serde_json::json;
 use super::endpoint::Extract;
 use super::openapi::Operation;
 use super::request::Request;
-use crate::contract::Precondition;
+use crate::precondition::Precondition;
 use crate::problem::{Kind, Problem};
 
 impl Extract for Precondition {
@@ -40,13 +40,13 @@ impl Extract for Precondition {
     fn describe(operation: &mut Operation) {
         operation.takes_header(
             "If-Match",
-            "The entity tags of the versions that may be changed; another version answers 412.",
+            "The entity tags of the versions that may be changed; any other version returns 412.",
             json!({"type": "string", "pattern": TAGS_PATTERN}),
             "\"3\"",
         );
         operation.takes_header(
             "If-None-Match",
-            "The entity tags of versions that may not be changed, or * for any; such a version answers 412.",
+            "The entity tags of versions that must not be changed, or * for any; such a version returns 412.",
             json!({"type": "string", "pattern": TAGS_PATTERN}),
             "\"2\"",
         );

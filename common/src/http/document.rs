@@ -84,7 +84,7 @@ impl Representation for Document {
     }
 }
 
-/// That the API works.
+/// The API is healthy.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct Health {
     /// Always `ok`: everything else is a problem.

@@ -178,7 +178,7 @@ pub trait Extract: Sized + Send {
     fn describe(operation: &mut Operation);
 }
 
-/// A handler whose types have been forgotten.
+/// A type-erased handler.
 pub trait Handler: Sync {
     /// Answers a request, the caller verified and the arguments read.
     fn call<'a>(&'a self, app: &'a App, request: &'a Request) -> BoxFuture<'a, Result<Response, Problem>>;

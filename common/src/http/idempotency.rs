@@ -13,12 +13,12 @@ use uuid::Uuid;
 use super::endpoint::Extract;
 use super::openapi::Operation;
 use super::request::Request;
-use crate::contract::Once;
+use crate::idempotency::IdempotencyKey;
 use crate::problem::{Kind, Problem};
 
 /// The `Idempotency-Key` header (draft-ietf-httpapi-idempotency-key-header), if it was sent.
 #[derive(Clone, Debug)]
-pub struct Idempotency(pub Option<Once>);
+pub struct Idempotency(pub Option<IdempotencyKey>);
 
 /// The header's name.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -35,13 +35,13 @@ impl Extract for Idempotency {
             let rule = format!("must have 1 to {MAX_KEY} characters, each a letter, a digit or one of - _ . : ~ + / =");
             return Err(Problem::malformed_header(&IDEMPOTENCY_KEY, rule));
         }
-        Ok(Self(Some(Once { key: key.to_owned(), fingerprint: fingerprint(request) })))
+        Ok(Self(Some(IdempotencyKey { key: key.to_owned(), fingerprint: fingerprint(request) })))
     }
 
     fn describe(operation: &mut Operation) {
         operation.takes_header(
             "Idempotency-Key",
-            "Any unique value, such as a UUID: a repetition with the same key and body within 24 hours gets the same answer again and is not executed again.",
+            "Any unique value, such as a UUID. A repeated request with the same key and body within 24 hours gets the same response and is not executed again.",
             json!({"type": "string", "pattern": "^(\"[A-Za-z0-9_.:~+/=-]{1,255}\"|[A-Za-z0-9_.:~+/=-]{1,255})$"}),
             "6f1c0a3e-9d0b-4b4e-8f53-6a1c8a6a2f10",
         );

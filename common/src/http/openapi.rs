@@ -47,7 +47,7 @@ impl Success {
     /// With a `Location` header.
     #[must_use]
     pub fn with_location(mut self) -> Self {
-        self.headers.push(("Location", "Where it can be read."));
+        self.headers.push(("Location", "The URL of the new resource."));
         self
     }
 
@@ -163,7 +163,7 @@ pub fn document(services: &[&Service]) -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": {
-                "access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access_token that register, login and refresh answer with."},
+                "access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The `access_token` that register, login and refresh return."},
             },
             "schemas": definitions,
         },
@@ -192,13 +192,13 @@ fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, answe
     if endpoint.method == Method::Get {
         operation.takes_header(
             "If-Match",
-            "The entity tags of what is wanted; anything else answers 412.",
+            "The entity tags that are expected; any other version returns 412.",
             json!({"type": "string", "pattern": TAGS_PATTERN}),
             "\"3\"",
         );
         operation.takes_header(
             "If-None-Match",
-            "The entity tag of what the client has already; the same answers 304.",
+            "The entity tag that the client has; the same version returns 304.",
             json!({"type": "string", "pattern": TAGS_PATTERN}),
             "\"3\"",
         );
@@ -208,7 +208,7 @@ fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, answe
     let mut responses = Map::new();
     for success in std::mem::take(&mut operation.successes) {
         let mut headers: Map<String, Value> = success.headers.iter().map(|(name, text)| ((*name).to_owned(), header(text))).collect();
-        headers.insert("X-Request-Id".to_owned(), header("Names this request in the logs."));
+        headers.insert("X-Request-Id".to_owned(), header("The identifier of this request in the logs."));
         let mut response = json!({"description": reason(success.status), "headers": headers});
         if let Some((schema, example)) = success.content {
             response["content"] = json!({"application/json": {"schema": schema(operation.answers), "example": example}});
@@ -229,24 +229,24 @@ fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, answe
             "request_id": "0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55",
         });
         let mut headers = Map::new();
-        headers.insert("X-Request-Id".to_owned(), header("Names this request in the logs."));
+        headers.insert("X-Request-Id".to_owned(), header("The identifier of this request in the logs."));
         match status {
             401 => drop(headers.insert("WWW-Authenticate".to_owned(), header("Bearer (RFC 6750)."))),
             412 => drop(headers.insert("ETag".to_owned(), header("The current version, where there is any."))),
             415 => {
                 let name = if endpoint.method == Method::Patch { "Accept-Patch" } else { "Accept-Post" };
-                headers.insert(name.to_owned(), header("The media types that are taken, for a body of another one."));
+                headers.insert(name.to_owned(), header("The accepted media types, for a body of another one."));
                 headers.insert("Accept-Encoding".to_owned(), header("identity, for a body that was compressed."));
             }
             429 => {
-                headers.insert("Retry-After".to_owned(), header("Seconds to wait."));
+                headers.insert("Retry-After".to_owned(), header("Seconds to wait before the next attempt."));
                 headers.insert(
                     "RateLimit".to_owned(),
-                    header("What is left, and when it is full again (draft-ietf-httpapi-ratelimit-headers)."),
+                    header("The remaining quota, and when it is full again (draft-ietf-httpapi-ratelimit-headers)."),
                 );
-                headers.insert("RateLimit-Policy".to_owned(), header("The limit and its window in seconds."));
+                headers.insert("RateLimit-Policy".to_owned(), header("The quota and its window in seconds."));
             }
-            503 => drop(headers.insert("Retry-After".to_owned(), header("Seconds to wait."))),
+            503 => drop(headers.insert("Retry-After".to_owned(), header("Seconds to wait before the next attempt."))),
             _ => {}
         }
         responses.insert(
@@ -268,7 +268,7 @@ fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, answe
     });
     let takes_key = |parameter: &Value| parameter["name"] == "Idempotency-Key";
     if endpoint.method != Method::Get && !documented["parameters"].as_array().is_some_and(|parameters| parameters.iter().any(takes_key)) {
-        documented["description"] = json!("An Idempotency-Key is not honoured here: the header is ignored.");
+        documented["description"] = json!("This endpoint ignores an Idempotency-Key.");
     }
     if let Some(content) = operation.body {
         let mut media_types = Map::new();
@@ -287,10 +287,10 @@ fn header(description: &str) -> Value {
 
 fn reason(status: u16) -> &'static str {
     match status {
-        200 => "As asked.",
+        200 => "OK.",
         201 => "Created.",
-        204 => "Done; there is nothing to say.",
-        304 => "The client has the current representation already.",
+        204 => "No content.",
+        304 => "The client has the current version.",
         _ => "Answered.",
     }
 }

@@ -9,10 +9,10 @@ use schemars::JsonSchema;
 use super::endpoint::Extract;
 use super::openapi::Operation;
 use super::request::Request;
-use crate::contract::Cursor;
+use crate::paging::Cursor;
 use crate::problem::{FieldError, Kind, Problem};
 
-/// How many items a page has when nobody says.
+/// The default number of items in a page.
 const DEFAULT_LIMIT: usize = 50;
 /// How many items a page can have.
 const MAX_LIMIT: usize = 100;
@@ -58,10 +58,10 @@ impl<T: Listed> Parameters for PageQuery<T> {
 #[schemars(rename = "PageQuery")]
 #[expect(dead_code, reason = "a schema only")]
 struct PageQuerySchema {
-    /// How many items the page has at most; 50 when absent.
+    /// The most items in the page; 50 by default.
     #[schemars(range(min = 1, max = 100))]
     limit: Option<u32>,
-    /// The `next_cursor` of the page before; absent for the first page.
+    /// The `next_cursor` of the previous page; absent for the first page.
     #[schemars(length(min = 1))]
     cursor: Option<String>,
 }

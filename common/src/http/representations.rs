@@ -8,7 +8,7 @@ use super::path::PathParameter;
 use super::query::{Listed, Parameters, QueryFields};
 use super::response::{Listing, Representation};
 use crate::auth::{PublicKeys, RefreshRequest, SessionId, SessionView, Tokens};
-use crate::contract::Page;
+use crate::paging::Page;
 use crate::tasks::{Bounds, Due, Task, TaskDraft, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskQuerySchema};
 use crate::users::{Credentials, NamePatch, PasswordChange, Registration, SignedIn, User};
 

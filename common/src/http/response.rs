@@ -45,7 +45,7 @@ pub trait Representation: Serialize + JsonSchema + Send {
 /// 201: what was created, with `Location` and, where it has a version, `ETag`.
 pub struct Created<T>(pub T);
 
-/// 204: done, nothing to say.
+/// 204 No Content.
 pub struct NoContent;
 
 /// 200: the same for everyone, so that caches may keep it for a while.
@@ -55,9 +55,9 @@ pub struct PublicJson<T>(pub T);
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "{T}List")]
 pub struct Listing<T> {
-    /// What this page holds, in order.
+    /// The items of this page, in order.
     pub items: Vec<T>,
-    /// What to send as `cursor` for the next page; null on the last one.
+    /// The `cursor` of the next page; null on the last page.
     pub next_cursor: Option<String>,
 }
 

@@ -50,14 +50,14 @@ pub struct Problem {
 pub struct ProblemBody<'a> {
     /// Identifies the kind of problem; stable, for programs.
     pub r#type: String,
-    /// The kind of problem, for people.
+    /// A short name of the kind of problem.
     pub title: &'a str,
     /// The HTTP status.
     #[schemars(range(min = 400, max = 599))]
     pub status: u16,
-    /// What happened this time.
+    /// What went wrong in this request.
     pub detail: &'a str,
-    /// Names this request in the logs.
+    /// The identifier of this request in the logs.
     pub request_id: &'a str,
     /// Every place of the request that is at fault: the first fifty, then one error that counts the rest.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]

@@ -7,12 +7,12 @@ compile_error!("there is no store without a driver: choose the feature dynamodb 
 pub mod copy;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
+mod list_scan;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
 mod rows;
 mod schema;
 mod task_keys;
-mod task_walk;
 
 pub use schema::{check, migrate};
 
@@ -21,8 +21,8 @@ use std::sync::Arc;
 use crate::auth::{CounterStore, Session};
 use crate::aws::Aws;
 use crate::config::{DatabaseUrl, SettingError, Settings};
-use crate::contract::{Cursor, Page};
 use crate::http::Part;
+use crate::paging::{Cursor, Page};
 use crate::problem::StoreError;
 use crate::tasks::TaskStore;
 use crate::telemetry::{self, Level};

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use super::due::Due;
 use super::search::SearchText;
 use super::task::{Label, Priority, Status, Task};
-use crate::contract::Cursor;
+use crate::paging::Cursor;
 
 /// What a list is ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum SortField {
     Updated,
     /// When it is due; tasks that never are come last.
     Due,
-    /// How much it matters.
+    /// The priority.
     Priority,
 }
 
@@ -155,13 +155,13 @@ pub struct TaskQuery {
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "a schema only")]
 pub(crate) struct TaskQuerySchema {
-    /// How many items the page has at most; 50 when absent.
+    /// The most items in the page; 50 by default.
     #[schemars(range(min = 1, max = 100))]
     limit: Option<u32>,
-    /// The `next_cursor` of the page before, which had the same `sort`; absent for the first page.
+    /// The `next_cursor` of the previous page, with the same `sort`; absent for the first page.
     #[schemars(length(min = 1))]
     cursor: Option<String>,
-    /// The order; a leading hyphen means descending; `-created` when absent. Tasks with no due date come last either way.
+    /// The order; a leading hyphen means descending; `-created` by default. Tasks without a due date come last in both directions.
     #[schemars(extend("enum" = TaskSort::NAMES))]
     sort: Option<String>,
     /// Only tasks in this state; may repeat: any of them.

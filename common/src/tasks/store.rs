@@ -4,7 +4,9 @@ use async_trait::async_trait;
 
 use super::query::TaskQuery;
 use super::task::{Task, TaskId, TaskPatch};
-use crate::contract::{Cursor, Once, Page, Precondition};
+use crate::idempotency::IdempotencyKey;
+use crate::paging::{Cursor, Page};
+use crate::precondition::Precondition;
 use crate::problem::StoreError;
 use crate::time::Timestamp;
 use crate::users::UserId;
@@ -14,7 +16,7 @@ use crate::users::UserId;
 #[async_trait]
 pub trait TaskStore: Send + Sync {
     /// Adds a task. Under a key that was used before it adds nothing and gives the task as it was added then.
-    async fn create(&self, owner: UserId, task: Task, once: Option<&Once>) -> Result<Task, StoreError>;
+    async fn create(&self, owner: UserId, task: Task, once: Option<&IdempotencyKey>) -> Result<Task, StoreError>;
 
     /// A task that is not in the trash.
     async fn get(&self, owner: UserId, id: TaskId) -> Result<Task, StoreError>;
@@ -45,7 +47,7 @@ pub trait TaskStore: Send + Sync {
         owner: UserId,
         id: TaskId,
         precondition: &Precondition,
-        once: Option<&Once>,
+        once: Option<&IdempotencyKey>,
         now: Timestamp,
     ) -> Result<Task, StoreError>;
 

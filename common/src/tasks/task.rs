@@ -13,7 +13,7 @@ use crate::text::{LINE_PATTERN, LINES_PATTERN, check_line, check_lines};
 use crate::time::Timestamp;
 
 id! {
-    /// Names a task.
+    /// The identifier of a task, a UUIDv7.
     TaskId
 }
 
@@ -155,33 +155,33 @@ macro_rules! choice {
 }
 
 choice! {
-    /// How far a task has come.
+    /// The status of a task.
     Status {
-        /// Not begun.
+        /// Not started.
         #[default]
         Todo = "todo",
-        /// Begun.
+        /// In progress.
         InProgress = "in_progress",
         /// Completed.
         Done = "done",
-        /// Given up.
+        /// Cancelled.
         Cancelled = "cancelled",
     }
 }
 
 choice! {
-    /// How much a task matters.
+    /// The priority of a task.
     Priority {
-        /// Nobody has said.
+        /// No priority.
         #[default]
         None = "none",
-        /// Little.
+        /// Low.
         Low = "low",
-        /// As most do.
+        /// Medium.
         Medium = "medium",
-        /// Much.
+        /// High.
         High = "high",
-        /// Before everything else.
+        /// Urgent.
         Urgent = "urgent",
     }
 }
@@ -191,20 +191,20 @@ choice! {
 pub struct Task {
     /// Its identifier, a UUIDv7.
     pub id: TaskId,
-    /// What is to be done.
+    /// The title.
     pub title: Title,
-    /// More about it, in Markdown.
+    /// Notes in Markdown.
     pub notes: Option<Notes>,
-    /// How far it has come.
+    /// The status.
     #[serde(default)]
     pub status: Status,
-    /// How much it matters.
+    /// The priority.
     #[serde(default)]
     pub priority: Priority,
-    /// Words to find it by.
+    /// The labels.
     #[serde(default)]
     pub labels: Labels,
-    /// When it is due.
+    /// The due date or date-time.
     pub due: Option<Due>,
     /// When it was completed, for a task that is done.
     pub completed_at: Option<Timestamp>,
@@ -212,28 +212,28 @@ pub struct Task {
     pub created_at: Timestamp,
     /// When it was last changed; every change moves it past what it was.
     pub updated_at: Timestamp,
-    /// How often it was changed, from 1.
+    /// The version: 1 at first, and one more with every change.
     pub version: u64,
     /// When it was deleted, for a task in the trash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
 }
 
-/// What an owner sends to create a task.
+/// A new task.
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct TaskDraft {
-    /// What is to be done.
+    /// The title.
     pub title: Title,
-    /// More about it, in Markdown: up to 16 KiB in UTF-8.
+    /// Notes in Markdown, up to 16 KiB in UTF-8.
     pub notes: Option<Notes>,
-    /// How far it has come; `todo` when absent.
+    /// The status; `todo` by default.
     pub status: Option<Status>,
-    /// How much it matters; `none` when absent.
+    /// The priority; `none` by default.
     pub priority: Option<Priority>,
-    /// Words to find it by, each kept as it is sent, so that `Home` and `home` are two; none when absent.
+    /// The labels, kept as they are sent: `Home` and `home` are two labels. None by default.
     pub labels: Option<Labels>,
-    /// When it is due.
+    /// The due date or date-time.
     pub due: Option<Due>,
 }
 
@@ -267,27 +267,26 @@ impl TaskDraft {
     }
 }
 
-/// What an owner sends to change a task: a JSON Merge Patch (RFC 7396). A field that is null becomes what it is in a
-/// task created without it.
+/// A JSON Merge Patch (RFC 7396) of a task. A null field gets the value that it has in a task created without it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct TaskPatch {
-    /// What is to be done.
+    /// The title.
     #[schemars(with = "Title", default, transform = without_default)]
     pub title: Option<Title>,
-    /// More about it, in Markdown: up to 16 KiB in UTF-8.
+    /// Notes in Markdown, up to 16 KiB in UTF-8.
     #[schemars(with = "Option<Notes>")]
     pub notes: Change<Notes>,
-    /// How far it has come.
+    /// The status.
     #[schemars(with = "Option<Status>")]
     pub status: Change<Status>,
-    /// How much it matters.
+    /// The priority.
     #[schemars(with = "Option<Priority>")]
     pub priority: Change<Priority>,
-    /// Words to find it by.
+    /// The labels.
     #[schemars(with = "Option<Labels>")]
     pub labels: Change<Labels>,
-    /// When it is due.
+    /// The due date or date-time.
     #[schemars(with = "Option<Due>")]
     pub due: Change<Due>,
 }

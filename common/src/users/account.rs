@@ -13,7 +13,7 @@ use crate::text::{LINE_PATTERN, check_line};
 use crate::time::Timestamp;
 
 id! {
-    /// Names an account.
+    /// The identifier of an account, a UUIDv7.
     UserId
 }
 
@@ -121,7 +121,7 @@ impl Field for Name {
     }
 }
 
-/// What an account may do.
+/// The role of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -138,9 +138,9 @@ pub struct Account {
     pub id: UserId,
     /// Its address, which is nobody else's.
     pub email: Email,
-    /// What its owner wants to be called.
+    /// The owner's name.
     pub name: Option<Name>,
-    /// What it may do.
+    /// The role.
     pub role: Role,
     /// What its password is verified against.
     pub password_hash: PasswordHash,
@@ -150,7 +150,7 @@ pub struct Account {
     pub created_at: Timestamp,
     /// When its owner last changed it.
     pub updated_at: Timestamp,
-    /// How often it was changed, from 1.
+    /// The version: 1 at first, and one more with every change.
     pub version: u64,
 }
 
@@ -168,15 +168,15 @@ pub struct User {
     pub id: UserId,
     /// Its email address.
     pub email: Email,
-    /// What its owner wants to be called.
+    /// The owner's name.
     pub name: Option<Name>,
-    /// What it may do.
+    /// The role.
     pub role: Role,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-    /// How often it was changed, from 1.
+    /// The version: 1 at first, and one more with every change.
     pub version: u64,
 }
 
@@ -187,7 +187,7 @@ impl From<Account> for User {
     }
 }
 
-/// What register and login answer: tokens, and who they are for.
+/// The tokens, and the account that they are for.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SignedIn {
     /// The tokens.
@@ -197,15 +197,15 @@ pub struct SignedIn {
     pub user: User,
 }
 
-/// What somebody sends to get an account.
+/// The body of a registration.
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Registration {
-    /// The address to log in with.
+    /// The email address.
     pub email: Email,
-    /// The password to log in with.
+    /// The password.
     pub password: NewPassword,
-    /// What to be called.
+    /// The name.
     pub name: Option<Name>,
 }
 
@@ -216,7 +216,7 @@ impl Body for Registration {
     }
 }
 
-/// What somebody sends to log in.
+/// The body of a login.
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Credentials {
@@ -233,11 +233,11 @@ impl Body for Credentials {
     }
 }
 
-/// What an owner sends to change the account.
+/// A JSON Merge Patch (RFC 7396) of an account.
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct NamePatch {
-    /// What to be called; null for nothing.
+    /// The new name; null removes it.
     #[schemars(with = "Option<Name>")]
     pub name: Change<Name>,
 }
@@ -248,13 +248,13 @@ impl Body for NamePatch {
     }
 }
 
-/// What an owner sends to change the password.
+/// The body of a password change.
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct PasswordChange {
-    /// The password so far.
+    /// The current password.
     pub current_password: Password,
-    /// The password from now on.
+    /// The new password.
     pub new_password: NewPassword,
 }
 

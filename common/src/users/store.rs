@@ -4,8 +4,10 @@ use async_trait::async_trait;
 
 use super::account::{Account, Email, Name, User, UserId};
 use crate::auth::{LiveSession, PasswordHash, Rotation, Session, SessionId};
-use crate::contract::{Cursor, Once, Page, Precondition};
 use crate::fields::Change;
+use crate::idempotency::IdempotencyKey;
+use crate::paging::{Cursor, Page};
+use crate::precondition::Precondition;
 use crate::problem::StoreError;
 use crate::time::Timestamp;
 
@@ -46,11 +48,11 @@ pub trait UserStore: Send + Sync {
     async fn replace_hash(&self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<(), StoreError>;
 
     /// Whether this very password change was executed under this key before.
-    async fn password_change_repeated(&self, user: UserId, once: &Once, now: Timestamp) -> Result<bool, StoreError>;
+    async fn password_change_repeated(&self, user: UserId, once: &IdempotencyKey, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Sets the new password, ends every session but the one that asked, and gives that one another refresh token, in whose
     /// place any earlier one is void. Gives the session as it is then. Under a key that was used before it changes nothing.
-    async fn change_password(&self, update: PasswordUpdate<'_>, once: Option<&Once>) -> Result<Session, StoreError>;
+    async fn change_password(&self, update: PasswordUpdate<'_>, once: Option<&IdempotencyKey>) -> Result<Session, StoreError>;
 
     /// Adds a session.
     async fn start_session(&self, session: &Session) -> Result<(), StoreError>;

@@ -1,4 +1,4 @@
-//! Logs the owner of an account in.
+//! Logs in.
 
 use common::app::App;
 use common::auth::{Attempt, Client, KnownSource, Limit, MAX_SESSIONS, Session, Subject};
@@ -9,7 +9,7 @@ use common::users::{Credentials, SignedIn};
 
 /// `POST /v1/auth/login`
 pub const ENDPOINT: Endpoint = Endpoint::post("login", "/v1/auth/login", &public(login))
-    .summary("Logs the owner of an account in.")
+    .summary("Logs in.")
     .uses(&[Part::Users, Part::SigningKeys])
     .problems(&[Kind::WrongCredentials, Kind::TooManyRequests]);
 

@@ -7,7 +7,7 @@ use common::problem::Problem;
 
 /// `POST /v1/auth/logout`
 pub const ENDPOINT: Endpoint = Endpoint::post("logout", "/v1/auth/logout", &user(logout))
-    .summary("Ends the caller's session: its refresh token is worth nothing from now on.")
+    .summary("Logs out: ends this session, whose refresh token is invalid from now on.")
     .uses(&[Part::Users]);
 
 // A key makes no difference: a session that has ended has ended, however often that is asked for.

@@ -8,7 +8,7 @@ use common::telemetry::{self, Level};
 
 /// `POST /v1/auth/refresh`
 pub const ENDPOINT: Endpoint = Endpoint::post("refresh-token", "/v1/auth/refresh", &public(refresh_token))
-    .summary("Exchanges a refresh token for new tokens. Each one is good for one exchange.")
+    .summary("Exchanges a refresh token for new tokens. A refresh token can be used once.")
     .uses(&[Part::Users, Part::SigningKeys])
     .problems(&[Kind::InvalidRefreshToken, Kind::TooManyRequests]);
 

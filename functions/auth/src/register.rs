@@ -1,4 +1,4 @@
-//! Makes an account and logs its owner in.
+//! Creates an account and logs its owner in.
 
 use common::app::App;
 use common::auth::{Attempt, Client, KnownSource, Limit, Session, Subject};
@@ -9,7 +9,7 @@ use common::users::{Account, Registration, SignedIn};
 
 /// `POST /v1/auth/register`
 pub const ENDPOINT: Endpoint = Endpoint::post("register", "/v1/auth/register", &public(register))
-    .summary("Makes an account and logs its owner in.")
+    .summary("Creates an account and logs its owner in.")
     .uses(&[Part::Users, Part::SigningKeys])
     .problems(&[Kind::AddressTaken, Kind::TooManyRequests]);
 

@@ -1,4 +1,4 @@
-//! Ends every session of the caller but the one that asks.
+//! Revokes the caller's other sessions.
 
 use common::app::App;
 use common::auth::LiveSession;
@@ -7,7 +7,7 @@ use common::problem::Problem;
 
 /// `DELETE /v1/me/sessions`
 pub const ENDPOINT: Endpoint = Endpoint::delete("revoke-other-sessions", "/v1/me/sessions", &session(revoke_other_sessions))
-    .summary("Ends every session of the caller but the one that asks.");
+    .summary("Revokes the caller's other sessions.");
 
 async fn revoke_other_sessions(app: &App, live: LiveSession) -> Result<NoContent, Problem> {
     app.users()?.end_other_sessions(live.user.id, live.session.id, app.clock.now()).await?;

@@ -1,4 +1,4 @@
-//! Ends one of the caller's sessions.
+//! Revokes a session of the caller.
 
 use common::app::App;
 use common::auth::{LiveSession, SessionId};
@@ -7,7 +7,7 @@ use common::problem::Problem;
 
 /// `DELETE /v1/me/sessions/{session_id}`
 pub const ENDPOINT: Endpoint = Endpoint::delete("revoke-session", "/v1/me/sessions/{session_id}", &session(revoke_session))
-    .summary("Ends one of the caller's sessions.");
+    .summary("Revokes a session of the caller.");
 
 async fn revoke_session(app: &App, live: LiveSession, Path(session): Path<SessionId>) -> Result<NoContent, Problem> {
     if app.users()?.end_session(live.user.id, session, app.clock.now()).await? {

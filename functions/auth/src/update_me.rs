@@ -2,14 +2,14 @@
 
 use common::app::App;
 use common::auth::LiveSession;
-use common::contract::Precondition;
 use common::http::{Endpoint, Json, session};
+use common::precondition::Precondition;
 use common::problem::{Kind, Problem};
 use common::users::{NamePatch, User};
 
 /// `PATCH /v1/me`
 pub const ENDPOINT: Endpoint = Endpoint::patch("update-me", "/v1/me", &session(update_me))
-    .summary("Changes what the caller is called, by a JSON Merge Patch.")
+    .summary("Updates the caller's account with a JSON Merge Patch.")
     .problems(&[Kind::NotFound]);
 
 async fn update_me(app: &App, live: LiveSession, precondition: Precondition, Json(patch): Json<NamePatch>) -> Result<Json<User>, Problem> {

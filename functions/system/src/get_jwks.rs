@@ -7,7 +7,7 @@ use common::problem::Problem;
 
 /// `GET /.well-known/jwks.json`
 pub const ENDPOINT: Endpoint = Endpoint::get("get-jwks", "/.well-known/jwks.json", &public(get_jwks))
-    .summary("Publishes the keys that access tokens are verified with (RFC 7517).")
+    .summary("Returns the public keys that verify access tokens (RFC 7517).")
     .uses(&[Part::PublicKeys]);
 
 async fn get_jwks(app: &App) -> Result<PublicJson<PublicKeys>, Problem> {

@@ -5,8 +5,8 @@ use common::http::{Document, Endpoint, PublicJson, public};
 use common::problem::Problem;
 
 /// `GET /v1/openapi.json`
-pub const ENDPOINT: Endpoint = Endpoint::get("get-openapi", "/v1/openapi.json", &public(get_openapi))
-    .summary("Publishes the API document: OpenAPI 3.1 of everything here.");
+pub const ENDPOINT: Endpoint =
+    Endpoint::get("get-openapi", "/v1/openapi.json", &public(get_openapi)).summary("Returns this API document (OpenAPI 3.1).");
 
 async fn get_openapi(_: &App) -> Result<PublicJson<Document>, Problem> {
     Document::parse(crate::OPENAPI).map(PublicJson)

@@ -6,7 +6,7 @@ use common::problem::Problem;
 
 /// `GET /v1/health`
 pub const ENDPOINT: Endpoint = Endpoint::get("health", "/v1/health", &public(health))
-    .summary("Says whether the API works: 503 when its store is out of reach.")
+    .summary("Checks the health of the API: 503 when its store cannot be reached.")
     .uses(&[Part::Users, Part::Tasks]);
 
 async fn health(app: &App) -> Result<Json<Health>, Problem> {

@@ -13,6 +13,6 @@ pub const OPENAPI: &str = include_str!("../openapi.json");
 /// The service and its endpoints.
 pub const SERVICE: Service = Service {
     name: "system",
-    summary: "The API itself: whether it works, what it offers, which keys it signs with.",
+    summary: "The API itself: health, document and public keys.",
     endpoints: &[&health::ENDPOINT, &get_openapi::ENDPOINT, &get_jwks::ENDPOINT, &not_found::ENDPOINT],
 };

@@ -1,4 +1,4 @@
-//! Adds a task to the caller's list.
+//! Creates a task.
 
 use common::app::App;
 use common::auth::Caller;
@@ -7,10 +7,8 @@ use common::problem::{Kind, Problem};
 use common::tasks::{Task, TaskDraft};
 
 /// `POST /v1/tasks`
-pub const ENDPOINT: Endpoint = Endpoint::post("create-task", "/v1/tasks", &user(create_task))
-    .summary("Adds a task to the caller's list.")
-    .uses(&[Part::Tasks])
-    .problems(&[Kind::Full]);
+pub const ENDPOINT: Endpoint =
+    Endpoint::post("create-task", "/v1/tasks", &user(create_task)).summary("Creates a task.").uses(&[Part::Tasks]).problems(&[Kind::Full]);
 
 async fn create_task(
     app: &App,

@@ -2,14 +2,14 @@
 
 use common::app::App;
 use common::auth::Caller;
-use common::contract::Precondition;
 use common::http::{Endpoint, NoContent, Part, Path, user};
+use common::precondition::Precondition;
 use common::problem::Problem;
 use common::tasks::TaskId;
 
 /// `DELETE /v1/tasks/{task_id}`
 pub const ENDPOINT: Endpoint = Endpoint::delete("delete-task", "/v1/tasks/{task_id}", &user(delete_task))
-    .summary("Puts one of the caller's tasks into the trash, from where it can be restored for 30 days.")
+    .summary("Moves a task to the trash, where it can be restored for 30 days.")
     .uses(&[Part::Tasks]);
 
 async fn delete_task(app: &App, caller: Caller, Path(id): Path<TaskId>, precondition: Precondition) -> Result<NoContent, Problem> {

@@ -8,7 +8,7 @@ use common::tasks::{Task, TaskId};
 
 /// `GET /v1/tasks/{task_id}`
 pub const ENDPOINT: Endpoint = Endpoint::get("get-task", "/v1/tasks/{task_id}", &user(get_task))
-    .summary("Shows one of the caller's tasks, unless it is in the trash.")
+    .summary("Returns a task, unless it is in the trash.")
     .uses(&[Part::Tasks]);
 
 async fn get_task(app: &App, caller: Caller, Path(id): Path<TaskId>) -> Result<Json<Task>, Problem> {

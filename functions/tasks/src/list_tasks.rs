@@ -8,7 +8,7 @@ use common::tasks::{Task, TaskQuery};
 
 /// `GET /v1/tasks`
 pub const ENDPOINT: Endpoint = Endpoint::get("list-tasks", "/v1/tasks", &user(list_tasks))
-    .summary("Shows a page of the caller's tasks. A filtered page may be short; only the last one has no next_cursor.")
+    .summary("Lists the caller's tasks. A filtered page may be short; only the last page has no next_cursor.")
     .uses(&[Part::Tasks]);
 
 async fn list_tasks(app: &App, caller: Caller, Query(query): Query<TaskQuery>) -> Result<Listing<Task>, Problem> {

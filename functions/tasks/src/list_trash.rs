@@ -8,7 +8,7 @@ use common::tasks::Task;
 
 /// `GET /v1/trash`
 pub const ENDPOINT: Endpoint = Endpoint::get("list-trash", "/v1/trash", &user(list_trash))
-    .summary("Shows a page of the caller's trash, the last deleted first.")
+    .summary("Lists the tasks in the trash, the last deleted first.")
     .uses(&[Part::Tasks]);
 
 async fn list_trash(app: &App, caller: Caller, Query(page): Query<PageQuery<Task>>) -> Result<Listing<Task>, Problem> {

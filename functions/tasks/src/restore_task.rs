@@ -1,15 +1,15 @@
-//! Takes one of the caller's tasks out of the trash.
+//! Restores a task from the trash.
 
 use common::app::App;
 use common::auth::Caller;
-use common::contract::Precondition;
 use common::http::{Endpoint, Idempotency, Json, Part, Path, user};
+use common::precondition::Precondition;
 use common::problem::{Kind, Problem};
 use common::tasks::{Task, TaskId};
 
 /// `POST /v1/tasks/{task_id}/restore`
 pub const ENDPOINT: Endpoint = Endpoint::post("restore-task", "/v1/tasks/{task_id}/restore", &user(restore_task))
-    .summary("Takes one of the caller's tasks out of the trash.")
+    .summary("Restores a task from the trash.")
     .uses(&[Part::Tasks])
     .problems(&[Kind::NotInTrash, Kind::Full]);
 

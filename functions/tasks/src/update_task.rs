@@ -2,14 +2,14 @@
 
 use common::app::App;
 use common::auth::Caller;
-use common::contract::Precondition;
 use common::http::{Endpoint, Json, Part, Path, user};
+use common::precondition::Precondition;
 use common::problem::{Kind, Problem};
 use common::tasks::{Task, TaskId, TaskPatch};
 
 /// `PATCH /v1/tasks/{task_id}`
 pub const ENDPOINT: Endpoint = Endpoint::patch("update-task", "/v1/tasks/{task_id}", &user(update_task))
-    .summary("Changes one of the caller's tasks by a JSON Merge Patch: absent leaves, null clears.")
+    .summary("Updates a task with a JSON Merge Patch: an absent field stays, null clears it.")
     .uses(&[Part::Tasks])
     .problems(&[Kind::Full]);
 

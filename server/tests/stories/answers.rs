@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::json;
-use server::surroundings::Surroundings;
+use server::network_options::NetworkOptions;
 
 use crate::client::{PASSWORD, Server};
 use crate::secrets;
@@ -87,7 +87,7 @@ async fn every_answer_is_named_and_kept_from_sniffing_framing_and_caching() {
 #[tokio::test]
 async fn scripts_of_named_origins_may_call_and_others_may_not() {
     let cors_origins = vec!["https://app.example.com".parse().expect("an origin")];
-    let server = Server::start_in(&[], &Surroundings { cors_origins, ..Surroundings::default() }).await;
+    let server = Server::start_in(&[], &NetworkOptions { cors_origins, ..NetworkOptions::default() }).await;
     let preflight = |origin: &'static str| {
         let headers = [("origin", origin), ("access-control-request-method", "PATCH"), ("access-control-request-headers", "if-match")];
         let request =

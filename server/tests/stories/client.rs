@@ -14,8 +14,8 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use server::connections;
 use server::embedded::Engine;
+use server::network_options::NetworkOptions;
 use server::router::router;
-use server::surroundings::Surroundings;
 
 use crate::secrets::Secrets;
 use crate::{calls, documented};
@@ -84,16 +84,16 @@ impl Server {
     /// A server with these settings. Unless they name a database, it has one of its own: on the embedded engine, or where
     /// `TEST_MONGODB_URL` is set, on that server.
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
-        Self::start_in(settings, &Surroundings::default()).await
+        Self::start_in(settings, &NetworkOptions::default()).await
     }
 
     /// A server that believes what its clients, as a proxy would, say of where a request comes from.
     pub(crate) async fn behind_a_proxy(settings: &[(&str, &str)]) -> Self {
         let proxies = "127.0.0.0/8".parse().expect("a network");
-        Self::start_in(settings, &Surroundings { proxies, ..Surroundings::default() }).await
+        Self::start_in(settings, &NetworkOptions { proxies, ..NetworkOptions::default() }).await
     }
 
-    pub(crate) async fn start_in(given: &[(&str, &str)], surroundings: &Surroundings) -> Self {
+    pub(crate) async fn start_in(given: &[(&str, &str)], network_options: &NetworkOptions) -> Self {
         let secrets = Secrets::watch();
         let keys = SigningKeys::generate("story").expect("keys");
         let own = database_of_its_own();
@@ -117,9 +117,9 @@ impl Server {
         let app = App::new(&settings, stores).expect("an app").with_clock(clock.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let (router, surroundings) = (router(&app, surroundings), surroundings.clone());
+        let (router, network_options) = (router(&app, network_options), network_options.clone());
         tokio::spawn(async move {
-            connections::serve(listener, router, &surroundings.connections, &surroundings.proxies, std::future::pending()).await;
+            connections::serve(listener, router, &network_options.connections, &network_options.proxies, std::future::pending()).await;
         });
         Self { api: Api::at(url, secrets), keys, clock }
     }

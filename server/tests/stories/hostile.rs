@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use server::surroundings::Surroundings;
+use server::network_options::NetworkOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -41,10 +41,10 @@ fn problem(answer: &str) -> Value {
     serde_json::from_str(body).expect("JSON")
 }
 
-fn with(change: impl FnOnce(&mut Surroundings)) -> Surroundings {
-    let mut surroundings = Surroundings::default();
-    change(&mut surroundings);
-    surroundings
+fn with(change: impl FnOnce(&mut NetworkOptions)) -> NetworkOptions {
+    let mut network_options = NetworkOptions::default();
+    change(&mut network_options);
+    network_options
 }
 
 #[tokio::test]
@@ -253,7 +253,7 @@ async fn one_account_may_send_so_many_requests_from_wherever() {
 #[tokio::test]
 async fn what_a_trusted_proxy_garbled_is_refused_and_nothing_is_done() {
     let proxies = "127.0.0.1".parse().expect("an address");
-    let server = Server::start_in(&[], &Surroundings { proxies, ..Surroundings::default() }).await;
+    let server = Server::start_in(&[], &NetworkOptions { proxies, ..NetworkOptions::default() }).await;
     let register = async |forwarded: &[u8], status: u16| {
         let account = json!({"email": "ada@example.com", "password": PASSWORD});
         let forwarded = reqwest::header::HeaderValue::from_bytes(forwarded).expect("a header value");
@@ -270,7 +270,7 @@ async fn what_a_trusted_proxy_garbled_is_refused_and_nothing_is_done() {
 #[tokio::test]
 async fn browsers_are_told_to_stay_on_https_where_they_came_over_it() {
     let proxies = "127.0.0.1".parse().expect("an address");
-    let behind = Server::start_in(&[], &Surroundings { proxies, ..Surroundings::default() }).await;
+    let behind = Server::start_in(&[], &NetworkOptions { proxies, ..NetworkOptions::default() }).await;
     let direct = Server::start().await;
     for (server, scheme, expected) in [(&behind, "https", true), (&behind, "http", false), (&direct, "https", false)] {
         for path in ["/v1/health", "/v1/nothing"] {

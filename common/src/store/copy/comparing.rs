@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 use ring::digest::{SHA256, digest};
 
 use super::copying::{Progress, pages};
-use super::record::{Kind, Record};
+use super::record::{Record, RecordKind};
 use super::side::Side;
 use crate::time::{Clock, Timestamp};
 
@@ -49,7 +49,7 @@ type Known = HashMap<String, ([u8; 32], Option<Timestamp>)>;
 pub(super) async fn compare(
     from: &Side,
     to: &Side,
-    kind: Kind,
+    kind: RecordKind,
     clock: &dyn Clock,
     tell: &dyn Fn(Progress<'_>),
 ) -> Result<Compared, String> {
@@ -107,7 +107,7 @@ fn differing(ours: &[Bucket], theirs: &[Bucket]) -> (Vec<bool>, bool) {
 }
 
 /// The records of the buckets that are wanted.
-async fn look_into(side: &Side, kind: Kind, wanted: &[bool], now: Timestamp, tell: &dyn Fn(Progress<'_>)) -> Result<Known, String> {
+async fn look_into(side: &Side, kind: RecordKind, wanted: &[bool], now: Timestamp, tell: &dyn Fn(Progress<'_>)) -> Result<Known, String> {
     let (mut known, mut pages) = (Known::new(), pin!(pages(side, kind, now, tell)));
     while let Some(page) = pages.try_next().await? {
         for record in &page.records {

@@ -7,7 +7,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::comparing::{Compared, Difference, compare};
-use super::record::{Kind, Record, RecordPage};
+use super::record::{Record, RecordKind, RecordPage};
 use super::side::Side;
 use crate::problem::StoreError;
 use crate::time::{Clock, Timestamp};
@@ -21,13 +21,13 @@ const PAUSES: [u64; 6] = [1, 2, 4, 8, 15, 30];
 pub enum Progress<'p> {
     /// There was an earlier call, and this one goes on: with these, of which so many are copied, or with comparing when
     /// everything is copied.
-    Resumed(Option<(Kind, u64)>),
+    Resumed(Option<(RecordKind, u64)>),
     /// So many records of this kind are copied; whether that is all of them.
-    Copied(Kind, u64, bool),
+    Copied(RecordKind, u64, bool),
     /// So many records of this kind, of both sides together, have been read again.
-    Comparing(Kind, u64),
+    Comparing(RecordKind, u64),
     /// So many records of this kind have been compared, which is all of them.
-    Compared(Kind, u64),
+    Compared(RecordKind, u64),
     /// A store cannot answer and is asked again a little later.
     Waiting(&'p str, &'p StoreError),
     /// What is at this key of this store does not fit the types, for this reason.
@@ -40,7 +40,7 @@ pub enum Progress<'p> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Summary {
     /// How many records of each kind there are to copy. Where nothing is wrong, the other side has the very same.
-    pub kinds: Vec<(Kind, u64)>,
+    pub kinds: Vec<(RecordKind, u64)>,
     /// How many things, of both sides together, could not be read.
     pub unreadable: u64,
     /// How many records are not the same on both sides.
@@ -62,16 +62,16 @@ struct Note {
 #[serde(rename_all = "snake_case")]
 enum Stage {
     /// So many records of this kind were copied, up to this position.
-    Copying { kind: Kind, after: Option<String>, copied: u64 },
-    /// Everything was copied, and is being compared.
+    Copying { kind: RecordKind, after: Option<String>, copied: u64 },
+    /// FullScan was copied, and is being compared.
     Comparing,
-    /// Everything was the same. From here on the store may be in use, so nothing is copied any more.
+    /// FullScan was the same. From here on the store may be in use, so nothing is copied any more.
     Finished,
 }
 
-/// Copies everything that has not expired to the other side and compares both. What is there already stays as it is. An
-/// interrupted copy is gone on with by the same call, and one that was finished is only compared; nothing else may write to
-/// either side before it is over.
+/// Copies everything that has not expired to the other side and compares both. What is there already stays as it is. The
+/// same call again resumes an interrupted copy, and only compares one that was finished. Nothing else may write to either side
+/// before it is over.
 ///
 /// # Errors
 /// One line that says why there is nothing to copy, why it may not be copied there, or which store does not do as asked.
@@ -83,7 +83,7 @@ pub async fn copy(from: &Side, to: &Side, clock: &dyn Clock, tell: &dyn Fn(Progr
         copying.keep(&stage).await?;
     }
     let mut summary = Summary { kinds: Vec::new(), unreadable: 0, differences: 0, and_more: false };
-    for kind in Kind::ALL {
+    for kind in RecordKind::ALL {
         let Compared { count, unreadable, differences, and_more } = compare(from, to, kind, clock, tell).await?;
         summary.kinds.push((kind, count));
         summary.unreadable += unreadable;
@@ -108,10 +108,10 @@ impl Summary {
 
 impl Stage {
     fn at_the_beginning() -> Self {
-        Self::before(Kind::ALL[0])
+        Self::before(RecordKind::ALL[0])
     }
 
-    fn before(kind: Kind) -> Self {
+    fn before(kind: RecordKind) -> Self {
         Self::Copying { kind, after: None, copied: 0 }
     }
 }
@@ -154,7 +154,7 @@ impl Copying<'_> {
 
     /// The name of any one thing that a side holds.
     async fn anything_in(&self, side: &Side, now: Timestamp) -> Result<Option<String>, String> {
-        for kind in Kind::ALL {
+        for kind in RecordKind::ALL {
             let mut pages = pin!(pages(side, kind, now, self.tell));
             while let Some(page) = pages.try_next().await? {
                 let found = page.records.first().map(Record::to_string);
@@ -168,11 +168,11 @@ impl Copying<'_> {
 
     /// Copies a page of a kind, of which so many were copied before, and gives what comes next. What cannot be read is told of
     /// when both sides are compared: once, however often the copying was interrupted.
-    async fn copy_page(&self, kind: Kind, after: Option<String>, copied: u64, now: Timestamp) -> Result<Stage, String> {
+    async fn copy_page(&self, kind: RecordKind, after: Option<String>, copied: u64, now: Timestamp) -> Result<Stage, String> {
         let page = read(self.from, kind, after, now, self.tell).await?;
         let adding = stream::iter(&page.records).map(|record| self.add(record));
         // Several of these may be in one document, and FerretDB loses one of two changes of a document at once.
-        let writers = if kind == Kind::PasswordKey { 1 } else { WRITERS };
+        let writers = if kind == RecordKind::PasswordKey { 1 } else { WRITERS };
         adding.buffer_unordered(writers).try_collect::<()>().await?;
         let copied = copied + page.records.len() as u64;
         (self.tell)(Progress::Copied(kind, copied, page.next.is_none()));
@@ -203,7 +203,7 @@ impl Copying<'_> {
 /// Reads all pages of a kind, one after the other.
 pub(super) fn pages<'p>(
     side: &'p Side,
-    kind: Kind,
+    kind: RecordKind,
     now: Timestamp,
     tell: &'p dyn Fn(Progress<'_>),
 ) -> impl Stream<Item = Result<RecordPage, String>> + 'p {
@@ -217,7 +217,13 @@ pub(super) fn pages<'p>(
 }
 
 /// Reads a page of a side, without what has expired.
-async fn read(side: &Side, kind: Kind, after: Option<String>, now: Timestamp, tell: &dyn Fn(Progress<'_>)) -> Result<RecordPage, String> {
+async fn read(
+    side: &Side,
+    kind: RecordKind,
+    after: Option<String>,
+    now: Timestamp,
+    tell: &dyn Fn(Progress<'_>),
+) -> Result<RecordPage, String> {
     let mut page = patiently(side, tell, async || side.stock.read(kind, after.as_deref()).await).await?;
     page.records.retain(|record| record.ends_at().is_none_or(|end| end > now));
     Ok(page)

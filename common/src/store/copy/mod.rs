@@ -12,7 +12,7 @@ mod side;
 
 pub use comparing::Difference;
 pub use copying::{Progress, Summary, copy};
-pub use record::Kind;
+pub use record::RecordKind;
 pub(super) use record::{Record, RecordPage};
 pub use side::Side;
-pub(super) use side::{PAGE, Stock};
+pub(super) use side::{CopyStore, PAGE};

@@ -6,7 +6,7 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use crate::auth::Session;
-use crate::contract::Once;
+use crate::idempotency::IdempotencyKey;
 use crate::problem::StoreError;
 use crate::store::rows::AccountRow;
 use crate::tasks::{TRASH_LIFETIME, Task};
@@ -16,7 +16,7 @@ use crate::users::{Account, UserId};
 /// A kind of record. Counters of attempts are none: they are about the last minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum RecordKind {
     /// Accounts, with their addresses.
     Account,
     /// Sessions that live.
@@ -29,7 +29,7 @@ pub enum Kind {
     TaskKey,
 }
 
-impl Kind {
+impl RecordKind {
     /// Every kind, in the order in which they are copied: what needs an account comes after accounts.
     pub const ALL: [Self; 5] = [Self::Account, Self::Session, Self::PasswordKey, Self::Task, Self::TaskKey];
 
@@ -59,11 +59,11 @@ pub(in crate::store) enum Record {
     /// A session that its account has not ended, in its account's epoch.
     Session(Session),
     /// A password change that was executed.
-    PasswordKey { user: UserId, once: Once, expires_at: Timestamp },
+    PasswordKey { user: UserId, once: IdempotencyKey, expires_at: Timestamp },
     /// A task, in the trash if it was deleted.
     Task { owner: UserId, task: Task },
     /// A request that was executed, and the task as it was then.
-    TaskKey { owner: UserId, once: Once, expires_at: Timestamp, result: Task },
+    TaskKey { owner: UserId, once: IdempotencyKey, expires_at: Timestamp, result: Task },
 }
 
 /// A page of records of one kind.

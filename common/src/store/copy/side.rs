@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::record::{Kind, Record, RecordPage};
+use super::record::{Record, RecordKind, RecordPage};
 use crate::config::{DatabaseUrl, SettingError, Settings};
 use crate::problem::StoreError;
 use crate::store::{dynamodb, mongodb};
@@ -13,10 +13,10 @@ pub(in crate::store) const PAGE: usize = 200;
 
 /// A store from end to end.
 #[async_trait]
-pub(in crate::store) trait Stock: Send + Sync {
+pub(in crate::store) trait CopyStore: Send + Sync {
     /// Reads the records of a kind, from the beginning or from where the page before ended. What cannot be read as any kind
     /// is in the pages of one. What has expired may be among them.
-    async fn read(&self, kind: Kind, after: Option<&str>) -> Result<RecordPage, StoreError>;
+    async fn read(&self, kind: RecordKind, after: Option<&str>) -> Result<RecordPage, StoreError>;
 
     /// Adds a record, unless there is one in its place, which stays as it is. Nothing else is changed.
     async fn add(&self, record: &Record) -> Result<(), StoreError>;
@@ -30,7 +30,7 @@ pub(in crate::store) trait Stock: Send + Sync {
 
 /// A store that is copied from or to.
 pub struct Side {
-    pub(super) stock: Box<dyn Stock>,
+    pub(super) stock: Box<dyn CopyStore>,
     /// What and where it is. The same place is always called the same.
     pub(super) name: String,
 }
@@ -54,7 +54,7 @@ impl Side {
             DatabaseUrl::MongoDb(url) => {
                 let connection = mongodb::Connection::new(url, settings, environment)?;
                 let name = format!("the database {} of MongoDB at {}", url.database(), url.hosts());
-                Ok(Self { stock: Box::new(mongodb::Everything::new(connection)), name })
+                Ok(Self { stock: Box::new(mongodb::FullScan::new(connection)), name })
             }
         }
     }
@@ -66,7 +66,7 @@ impl Side {
     pub async fn has_accounts(&self) -> Result<bool, StoreError> {
         let mut after = None;
         loop {
-            let page = self.stock.read(Kind::Account, after.as_deref()).await?;
+            let page = self.stock.read(RecordKind::Account, after.as_deref()).await?;
             if !page.records.is_empty() {
                 return Ok(true);
             }
@@ -78,10 +78,7 @@ impl Side {
     /// The tables of these settings, through a client of the DynamoDB-compatible engine in this place.
     pub fn dynamodb(client: aws_sdk_dynamodb::Client, settings: &Settings, place: &str) -> Self {
         let (users, tasks) = (&settings.users_table, &settings.tasks_table);
-        Self {
-            stock: Box::new(dynamodb::Everything::new(client, users, tasks)),
-            name: format!("the tables {users} and {tasks} of {place}"),
-        }
+        Self { stock: Box::new(dynamodb::FullScan::new(client, users, tasks)), name: format!("the tables {users} and {tasks} of {place}") }
     }
 
     /// What and where it is, without a password.

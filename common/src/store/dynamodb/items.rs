@@ -7,7 +7,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::contract::{Once, Precondition};
+use crate::idempotency::IdempotencyKey;
+use crate::precondition::Precondition;
 use crate::problem::StoreError;
 use crate::time::Timestamp;
 
@@ -150,7 +151,7 @@ impl Expression {
 }
 
 /// The record that a request was executed: whose, under which key, what came of it, and how long that is remembered.
-pub(super) fn once_record(pk: impl Display, once: &Once, result: Option<Item>, expires_at: Timestamp) -> Item {
+pub(super) fn once_record(pk: impl Display, once: &IdempotencyKey, result: Option<Item>, expires_at: Timestamp) -> Item {
     let mut item = key(pk, once_key(once));
     item.insert("fingerprint".to_owned(), text(&once.fingerprint));
     item.insert("expires_at".to_owned(), number(expires_at.as_second()));
@@ -161,13 +162,13 @@ pub(super) fn once_record(pk: impl Display, once: &Once, result: Option<Item>, e
 }
 
 /// The sort key of the record of a key.
-pub(super) fn once_key(once: &Once) -> String {
+pub(super) fn once_key(once: &IdempotencyKey) -> String {
     format!("once#{}", once.key)
 }
 
 /// What a record of a key says about a request with that key: `None` when it has expired, the result when the
 /// request is the same.
-pub(super) fn replay(record: Item, once: &Once, now: Timestamp) -> Result<Option<Item>, StoreError> {
+pub(super) fn replay(record: Item, once: &IdempotencyKey, now: Timestamp) -> Result<Option<Item>, StoreError> {
     if number_of::<i64>(&record, "expires_at").is_none_or(|expires_at| expires_at <= now.as_second()) {
         return Ok(None);
     }

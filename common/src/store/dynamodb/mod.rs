@@ -2,7 +2,7 @@
 
 mod client;
 #[cfg(feature = "mongodb")]
-mod everything;
+mod full_scan;
 mod items;
 mod sessions;
 mod tables;
@@ -13,7 +13,7 @@ mod writes;
 
 pub use client::{LOCAL_ACCESS_KEY, client, connect, connect_through};
 #[cfg(feature = "mongodb")]
-pub(in crate::store) use everything::Everything;
+pub(in crate::store) use full_scan::FullScan;
 pub use tables::{create_tables, migrate};
 pub use tasks::Tasks;
 pub use users::Users;

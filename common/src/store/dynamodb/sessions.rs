@@ -11,7 +11,7 @@ use super::items::{Expression, Item, key, number, number_of, read, text, text_of
 use super::users::{Users, account_key, user_key};
 use super::writes::{refused_item, update};
 use crate::auth::{GRACE, LiveSession, Refused, Rotation, Session, SessionId};
-use crate::contract::{Cursor, Page};
+use crate::paging::{Cursor, Page};
 use crate::problem::StoreError;
 use crate::store::rows::UserRow;
 use crate::store::session_page;

@@ -7,8 +7,8 @@ use super::client::{call, failed};
 use super::items::{Expression, key, read, text, text_of};
 use super::tasks::task_key;
 use crate::problem::StoreError;
+use crate::store::list_scan::{KeyRange, ListScan, Read, TaskReader};
 use crate::store::task_keys::{DATED, UNDATED, task_of};
-use crate::store::task_walk::{Read, Shelf, Stretch, Walk};
 use crate::users::UserId;
 
 /// An owner's tasks in a table. The range key of each local secondary index is the attribute of the same name, which a
@@ -22,50 +22,50 @@ pub(super) struct OwnersTasks<'t> {
     pub(super) owner: UserId,
 }
 
-impl Shelf for OwnersTasks<'_> {
-    async fn read(&self, walk: &Walk<'_>, stretch: &Stretch, after: Option<&str>, limit: usize) -> Result<Read, StoreError> {
+impl TaskReader for OwnersTasks<'_> {
+    async fn read(&self, scan: &ListScan<'_>, key_range: &KeyRange, after: Option<&str>, limit: usize) -> Result<Read, StoreError> {
         let start = after.and_then(|position| {
             let mut start = key(self.owner, task_key(task_of(position)?));
-            start.insert(walk.index.to_owned(), text(position));
+            start.insert(scan.index.to_owned(), text(position));
             Some(start)
         });
         let mut expression = Expression::default();
-        let (pk, range) = (expression.name("pk"), expression.name(walk.index));
+        let (pk, range) = (expression.name("pk"), expression.name(scan.index));
         let owner = expression.value(text(self.owner));
-        // What comes before the start is left out of the stretch as well: an engine may look through it otherwise.
+        // What comes before the start is left out of the key_range as well: an engine may look through it otherwise.
         let (from, to) = match after {
-            Some(after) if walk.descending => (stretch.from.as_str(), after),
-            Some(after) => (after, stretch.to.as_str()),
-            None => (stretch.from.as_str(), stretch.to.as_str()),
+            Some(after) if scan.descending => (key_range.from.as_str(), after),
+            Some(after) => (after, key_range.to.as_str()),
+            None => (key_range.from.as_str(), key_range.to.as_str()),
         };
         let (from, to) = (expression.value(text(from)), expression.value(text(to)));
-        let filter = filter_expression(walk, &mut expression);
+        let filter = filter_expression(scan, &mut expression);
         let request = self
             .client
             .query()
             .table_name(self.table)
-            .index_name(walk.index)
+            .index_name(scan.index)
             .consistent_read(true)
             .key_condition_expression(format!("{pk} = {owner} AND {range} BETWEEN {from} AND {to}"))
             .set_filter_expression(filter)
             .set_expression_attribute_names(Some(expression.names))
             .set_expression_attribute_values(Some(expression.values))
-            .scan_index_forward(!walk.descending)
+            .scan_index_forward(!scan.descending)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .set_exclusive_start_key(start);
         let output = call("Query", request.send()).await.map_err(failed)?;
         let tasks = output.items.unwrap_or_default().into_iter().map(|item| {
-            let position = text_of(&item, walk.index).unwrap_or_default().to_owned();
+            let position = text_of(&item, scan.index).unwrap_or_default().to_owned();
             (position, read(item))
         });
-        let rest = output.last_evaluated_key.map(|last| text_of(&last, walk.index).unwrap_or_default().to_owned());
+        let rest = output.last_evaluated_key.map(|last| text_of(&last, scan.index).unwrap_or_default().to_owned());
         Ok(Read { tasks: tasks.collect(), rest })
     }
 }
 
 /// What the database can filter by itself, so that less is sent; text is left to the function.
-fn filter_expression(walk: &Walk<'_>, expression: &mut Expression) -> Option<String> {
-    let filter = walk.filter;
+fn filter_expression(scan: &ListScan<'_>, expression: &mut Expression) -> Option<String> {
+    let filter = scan.filter;
     let mut conditions = Vec::new();
     if !filter.statuses.is_empty() {
         conditions.push(expression.one_of("status", filter.statuses.iter().map(|status| text(status.as_str()))));
@@ -83,7 +83,7 @@ fn filter_expression(walk: &Walk<'_>, expression: &mut Expression) -> Option<Str
         conditions.push(format!("({})", any.join(" OR ")));
     }
     // A list by due date has its bounds in the key condition, and a key is no matter for a filter.
-    if walk.index != "by_due" && !filter.due.are_open() {
+    if scan.index != "by_due" && !filter.due.are_open() {
         let due = expression.name("by_due");
         let from = filter.due.after.map_or_else(|| DATED.to_owned(), |after| format!("{DATED}{}", after.sort_key()));
         let to = filter.due.before.map_or_else(|| UNDATED.to_owned(), |before| format!("{DATED}{}", before.sort_key()));

@@ -11,11 +11,13 @@ use super::client::{call, failed};
 use super::items::{Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of, write};
 use super::task_pages::OwnersTasks;
 use super::writes::{Transaction, first_item, once_put, put, refused_item, transact, update};
-use crate::contract::{Cursor, ONCE_LIFETIME, Once, Page, Precondition};
 use crate::fields::Change;
+use crate::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
+use crate::paging::{Cursor, Page};
+use crate::precondition::Precondition;
 use crate::problem::StoreError;
+use crate::store::list_scan::ListScan;
 use crate::store::task_keys::{created_key, due_key, gone_key, kept_since, live_key, priority_key};
-use crate::store::task_walk::Walk;
 use crate::tasks::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
 use crate::time::Timestamp;
 use crate::users::UserId;
@@ -64,8 +66,8 @@ impl Tasks {
             let (updated, time) = (expression.name("updated_at"), expression.value(text(at)));
             match self.update_item(owner, id, expression, &format!("{condition} AND {updated} < {time}")).await {
                 Ok(item) => return read(item),
-                Err(Refused::Failed(error)) => return Err(error),
-                Err(Refused::Condition(item)) => {
+                Err(UpdateError::Failed(error)) => return Err(error),
+                Err(UpdateError::Condition(item)) => {
                     if let Some(reason) = explain(&item) {
                         return Err(reason);
                     }
@@ -81,7 +83,7 @@ impl Tasks {
 
     /// Updates a task that `condition` holds for. Every update leaves a mark of its own on the item, by which an
     /// attempt that was executed although its answer was lost is recognised when it is repeated.
-    async fn update_item(&self, owner: UserId, id: TaskId, mut expression: Expression, condition: &str) -> Result<Item, Refused> {
+    async fn update_item(&self, owner: UserId, id: TaskId, mut expression: Expression, condition: &str) -> Result<Item, UpdateError> {
         let mark = text(Uuid::new_v4());
         expression.set("write", mark.clone());
         let (pk, write) = (expression.name("pk"), expression.name("write"));
@@ -101,8 +103,8 @@ impl Tasks {
             Ok(output) => Ok(output.attributes.unwrap_or_default()),
             Err(error) => match refused_item(&error) {
                 Some(item) if item.get("write") == Some(&mark) => Ok(item),
-                Some(item) => Err(Refused::Condition(item)),
-                None => Err(Refused::Failed(failed(error))),
+                Some(item) => Err(UpdateError::Condition(item)),
+                None => Err(UpdateError::Failed(failed(error))),
             },
         }
     }
@@ -114,7 +116,7 @@ impl Tasks {
         owner: UserId,
         id: TaskId,
         precondition: &Precondition,
-        once: &Once,
+        once: &IdempotencyKey,
         now: Timestamp,
     ) -> Result<Task, StoreError> {
         for _ in 0..ATTEMPTS {
@@ -133,7 +135,7 @@ impl Tasks {
             let read_version = expression.value(number(task.version));
             let condition = format!("{version} = {read_version} AND attribute_exists({deleted})");
             let update = update(&self.table, key(owner, task_key(id)), &condition, expression)?;
-            let record = once_put(&self.table, once_record(owner, once, Some(write(&restored)?), now.plus(ONCE_LIFETIME)), now)?;
+            let record = once_put(&self.table, once_record(owner, once, Some(write(&restored)?), now.plus(IDEMPOTENCY_KEY_LIFETIME)), now)?;
             if let Transaction::Done = transact(&self.client, vec![record, update]).await? {
                 return Ok(restored);
             }
@@ -141,7 +143,7 @@ impl Tasks {
         Err(StoreError::StillRunning)
     }
 
-    async fn record_and_task(&self, owner: UserId, id: TaskId, once: &Once) -> Result<(Option<Item>, Option<Item>), StoreError> {
+    async fn record_and_task(&self, owner: UserId, id: TaskId, once: &IdempotencyKey) -> Result<(Option<Item>, Option<Item>), StoreError> {
         let keys = KeysAndAttributes::builder()
             .keys(key(owner, once_key(once)))
             .keys(key(owner, task_key(id)))
@@ -159,7 +161,7 @@ impl Tasks {
 }
 
 /// Why an item was not updated.
-enum Refused {
+enum UpdateError {
     /// The condition did not hold for the item as it is; empty when there is none.
     Condition(Item),
     Failed(StoreError),
@@ -167,7 +169,7 @@ enum Refused {
 
 #[async_trait]
 impl TaskStore for Tasks {
-    async fn create(&self, owner: UserId, task: Task, once: Option<&Once>) -> Result<Task, StoreError> {
+    async fn create(&self, owner: UserId, task: Task, once: Option<&IdempotencyKey>) -> Result<Task, StoreError> {
         let item = task_item(owner, &task)?;
         let Some(once) = once else {
             let request =
@@ -180,7 +182,7 @@ impl TaskStore for Tasks {
             };
         };
         let now = task.created_at;
-        let record = once_put(&self.table, once_record(owner, once, Some(write(&task)?), now.plus(ONCE_LIFETIME)), now)?;
+        let record = once_put(&self.table, once_record(owner, once, Some(write(&task)?), now.plus(IDEMPOTENCY_KEY_LIFETIME)), now)?;
         let put = put(&self.table, item, None)?;
         match transact(&self.client, vec![record, put]).await? {
             Transaction::Done => Ok(task),
@@ -199,7 +201,7 @@ impl TaskStore for Tasks {
     }
 
     async fn list(&self, owner: UserId, query: &TaskQuery) -> Result<Page<Task>, StoreError> {
-        Walk::through_list(query).page(&self.of(owner)).await
+        ListScan::through_list(query).page(&self.of(owner)).await
     }
 
     async fn update(
@@ -243,7 +245,7 @@ impl TaskStore for Tasks {
     }
 
     async fn list_trash(&self, owner: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Task>, StoreError> {
-        Walk::through_trash(limit, after, now).page(&self.of(owner)).await
+        ListScan::through_trash(limit, after, now).page(&self.of(owner)).await
     }
 
     async fn restore(
@@ -251,7 +253,7 @@ impl TaskStore for Tasks {
         owner: UserId,
         id: TaskId,
         precondition: &Precondition,
-        once: Option<&Once>,
+        once: Option<&IdempotencyKey>,
         now: Timestamp,
     ) -> Result<Task, StoreError> {
         if let Some(once) = once {

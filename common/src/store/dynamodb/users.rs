@@ -12,8 +12,10 @@ use super::items::{Expression, Item, key, number, number_of, once_key, once_reco
 use super::sessions::{had_not_expired, session_item, session_key};
 use super::writes::{Transaction, first_item, once_put, put, refused_item, transact, update};
 use crate::auth::{CounterStore, LiveSession, PasswordHash, Rotation, Session, SessionId};
-use crate::contract::{Cursor, ONCE_LIFETIME, Once, Page, Precondition};
 use crate::fields::Change;
+use crate::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
+use crate::paging::{Cursor, Page};
+use crate::precondition::Precondition;
 use crate::problem::StoreError;
 use crate::store::rows::AccountRow;
 use crate::time::Timestamp;
@@ -161,12 +163,12 @@ impl UserStore for Users {
         }
     }
 
-    async fn password_change_repeated(&self, user: UserId, once: &Once, now: Timestamp) -> Result<bool, StoreError> {
+    async fn password_change_repeated(&self, user: UserId, once: &IdempotencyKey, now: Timestamp) -> Result<bool, StoreError> {
         let record = self.get(key(user_key(user), once_key(once))).await?;
         Ok(record.map(|record| replay(record, once, now)).transpose()?.flatten().is_some())
     }
 
-    async fn change_password(&self, change: PasswordUpdate<'_>, once: Option<&Once>) -> Result<Session, StoreError> {
+    async fn change_password(&self, change: PasswordUpdate<'_>, once: Option<&IdempotencyKey>) -> Result<Session, StoreError> {
         let PasswordUpdate { session, epoch, verified, new, now } = change;
         let (user, mut current) = (session.user, session.clone());
         for _ in 0..ATTEMPTS {
@@ -181,7 +183,7 @@ impl UserStore for Users {
                 self.keep_session((user, session.id), epoch, Some(current.generation), now)?,
             ];
             if let Some(once) = once {
-                parts.insert(0, once_put(&self.table, once_record(user_key(user), once, None, now.plus(ONCE_LIFETIME)), now)?);
+                parts.insert(0, once_put(&self.table, once_record(user_key(user), once, None, now.plus(IDEMPOTENCY_KEY_LIFETIME)), now)?);
             }
             let Transaction::Refused(reasons) = transact(&self.client, parts).await? else {
                 return Ok(Session { epoch: epoch + 1, generation: current.generation + 1, previous: None, ..current });

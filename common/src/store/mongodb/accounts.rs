@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::documents::{read, text_of, value, write};
 use crate::auth::{Session, SessionId};
-use crate::contract::{ONCE_LIFETIME, Once};
+use crate::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use crate::problem::StoreError;
 use crate::store::rows::{AccountRow, UserRow};
 use crate::time::Timestamp;
@@ -94,7 +94,7 @@ impl LivingSessions {
 
 impl OnceRow {
     /// The row of this change.
-    pub(super) fn new(once: &Once, expires_at: Timestamp) -> Self {
+    pub(super) fn new(once: &IdempotencyKey, expires_at: Timestamp) -> Self {
         Self { key: once.key.clone(), fingerprint: once.fingerprint.clone(), expires_at: expires_at.as_second() }
     }
 }
@@ -106,7 +106,7 @@ impl StoredAccount {
     }
 
     /// Whether this very password change was executed before.
-    pub(super) fn repeats(&self, once: &Once, now: Timestamp) -> Result<bool, StoreError> {
+    pub(super) fn repeats(&self, once: &IdempotencyKey, now: Timestamp) -> Result<bool, StoreError> {
         match self.remembered(now).find(|row| row.key == once.key) {
             Some(row) if row.fingerprint == once.fingerprint => Ok(true),
             Some(_) => Err(StoreError::KeyReused),
@@ -129,8 +129,8 @@ impl StoredAccount {
     }
 
     /// What the account remembers after a password change under this key.
-    pub(super) fn remembering(&self, once: &Once, now: Timestamp) -> Result<mongodb::bson::Bson, StoreError> {
-        let row = OnceRow::new(once, now.plus(ONCE_LIFETIME));
+    pub(super) fn remembering(&self, once: &IdempotencyKey, now: Timestamp) -> Result<mongodb::bson::Bson, StoreError> {
+        let row = OnceRow::new(once, now.plus(IDEMPOTENCY_KEY_LIFETIME));
         let kept = self.remembered(now).cloned().collect::<Vec<_>>();
         let rows: Vec<OnceRow> = kept.into_iter().rev().take(REMEMBERED - 1).rev().chain([row]).collect();
         value(&rows)
@@ -157,8 +157,8 @@ mod tests {
         read_account(document).expect("an account")
     }
 
-    fn once(key: &str) -> Once {
-        Once { key: key.to_owned(), fingerprint: format!("of {key}") }
+    fn once(key: &str) -> IdempotencyKey {
+        IdempotencyKey { key: key.to_owned(), fingerprint: format!("of {key}") }
     }
 
     #[test]
@@ -171,9 +171,9 @@ mod tests {
         assert_eq!(account.once.len(), REMEMBERED);
         assert!(!account.repeats(&once("9"), now).expect("an answer"));
         assert!(account.repeats(&once("10"), now).expect("an answer"));
-        let another = Once { fingerprint: "another".to_owned(), ..once("29") };
+        let another = IdempotencyKey { fingerprint: "another".to_owned(), ..once("29") };
         assert!(matches!(account.repeats(&another, now), Err(StoreError::KeyReused)));
-        let later = now.plus(ONCE_LIFETIME);
+        let later = now.plus(IDEMPOTENCY_KEY_LIFETIME);
         assert!(account.repeats(&once("29"), later.minus(Duration::from_secs(1))).expect("an answer"));
         assert!(!account.repeats(&once("29"), later).expect("an answer"));
     }

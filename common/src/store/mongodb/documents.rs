@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::connection::{CallError, Connection, failed};
-use crate::contract::Precondition;
+use crate::precondition::Precondition;
 use crate::problem::StoreError;
 use crate::time::Timestamp;
 
@@ -25,7 +25,7 @@ pub(super) async fn pause(attempt: u32) {
 
 /// What is said when all attempts were lost.
 pub(super) fn lost() -> StoreError {
-    StoreError::Unavailable("others kept being quicker".into())
+    StoreError::Unavailable("lost every retry to concurrent writers".into())
 }
 
 /// A collection.

@@ -28,11 +28,11 @@ struct Index {
     collection: &'static str,
     name: &'static str,
     fields: &'static [&'static str],
-    kind: Kind,
+    kind: IndexKind,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum IndexKind {
     /// For a query.
     Plain,
     /// For a query; what has none of the fields is not in it.
@@ -43,29 +43,29 @@ enum Kind {
     Expiry,
 }
 
-const fn index(collection: &'static str, name: &'static str, fields: &'static [&'static str], kind: Kind) -> Index {
+const fn index(collection: &'static str, name: &'static str, fields: &'static [&'static str], kind: IndexKind) -> Index {
     Index { collection, name, fields, kind }
 }
 
 const COLLECTIONS: [&str; 5] = [USERS, SESSIONS, COUNTERS, TASKS, REQUESTS];
 
 const INDEXES: [Index; 11] = [
-    index(USERS, "address", &["email_canonical"], Kind::Unique),
-    index(SESSIONS, "of_user", &["user", "_id"], Kind::Plain),
-    index(SESSIONS, "expiry", &["expires_at"], Kind::Expiry),
-    index(COUNTERS, "expiry", &["expires_at"], Kind::Expiry),
-    index(TASKS, "by_created", &["owner", "by_created"], Kind::Plain),
-    index(TASKS, "by_updated", &["owner", "by_updated"], Kind::Plain),
-    index(TASKS, "by_due", &["owner", "by_due"], Kind::Plain),
-    index(TASKS, "by_priority", &["owner", "by_priority"], Kind::Plain),
-    index(TASKS, "trash_by_updated", &["trash_of", "by_updated"], Kind::Sparse),
-    index(TASKS, "expiry", &["purge_at"], Kind::Expiry),
-    index(REQUESTS, "expiry", &["expires_at"], Kind::Expiry),
+    index(USERS, "address", &["email_canonical"], IndexKind::Unique),
+    index(SESSIONS, "of_user", &["user", "_id"], IndexKind::Plain),
+    index(SESSIONS, "expiry", &["expires_at"], IndexKind::Expiry),
+    index(COUNTERS, "expiry", &["expires_at"], IndexKind::Expiry),
+    index(TASKS, "by_created", &["owner", "by_created"], IndexKind::Plain),
+    index(TASKS, "by_updated", &["owner", "by_updated"], IndexKind::Plain),
+    index(TASKS, "by_due", &["owner", "by_due"], IndexKind::Plain),
+    index(TASKS, "by_priority", &["owner", "by_priority"], IndexKind::Plain),
+    index(TASKS, "trash_by_updated", &["trash_of", "by_updated"], IndexKind::Sparse),
+    index(TASKS, "expiry", &["purge_at"], IndexKind::Expiry),
+    index(REQUESTS, "expiry", &["expires_at"], IndexKind::Expiry),
 ];
 
 /// Why a database cannot be used as it is.
 #[derive(Debug)]
-pub enum Lack {
+pub enum SchemaError {
     /// It does not answer, or not as it should.
     Silent(StoreError),
     /// It was made by a newer program.
@@ -76,7 +76,7 @@ pub enum Lack {
     OtherIndex(String),
 }
 
-impl fmt::Display for Lack {
+impl fmt::Display for SchemaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Silent(StoreError::Unavailable(cause)) => write!(f, "the database of DATABASE_URL cannot be reached: {cause}"),
@@ -98,13 +98,13 @@ impl fmt::Display for Lack {
     }
 }
 
-impl std::error::Error for Lack {}
+impl std::error::Error for SchemaError {}
 
 /// Makes what is not there yet, and tells of each collection and index what was done.
 ///
 /// # Errors
 /// The database was made by a newer program, has another index of the same name, or does not do as asked.
-pub async fn migrate(connection: &Connection, tell: &mut dyn FnMut(&str)) -> Result<(), Lack> {
+pub async fn migrate(connection: &Connection, tell: &mut dyn FnMut(&str)) -> Result<(), SchemaError> {
     read_schema(connection).await?;
     let mut without = Vec::new();
     for collection in COLLECTIONS {
@@ -117,7 +117,7 @@ pub async fn migrate(connection: &Connection, tell: &mut dyn FnMut(&str)) -> Res
         for index in INDEXES.iter().filter(|index| index.collection == collection) {
             let there = match present.iter().find(|found| name_of(found) == Some(index.name)) {
                 Some(found) if index.is(found) => true,
-                Some(_) => return Err(Lack::OtherIndex(index.full_name())),
+                Some(_) => return Err(SchemaError::OtherIndex(index.full_name())),
                 None => false,
             };
             let done = if there {
@@ -135,7 +135,7 @@ pub async fn migrate(connection: &Connection, tell: &mut dyn FnMut(&str)) -> Res
         let set = doc! {"$set": {"version": VERSION, "without": without}};
         database.collection::<Document>(SCHEMA).update_one(doc! {"_id": SCHEMA}, set).upsert(true).await
     };
-    connection.call("updateOne", send).await.map_err(|error| Lack::Silent(failed(error)))?;
+    connection.call("updateOne", send).await.map_err(|error| SchemaError::Silent(failed(error)))?;
     tell(&format!("the database is at version {VERSION}"));
     Ok(())
 }
@@ -144,7 +144,7 @@ pub async fn migrate(connection: &Connection, tell: &mut dyn FnMut(&str)) -> Res
 ///
 /// # Errors
 /// What is missing, or that the database does not answer.
-pub async fn check(connection: &Connection) -> Result<(), Lack> {
+pub async fn check(connection: &Connection) -> Result<(), SchemaError> {
     let without = read_schema(connection).await?;
     let mut missing = Vec::new();
     for collection in COLLECTIONS {
@@ -153,21 +153,21 @@ pub async fn check(connection: &Connection) -> Result<(), Lack> {
         for index in needed {
             match present.iter().find(|found| name_of(found) == Some(index.name)) {
                 Some(found) if index.is(found) => {}
-                Some(_) => return Err(Lack::OtherIndex(index.full_name())),
+                Some(_) => return Err(SchemaError::OtherIndex(index.full_name())),
                 None if without.contains(&index.full_name()) => {}
                 None => missing.push(index.full_name()),
             }
         }
     }
-    if missing.is_empty() { Ok(()) } else { Err(Lack::Indexes(missing)) }
+    if missing.is_empty() { Ok(()) } else { Err(SchemaError::Indexes(missing)) }
 }
 
 /// Checks the version, and gives the indexes that the server could not make.
-async fn read_schema(connection: &Connection) -> Result<Vec<String>, Lack> {
+async fn read_schema(connection: &Connection) -> Result<Vec<String>, SchemaError> {
     let send = |database: Database| async move { database.collection::<Document>(SCHEMA).find_one(doc! {"_id": SCHEMA}).await };
-    let found = connection.call("findOne", send).await.map_err(|error| Lack::Silent(failed(error)))?.unwrap_or_default();
+    let found = connection.call("findOne", send).await.map_err(|error| SchemaError::Silent(failed(error)))?.unwrap_or_default();
     match found.get_i32("version") {
-        Ok(version) if version > VERSION => Err(Lack::Newer(version)),
+        Ok(version) if version > VERSION => Err(SchemaError::Newer(version)),
         _ => {
             let without = found.get_array("without").map(Vec::as_slice).unwrap_or_default();
             Ok(without.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
@@ -175,33 +175,33 @@ async fn read_schema(connection: &Connection) -> Result<Vec<String>, Lack> {
     }
 }
 
-async fn create_collection(connection: &Connection, collection: &str) -> Result<(), Lack> {
+async fn create_collection(connection: &Connection, collection: &str) -> Result<(), SchemaError> {
     let send = |database: Database| async move { database.create_collection(collection).await };
     match connection.call("create", send).await {
         // Somebody else runs the same command.
         Err(error) if has_code(&error, NAMESPACE_EXISTS) => Ok(()),
-        made => made.map_err(|error| Lack::Silent(failed(error))),
+        made => made.map_err(|error| SchemaError::Silent(failed(error))),
     }
 }
 
 /// Makes an index; `false` when it only sweeps and the server cannot do that.
-async fn create_index(connection: &Connection, index: &Index) -> Result<bool, Lack> {
+async fn create_index(connection: &Connection, index: &Index) -> Result<bool, SchemaError> {
     let create = |model: IndexModel| {
         let send = |database: Database| async move { database.collection::<Document>(index.collection).create_index(model).await };
         connection.call_within(BUILD_TIMEOUT, "createIndex", send)
     };
     match create(index.model(index.kind)).await {
         // Saving room is nothing that anything depends on.
-        Err(error) if has_code(&error, NOT_IMPLEMENTED) && index.kind == Kind::Sparse => {
-            create(index.model(Kind::Plain)).await.map(|_| true).map_err(|error| Lack::Silent(failed(error)))
+        Err(error) if has_code(&error, NOT_IMPLEMENTED) && index.kind == IndexKind::Sparse => {
+            create(index.model(IndexKind::Plain)).await.map(|_| true).map_err(|error| SchemaError::Silent(failed(error)))
         }
-        Err(error) if has_code(&error, NOT_IMPLEMENTED) && index.kind == Kind::Expiry => Ok(false),
-        made => made.map(|_| true).map_err(|error| Lack::Silent(failed(error))),
+        Err(error) if has_code(&error, NOT_IMPLEMENTED) && index.kind == IndexKind::Expiry => Ok(false),
+        made => made.map(|_| true).map_err(|error| SchemaError::Silent(failed(error))),
     }
 }
 
 /// The indexes of a collection; `None` when there is no such collection.
-async fn present_indexes(connection: &Connection, collection: &str) -> Result<Option<Vec<IndexModel>>, Lack> {
+async fn present_indexes(connection: &Connection, collection: &str) -> Result<Option<Vec<IndexModel>>, SchemaError> {
     let send = |database: Database| async move {
         let indexes = database.collection::<Document>(collection).list_indexes().await?;
         futures_util::TryStreamExt::try_collect(indexes).await
@@ -209,7 +209,7 @@ async fn present_indexes(connection: &Connection, collection: &str) -> Result<Op
     match connection.call("listIndexes", send).await {
         Ok(indexes) => Ok(Some(indexes)),
         Err(error) if has_code(&error, NAMESPACE_NOT_FOUND) => Ok(None),
-        Err(error) => Err(Lack::Silent(failed(error))),
+        Err(error) => Err(SchemaError::Silent(failed(error))),
     }
 }
 
@@ -230,14 +230,14 @@ impl Index {
         self.fields.iter().map(|field| ((*field).to_owned(), 1.into())).collect()
     }
 
-    fn model(&self, kind: Kind) -> IndexModel {
+    fn model(&self, kind: IndexKind) -> IndexModel {
         let mut options = IndexOptions::default();
         options.name = Some(self.name.to_owned());
         match kind {
-            Kind::Plain => {}
-            Kind::Sparse => options.sparse = Some(true),
-            Kind::Unique => options.unique = Some(true),
-            Kind::Expiry => {
+            IndexKind::Plain => {}
+            IndexKind::Sparse => options.sparse = Some(true),
+            IndexKind::Unique => options.unique = Some(true),
+            IndexKind::Expiry => {
                 options.expire_after = Some(Duration::ZERO);
                 options.sparse = Some(true);
             }
@@ -248,7 +248,7 @@ impl Index {
     /// Whether this is the index. What only saves room or sweeps is not compared: some servers do not tell it.
     fn is(&self, found: &IndexModel) -> bool {
         let unique = found.options.as_ref().and_then(|options| options.unique).unwrap_or(false);
-        found.keys.keys().eq(self.keys().keys()) && unique == (self.kind == Kind::Unique)
+        found.keys.keys().eq(self.keys().keys()) && unique == (self.kind == IndexKind::Unique)
     }
 }
 

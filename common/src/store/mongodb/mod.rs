@@ -6,17 +6,17 @@ mod accounts;
 mod connection;
 mod documents;
 #[cfg(feature = "dynamodb")]
-mod everything;
+mod full_scan;
 mod indexes;
-mod once;
+mod requests;
 mod sessions;
 mod tasks;
 mod users;
 
 pub use connection::Connection;
 #[cfg(feature = "dynamodb")]
-pub(in crate::store) use everything::Everything;
-pub use indexes::{Lack, check, migrate};
+pub(in crate::store) use full_scan::FullScan;
+pub use indexes::{SchemaError, check, migrate};
 pub use tasks::Tasks;
 pub use users::Users;
 

@@ -9,13 +9,15 @@ use mongodb::bson::{Document, doc};
 
 use super::connection::Connection;
 use super::documents::{ATTEMPTS, Documents, at_version, date, lost, pause, read, read_raw, text_of, value, version_of, write};
-use super::once::{Claim, Requests};
+use super::requests::{Claim, Requests};
 use super::{REQUESTS, TASKS};
-use crate::contract::{Cursor, Once, Page, Precondition};
 use crate::fields::Change;
+use crate::idempotency::IdempotencyKey;
+use crate::paging::{Cursor, Page};
+use crate::precondition::Precondition;
 use crate::problem::StoreError;
+use crate::store::list_scan::{KeyRange, ListScan, Read, TaskReader};
 use crate::store::task_keys::{created_key, due_key, gone_key, kept_since, live_key, priority_key};
-use crate::store::task_walk::{Read, Shelf, Stretch, Walk};
 use crate::tasks::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
 use crate::time::Timestamp;
 use crate::users::UserId;
@@ -75,7 +77,7 @@ impl Tasks {
         owner: UserId,
         id: TaskId,
         precondition: &Precondition,
-        once: &Once,
+        once: &IdempotencyKey,
         now: Timestamp,
     ) -> Result<Task, StoreError> {
         for attempt in 0..ATTEMPTS {
@@ -113,7 +115,7 @@ impl Tasks {
 
 #[async_trait]
 impl TaskStore for Tasks {
-    async fn create(&self, owner: UserId, task: Task, once: Option<&Once>) -> Result<Task, StoreError> {
+    async fn create(&self, owner: UserId, task: Task, once: Option<&IdempotencyKey>) -> Result<Task, StoreError> {
         let task = match once {
             None => task,
             Some(once) => {
@@ -133,7 +135,7 @@ impl TaskStore for Tasks {
     }
 
     async fn list(&self, owner: UserId, query: &TaskQuery) -> Result<Page<Task>, StoreError> {
-        Walk::through_list(query).page(&self.of(owner)).await
+        ListScan::through_list(query).page(&self.of(owner)).await
     }
 
     async fn update(
@@ -163,7 +165,7 @@ impl TaskStore for Tasks {
     }
 
     async fn list_trash(&self, owner: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Task>, StoreError> {
-        Walk::through_trash(limit, after, now).page(&self.of(owner)).await
+        ListScan::through_trash(limit, after, now).page(&self.of(owner)).await
     }
 
     async fn restore(
@@ -171,7 +173,7 @@ impl TaskStore for Tasks {
         owner: UserId,
         id: TaskId,
         precondition: &Precondition,
-        once: Option<&Once>,
+        once: Option<&IdempotencyKey>,
         now: Timestamp,
     ) -> Result<Task, StoreError> {
         if let Some(once) = once {
@@ -192,20 +194,20 @@ struct OwnersTasks<'t> {
     owner: UserId,
 }
 
-impl Shelf for OwnersTasks<'_> {
-    async fn read(&self, walk: &Walk<'_>, stretch: &Stretch, after: Option<&str>, limit: usize) -> Result<Read, StoreError> {
-        let whose = if walk.in_trash { "trash_of" } else { "owner" };
-        let mut range = doc! {"$gte": &stretch.from, "$lte": &stretch.to};
+impl TaskReader for OwnersTasks<'_> {
+    async fn read(&self, scan: &ListScan<'_>, key_range: &KeyRange, after: Option<&str>, limit: usize) -> Result<Read, StoreError> {
+        let whose = if scan.in_trash { "trash_of" } else { "owner" };
+        let mut range = doc! {"$gte": &key_range.from, "$lte": &key_range.to};
         if let Some(after) = after {
-            let (begins, bound) = if walk.descending { ("$lte", "$lt") } else { ("$gte", "$gt") };
+            let (begins, bound) = if scan.descending { ("$lte", "$lt") } else { ("$gte", "$gt") };
             range.remove(begins);
             range.insert(bound, after);
         }
-        let direction = if walk.descending { -1 } else { 1 };
-        let order = doc! {whose: direction, walk.index: direction};
-        let filter = doc! {whose: self.owner.to_string(), walk.index: range};
+        let direction = if scan.descending { -1 } else { 1 };
+        let order = doc! {whose: direction, scan.index: direction};
+        let filter = doc! {whose: self.owner.to_string(), scan.index: range};
         let tasks = self.tasks.find_read(filter, order, limit, |document| {
-            let position = document.get_str(walk.index).unwrap_or_default().to_owned();
+            let position = document.get_str(scan.index).unwrap_or_default().to_owned();
             (position, read_raw(document))
         });
         let tasks: Vec<(String, Result<Task, StoreError>)> = tasks.await?;

@@ -12,8 +12,10 @@ use super::documents::{ATTEMPTS, Documents, at_version, date, date_of, lost, pau
 use super::sessions::{a_session_that_takes, has_time_left, read_session, session_document, takes, the_session};
 use super::{COUNTERS, SESSIONS, USERS};
 use crate::auth::{CounterStore, LiveSession, PasswordHash, Refused, Rotation, Session, SessionId};
-use crate::contract::{Cursor, Once, Page, Precondition};
 use crate::fields::Change;
+use crate::idempotency::IdempotencyKey;
+use crate::paging::{Cursor, Page};
+use crate::precondition::Precondition;
 use crate::problem::StoreError;
 use crate::store::session_page;
 use crate::time::Timestamp;
@@ -148,11 +150,11 @@ impl UserStore for Users {
         self.users.update(filter, doc! {"$set": {"password_hash": value(new)?}}).await.map(drop)
     }
 
-    async fn password_change_repeated(&self, user: UserId, once: &Once, now: Timestamp) -> Result<bool, StoreError> {
+    async fn password_change_repeated(&self, user: UserId, once: &IdempotencyKey, now: Timestamp) -> Result<bool, StoreError> {
         self.stored(user).await?.map_or(Ok(false), |stored| stored.repeats(once, now))
     }
 
-    async fn change_password(&self, change: PasswordUpdate<'_>, once: Option<&Once>) -> Result<Session, StoreError> {
+    async fn change_password(&self, change: PasswordUpdate<'_>, once: Option<&IdempotencyKey>) -> Result<Session, StoreError> {
         let PasswordUpdate { session: Session { id: session, user, .. }, epoch, verified, new, now } = change;
         let (user, session) = (*user, *session);
         for attempt in 0..ATTEMPTS {

@@ -3,7 +3,7 @@
 use mongodb::bson::{Document, doc};
 
 use super::documents::{ATTEMPTS, Documents, date, date_of, lost, pause, read, text_of, write};
-use crate::contract::{ONCE_LIFETIME, Once};
+use crate::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use crate::problem::StoreError;
 use crate::tasks::Task;
 use crate::time::Timestamp;
@@ -29,9 +29,15 @@ impl Requests {
 
     /// Claims a key for a request, unless another request has it. Where the result is known before it is executed, it is
     /// recorded with the claim, so that whoever repeats the request executes it with the same result.
-    pub(super) async fn claim(&self, owner: UserId, once: &Once, result: Option<Task>, now: Timestamp) -> Result<Claim, StoreError> {
+    pub(super) async fn claim(
+        &self,
+        owner: UserId,
+        once: &IdempotencyKey,
+        result: Option<Task>,
+        now: Timestamp,
+    ) -> Result<Claim, StoreError> {
         let request = name_of(owner, once);
-        let mut claim = request_document(owner, once, now.plus(ONCE_LIFETIME), result.as_ref())?;
+        let mut claim = request_document(owner, once, now.plus(IDEMPOTENCY_KEY_LIFETIME), result.as_ref())?;
         claim.remove("_id");
         for attempt in 0..ATTEMPTS {
             // Whoever claims it first is told the same as whoever comes later: whose it is, and what is known to come of it.
@@ -52,17 +58,23 @@ impl Requests {
     }
 
     /// What is written into the task, in the same update that executes the request.
-    pub(super) fn record(request: &str, once: &Once, result: &Task, now: Timestamp) -> Result<Document, StoreError> {
+    pub(super) fn record(request: &str, once: &IdempotencyKey, result: &Task, now: Timestamp) -> Result<Document, StoreError> {
         Ok(doc! {
             "request": request,
             "fingerprint": &once.fingerprint,
-            "expires_at": date(now.plus(ONCE_LIFETIME)),
+            "expires_at": date(now.plus(IDEMPOTENCY_KEY_LIFETIME)),
             "task": write(result)?,
         })
     }
 
     /// Copies what a task records of a request to where the request is remembered. Gives the result if it is this request's.
-    pub(super) async fn complete(&self, record: &Document, request: &str, once: &Once, now: Timestamp) -> Result<Option<Task>, StoreError> {
+    pub(super) async fn complete(
+        &self,
+        record: &Document,
+        request: &str,
+        once: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<Option<Task>, StoreError> {
         let (Some(recorded), true) = (text_of(record, "request"), lives(record, now)) else { return Ok(None) };
         let mut executed = record.clone();
         executed.remove("request");
@@ -75,19 +87,24 @@ impl Requests {
     }
 
     /// Lets go of a key whose request was refused.
-    pub(super) async fn give_up(&self, request: &str, once: &Once) -> Result<(), StoreError> {
+    pub(super) async fn give_up(&self, request: &str, once: &IdempotencyKey) -> Result<(), StoreError> {
         let open = doc! {"_id": request, "fingerprint": &once.fingerprint, "task": {"$exists": false}};
         self.0.delete(open).await.map(drop)
     }
 }
 
 /// The name of a request's document.
-pub(super) fn name_of(owner: UserId, once: &Once) -> String {
+pub(super) fn name_of(owner: UserId, once: &IdempotencyKey) -> String {
     format!("{owner}#{}", once.key)
 }
 
 /// A request's document, with what came of it if that is known.
-pub(super) fn request_document(owner: UserId, once: &Once, expires_at: Timestamp, result: Option<&Task>) -> Result<Document, StoreError> {
+pub(super) fn request_document(
+    owner: UserId,
+    once: &IdempotencyKey,
+    expires_at: Timestamp,
+    result: Option<&Task>,
+) -> Result<Document, StoreError> {
     let mut document = doc! {"_id": name_of(owner, once), "fingerprint": &once.fingerprint, "expires_at": date(expires_at)};
     if let Some(result) = result {
         document.insert("task", write(result)?);

@@ -1,48 +1,13 @@
-//! The words that the store traits share: pages and cursors, preconditions, and requests that must be executed once.
+//! Pages of a list, and the cursors that lead from one to the next.
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// How long an idempotency key is remembered.
-pub const ONCE_LIFETIME: Duration = Duration::from_hours(24);
-
 /// The longest position that a cursor can hold, in bytes: longer than any index key.
 const MAX_POSITION: usize = 128;
-
-/// Marks a write that must be executed once, however often it is asked for.
-#[derive(Clone, Debug)]
-pub struct Once {
-    /// The caller's key; it is scoped to the caller.
-    pub key: String,
-    /// Tells the request from any other. Never derived from a secret by a fast hash.
-    pub fingerprint: String,
-}
-
-/// The precondition of a write: which versions the caller is willing to change (`If-Match`, `If-None-Match`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Precondition {
-    /// Whatever version there is.
-    Any,
-    /// Only these versions. Tags that this API never gave are no version, so the list may be empty: then none is allowed.
-    OneOf(Vec<u64>),
-    /// Every version but these.
-    NoneOf(Vec<u64>),
-}
-
-impl Precondition {
-    /// Whether a resource at this version may be changed.
-    pub fn allows(&self, version: u64) -> bool {
-        match self {
-            Self::Any => true,
-            Self::OneOf(versions) => versions.contains(&version),
-            Self::NoneOf(versions) => !versions.contains(&version),
-        }
-    }
-}
 
 /// One page of a list.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use super::sessions::{read_session, session_item, session_key};
 use super::tasks::{task_item, task_key};
 use super::users::{account_item, account_key, address_item, email_key, user_key};
 use super::writes::{put, transact};
-use crate::contract::Once;
+use crate::idempotency::IdempotencyKey;
 use crate::problem::StoreError;
-use crate::store::copy::{Kind, PAGE, Record, RecordPage, Stock};
+use crate::store::copy::{CopyStore, PAGE, Record, RecordKind, RecordPage};
 use crate::store::rows::AccountRow;
 use crate::tasks::Task;
 use crate::time::Timestamp;
@@ -27,8 +27,8 @@ const ROUNDS: usize = 20;
 /// The key of the note, in the users table.
 const NOTE: &str = "copy";
 
-/// Everything on DynamoDB.
-pub(in crate::store) struct Everything {
+/// FullScan on DynamoDB.
+pub(in crate::store) struct FullScan {
     client: Client,
     users: String,
     tasks: String,
@@ -38,7 +38,7 @@ pub(in crate::store) struct Everything {
 #[derive(PartialEq, Eq)]
 enum Shape {
     /// A record of this kind.
-    Record(Kind),
+    Record(RecordKind),
     /// The address of an account.
     Address,
     /// Nothing to copy: a counter, or the note of a copy.
@@ -47,7 +47,7 @@ enum Shape {
     Unknown,
 }
 
-impl Everything {
+impl FullScan {
     /// Everything in these tables.
     pub(in crate::store) fn new(client: Client, users: &str, tasks: &str) -> Self {
         Self { client, users: users.to_owned(), tasks: tasks.to_owned() }
@@ -104,12 +104,12 @@ impl Everything {
     }
 
     /// The records of a kind among these items of the users table.
-    async fn read_users(&self, kind: Kind, items: Vec<Item>, page: &mut RecordPage) -> Result<(), StoreError> {
+    async fn read_users(&self, kind: RecordKind, items: Vec<Item>, page: &mut RecordPage) -> Result<(), StoreError> {
         let related = items.iter().filter_map(|item| match shape_of_user_item(item) {
-            Shape::Record(Kind::Account) if kind == Kind::Account => {
+            Shape::Record(RecordKind::Account) if kind == RecordKind::Account => {
                 read::<AccountRow>(item.clone()).ok().map(|row| email_key(&Account::from(row).email))
             }
-            Shape::Address if kind == Kind::Account => Some(account_key(text_of(item, "user")?.parse().ok()?)),
+            Shape::Address if kind == RecordKind::Account => Some(account_key(text_of(item, "user")?.parse().ok()?)),
             Shape::Record(found) if found == kind => Some(key(pk_of(item), "account")),
             _ => None,
         });
@@ -117,11 +117,11 @@ impl Everything {
         for item in items {
             let name = name_of(&self.users, &item);
             let read = match shape_of_user_item(&item) {
-                Shape::Record(Kind::Account) if kind == Kind::Account => read_account(item, &related).map(Some),
-                Shape::Address if kind == Kind::Account => check_address(&item, &related).map(|()| None),
-                Shape::Unknown if kind == Kind::Account => Err(unknown()),
-                Shape::Record(Kind::Session) if kind == Kind::Session => read_living_session(item, &related),
-                Shape::Record(Kind::PasswordKey) if kind == Kind::PasswordKey => read_password_key(&item, &related),
+                Shape::Record(RecordKind::Account) if kind == RecordKind::Account => read_account(item, &related).map(Some),
+                Shape::Address if kind == RecordKind::Account => check_address(&item, &related).map(|()| None),
+                Shape::Unknown if kind == RecordKind::Account => Err(unknown()),
+                Shape::Record(RecordKind::Session) if kind == RecordKind::Session => read_living_session(item, &related),
+                Shape::Record(RecordKind::PasswordKey) if kind == RecordKind::PasswordKey => read_password_key(&item, &related),
                 _ => continue,
             };
             page.add(name, read);
@@ -141,9 +141,9 @@ impl Everything {
 }
 
 #[async_trait]
-impl Stock for Everything {
-    async fn read(&self, kind: Kind, after: Option<&str>) -> Result<RecordPage, StoreError> {
-        let in_tasks = matches!(kind, Kind::Task | Kind::TaskKey);
+impl CopyStore for FullScan {
+    async fn read(&self, kind: RecordKind, after: Option<&str>) -> Result<RecordPage, StoreError> {
+        let in_tasks = matches!(kind, RecordKind::Task | RecordKind::TaskKey);
         let (items, next) = self.scan(if in_tasks { &self.tasks } else { &self.users }, after).await?;
         let mut page = RecordPage { next, ..RecordPage::default() };
         if !in_tasks {
@@ -153,9 +153,9 @@ impl Stock for Everything {
         for item in items {
             let name = name_of(&self.tasks, &item);
             let read = match shape_of_task_item(&item) {
-                Shape::Record(Kind::Task) if kind == Kind::Task => read_task(item).map(Some),
-                Shape::Record(Kind::TaskKey) if kind == Kind::TaskKey => read_task_key(item).map(Some),
-                Shape::Unknown if kind == Kind::Task => Err(unknown()),
+                Shape::Record(RecordKind::Task) if kind == RecordKind::Task => read_task(item).map(Some),
+                Shape::Record(RecordKind::TaskKey) if kind == RecordKind::TaskKey => read_task_key(item).map(Some),
+                Shape::Unknown if kind == RecordKind::Task => Err(unknown()),
                 _ => continue,
             };
             page.add(name, read);
@@ -209,9 +209,9 @@ fn name_of(table: &str, item: &Item) -> String {
 fn shape_of_user_item(item: &Item) -> Shape {
     let (pk, sk) = (pk_of(item), sk_of(item));
     match pk.split_once('#') {
-        Some(("user", _)) if sk == "account" => Shape::Record(Kind::Account),
-        Some(("user", _)) if sk.starts_with("session#") => Shape::Record(Kind::Session),
-        Some(("user", _)) if sk.starts_with("once#") => Shape::Record(Kind::PasswordKey),
+        Some(("user", _)) if sk == "account" => Shape::Record(RecordKind::Account),
+        Some(("user", _)) if sk.starts_with("session#") => Shape::Record(RecordKind::Session),
+        Some(("user", _)) if sk.starts_with("once#") => Shape::Record(RecordKind::PasswordKey),
         Some(("email", _)) if sk == "email" => Shape::Address,
         Some(("limit", _)) if sk == "limit" => Shape::Aside,
         None if pk == NOTE && sk == NOTE => Shape::Aside,
@@ -221,8 +221,8 @@ fn shape_of_user_item(item: &Item) -> Shape {
 
 fn shape_of_task_item(item: &Item) -> Shape {
     match sk_of(item).split_once('#') {
-        Some(("task", _)) => Shape::Record(Kind::Task),
-        Some(("once", _)) => Shape::Record(Kind::TaskKey),
+        Some(("task", _)) => Shape::Record(RecordKind::Task),
+        Some(("once", _)) => Shape::Record(RecordKind::TaskKey),
         _ => Shape::Unknown,
     }
 }
@@ -286,11 +286,11 @@ fn read_password_key(item: &Item, accounts: &HashMap<String, Item>) -> Result<Op
     at_its_key(Some(Record::PasswordKey { user: account.id, once, expires_at }), (&pk_of(item), sk_of(item)), &proper)
 }
 
-fn read_once(item: &Item) -> Result<(Once, Timestamp), StoreError> {
+fn read_once(item: &Item) -> Result<(IdempotencyKey, Timestamp), StoreError> {
     let (key, fingerprint) = (sk_of(item).strip_prefix("once#"), text_of(item, "fingerprint"));
     match (key, fingerprint, number_of::<i64>(item, "expires_at")) {
         (Some(key), Some(fingerprint), Some(expires_at)) => {
-            let once = Once { key: key.to_owned(), fingerprint: fingerprint.to_owned() };
+            let once = IdempotencyKey { key: key.to_owned(), fingerprint: fingerprint.to_owned() };
             Ok((once, Timestamp::from_millisecond(expires_at.saturating_mul(1000))))
         }
         _ => Err(StoreError::Corrupt("it lacks its fingerprint or its expiry".into())),

@@ -9,14 +9,14 @@ use mongodb::bson::{Bson, Document, doc};
 use super::accounts::{OnceRow, StoredAccount, account_document, read_account};
 use super::connection::Connection;
 use super::documents::{Documents, date_of, read, text_of, value};
-use super::once::{name_of as name_of_request, request_document};
+use super::requests::{name_of as name_of_request, request_document};
 use super::sessions::{read_session, session_document};
 use super::tasks::{name_of as name_of_task, task_document};
 use super::{REQUESTS, SCHEMA, SESSIONS, TASKS, USERS};
 use crate::auth::Session;
-use crate::contract::Once;
+use crate::idempotency::IdempotencyKey;
 use crate::problem::StoreError;
-use crate::store::copy::{Kind, PAGE, Record, RecordPage, Stock};
+use crate::store::copy::{CopyStore, PAGE, Record, RecordKind, RecordPage};
 use crate::tasks::Task;
 use crate::time::Timestamp;
 use crate::users::UserId;
@@ -26,8 +26,8 @@ const AMONG_TASKS: &str = "restored ";
 /// The `_id` of the note, in the collection of the schema.
 const NOTE: &str = "copy";
 
-/// Everything on MongoDB.
-pub(in crate::store) struct Everything {
+/// FullScan on MongoDB.
+pub(in crate::store) struct FullScan {
     users: Documents,
     sessions: Documents,
     tasks: Documents,
@@ -38,7 +38,7 @@ pub(in crate::store) struct Everything {
 /// A page of documents, and after which `_id` the collection goes on.
 type Found = (Vec<Document>, Option<String>);
 
-impl Everything {
+impl FullScan {
     /// Everything in the database of this connection.
     pub(in crate::store) fn new(connection: Connection) -> Self {
         let connection = Arc::new(connection);
@@ -76,7 +76,7 @@ impl Everything {
         for StoredAccount { account, once, .. } in found.into_iter().filter_map(|document| read_account(document).ok()) {
             page.records.extend(once.into_iter().map(|OnceRow { key, fingerprint, expires_at }| Record::PasswordKey {
                 user: account.id,
-                once: Once { key, fingerprint },
+                once: IdempotencyKey { key, fingerprint },
                 expires_at: Timestamp::from_millisecond(expires_at.saturating_mul(1000)),
             }));
         }
@@ -126,15 +126,15 @@ impl Everything {
 }
 
 #[async_trait]
-impl Stock for Everything {
-    async fn read(&self, kind: Kind, after: Option<&str>) -> Result<RecordPage, StoreError> {
+impl CopyStore for FullScan {
+    async fn read(&self, kind: RecordKind, after: Option<&str>) -> Result<RecordPage, StoreError> {
         let mut page = RecordPage::default();
         page.next = match kind {
-            Kind::Account => self.read_accounts(after, &mut page).await?,
-            Kind::Session => self.read_sessions(after, &mut page).await?,
-            Kind::PasswordKey => self.read_password_keys(after, &mut page).await?,
-            Kind::Task => self.read_tasks(after, &mut page).await?,
-            Kind::TaskKey => self.read_task_keys(after, &mut page).await?,
+            RecordKind::Account => self.read_accounts(after, &mut page).await?,
+            RecordKind::Session => self.read_sessions(after, &mut page).await?,
+            RecordKind::PasswordKey => self.read_password_keys(after, &mut page).await?,
+            RecordKind::Task => self.read_tasks(after, &mut page).await?,
+            RecordKind::TaskKey => self.read_task_keys(after, &mut page).await?,
         };
         Ok(page)
     }
@@ -237,6 +237,6 @@ fn read_request(document: &Document, id: &str) -> Result<Record, StoreError> {
     let fingerprint = text_of(document, "fingerprint").ok_or_else(lacking)?.to_owned();
     let expires_at: Timestamp = date_of(document, "expires_at").ok_or_else(lacking)?;
     let result = read(document.get_document("task").map_err(|_| lacking())?.clone())?;
-    let once = Once { key: key.to_owned(), fingerprint };
+    let once = IdempotencyKey { key: key.to_owned(), fingerprint };
     at_its_id(name_of_request(owner, &once) == id, Record::TaskKey { owner, once, expires_at, result })
 }

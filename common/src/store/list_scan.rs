@@ -1,10 +1,10 @@
-//! Pages of tasks: which stretches of which order are read, and where a page begins and ends. A store only reads so many
-//! tasks from a stretch, after a key.
+//! Pages of tasks: which key_ranges of which order are read, and where a page begins and ends. A store only reads so many
+//! tasks from a key_range, after a key.
 
 use std::future::Future;
 
 use super::task_keys::{AFTER_ALL, DATED, GONE, LIVE, UNDATED, kept_since, task_of};
-use crate::contract::{Cursor, Page};
+use crate::paging::{Cursor, Page};
 use crate::problem::StoreError;
 use crate::tasks::{SortField, TRASH_ORDER, Task, TaskFilter, TaskQuery};
 use crate::telemetry::{self, Level};
@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 const READS: [usize; 4] = [100, 200, 300, 400];
 
 /// The filter that lets everything through.
-static EVERYTHING: TaskFilter = TaskFilter {
+static NO_FILTER: TaskFilter = TaskFilter {
     statuses: Vec::new(),
     priorities: Vec::new(),
     labels: Vec::new(),
@@ -22,15 +22,15 @@ static EVERYTHING: TaskFilter = TaskFilter {
     text: None,
 };
 
-/// A stretch of an order, both ends included.
-pub(super) struct Stretch {
+/// A key_range of an order, both ends included.
+pub(super) struct KeyRange {
     /// Where it begins.
     pub(super) from: String,
     /// Where it ends.
     pub(super) to: String,
 }
 
-impl Stretch {
+impl KeyRange {
     fn all() -> Self {
         Self { from: "!".to_owned(), to: AFTER_ALL.to_string() }
     }
@@ -41,7 +41,7 @@ impl Stretch {
 }
 
 /// What a page is read from.
-pub(super) struct Walk<'w> {
+pub(super) struct ListScan<'w> {
     /// Whether the tasks in the trash are read, or the others.
     pub(super) in_trash: bool,
     /// The attribute that holds the order's key.
@@ -51,33 +51,33 @@ pub(super) struct Walk<'w> {
     /// Which tasks are wanted.
     pub(super) filter: &'w TaskFilter,
     /// In the order of the page, whichever way it goes.
-    stretches: Vec<Stretch>,
+    key_ranges: Vec<KeyRange>,
     limit: usize,
     after: Option<&'w Cursor>,
     order: &'static str,
 }
 
-/// What was read of a stretch.
+/// What was read of a key_range.
 pub(super) struct Read {
     /// Each task with its key. One that does not fit the types is an error of its own.
     pub(super) tasks: Vec<(String, Result<Task, StoreError>)>,
-    /// After which key the stretch goes on; `None` when it has been read to its end.
+    /// After which key the key_range goes on; `None` when it has been read to its end.
     pub(super) rest: Option<String>,
 }
 
 /// Where an owner's tasks are read.
-pub(super) trait Shelf: Sync {
-    /// Reads up to `limit` tasks of a stretch in the walk's order, after a key of it or from its beginning.
+pub(super) trait TaskReader: Sync {
+    /// Reads up to `limit` tasks of a key_range in the scan's order, after a key of it or from its beginning.
     fn read(
         &self,
-        walk: &Walk<'_>,
-        stretch: &Stretch,
+        scan: &ListScan<'_>,
+        key_range: &KeyRange,
         after: Option<&str>,
         limit: usize,
     ) -> impl Future<Output = Result<Read, StoreError>> + Send;
 }
 
-impl<'w> Walk<'w> {
+impl<'w> ListScan<'w> {
     /// Through the tasks that a query asks for.
     pub(super) fn through_list(query: &'w TaskQuery) -> Self {
         let index = match query.sort.field {
@@ -86,21 +86,21 @@ impl<'w> Walk<'w> {
             SortField::Due => "by_due",
             SortField::Priority => "by_priority",
         };
-        let stretches = if query.filter.due.are_contradictory() {
+        let key_ranges = if query.filter.due.are_contradictory() {
             Vec::new()
         } else if query.sort.field == SortField::Due {
-            due_stretches(query)
+            due_key_ranges(query)
         } else if query.sort.field == SortField::Updated {
-            vec![Stretch::starting_with(LIVE)]
+            vec![KeyRange::starting_with(LIVE)]
         } else {
-            vec![Stretch::all()]
+            vec![KeyRange::all()]
         };
         Self {
             in_trash: false,
             index,
             descending: query.sort.descending,
             filter: &query.filter,
-            stretches,
+            key_ranges,
             limit: query.limit,
             after: query.after.as_ref(),
             order: query.sort.name(),
@@ -111,19 +111,19 @@ impl<'w> Walk<'w> {
     pub(super) fn through_trash(limit: usize, after: Option<&'w Cursor>, now: Timestamp) -> Self {
         // After every key of that very time.
         let from = format!("{GONE}{}{AFTER_ALL}", kept_since(now));
-        let stretches = vec![Stretch { from, to: format!("{GONE}{AFTER_ALL}") }];
-        Self { in_trash: true, index: "by_updated", descending: true, filter: &EVERYTHING, stretches, limit, after, order: TRASH_ORDER }
+        let key_ranges = vec![KeyRange { from, to: format!("{GONE}{AFTER_ALL}") }];
+        Self { in_trash: true, index: "by_updated", descending: true, filter: &NO_FILTER, key_ranges, limit, after, order: TRASH_ORDER }
     }
 
     /// Reads a page.
-    pub(super) async fn page(&self, shelf: &impl Shelf) -> Result<Page<Task>, StoreError> {
-        // A list by due date has its bounds in the stretch.
+    pub(super) async fn page(&self, reader: &impl TaskReader) -> Result<Page<Task>, StoreError> {
+        // A list by due date has its bounds in the key_range.
         let unfiltered = self.filter.is_empty() || (self.index == "by_due" && self.filter.has_only_bounds());
         let mut found: Vec<(String, Task)> = Vec::new();
         let mut reads = READS.iter();
         let Some((first, mut after)) = self.start() else { return Ok(self.finish(found, None)) };
-        for stretch in self.stretches.iter().skip(first) {
-            let mut position = if self.descending { stretch.to.clone() } else { stretch.from.clone() };
+        for key_range in self.key_ranges.iter().skip(first) {
+            let mut position = if self.descending { key_range.to.clone() } else { key_range.from.clone() };
             loop {
                 // One more than the page holds tells whether there is a next one.
                 let wanted = self.limit + 1 - found.len();
@@ -131,7 +131,7 @@ impl<'w> Walk<'w> {
                 if limit == 0 {
                     return Ok(self.finish(found, Some(position)));
                 }
-                let Read { tasks, rest } = shelf.read(self, stretch, after.take().as_deref(), limit).await?;
+                let Read { tasks, rest } = reader.read(self, key_range, after.take().as_deref(), limit).await?;
                 self.collect(tasks, &mut found);
                 if found.len() > self.limit {
                     return Ok(self.finish(found, None));
@@ -144,18 +144,18 @@ impl<'w> Walk<'w> {
         Ok(self.finish(found, None))
     }
 
-    /// The stretch in which reading starts, and after which key of it; `None` when there is nothing left to read.
+    /// The key_range in which reading starts, and after which key of it; `None` when there is nothing left to read.
     fn start(&self) -> Option<(usize, Option<String>)> {
         let Some(position) = self.after.map(|cursor| cursor.position.as_str()) else { return Some((0, None)) };
-        let holds = |stretch: &Stretch| (stretch.from.as_str()..=stretch.to.as_str()).contains(&position);
-        if let Some(at) = self.stretches.iter().position(holds) {
-            // A position that this API gave ends with the task's identifier, or is a stretch's beginning. So does any
+        let holds = |key_range: &KeyRange| (key_range.from.as_str()..=key_range.to.as_str()).contains(&position);
+        if let Some(at) = self.key_ranges.iter().position(holds) {
+            // A position that this API gave ends with the task's identifier, or is a key_range's beginning. So does any
             // other one start: the list is the owner's own.
             return Some((at, task_of(position).map(|_| position.to_owned())));
         }
-        // The bounds have changed since the page before: all of the stretch is still to come, or none of it.
-        let stretch = self.stretches.first()?;
-        let to_come = if self.descending { position > stretch.to.as_str() } else { position < stretch.from.as_str() };
+        // The bounds have changed since the page before: all of the key_range is still to come, or none of it.
+        let key_range = self.key_ranges.first()?;
+        let to_come = if self.descending { position > key_range.to.as_str() } else { position < key_range.from.as_str() };
         // Tasks that are never due come after all that are, though their keys are greater.
         let among_undated = self.index == "by_due" && position.starts_with(UNDATED);
         (to_come && !among_undated).then_some((0, None))
@@ -185,9 +185,9 @@ impl<'w> Walk<'w> {
 }
 
 /// Where in `by_due` the wanted tasks are: dated ones first, whichever way they are sorted.
-fn due_stretches(query: &TaskQuery) -> Vec<Stretch> {
+fn due_key_ranges(query: &TaskQuery) -> Vec<KeyRange> {
     let bounds = query.filter.due;
-    let mut dated = Stretch::starting_with(DATED);
+    let mut dated = KeyRange::starting_with(DATED);
     if let Some(after) = bounds.after {
         dated.from = format!("{DATED}{}", after.sort_key());
     }
@@ -198,8 +198,8 @@ fn due_stretches(query: &TaskQuery) -> Vec<Stretch> {
     if !bounds.are_open() {
         vec![dated]
     } else if query.sort.descending {
-        vec![dated, Stretch::starting_with(UNDATED)]
+        vec![dated, KeyRange::starting_with(UNDATED)]
     } else {
-        vec![Stretch { from: dated.from, to: Stretch::starting_with(UNDATED).to }]
+        vec![KeyRange { from: dated.from, to: KeyRange::starting_with(UNDATED).to }]
     }
 }

@@ -9,7 +9,7 @@ use crate::request_limits::RequestLimits;
 
 /// How the server stands in the network.
 #[derive(Clone, Debug, Args)]
-pub struct Surroundings {
+pub struct NetworkOptions {
     /// The origins whose scripts may call the API (CORS), separated by commas.
     #[arg(long, env = "TASKLANE_CORS_ORIGINS", hide_env_values = true, value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<Origin>,
@@ -48,16 +48,16 @@ fn proxies(text: &str) -> Result<TrustedProxies, String> {
     text.parse().map_err(|rule| format!("TASKLANE_TRUSTED_PROXIES {rule}"))
 }
 
-impl Default for Surroundings {
+impl Default for NetworkOptions {
     /// What the program has without arguments and environment.
     fn default() -> Self {
         #[derive(Parser)]
         struct Alone {
             #[command(flatten)]
-            surroundings: Surroundings,
+            network_options: NetworkOptions,
         }
         let command = Alone::command().no_binary_name(true).mut_args(|argument| argument.env(clap::builder::Resettable::Reset));
         let matches = command.get_matches_from(std::iter::empty::<&str>());
-        Alone::from_arg_matches(&matches).map(|alone| alone.surroundings).unwrap_or_else(|error| error.exit())
+        Alone::from_arg_matches(&matches).map(|alone| alone.network_options).unwrap_or_else(|error| error.exit())
     }
 }
