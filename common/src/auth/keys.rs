@@ -75,7 +75,8 @@ pub(super) struct MacKey {
 }
 
 /// Why a key set cannot be used. Says nothing of the keys' values.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct KeyError(String);
 
 #[derive(Serialize, Deserialize)]
@@ -322,14 +323,6 @@ fn check_kids<'a>(kids: impl Iterator<Item = &'a str>) -> Result<(), KeyError> {
     }
     Ok(())
 }
-
-impl fmt::Display for KeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for KeyError {}
 
 impl fmt::Debug for SigningKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,6 @@
 //! The few calls of AWS that no client of the SDK is there for: signed by the library that the clients use, and sent
 //! through the same connections, at no cost in size.
 
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::ProvideCredentials;
@@ -19,13 +18,16 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
 const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
 /// Why a call failed. Holds no value and no message of the service, which may quote one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The policy of the caller does not allow it; right after a deployment, not yet.
+    #[error("the function's policy does not allow {0}")]
     Denied(&'static str),
     /// The service refuses the call: its error code.
+    #[error("AWS refused {0}: {1}")]
     Refused(&'static str, String),
     /// The service cannot be reached, or cannot answer for the time being.
+    #[error("AWS cannot be reached: {0}: {1}")]
     Unavailable(&'static str, String),
 }
 
@@ -94,15 +96,3 @@ impl Aws {
         Ok(request)
     }
 }
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Denied(operation) => write!(f, "the function's policy does not allow {operation}"),
-            Self::Refused(operation, reason) => write!(f, "AWS refused {operation}: {reason}"),
-            Self::Unavailable(operation, reason) => write!(f, "AWS cannot be reached: {operation}: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for CallError {}

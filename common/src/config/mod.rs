@@ -130,7 +130,8 @@ pub struct Settings {
 }
 
 /// Why a setting cannot be used: one line that names it and shows a good value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} {rule}{}", self.example())]
 pub struct SettingError {
     /// The setting.
     pub name: &'static str,
@@ -142,19 +143,12 @@ impl SettingError {
     pub fn new(name: &'static str, rule: impl Into<String>) -> Self {
         Self { name, rule: rule.into() }
     }
-}
 
-impl fmt::Display for SettingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.name, self.rule)?;
-        match settings().find(|setting| setting.name == self.name) {
-            Some(setting) => write!(f, "; a good value: {}={}", setting.name, setting.example),
-            None => Ok(()),
-        }
+    fn example(&self) -> String {
+        let setting = settings().find(|setting| setting.name == self.name);
+        setting.map_or_else(String::new, |setting| format!("; a good value: {}={}", setting.name, setting.example))
     }
 }
-
-impl std::error::Error for SettingError {}
 
 impl Settings {
     /// Reads the settings that an endpoint's function needs.

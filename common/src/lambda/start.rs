@@ -3,8 +3,6 @@
 //! Two settings may say where their value is in place of holding it, because it is a secret: the signing keys, which are in
 //! a table of their own, and a MongoDB URL with a password, which is in Secrets Manager.
 
-use std::fmt;
-
 use futures_util::future::{OptionFuture, join3};
 use serde_json::json;
 
@@ -35,9 +33,13 @@ pub(super) enum StartError {
 }
 
 /// What is wrong with a value that is kept elsewhere.
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Referred {
+    #[error(transparent)]
     Unread(CallError),
+    #[error("there is nothing of this name")]
     Missing,
+    #[error("{0}")]
     Unusable(String),
 }
 
@@ -64,16 +66,6 @@ impl From<&StartError> for Problem {
             StartError::Setting(error) => Self::internal(error.to_string()),
             StartError::Referred(_, Referred::Unread(error @ CallError::Unavailable(..))) => Self::unavailable(error.to_string()),
             StartError::Referred(_, error) => Self::internal(error.to_string()),
-        }
-    }
-}
-
-impl fmt::Display for Referred {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unread(error) => error.fmt(f),
-            Self::Missing => f.write_str("there is nothing of this name"),
-            Self::Unusable(rule) => f.write_str(rule),
         }
     }
 }

@@ -183,12 +183,12 @@ impl Copying<'_> {
     }
 
     async fn add(&self, record: &Record) -> Result<(), String> {
-        let added = patiently(self.to, self.tell, async || self.to.stock.add(record).await).await;
+        let added = patiently(self.to, self.tell, async || self.to.store.add(record).await).await;
         added.map_err(|error| format!("the {record} cannot be written: {error}"))
     }
 
     async fn note(&self) -> Result<Option<Note>, String> {
-        let note = patiently(self.to, self.tell, async || self.to.stock.note().await).await?;
+        let note = patiently(self.to, self.tell, async || self.to.store.note().await).await?;
         let note = note.as_deref().map(serde_json::from_str).transpose();
         note.map_err(|error| format!("what {} has noted of a copy cannot be read: {error}", self.to.name))
     }
@@ -196,7 +196,7 @@ impl Copying<'_> {
     async fn keep(&self, stage: &Stage) -> Result<(), String> {
         let note = Note { from: self.from.name.clone(), stage: stage.clone() };
         let note = serde_json::to_string(&note).map_err(|error| error.to_string())?;
-        patiently(self.to, self.tell, async || self.to.stock.put_note(&note).await).await
+        patiently(self.to, self.tell, async || self.to.store.put_note(&note).await).await
     }
 }
 
@@ -224,7 +224,7 @@ async fn read(
     now: Timestamp,
     tell: &dyn Fn(Progress<'_>),
 ) -> Result<RecordPage, String> {
-    let mut page = patiently(side, tell, async || side.stock.read(kind, after.as_deref()).await).await?;
+    let mut page = patiently(side, tell, async || side.store.read(kind, after.as_deref()).await).await?;
     page.records.retain(|record| record.ends_at().is_none_or(|end| end > now));
     Ok(page)
 }

@@ -30,7 +30,7 @@ pub(in crate::store) trait CopyStore: Send + Sync {
 
 /// A store that is copied from or to.
 pub struct Side {
-    pub(super) stock: Box<dyn CopyStore>,
+    pub(super) store: Box<dyn CopyStore>,
     /// What and where it is. The same place is always called the same.
     pub(super) name: String,
 }
@@ -54,7 +54,7 @@ impl Side {
             DatabaseUrl::MongoDb(url) => {
                 let connection = mongodb::Connection::new(url, settings, environment)?;
                 let name = format!("the database {} of MongoDB at {}", url.database(), url.hosts());
-                Ok(Self { stock: Box::new(mongodb::FullScan::new(connection)), name })
+                Ok(Self { store: Box::new(mongodb::FullScan::new(connection)), name })
             }
         }
     }
@@ -66,7 +66,7 @@ impl Side {
     pub async fn has_accounts(&self) -> Result<bool, StoreError> {
         let mut after = None;
         loop {
-            let page = self.stock.read(RecordKind::Account, after.as_deref()).await?;
+            let page = self.store.read(RecordKind::Account, after.as_deref()).await?;
             if !page.records.is_empty() {
                 return Ok(true);
             }
@@ -78,7 +78,7 @@ impl Side {
     /// The tables of these settings, through a client of the DynamoDB-compatible engine in this place.
     pub fn dynamodb(client: aws_sdk_dynamodb::Client, settings: &Settings, place: &str) -> Self {
         let (users, tasks) = (&settings.users_table, &settings.tasks_table);
-        Self { stock: Box::new(dynamodb::FullScan::new(client, users, tasks)), name: format!("the tables {users} and {tasks} of {place}") }
+        Self { store: Box::new(dynamodb::FullScan::new(client, users, tasks)), name: format!("the tables {users} and {tasks} of {place}") }
     }
 
     /// What and where it is, without a password.

@@ -1,6 +1,5 @@
 //! Collections and indexes: what there must be, making it, and checking that it is there. Never on a request.
 
-use std::fmt;
 use std::time::Duration;
 
 use mongodb::bson::{Document, doc};
@@ -64,41 +63,21 @@ const INDEXES: [Index; 11] = [
 ];
 
 /// Why a database cannot be used as it is.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
     /// It does not answer, or not as it should.
+    #[error("the database of DATABASE_URL cannot be used: {0}")]
     Silent(StoreError),
     /// It was made by a newer program.
+    #[error("the database of DATABASE_URL is at version {0} and this program knows {VERSION}: use a newer program")]
     Newer(i32),
     /// These indexes are not there.
+    #[error("the database of DATABASE_URL lacks indexes ({}); make them with: tasklane migrate", .0.join(", "))]
     Indexes(Vec<String>),
     /// An index of this name is there, and is another one.
+    #[error("the index {0} of the database of DATABASE_URL is not the one that is needed: drop it, then run tasklane migrate")]
     OtherIndex(String),
 }
-
-impl fmt::Display for SchemaError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Silent(StoreError::Unavailable(cause)) => write!(f, "the database of DATABASE_URL cannot be reached: {cause}"),
-            Self::Silent(StoreError::Corrupt(cause)) => write!(f, "the database of DATABASE_URL refuses: {cause}"),
-            Self::Silent(cause) => write!(f, "the database of DATABASE_URL cannot be used: {cause}"),
-            Self::Newer(version) => {
-                write!(f, "the database of DATABASE_URL is at version {version} and this program knows {VERSION}: use a newer program")
-            }
-            Self::Indexes(names) => {
-                write!(f, "the database of DATABASE_URL lacks indexes ({}); make them with: tasklane migrate", names.join(", "))
-            }
-            Self::OtherIndex(name) => {
-                write!(
-                    f,
-                    "the index {name} of the database of DATABASE_URL is not the one that is needed: drop it, then run tasklane migrate"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for SchemaError {}
 
 /// Makes what is not there yet, and tells of each collection and index what was done.
 ///
