@@ -41,12 +41,12 @@ impl Document {
     /// 500 when it is no OpenAPI document, which a test rules out.
     pub fn methods_at(&self, path: &str) -> Result<Vec<String>, Problem> {
         let document: Paths<'_> = serde_json::from_str(self.0.get()).map_err(Problem::internal)?;
-        let mut methods: Vec<String> = document
-            .paths
-            .iter()
-            .filter(|(template, _)| covers(template, path))
-            .flat_map(|(_, methods)| methods.keys().map(|method| method.to_uppercase()))
-            .collect();
+        let mut templates = matchit::Router::new();
+        for (template, methods) in document.paths {
+            templates.insert(template, methods).map_err(Problem::internal)?;
+        }
+        let Ok(found) = templates.at(path) else { return Ok(Vec::new()) };
+        let mut methods: Vec<String> = found.value.keys().map(|method| method.to_uppercase()).collect();
         if methods.iter().any(|method| method == "GET") {
             methods.push("HEAD".to_owned());
         }
@@ -55,13 +55,6 @@ impl Document {
         }
         Ok(methods)
     }
-}
-
-/// Whether a path is one that the template stands for.
-fn covers(template: &str, path: &str) -> bool {
-    let (wanted, given) = (template.split('/'), path.split('/'));
-    wanted.clone().count() == given.clone().count()
-        && wanted.zip(given).all(|(wanted, given)| wanted == given || (wanted.starts_with('{') && !given.is_empty()))
 }
 
 impl JsonSchema for Document {

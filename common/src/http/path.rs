@@ -38,27 +38,17 @@ impl Endpoint {
     ///
     /// # Errors
     /// 400 when a parameter is not UTF-8 once decoded.
-    pub fn match_path(&self, path: &str) -> Result<Option<Vec<(&'static str, String)>>, Problem> {
+    pub fn match_path(&self, path: &str) -> Result<Option<Vec<(String, String)>>, Problem> {
         if self.method == super::Method::Any {
             return Ok(Some(Vec::new()));
         }
-        let (mut wanted, mut given) = (self.path.split('/'), path.split('/'));
-        let mut parameters = Vec::new();
-        loop {
-            match (wanted.next(), given.next()) {
-                (None, None) => return Ok(Some(parameters)),
-                (Some(template), Some(segment)) => match template.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
-                    Some(name) => {
-                        let decoded = percent_decode_str(segment).decode_utf8();
-                        let value =
-                            decoded.map_err(|_| Problem::malformed_parameter(vec![FieldError::parameter(name, "must be UTF-8")]))?;
-                        parameters.push((name, value.into_owned()));
-                    }
-                    None if template == segment => {}
-                    None => return Ok(None),
-                },
-                _ => return Ok(None),
-            }
-        }
+        let mut template = matchit::Router::new();
+        template.insert(self.path, ()).map_err(Problem::internal)?;
+        let Ok(found) = template.at(path) else { return Ok(None) };
+        let parameters = found.params.iter().map(|(name, value)| {
+            let refused = |_| Problem::malformed_parameter(vec![FieldError::parameter(name, "must be UTF-8")]);
+            Ok((name.to_owned(), percent_decode_str(value).decode_utf8().map_err(refused)?.into_owned()))
+        });
+        parameters.collect::<Result<_, _>>().map(Some)
     }
 }

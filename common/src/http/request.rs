@@ -36,7 +36,7 @@ pub struct Request {
     /// Whether the client's own connection is encrypted, as far as that is known.
     pub secure: bool,
     /// The values of the path's parameters, decoded; filled in by the layer that knows the endpoint.
-    pub parameters: Vec<(&'static str, String)>,
+    pub parameters: Vec<(String, String)>,
 }
 
 impl Request {
