@@ -83,7 +83,7 @@ def functions(settings):
             permissions=frozenset(
                 (action, _resource(resource_arn, tables))
                 for policy in properties.get("Policies", [])
-                # What a function is given besides where a parameter is not at its default: .ci/deploy tries that.
+                # What a function gets besides, when a parameter is not at its default: .ci/check_stack.py tries that.
                 if "Fn::If" not in policy
                 for statement in policy["Statement"]
                 for action in _list(statement["Action"])
@@ -112,7 +112,7 @@ def needed(action, body):
 
 
 def record(source, calls):
-    """Keeps what was called while something ran, triples of function, action and resource, for .ci/policies."""
+    """Keeps what was called while something ran, triples of function, action and resource, for .ci/check_policies.py."""
     CALLS.mkdir(parents=True, exist_ok=True)
     (CALLS / source).write_text("".join(f"{' '.join(call)}\n" for call in sorted(calls)), encoding="utf-8")
 

@@ -128,9 +128,9 @@ pub(crate) fn tasklane(program: &Path, folder: &Path, settings: &[(&str, &str)])
 /// # Errors
 /// It has not been built, or cannot be started.
 pub(crate) fn mongodb() -> Result<Process, Error> {
-    let program = root().join("target/stores/mongo-java/run");
+    let program = root().join("target/stores/mongo-java/run.sh");
     if !program.exists() {
-        return Err("there is no MongoDB server: build one with .ci/stores/build".into());
+        return Err("there is no MongoDB server: build one with .ci/stores/build.sh".into());
     }
     Process::start(Command::new(program).arg("0"), Says::Output)
 }

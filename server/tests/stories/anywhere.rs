@@ -1,4 +1,4 @@
-//! What a client lives on, in few calls: also told to the functions in their containers, by `.ci/local`, and to whatever
+//! What a client lives on, in few calls: also told to the functions in their containers, by `.ci/check_sam_local.sh`, and to whatever
 //! else `TEST_API_URL` names. So these stories know nothing about the server, and each begins with an address of its own.
 
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! What each function calls on DynamoDB during the stories, for `.ci/policies`, which holds it against the template.
+//! What each function calls on DynamoDB during the stories, for `.ci/check_policies.py`, which holds it against the template.
 
 use std::collections::HashSet;
 use std::fs::OpenOptions;

@@ -190,25 +190,25 @@ mod dynamodb {
     }
 }
 
-/// On the server that `.ci/stores/build` makes; told with `--ignored` where that was done.
+/// On the server that `.ci/stores/build.sh` makes; told with `--ignored` where that was done.
 mod mongodb {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
-    #[ignore = "needs .ci/stores/build"]
+    #[ignore = "needs .ci/stores/build.sh"]
     async fn somebody_goes_on_on_another_store() {
         super::somebody_goes_on_on_another_store(StoreKind::DynamoDb, StoreKind::MongoDb).await;
         super::somebody_goes_on_on_another_store(StoreKind::MongoDb, StoreKind::DynamoDb).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    #[ignore = "needs .ci/stores/build"]
+    #[ignore = "needs .ci/stores/build.sh"]
     async fn a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command() {
         super::a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(StoreKind::MongoDb).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    #[ignore = "needs .ci/stores/build"]
+    #[ignore = "needs .ci/stores/build.sh"]
     async fn a_store_that_cannot_answer_for_a_while_is_waited_for() {
         super::a_store_that_cannot_answer_for_a_while_is_waited_for(StoreKind::MongoDb, Fault::Broken).await;
     }

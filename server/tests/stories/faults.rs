@@ -177,26 +177,26 @@ mod dynamodb {
     }
 }
 
-/// On the server that `.ci/stores/build` makes; told with `--ignored` where that was done.
+/// On the server that `.ci/stores/build.sh` makes; told with `--ignored` where that was done.
 mod mongodb {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
-    #[ignore = "needs .ci/stores/build"]
+    #[ignore = "needs .ci/stores/build.sh"]
     async fn every_call_is_a_503_in_time_and_service_returns_by_itself() {
         let faults = [Fault::Broken, Fault::CutAnswers(1), Fault::BlackHole, Fault::Slow(Duration::from_secs(5))];
         super::every_call_is_a_503_in_time_and_service_returns_by_itself(StoreKind::MongoDb, &faults).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    #[ignore = "needs .ci/stores/build"]
+    #[ignore = "needs .ci/stores/build.sh"]
     async fn answers_that_are_lost_double_nothing() {
         // The driver gives the server up for each cut, and finds it again by asking over the same network.
         super::answers_that_are_lost_double_nothing(StoreKind::MongoDb, 20).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    #[ignore = "needs .ci/stores/build"]
+    #[ignore = "needs .ci/stores/build.sh"]
     async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged() {
         super::a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged(StoreKind::MongoDb).await;
     }

@@ -154,7 +154,7 @@ pub(crate) struct StoreProcess {
 pub(crate) enum StoreKind {
     /// The embedded engine behind DynamoDB's interface.
     DynamoDb,
-    /// A server that speaks MongoDB's protocol: the one in `target/stores/mongo-java`, which `.ci/stores/build` makes.
+    /// A server that speaks MongoDB's protocol: the one in `target/stores/mongo-java`, which `.ci/stores/build.sh` makes.
     MongoDb,
 }
 
@@ -221,7 +221,7 @@ impl StoreKind {
                 command
             }
             Self::MongoDb => {
-                let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/stores/mongo-java/run"));
+                let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/stores/mongo-java/run.sh"));
                 command.arg(address.port().to_string()).arg(folder);
                 command
             }

@@ -98,9 +98,9 @@ cargo test --quiet --workspace --test stories --no-run
 
 # The engine's own: dies with this script (setpriv), and everything in it with it (--kill-child).
 if [ -n "$own_engine" ]; then
-  setsid setpriv --pdeathsig KILL unshare --net --pid --fork --kill-child --mount-proc .ci/local-inside own-engine </dev/null &
+  setsid setpriv --pdeathsig KILL unshare --net --pid --fork --kill-child --mount-proc .ci/check_sam_local_inside.sh own-engine </dev/null &
 else
-  setsid .ci/local-inside </dev/null &
+  setsid .ci/check_sam_local_inside.sh </dev/null &
 fi
 inside=$!
 wait "$inside"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The part of .ci/local that has containers. .ci/local starts it, ends what it leaves, and sets what it reads: $scratch,
-# $image, $build, $settings, $ARCHITECTURE and $target_cpu.
+# The part of .ci/check_sam_local.sh that has containers. That script starts it, ends what it leaves, and sets what it
+# reads: $scratch, $image, $build, $settings, $ARCHITECTURE and $target_cpu.
 set -euo pipefail
 
 # What a log's end says, where something fails.

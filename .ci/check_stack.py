@@ -3,7 +3,8 @@
 
 aws-sam-translator makes the template what CloudFormation gets; moto is CloudFormation and the services behind it. The
 signing keys are made by the real function, under the Lambda Runtime Interface Emulator. Then every parameter's
-constraints are held against good and bad values, which moto does not do. Needs `cargo build --workspace --bins`.
+constraints are held against good and bad values, which moto does not do, and the stack's size against CloudFormation's
+limit. Needs `cargo build --workspace --bins`.
 """
 
 import contextlib
@@ -34,6 +35,9 @@ import stack
 REGION = "eu-central-1"
 STACK = "tasklane"
 
+# CloudFormation refuses a template with more than 500 resources. docs/architecture.md says what to do before that.
+MOST_RESOURCES = 400
+
 # What moto's CloudFormation does not know, so that nothing of it is tried here.
 UNKNOWN = {
     "AWS::ApiGatewayV2::Api",
@@ -48,6 +52,7 @@ UNKNOWN = {
     "AWS::CodeDeploy::Application",
     "AWS::CodeDeploy::DeploymentGroup",
     "AWS::Lambda::Alias",
+    "AWS::Logs::MetricFilter",
     "AWS::SNS::Subscription",
 }
 
@@ -207,7 +212,7 @@ def read_template():
     return yaml_parse((stack.ROOT / "template.yaml").read_text(encoding="utf-8"))
 
 
-def transformed(template, parameters):
+def expanded(template, parameters):
     """What CloudFormation gets; the code is where `sam deploy` would have put it."""
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
@@ -218,7 +223,12 @@ def transformed(template, parameters):
             names = ["service-role/AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess", "service-role/AWSCodeDeployRoleForLambda"]
             return {name.rpartition("/")[2]: f"arn:aws:iam::aws:policy/{name}" for name in names}
 
-    body = transform(template, parameters, Policies())
+    return transform(template, parameters, Policies())
+
+
+def transformed(template, parameters):
+    """What moto gets: what CloudFormation gets, without what moto does not know."""
+    body = expanded(template, parameters)
     for name in UNKNOWN_OUTPUTS:
         del body["Outputs"][name]
     for name in UNKNOWN_RESOURCES:
@@ -269,7 +279,9 @@ def main():
         step("created with every parameter", deployment.create)
         step("deleted", deployment.delete)
     print(f"      not tried, as moto does not know them: {', '.join(sorted(UNKNOWN))}")
-    step("every function is watched", check_watched, template["Resources"])
+    resources = expanded(read_template(), parameters)["Resources"]
+    step("the stack has room to grow", check_size, resources)
+    step("every function is watched", check_watched, resources)
     step("every table is encrypted alike", check_encrypted, template["Resources"])
     step("every parameter is constrained", check_values, template["Parameters"])
     return 0
@@ -388,15 +400,45 @@ class Deployment:
         return [item["name"]["S"] for item in self.session.client("dynamodb").scan(TableName=self.keys_table)["Items"]]
 
 
+def check_size(resources):
+    """Counts the resources, with or without a condition, as CloudFormation does; SAM names those of a function after it."""
+    counts, rest = {}, set(resources)
+    for function in of_type(resources, "AWS::Lambda::Function"):
+        made = {name for name in rest if name.startswith(function)}
+        counts.setdefault(len(made), []).append(function.removesuffix("Function"))
+        rest -= made
+    told = [f"{len(resources)} resources of at most {MOST_RESOURCES}"]
+    told += [f"{count} for each of {', '.join(sorted(functions))}" for count, functions in sorted(counts.items())]
+    told = "\n      ".join([*told, f"{len(rest)} for everything else"])
+    assert len(resources) <= MOST_RESOURCES, told
+    return told
+
+
 def check_watched(resources):
-    """An alarm sees ten metrics, so there are several for crashes; each function that answers requests is in one."""
-    functions = {name for name, resource in resources.items() if "Events" in resource.get("Properties", {})}
-    alarms = {name: json.dumps(alarm) for name, alarm in resources.items() if name.endswith("CrashesAlarm")}
-    watched = {name: [alarm for alarm, text in alarms.items() if f'"{name}"' in text] for name in functions}
-    assert all(len(by) == 1 for by in watched.values()), watched
-    rollback = json.dumps(read_template()["Globals"]["Function"]["DeploymentPreference"]["Alarms"])
-    assert all(f'"{alarm}"' in rollback for alarm in alarms), rollback
-    return f"{len(functions)} functions, {len(alarms)} alarms"
+    """Crashes of every function are counted: it logs where the filter reads, and the alarm takes its deployment back."""
+    filtered = resources["CrashesFilter"]["Properties"]
+    functions = of_type(resources, "AWS::Lambda::Function")
+    for name, function in functions.items():
+        logging_config = function["LoggingConfig"]
+        assert logging_config["LogGroup"] == filtered["LogGroupName"], f"{name} has a log of its own: {logging_config}"
+        # Lambda reports in the JSON that the filter reads, and at this level it reports every invocation.
+        assert (logging_config["LogFormat"], logging_config["SystemLogLevel"]) == ("JSON", "INFO"), f"{name}: {logging_config}"
+
+    (counted,) = filtered["MetricTransformations"]
+    alarm = resources["CrashesAlarm"]["Properties"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (counted["MetricNamespace"], counted["MetricName"]), alarm
+
+    groups = of_type(resources, "AWS::CodeDeploy::DeploymentGroup")
+    # All but the one that makes keys, which CloudFormation alone calls.
+    assert len(groups) == len(functions) - 1, f"{len(groups)} deployment groups, {len(functions)} functions"
+    for name, group in groups.items():
+        assert {"Name": {"Ref": "CrashesAlarm"}} in group["AlarmConfiguration"]["Alarms"], name
+    return f"{len(functions)} functions"
+
+
+def of_type(resources, kind):
+    """The properties of the resources of one type, by name."""
+    return {name: resource["Properties"] for name, resource in resources.items() if resource["Type"] == kind}
 
 
 def check_encrypted(resources):

@@ -2,8 +2,9 @@
 """Holds each function's IAM policy in template.yaml against what the function calls.
 
 What it calls was recorded while all the stories ran (server/tests/stories, with TASKLANE_RECORD_CALLS at
-target/calls/stories), by .ci/functions and by .ci/keys: all of them run before this. A call that is not allowed fails, and so does a permission that nothing used. The parts of a transaction need
-a permission each. Prints the policies as a table.
+target/calls/stories), by .ci/check_functions.py and by .ci/check_keys.py: all of them run before this. A call that is
+not allowed fails, and so does a permission that nothing used. The parts of a transaction need a permission each.
+Prints the policies as a table.
 """
 
 import json

@@ -2,7 +2,7 @@
 # Builds the database servers that the tests talk to into target/stores/; what is up to date stays as it is. Needs a
 # Java 17 compiler, Maven and Go 1.24; as root on Debian, a continuous integration run installs the first two.
 #
-#   target/stores/mongo-java/run PORT [FOLDER]      MongoDB's protocol: atomic updates, nothing swept by TTL
+#   target/stores/mongo-java/run.sh PORT [FOLDER]   MongoDB's protocol: atomic updates, nothing swept by TTL
 #   target/stores/ferretdb/ferretdb PORT FOLDER     the same protocol: closer in types and errors; updates race
 #
 # Both become the server, so that killing the process kills it, at any moment and without loss of what was acknowledged.
@@ -31,7 +31,7 @@ build_mongo-java() {
   need mvn Maven maven
   mvn --batch-mode --quiet --file "$sources/mongo-java/pom.xml" \
     -Doutput="$stores/work/mongo-java" clean package
-  cp -R "$stores/work/mongo-java/lib" "$stores/work/mongo-java/main.jar" "$sources/mongo-java/run" "$1"
+  cp -R "$stores/work/mongo-java/lib" "$stores/work/mongo-java/main.jar" "$sources/mongo-java/run.sh" "$1"
 }
 
 build_ferretdb() {
@@ -41,7 +41,7 @@ build_ferretdb() {
 }
 
 checksum() {
-  find "$sources/build" "$sources/$1" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+  find "$sources/build.sh" "$sources/$1" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
 }
 
 # What is half built never stands where the tests look.

@@ -1,5 +1,5 @@
 # Sourced by bash scripts that need a database server of their own, with `set -euo pipefail`; after .ci/server.sh, if
-# that is sourced too. The servers end with the script. .ci/stores/build makes them; moto is a Python package.
+# that is sourced too. The servers end with the script. .ci/stores/build.sh makes them; moto is a Python package.
 #
 #   start_store mongo-java FOLDER [PORT]   a kind of server, its data (mongo-java, ferretdb) and its log in the folder;
 #   start_store ferretdb FOLDER [PORT]     returns when it answers, and sets store_port, store_address (127.0.0.1:PORT),
@@ -56,9 +56,9 @@ start_store() {
   store_port=${3:-$(python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')}
   mkdir -p "$folder"
   case $kind in
-    mongo-java) command=("$stores/mongo-java/run" "$store_port" "$folder") ;;
+    mongo-java) command=("$stores/mongo-java/run.sh" "$store_port" "$folder") ;;
     ferretdb) command=("$stores/ferretdb/ferretdb" "$store_port" "$folder") ;;
-    dynamodb) command=("$(dirname "${BASH_SOURCE[0]}")/moto" "$store_port") ;;
+    dynamodb) command=("$(dirname "${BASH_SOURCE[0]}")/serve_dynamodb.py" "$store_port") ;;
     *)
       echo "$kind is not a kind of store" >&2
       exit 1

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Signs the tokens of the sample events again, with the keys in events/env.json.
 
-    target/ci-venv/bin/python .ci/sign-events [--new-keys]
+    target/ci-venv/bin/python .ci/sign_events.py [--new-keys]
 
 The same keys give the same tokens, so a second run changes nothing. The tokens end in 2099 and the keys lie open in
 the repository: both are for machines that nobody else can reach.

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # What every store promises, on every store there is; the server's stories on MongoDB; and what clients see when that
-# breaks down. Builds the database servers first: see .ci/stores/build. Needs moto, which .ci/requirements.txt has.
+# breaks down. Builds the database servers first: see .ci/stores/build.sh. Needs moto, which .ci/requirements.txt has.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-.ci/stores/build
+.ci/stores/build.sh
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-source .ci/stores/start
+source .ci/stores/start.sh
 
 start_store dynamodb "$scratch/moto"
 TEST_DYNAMODB_URL=$store_url
