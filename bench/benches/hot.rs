@@ -1,5 +1,5 @@
-//! What every request passes, measured apart (`cargo bench -p bench`): verifying a token, reading a task, building a page,
-//! writing a problem.
+//! What every request passes, measured apart (`cargo bench -p bench`): verifying a token, reading a
+//! task, building a page, writing a problem.
 
 use std::hint::black_box;
 use std::io::sink;
@@ -59,12 +59,24 @@ impl Subject {
             _ => None,
         };
         let settings = Settings::read(&environment, &|_| true).expect("settings");
-        let issuer = Issuer::new(&keys, &settings.token_issuer, &settings.token_audience).expect("an issuer");
+        let issuer = Issuer::new(&keys, &settings.token_issuer, &settings.token_audience)
+            .expect("an issuer");
         let now = SystemClock.now();
         let owner = UserId::new(now);
-        let token = issuer.issue(owner, SessionId::new(now), Role::User, now).expect("a token");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Self { runtime, settings, keys, token, owner }
+        let token = issuer
+            .issue(owner, SessionId::new(now), Role::User, now)
+            .expect("a token");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        Self {
+            runtime,
+            settings,
+            keys,
+            token,
+            owner,
+        }
     }
 
     fn app(&self, stores: Stores) -> App {
@@ -72,8 +84,14 @@ impl Subject {
     }
 
     fn request(&self, method: Method, path: &str, query: &str, body: &'static str) -> Request {
-        let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        headers.insert(header::AUTHORIZATION, format!("Bearer {}", self.token).parse().expect("a header"));
+        let mut headers = HeaderMap::from_iter([(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        )]);
+        headers.insert(
+            header::AUTHORIZATION,
+            format!("Bearer {}", self.token).parse().expect("a header"),
+        );
         Request {
             id: "01900000-0000-7000-8000-000000000000".to_owned(),
             method,
@@ -100,7 +118,12 @@ struct Ready(Vec<Task>);
 
 #[async_trait]
 impl TaskStore for Ready {
-    async fn create(&self, _: UserId, task: Task, _: Option<&IdempotencyKey>) -> Result<Task, StoreError> {
+    async fn create(
+        &self,
+        _: UserId,
+        task: Task,
+        _: Option<&IdempotencyKey>,
+    ) -> Result<Task, StoreError> {
         Ok(task)
     }
 
@@ -109,22 +132,54 @@ impl TaskStore for Ready {
     }
 
     async fn list(&self, _: UserId, _: &TaskQuery) -> Result<Page<Task>, StoreError> {
-        Ok(Page { items: self.0.clone(), next: None })
+        Ok(Page {
+            items: self.0.clone(),
+            next: None,
+        })
     }
 
-    async fn update(&self, _: UserId, _: TaskId, _: &TaskPatch, _: &Precondition, _: Timestamp) -> Result<Task, StoreError> {
+    async fn update(
+        &self,
+        _: UserId,
+        _: TaskId,
+        _: &TaskPatch,
+        _: &Precondition,
+        _: Timestamp,
+    ) -> Result<Task, StoreError> {
         Err(StoreError::NotFound("task"))
     }
 
-    async fn trash(&self, _: UserId, _: TaskId, _: &Precondition, _: Timestamp) -> Result<(), StoreError> {
+    async fn trash(
+        &self,
+        _: UserId,
+        _: TaskId,
+        _: &Precondition,
+        _: Timestamp,
+    ) -> Result<(), StoreError> {
         Err(StoreError::NotFound("task"))
     }
 
-    async fn list_trash(&self, _: UserId, _: usize, _: Option<&Cursor>, _: Timestamp) -> Result<Page<Task>, StoreError> {
-        Ok(Page { items: Vec::new(), next: None })
+    async fn list_trash(
+        &self,
+        _: UserId,
+        _: usize,
+        _: Option<&Cursor>,
+        _: Timestamp,
+    ) -> Result<Page<Task>, StoreError> {
+        Ok(Page {
+            items: Vec::new(),
+            next: None,
+        })
     }
 
-    async fn restore(&self, _: UserId, _: TaskId, _: &Precondition, _: Option<&IdempotencyKey>, _: Timestamp) -> Result<Task, StoreError> {
+    async fn restore(
+        &self,
+        _: UserId,
+        _: TaskId,
+        _: &Precondition,
+        _: Option<&IdempotencyKey>,
+        _: Timestamp,
+    ) -> Result<Task, StoreError> {
         Err(StoreError::NotFound("task"))
     }
 
@@ -135,32 +190,52 @@ impl TaskStore for Ready {
 
 fn token(bench: &mut Criterion) {
     let subject = Subject::new();
-    let (keys, issuer, audience) = (&subject.keys, &subject.settings.token_issuer, &subject.settings.token_audience);
+    let (keys, issuer, audience) = (
+        &subject.keys,
+        &subject.settings.token_issuer,
+        &subject.settings.token_audience,
+    );
     let verifier = Verifier::new(&keys.public(), issuer, audience).expect("a verifier");
-    let (issuer, now) = (Issuer::new(keys, issuer, audience).expect("an issuer"), SystemClock.now());
+    let (issuer, now) = (
+        Issuer::new(keys, issuer, audience).expect("an issuer"),
+        SystemClock.now(),
+    );
     bench.bench_function("verify a token for the first time", |bench| {
         bench.iter_batched(
-            || issuer.issue(subject.owner, SessionId::new(now), Role::User, now).expect("a token"),
+            || {
+                issuer
+                    .issue(subject.owner, SessionId::new(now), Role::User, now)
+                    .expect("a token")
+            },
             |token| verifier.verify(&token, now).expect("a caller"),
             BatchSize::SmallInput,
         );
     });
     bench.bench_function("verify it again", |bench| {
-        bench.iter(|| verifier.verify(black_box(&subject.token), now).expect("a caller"));
+        bench.iter(|| {
+            verifier
+                .verify(black_box(&subject.token), now)
+                .expect("a caller")
+        });
     });
 }
 
 fn task(bench: &mut Criterion) {
     bench.bench_function("parse and validate a task", |bench| {
         bench.iter(|| {
-            let serde_json::Value::Object(members) = parse_json(black_box(BODY).as_bytes()).expect("JSON") else {
+            let serde_json::Value::Object(members) =
+                parse_json(black_box(BODY).as_bytes()).expect("JSON")
+            else {
                 unreachable!("a task is an object")
             };
             Fields::read::<TaskDraft>(members).expect("a task")
         });
     });
     let subject = Subject::new();
-    let app = subject.app(Stores { tasks: Some(std::sync::Arc::new(Ready(Vec::new()))), ..Stores::default() });
+    let app = subject.app(Stores {
+        tasks: Some(std::sync::Arc::new(Ready(Vec::new()))),
+        ..Stores::default()
+    });
     bench.bench_function("answer create-task, without the store", |bench| {
         bench.iter_batched(
             || subject.request(Method::POST, "/v1/tasks", "", BODY),
@@ -173,15 +248,23 @@ fn task(bench: &mut Criterion) {
 fn page(bench: &mut Criterion) {
     let subject = Subject::new();
     let list = people::tasks(PAGE, SystemClock.now()).expect("tasks");
-    let ready = subject.app(Stores { tasks: Some(std::sync::Arc::new(Ready(list.clone()))), ..Stores::default() });
+    let ready = subject.app(Stores {
+        tasks: Some(std::sync::Arc::new(Ready(list.clone()))),
+        ..Stores::default()
+    });
     let embedded = subject.runtime.block_on(async {
-        let stores = embedded_stores(&Engine::in_memory().expect("an engine"), &subject.settings).await.expect("stores");
-        people::add_tasks(&stores, subject.owner, &list).await.expect("tasks");
+        let stores = embedded_stores(&Engine::in_memory().expect("an engine"), &subject.settings)
+            .await
+            .expect("stores");
+        people::add_tasks(&stores, subject.owner, &list)
+            .await
+            .expect("tasks");
         subject.app(stores)
     });
-    for (name, app) in
-        [("answer list-tasks with 50 tasks, without the store", &ready), ("answer list-tasks with 50 tasks, embedded", &embedded)]
-    {
+    for (name, app) in [
+        ("answer list-tasks with 50 tasks, without the store", &ready),
+        ("answer list-tasks with 50 tasks, embedded", &embedded),
+    ] {
         bench.bench_function(name, |bench| {
             bench.iter_batched(
                 || subject.request(Method::GET, "/v1/tasks", "limit=50", ""),
@@ -194,15 +277,21 @@ fn page(bench: &mut Criterion) {
 
 fn problem(bench: &mut Criterion) {
     let subject = Subject::new();
-    let app = subject.app(Stores { tasks: Some(std::sync::Arc::new(Ready(Vec::new()))), ..Stores::default() });
-    let wrong = r#"{"title": "", "status": "later", "priority": 3, "labels": ["", "home", "home"], "due": "soon", "colour": "red"}"#;
-    bench.bench_function("answer create-task with a problem that names seven fields", |bench| {
-        bench.iter_batched(
-            || subject.request(Method::POST, "/v1/tasks", "", wrong),
-            |request| subject.answer(&app, &tasks::create_task::ENDPOINT, request, 422),
-            BatchSize::SmallInput,
-        );
+    let app = subject.app(Stores {
+        tasks: Some(std::sync::Arc::new(Ready(Vec::new()))),
+        ..Stores::default()
     });
+    let wrong = r#"{"title": "", "status": "later", "priority": 3, "labels": ["", "home", "home"], "due": "soon", "colour": "red"}"#;
+    bench.bench_function(
+        "answer create-task with a problem that names seven fields",
+        |bench| {
+            bench.iter_batched(
+                || subject.request(Method::POST, "/v1/tasks", "", wrong),
+                |request| subject.answer(&app, &tasks::create_task::ENDPOINT, request, 422),
+                BatchSize::SmallInput,
+            );
+        },
+    );
 }
 
 criterion_group!(hot, token, task, page, problem);

@@ -36,7 +36,13 @@ pub(crate) enum Operation {
 
 impl Operation {
     /// All of them; what makes lists longer comes last.
-    pub(crate) const ALL: [Self; 5] = [Self::LogIn, Self::Get, Self::List, Self::Update, Self::Create];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::LogIn,
+        Self::Get,
+        Self::List,
+        Self::Update,
+        Self::Create,
+    ];
 
     /// The name in tables.
     pub(crate) fn name(self) -> &'static str {
@@ -68,7 +74,10 @@ impl Request {
     /// # Errors
     /// There is no such method.
     pub(crate) fn to(&self, server: &Process, http: &Client) -> Result<RequestBuilder, Error> {
-        let mut request = http.request(self.method.parse()?, format!("http://{}{}", server.address, self.path));
+        let mut request = http.request(
+            self.method.parse()?,
+            format!("http://{}{}", server.address, self.path),
+        );
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
@@ -91,9 +100,19 @@ pub(crate) struct Person {
 
 impl Dialect {
     /// Tasklane's.
-    pub(crate) const TASKLANE: Self = Self { prefix: "/v1", token: "access_token", items: "items", identifier: "id" };
+    pub(crate) const TASKLANE: Self = Self {
+        prefix: "/v1",
+        token: "access_token",
+        items: "items",
+        identifier: "id",
+    };
     /// That of `baselines/express`.
-    pub(crate) const EXPRESS: Self = Self { prefix: "", token: "token", items: "tasks", identifier: "_id" };
+    pub(crate) const EXPRESS: Self = Self {
+        prefix: "",
+        token: "token",
+        items: "tasks",
+        identifier: "_id",
+    };
 
     fn path(self, path: &str) -> String {
         format!("{}{path}", self.prefix)
@@ -102,28 +121,69 @@ impl Dialect {
     /// A login of this person.
     pub(crate) fn login(self, number: usize) -> Request {
         let body = json!({"email": address(number), "password": PASSWORD});
-        Request { method: "POST", path: self.path("/auth/login"), token: None, body: Some(body) }
+        Request {
+            method: "POST",
+            path: self.path("/auth/login"),
+            token: None,
+            body: Some(body),
+        }
     }
 
     /// The requests of an operation that are sent in turn.
-    pub(crate) fn requests(self, operation: Operation, people: &[Person], drafts: &[Value]) -> Vec<Request> {
-        let of =
-            |person: &Person, method, path: &str, body| Request { method, path: self.path(path), token: Some(person.token.clone()), body };
+    pub(crate) fn requests(
+        self,
+        operation: Operation,
+        people: &[Person],
+        drafts: &[Value],
+    ) -> Vec<Request> {
+        let of = |person: &Person, method, path: &str, body| Request {
+            method,
+            path: self.path(path),
+            token: Some(person.token.clone()),
+            body,
+        };
         // From person to person, so that one after the other is another one's.
         let turns = people.first().map_or(0, |person| person.tasks.len());
         let each = |make: &dyn Fn(&Person, usize) -> Request| {
-            (0..turns).flat_map(|turn| people.iter().map(move |person| make(person, turn))).collect::<Vec<_>>()
+            (0..turns)
+                .flat_map(|turn| people.iter().map(move |person| make(person, turn)))
+                .collect::<Vec<_>>()
         };
         match operation {
-            Operation::LogIn => people.iter().map(|person| self.login(person.number)).collect(),
-            Operation::List => people.iter().map(|person| of(person, "GET", "/tasks?limit=50", None)).collect(),
-            Operation::Get => each(&|person, turn| of(person, "GET", &format!("/tasks/{}", person.tasks[turn]), None)),
+            Operation::LogIn => people
+                .iter()
+                .map(|person| self.login(person.number))
+                .collect(),
+            Operation::List => people
+                .iter()
+                .map(|person| of(person, "GET", "/tasks?limit=50", None))
+                .collect(),
+            Operation::Get => each(&|person, turn| {
+                of(
+                    person,
+                    "GET",
+                    &format!("/tasks/{}", person.tasks[turn]),
+                    None,
+                )
+            }),
             Operation::Update => each(&|person, turn| {
                 let body = json!({"title": format!("Call the bank again, turn {turn}"), "status": "in_progress"});
-                of(person, "PATCH", &format!("/tasks/{}", person.tasks[turn]), Some(body))
+                of(
+                    person,
+                    "PATCH",
+                    &format!("/tasks/{}", person.tasks[turn]),
+                    Some(body),
+                )
             }),
             // Somebody may have more tasks than there are drafts.
-            Operation::Create => each(&|person, turn| of(person, "POST", "/tasks", drafts.iter().cycle().nth(turn).cloned())),
+            Operation::Create => each(&|person, turn| {
+                of(
+                    person,
+                    "POST",
+                    "/tasks",
+                    drafts.iter().cycle().nth(turn).cloned(),
+                )
+            }),
         }
     }
 
@@ -131,13 +191,21 @@ impl Dialect {
     ///
     /// # Errors
     /// The API does not do as asked.
-    pub(crate) async fn people(self, server: &Process, count: usize, drafts: &[Value]) -> Result<Vec<Person>, Error> {
+    pub(crate) async fn people(
+        self,
+        server: &Process,
+        count: usize,
+        drafts: &[Value],
+    ) -> Result<Vec<Person>, Error> {
         let http = Client::new();
         let url = |path: &str| format!("http://{}{}", server.address, self.path(path));
         let mut people = Vec::new();
         for number in 0..count {
             let body = json!({"email": address(number), "password": PASSWORD, "name": format!("Person {number}")});
-            let token = text(&send(http.post(url("/auth/register")).json(&body)).await?, self.token)?;
+            let token = text(
+                &send(http.post(url("/auth/register")).json(&body)).await?,
+                self.token,
+            )?;
             let mut tasks = Vec::new();
             for draft in drafts {
                 let task = send(http.post(url("/tasks")).bearer_auth(&token).json(draft)).await?;
@@ -147,7 +215,11 @@ impl Dialect {
             if list[self.items].as_array().map(Vec::len) != Some(drafts.len().min(50)) {
                 return Err(format!("a page holds something else: {list}").into());
             }
-            people.push(Person { number, token, tasks });
+            people.push(Person {
+                number,
+                token,
+                tasks,
+            });
         }
         Ok(people)
     }
@@ -156,7 +228,11 @@ impl Dialect {
     ///
     /// # Errors
     /// The API does not do as asked.
-    pub(crate) async fn log_in_again(self, server: &Process, people: &mut [Person]) -> Result<(), Error> {
+    pub(crate) async fn log_in_again(
+        self,
+        server: &Process,
+        people: &mut [Person],
+    ) -> Result<(), Error> {
         let http = Client::new();
         for person in people {
             let login = self.login(person.number).to(server, &http)?;
@@ -189,5 +265,8 @@ async fn send(request: RequestBuilder) -> Result<Value, Error> {
 }
 
 fn text(answer: &Value, name: &str) -> Result<String, Error> {
-    answer[name].as_str().map(str::to_owned).ok_or_else(|| format!("there is no {name} in {answer}").into())
+    answer[name]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| format!("there is no {name} in {answer}").into())
 }

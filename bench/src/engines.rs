@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
@@ -16,8 +18,8 @@ use server::embedded::Engine;
 
 use crate::Error;
 
-/// An engine on `tasklane.db` in this folder that does not wait for the disk: a machine that stops may lose what was
-/// written, which a bench can bear and nobody else.
+/// An engine on `tasklane.db` in this folder that does not wait for the disk: a machine that stops
+/// may lose what was written, which a bench can bear and nobody else.
 ///
 /// # Errors
 /// The file cannot be made.
@@ -58,7 +60,10 @@ pub(crate) struct Used {
 impl Metered {
     /// This engine, metered.
     pub(crate) fn new(engine: &Engine) -> Self {
-        Self { engine: engine.clone(), used: Arc::default() }
+        Self {
+            engine: engine.clone(),
+            used: Arc::default(),
+        }
     }
 
     /// Stores on it.
@@ -74,7 +79,9 @@ impl Metered {
     fn note(&self, answer: &Value) {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.calls += 1;
-        used.units += answer["ConsumedCapacity"]["CapacityUnits"].as_f64().unwrap_or_default();
+        used.units += answer["ConsumedCapacity"]["CapacityUnits"]
+            .as_f64()
+            .unwrap_or_default();
         used.items += answer["ScannedCount"].as_u64().unwrap_or_default();
     }
 }
@@ -97,7 +104,11 @@ impl HttpConnector for Metered {
 }
 
 impl HttpClient for Metered {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }

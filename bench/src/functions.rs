@@ -16,7 +16,8 @@ pub(crate) struct Function {
     pub(crate) name: &'static str,
     /// What it answers; `None` for one that is no part of the API.
     pub(crate) endpoint: Option<&'static Endpoint>,
-    /// The sample event that it is invoked on; `None` for one whose events do not come from API Gateway.
+    /// The sample event that it is invoked on; `None` for one whose events do not come from API
+    /// Gateway.
     pub(crate) event: Option<&'static str>,
     package: &'static str,
     feature: Option<&'static str>,
@@ -32,7 +33,13 @@ pub(crate) const USUAL: Function = baseline("usual");
 const BASELINES: [Function; 3] = [HELLO, GET_ITEM, USUAL];
 
 const fn baseline(name: &'static str) -> Function {
-    Function { name, endpoint: None, event: Some("get-task"), package: "baselines", feature: Some(name) }
+    Function {
+        name,
+        endpoint: None,
+        event: Some("get-task"),
+        package: "baselines",
+        feature: Some(name),
+    }
 }
 
 impl Function {
@@ -53,7 +60,13 @@ fn all() -> Vec<Function> {
             feature: None,
         })
     });
-    let keys = Function { name: "make-keys", endpoint: None, event: None, package: "keys", feature: None };
+    let keys = Function {
+        name: "make-keys",
+        endpoint: None,
+        event: None,
+        package: "keys",
+        feature: None,
+    };
     endpoints.chain([keys]).collect()
 }
 
@@ -72,7 +85,8 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// The functions, those that they are compared with first, and the folder with the release binary of each.
+    /// The functions, those that they are compared with first, and the folder with the release
+    /// binary of each.
     ///
     /// # Errors
     /// There is no function of a name, or one does not build.
@@ -100,18 +114,36 @@ pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// Builds the release binaries of these functions, as they are deployed, and says in which folder they are.
+/// Builds the release binaries of these functions, as they are deployed, and says in which folder
+/// they are.
 fn build(functions: &[Function]) -> Result<PathBuf, Error> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let mut waiting = functions.to_vec();
     // Those of a package together, unless a feature sets one apart: it must not reach the others.
     while let Some(first) = waiting.first().copied() {
-        let (now, later) = waiting.into_iter().partition(|other| other.package == first.package && other.feature == first.feature);
+        let (now, later) = waiting
+            .into_iter()
+            .partition(|other| other.package == first.package && other.feature == first.feature);
         waiting = later;
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(root()).args(["build", "--release", "--locked", "--package", first.package]);
-        cargo.args(first.feature.iter().flat_map(|feature| ["--features", feature]));
-        cargo.args(now.iter().flat_map(|function: &Function| ["--bin", function.name]));
+        cargo.current_dir(root()).args([
+            "build",
+            "--release",
+            "--locked",
+            "--package",
+            first.package,
+        ]);
+        cargo.args(
+            first
+                .feature
+                .iter()
+                .flat_map(|feature| ["--features", feature]),
+        );
+        cargo.args(
+            now.iter()
+                .flat_map(|function: &Function| ["--bin", function.name]),
+        );
         if !cargo.status()?.success() {
             return Err(format!("{} does not build", first.package).into());
         }

@@ -29,7 +29,8 @@ const TASKS: usize = 100;
 const USED: usize = 1_000;
 /// How many requests one server gets before it is the next one's turn.
 const TURN: usize = 20;
-/// Logging in is a password's hash, which takes long and grows with nothing: every tenth run will do.
+/// Logging in is a password's hash, which takes long and grows with nothing: every tenth run will
+/// do.
 const LOGINS: usize = 10;
 /// The most that the largest may cost, of what the smallest does.
 const BUDGET: f64 = 1.2;
@@ -63,8 +64,14 @@ struct Subject {
 /// # Errors
 /// A server cannot be run, or answers with an error.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let (sizes, runs) = if arguments.quick { (QUICK_SIZES, 40) } else { (SIZES, arguments.runs) };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let (sizes, runs) = if arguments.quick {
+        (QUICK_SIZES, 40)
+    } else {
+        (SIZES, arguments.runs)
+    };
     let program = processes::build_server()?;
     runtime.block_on(async {
         compare(&program, Grows::Accounts, sizes, runs).await?;
@@ -72,15 +79,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     })
 }
 
-async fn compare(program: &Path, grows: Grows, sizes: [usize; 3], runs: usize) -> Result<(), Error> {
+async fn compare(
+    program: &Path,
+    grows: Grows,
+    sizes: [usize; 3],
+    runs: usize,
+) -> Result<(), Error> {
     let folder = tempfile::tempdir()?;
     let mut subjects = Vec::new();
     for size in sizes {
         let folder = folder.path().join(size.to_string());
         let begun = Instant::now();
         let people = fill(&folder, grows, size).await?;
-        eprintln!("filled {size} {} in {:.1} s", grows.name(), begun.elapsed().as_secs_f64());
-        subjects.push(Subject { server: processes::tasklane(program, &folder, &[])?, people });
+        eprintln!(
+            "filled {size} {} in {:.1} s",
+            grows.name(),
+            begun.elapsed().as_secs_f64()
+        );
+        subjects.push(Subject {
+            server: processes::tasklane(program, &folder, &[])?,
+            people,
+        });
     }
 
     let name = grows.name();
@@ -91,17 +110,34 @@ async fn compare(program: &Path, grows: Grows, sizes: [usize; 3], runs: usize) -
     let mut headings = vec!["request".to_owned()];
     headings.extend(sizes.map(|size| format!("{size} {name}")));
     let [first, _, last] = sizes;
-    headings.extend([format!("{last} to {first}"), "CPU".to_owned(), format!("CPU, {last} to {first}"), format!("at most {BUDGET}")]);
+    headings.extend([
+        format!("{last} to {first}"),
+        "CPU".to_owned(),
+        format!("CPU, {last} to {first}"),
+        format!("at most {BUDGET}"),
+    ]);
     let mut table = Table::new(headings);
-    let drafts = tasks(TASKS, SystemClock.now())?.iter().map(draft).collect::<Vec<_>>();
+    let drafts = tasks(TASKS, SystemClock.now())?
+        .iter()
+        .map(draft)
+        .collect::<Vec<_>>();
     for operation in Operation::ALL {
-        let runs = if operation == Operation::LogIn { runs / LOGINS } else { runs };
+        let runs = if operation == Operation::LogIn {
+            runs / LOGINS
+        } else {
+            runs
+        };
         table.row(measure(&subjects, operation, &drafts, runs).await?);
     }
-    let memory = subjects.iter().map(|subject| subject.server.memory()).collect::<Result<Vec<_>, _>>()?;
+    let memory = subjects
+        .iter()
+        .map(|subject| subject.server.memory())
+        .collect::<Result<Vec<_>, _>>()?;
     table.row(row(
         "memory, MiB",
-        memory.iter().map(|kib| format!("{:.1}", *kib as f64 / 1024.0)),
+        memory
+            .iter()
+            .map(|kib| format!("{:.1}", *kib as f64 / 1024.0)),
         memory[2] as f64 / memory[0] as f64,
         None,
     ));
@@ -134,12 +170,23 @@ async fn fill(folder: &Path, grows: Grows, size: usize) -> Result<Vec<Person>, E
     let issuer = Issuer::new(&keys, &settings.token_issuer, &settings.token_audience)?;
     let mut people = Vec::new();
     let own = tasks(count, now)?;
-    for (number, account) in add_accounts(&stores, &app, &hash, accounts).await?.iter().enumerate() {
+    for (number, account) in add_accounts(&stores, &app, &hash, accounts)
+        .await?
+        .iter()
+        .enumerate()
+    {
         if number < users {
             let added = add_tasks(&stores, account.id, &own).await?;
             // Spread over the whole list.
-            let used = added.iter().step_by(added.len().div_ceil(USED)).map(ToString::to_string);
-            people.push(Person { number, token: token(&issuer, account, now)?, tasks: used.collect() });
+            let used = added
+                .iter()
+                .step_by(added.len().div_ceil(USED))
+                .map(ToString::to_string);
+            people.push(Person {
+                number,
+                token: token(&issuer, account, now)?,
+                tasks: used.collect(),
+            });
         } else {
             add_tasks(&stores, account.id, &own[..1]).await?;
         }
@@ -152,9 +199,17 @@ fn token(issuer: &Issuer, account: &Account, now: Timestamp) -> Result<String, E
 }
 
 /// Sends the requests of an operation to each server in turn.
-async fn measure(subjects: &[Subject], operation: Operation, drafts: &[Value], runs: usize) -> Result<Vec<String>, Error> {
+async fn measure(
+    subjects: &[Subject],
+    operation: Operation,
+    drafts: &[Value],
+    runs: usize,
+) -> Result<Vec<String>, Error> {
     let http = reqwest::Client::new();
-    let requests = subjects.iter().map(|subject| Dialect::TASKLANE.requests(operation, &subject.people, drafts)).collect::<Vec<_>>();
+    let requests = subjects
+        .iter()
+        .map(|subject| Dialect::TASKLANE.requests(operation, &subject.people, drafts))
+        .collect::<Vec<_>>();
     let mut measured = vec![Vec::new(); subjects.len()];
     let mut used = vec![0.0; subjects.len()];
     // The first turn is not counted: it connects.
@@ -173,10 +228,22 @@ async fn measure(subjects: &[Subject], operation: Operation, drafts: &[Value], r
             }
         }
     }
-    let summaries = measured.iter().map(|measured| Summary::of(measured)).collect::<Vec<_>>();
-    let each = used.iter().zip(&summaries).map(|(used, summary)| used * 1_000_000.0 / summary.runs as f64).collect::<Vec<_>>();
+    let summaries = measured
+        .iter()
+        .map(|measured| Summary::of(measured))
+        .collect::<Vec<_>>();
+    let each = used
+        .iter()
+        .zip(&summaries)
+        .map(|(used, summary)| used * 1_000_000.0 / summary.runs as f64)
+        .collect::<Vec<_>>();
     let ratio = summaries[2].median / summaries[0].median;
-    Ok(row(operation.name(), summaries.iter().map(ToString::to_string), ratio, Some(&each)))
+    Ok(row(
+        operation.name(),
+        summaries.iter().map(ToString::to_string),
+        ratio,
+        Some(&each),
+    ))
 }
 
 async fn time(http: &reqwest::Client, server: &Process, request: &Request) -> Result<f64, Error> {
@@ -186,17 +253,35 @@ async fn time(http: &reqwest::Client, server: &Process, request: &Request) -> Re
     let status = answer.status();
     answer.bytes().await?;
     let took = begun.elapsed().as_secs_f64() * 1000.0;
-    if status.is_success() { Ok(took) } else { Err(format!("{} was answered with {status}", request.path).into()) }
+    if status.is_success() {
+        Ok(took)
+    } else {
+        Err(format!("{} was answered with {status}", request.path).into())
+    }
 }
 
-fn row(name: &str, cells: impl Iterator<Item = String>, ratio: f64, used: Option<&[f64]>) -> Vec<String> {
-    let budget = Budget { what: name.to_owned(), measured: ratio, at_most: BUDGET };
+fn row(
+    name: &str,
+    cells: impl Iterator<Item = String>,
+    ratio: f64,
+    used: Option<&[f64]>,
+) -> Vec<String> {
+    let budget = Budget {
+        what: name.to_owned(),
+        measured: ratio,
+        at_most: BUDGET,
+    };
     let mut row = vec![name.to_owned()];
     row.extend(cells);
     row.push(format!("{ratio:.2}"));
     match used {
         Some(used) => {
-            row.push(used.iter().map(|used| format!("{used:.0}")).collect::<Vec<_>>().join(" / "));
+            row.push(
+                used.iter()
+                    .map(|used| format!("{used:.0}"))
+                    .collect::<Vec<_>>()
+                    .join(" / "),
+            );
             row.push(format!("{:.2}", used[2] / used[0]));
         }
         None => row.extend(["", ""].map(str::to_owned)),

@@ -26,7 +26,8 @@ const CONNECTIONS: [u32; 3] = [1, 16, 128];
 const TARGET: f64 = 5.0;
 /// A login takes a hundred times as long as anything else, so it is measured for longer.
 const LOGIN_SECONDS: u32 = 3;
-/// How long a server is waited for that still works for clients that have gone, and how often it is looked at.
+/// How long a server is waited for that still works for clients that have gone, and how often it is
+/// looked at.
 const PATIENCE: Duration = Duration::from_secs(10);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 /// Everybody logs in from one address here.
@@ -81,10 +82,19 @@ struct Load {
 /// # Errors
 /// A server cannot be run, or answers with an error.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let (runs, seconds) = if arguments.quick { (1, 1) } else { (arguments.runs, arguments.seconds) };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let (runs, seconds) = if arguments.quick {
+        (1, 1)
+    } else {
+        (arguments.runs, arguments.seconds)
+    };
     let folder = tempfile::tempdir()?;
-    let drafts = tasks(TASKS, SystemClock.now())?.iter().map(draft).collect::<Vec<_>>();
+    let drafts = tasks(TASKS, SystemClock.now())?
+        .iter()
+        .map(draft)
+        .collect::<Vec<_>>();
     let mut subjects = runtime.block_on(subjects(folder.path(), &drafts))?;
 
     println!(
@@ -102,30 +112,48 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
         "CPU of Express, to this server's",
     ]);
     for operation in Operation::ALL {
-        if !(arguments.only.is_empty() || arguments.only.iter().any(|only| only == operation.name())) {
+        if !(arguments.only.is_empty()
+            || arguments.only.iter().any(|only| only == operation.name()))
+        {
             continue;
         }
         for subject in &mut subjects {
-            runtime.block_on(subject.dialect.log_in_again(&subject.server, &mut subject.people))?;
+            runtime.block_on(
+                subject
+                    .dialect
+                    .log_in_again(&subject.server, &mut subject.people),
+            )?;
         }
         for connections in CONNECTIONS {
             let mut measured = subjects.iter().map(|_| Vec::new()).collect::<Vec<_>>();
             for _ in 0..runs {
                 for (subject, measured) in subjects.iter().zip(&mut measured) {
-                    let requests = subject.dialect.requests(operation, &subject.people, &drafts);
-                    let seconds = if operation == Operation::LogIn { seconds * LOGIN_SECONDS } else { seconds };
+                    let requests = subject
+                        .dialect
+                        .requests(operation, &subject.people, &drafts);
+                    let seconds = if operation == Operation::LogIn {
+                        seconds * LOGIN_SECONDS
+                    } else {
+                        seconds
+                    };
                     measured.push(subject.load(&requests, connections, seconds, folder.path())?);
                 }
             }
             for (subject, loads) in subjects.iter().zip(&measured) {
                 // The last one is what the others are compared with.
                 let express = measured.last().unwrap_or(loads);
-                table.row(row([operation.name(), &connections.to_string(), subject.name], loads, express));
+                table.row(row(
+                    [operation.name(), &connections.to_string(), subject.name],
+                    loads,
+                    express,
+                ));
             }
         }
     }
     table.print();
-    println!("\nThe target is {TARGET} times the requests per second of Express on reads and writes.");
+    println!(
+        "\nThe target is {TARGET} times the requests per second of Express on reads and writes."
+    );
     Ok(())
 }
 
@@ -144,55 +172,113 @@ async fn subjects(folder: &Path, drafts: &[Value]) -> Result<Vec<Subject>, Error
     let mut subjects = Vec::new();
     for (name, dialect, server, store) in [
         ("Tasklane, embedded", Dialect::TASKLANE, embedded, None),
-        ("Tasklane on MongoDB", Dialect::TASKLANE, on_mongodb, Some(beside)),
-        ("Express on MongoDB", Dialect::EXPRESS, express, Some(theirs)),
+        (
+            "Tasklane on MongoDB",
+            Dialect::TASKLANE,
+            on_mongodb,
+            Some(beside),
+        ),
+        (
+            "Express on MongoDB",
+            Dialect::EXPRESS,
+            express,
+            Some(theirs),
+        ),
     ] {
-        let people = dialect.people(&server, PEOPLE, drafts).await.map_err(|error| format!("{name}: {error}"))?;
-        subjects.push(Subject { name, dialect, server, store, people });
+        let people = dialect
+            .people(&server, PEOPLE, drafts)
+            .await
+            .map_err(|error| format!("{name}: {error}"))?;
+        subjects.push(Subject {
+            name,
+            dialect,
+            server,
+            store,
+            people,
+        });
     }
     Ok(subjects)
 }
 
 fn migrate(program: &Path, url: &str) -> Result<(), Error> {
-    let migrated = Command::new(program).arg("migrate").env_clear().env("DATABASE_URL", url).output();
+    let migrated = Command::new(program)
+        .arg("migrate")
+        .env_clear()
+        .env("DATABASE_URL", url)
+        .output();
     let migrated = migrated?;
-    if migrated.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&migrated.stderr).into()) }
+    if migrated.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&migrated.stderr).into())
+    }
 }
 
 fn express(database: &str) -> Result<Process, Error> {
     let folder = root().join("bench/baselines/express");
     if !folder.join("node_modules").exists() {
-        return Err(format!("install the other API first: npm ci --prefix {}", folder.display()).into());
+        return Err(format!(
+            "install the other API first: npm ci --prefix {}",
+            folder.display()
+        )
+        .into());
     }
     let mut command = Command::new("node");
-    command.arg("server.js").current_dir(folder).env("NODE_ENV", "production");
-    command.env("DATABASE_URL", database).env("JWT_SECRET", "only for this bench").env("PORT", "0");
+    command
+        .arg("server.js")
+        .current_dir(folder)
+        .env("NODE_ENV", "production");
+    command
+        .env("DATABASE_URL", database)
+        .env("JWT_SECRET", "only for this bench")
+        .env("PORT", "0");
     Process::start(&mut command, Says::Output)
 }
 
 impl Subject {
     /// Sends requests in turn over so many connections, for so long.
-    fn load(&self, requests: &[Request], connections: u32, seconds: u32, folder: &Path) -> Result<Load, Error> {
+    fn load(
+        &self,
+        requests: &[Request],
+        connections: u32,
+        seconds: u32,
+        folder: &Path,
+    ) -> Result<Load, Error> {
         let file = folder.join("requests");
         write(requests, &file)?;
         let before = self.processor_times()?;
         let loaded = Command::new("wrk")
             .args(["--threads", "1", "--timeout", "10s"])
-            .args(["--connections", &connections.to_string(), "--duration", &format!("{seconds}s")])
+            .args([
+                "--connections",
+                &connections.to_string(),
+                "--duration",
+                &format!("{seconds}s"),
+            ])
             .arg("--script")
             .arg(root().join("bench/src/load.lua"))
             .arg(format!("http://{}", self.server.address))
             .arg("--")
             .arg(file)
             .output()
-            .map_err(|error| format!("wrk cannot be started ({error}): install it, as with apt-get install wrk"))?;
+            .map_err(|error| {
+                format!("wrk cannot be started ({error}): install it, as with apt-get install wrk")
+            })?;
         let after = self.processor_times()?;
         self.settle()?;
         let output = String::from_utf8_lossy(&loaded.stdout);
         let line = output.lines().find_map(|line| line.strip_prefix("result "));
-        let numbers = line.unwrap_or_default().split(' ').map_while(|number| number.parse::<f64>().ok()).collect::<Vec<_>>();
+        let numbers = line
+            .unwrap_or_default()
+            .split(' ')
+            .map_while(|number| number.parse::<f64>().ok())
+            .collect::<Vec<_>>();
         let [requests, duration, errors, min, median, p99] = numbers[..] else {
-            return Err(format!("wrk failed: {output}{}", String::from_utf8_lossy(&loaded.stderr)).into());
+            return Err(format!(
+                "wrk failed: {output}{}",
+                String::from_utf8_lossy(&loaded.stderr)
+            )
+            .into());
         };
         if errors > 0.0 || requests == 0.0 {
             return Err(format!("{}: {errors} of {requests} requests failed", self.name).into());
@@ -206,14 +292,19 @@ impl Subject {
         })
     }
 
-    /// Waits until the server does nothing any more, so that the next one has the machine to itself.
+    /// Waits until the server does nothing any more, so that the next one has the machine to
+    /// itself.
     fn settle(&self) -> Result<(), Error> {
         let begun = Instant::now();
         let mut before = self.processor_times()?;
         while begun.elapsed() < PATIENCE {
             std::thread::sleep(BETWEEN_LOOKS);
             let now = self.processor_times()?;
-            if now.iter().zip(before).all(|(now, before)| *now - before < BETWEEN_LOOKS / 10) {
+            if now
+                .iter()
+                .zip(before)
+                .all(|(now, before)| *now - before < BETWEEN_LOOKS / 10)
+            {
                 break;
             }
             before = now;
@@ -222,22 +313,38 @@ impl Subject {
     }
 
     fn processor_times(&self) -> Result<[Duration; 2], Error> {
-        let store = self.store.as_ref().map(Process::processor_time).transpose()?;
+        let store = self
+            .store
+            .as_ref()
+            .map(Process::processor_time)
+            .transpose()?;
         Ok([self.server.processor_time()?, store.unwrap_or_default()])
     }
 }
 
 fn write(requests: &[Request], file: &Path) -> std::io::Result<()> {
     let mut file = std::io::BufWriter::new(std::fs::File::create(file)?);
-    for Request { method, path, token, body } in requests {
+    for Request {
+        method,
+        path,
+        token,
+        body,
+    } in requests
+    {
         let body = body.as_ref().map(Value::to_string).unwrap_or_default();
-        writeln!(file, "{method}\t{path}\t{}\t{body}", token.as_deref().unwrap_or_default())?;
+        writeln!(
+            file,
+            "{method}\t{path}\t{}\t{body}",
+            token.as_deref().unwrap_or_default()
+        )?;
     }
     file.flush()
 }
 
 fn row(names: [&str; 3], loads: &[Load], express: &[Load]) -> Vec<String> {
-    let median = |of: &dyn Fn(&Load) -> f64, loads: &[Load]| Summary::of(&loads.iter().map(of).collect::<Vec<_>>()).median;
+    let median = |of: &dyn Fn(&Load) -> f64, loads: &[Load]| {
+        Summary::of(&loads.iter().map(of).collect::<Vec<_>>()).median
+    };
     let [min, middle, p99] = [0, 1, 2].map(|at| median(&|load| load.latency[at], loads));
     let mut cells = names.map(str::to_owned).to_vec();
     cells.extend([
@@ -245,8 +352,14 @@ fn row(names: [&str; 3], loads: &[Load], express: &[Load]) -> Vec<String> {
         format!("{min:.2} / {middle:.2} / {p99:.2}"),
         format!("{:.0}", median(&|load| load.server, loads)),
         format!("{:.0}", median(&|load| load.store, loads)),
-        format!("{:.1}", median(&|load| load.per_second, loads) / median(&|load| load.per_second, express)),
-        format!("{:.1}", median(&|load| load.server, express) / median(&|load| load.server, loads)),
+        format!(
+            "{:.1}",
+            median(&|load| load.per_second, loads) / median(&|load| load.per_second, express)
+        ),
+        format!(
+            "{:.1}",
+            median(&|load| load.server, express) / median(&|load| load.server, loads)
+        ),
     ]);
     cells
 }

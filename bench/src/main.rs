@@ -1,4 +1,5 @@
-//! What Tasklane costs, measured: one file for each bench. How to run them, and what they found, is in `README.md`.
+//! What Tasklane costs, measured: one file for each bench. How to run them, and what they found, is
+//! in `README.md`.
 
 mod clients;
 mod engines;
@@ -21,7 +22,8 @@ use clap::{Parser, Subcommand};
 /// What went wrong, for whoever runs a bench.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Measures Tasklane against its budgets. What counts are ratios within one run; absolute times are the machine's.
+/// Measures Tasklane against its budgets. What counts are ratios within one run; absolute times are
+/// the machine's.
 #[derive(Parser)]
 #[command(name = "bench", max_term_width = 100)]
 struct Arguments {
@@ -31,13 +33,16 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start, first and warm requests of every function, beside functions that do less and that do it the usual way.
+    /// Start, first and warm requests of every function, beside functions that do less and that do
+    /// it the usual way.
     Start(start::Arguments),
     /// Zipped size of every function.
     Size(size::Arguments),
-    /// A page of 50 tasks out of lists of 100, 1,000 and 100,000, on DynamoDB's interface and on MongoDB's.
+    /// A page of 50 tasks out of lists of 100, 1,000 and 100,000, on DynamoDB's interface and on
+    /// MongoDB's.
     Pages(pages::Arguments),
-    /// Requests per second and latency of the server, beside a task API as tutorials write it. Needs wrk and Node.
+    /// Requests per second and latency of the server, beside a task API as tutorials write it.
+    /// Needs wrk and Node.
     Load(load::Arguments),
     /// What a request costs with 10, 1,000 and 100,000 accounts, and as many tasks of one owner.
     Growth(growth::Arguments),

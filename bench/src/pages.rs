@@ -1,4 +1,5 @@
-//! A page of 50 tasks out of long lists and short ones: every order, the common filters, and where in the list it is.
+//! A page of 50 tasks out of long lists and short ones: every order, the common filters, and where
+//! in the list it is.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,7 +8,9 @@ use clap::Args;
 use common::config::DatabaseUrl;
 use common::paging::Cursor;
 use common::store::{Stores, migrate};
-use common::tasks::{Due, SortField, Status, Task, TaskFilter, TaskId, TaskQuery, TaskSort, TaskStore};
+use common::tasks::{
+    Due, SortField, Status, Task, TaskFilter, TaskId, TaskQuery, TaskSort, TaskStore,
+};
 use common::time::{Clock, SystemClock, Timestamp};
 use common::users::UserId;
 use server::embedded::Engine;
@@ -25,10 +28,11 @@ const PAGE: usize = 50;
 /// How many tasks the lists have, and what they have in a smoke run.
 const SIZES: [usize; 3] = [100, 1_000, 100_000];
 const QUICK_SIZES: [usize; 3] = [100, 1_000, 2_000];
-/// And on the server that the tests use for MongoDB: it ignores indexes, and gives no answer in time to more.
+/// And on the server that the tests use for MongoDB: it ignores indexes, and gives no answer in
+/// time to more.
 const INDEXLESS_SIZES: [usize; 3] = [100, 1_000, 10_000];
-/// The most that a page out of the longest list may take, of what it takes out of the shortest one; where pages are
-/// filtered, for each task that is read.
+/// The most that a page out of the longest list may take, of what it takes out of the shortest one;
+/// where pages are filtered, for each task that is read.
 const BUDGET: f64 = 1.2;
 
 /// What to measure.
@@ -40,7 +44,8 @@ pub(crate) struct Arguments {
     /// How often each page is read on MongoDB.
     #[arg(long, default_value_t = 10, value_name = "N")]
     mongodb_runs: usize,
-    /// A MongoDB server to use, whose databases bench-pages-* are replaced; without it the one that the tests use.
+    /// A MongoDB server to use, whose databases bench-pages-* are replaced; without it the one that
+    /// the tests use.
     #[arg(long, value_name = "URL")]
     mongodb: Option<String>,
     /// Shorter lists and fewer runs, to see that it works.
@@ -76,9 +81,15 @@ enum Place {
 /// # Errors
 /// A store does not answer, or answers with another page.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
-        let (sizes, runs) = if arguments.quick { (QUICK_SIZES, 3) } else { (SIZES, arguments.runs) };
+        let (sizes, runs) = if arguments.quick {
+            (QUICK_SIZES, 3)
+        } else {
+            (SIZES, arguments.runs)
+        };
         let now = SystemClock.now();
         embedded(sizes, runs, now).await?;
         let (sizes, runs) = match arguments.mongodb {
@@ -99,14 +110,29 @@ async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), 
     };
     // Opened again, as a server has it.
     let engine = Engine::open(folder.path())?;
-    let store = embedded_stores(&engine, &settings).await?.tasks.ok_or("there is no store of tasks")?;
-    let lists = lists.map(|list| List { store: Arc::clone(&store), ..list });
+    let store = embedded_stores(&engine, &settings)
+        .await?
+        .tasks
+        .ok_or("there is no store of tasks")?;
+    let lists = lists.map(|list| List {
+        store: Arc::clone(&store),
+        ..list
+    });
     let meter = Metered::new(&engine);
-    let metered = meter.stores(&settings).tasks.ok_or("there is no store of tasks")?;
+    let metered = meter
+        .stores(&settings)
+        .tasks
+        .ok_or("there is no store of tasks")?;
 
-    println!("\nDynamoDB, on the embedded engine: milliseconds (min / median / p99 of {runs} runs), read capacity units, tasks read.\n");
+    println!(
+        "\nDynamoDB, on the embedded engine: milliseconds (min / median / p99 of {runs} runs), read capacity units, tasks read.\n"
+    );
     let mut headings = headings(sizes);
-    headings.extend(["units".to_owned(), "tasks read".to_owned(), format!("at most {BUDGET}")]);
+    headings.extend([
+        "units".to_owned(),
+        "tasks read".to_owned(),
+        format!("at most {BUDGET}"),
+    ]);
     let mut table = Table::new(headings);
     for case in cases(now)? {
         let measured = measure(&case, &lists, runs).await?;
@@ -117,11 +143,23 @@ async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), 
             metered.list(list.owner, &case.query(list)).await?;
             used.push(meter.take());
         }
-        let each = |show: fn(&Used) -> String| used.iter().map(show).collect::<Vec<_>>().join(" / ");
+        let each =
+            |show: fn(&Used) -> String| used.iter().map(show).collect::<Vec<_>>().join(" / ");
         row.push(each(|used| format!("{:.1}", used.units)));
         row.push(each(|used| used.items.to_string()));
-        let per_task = |at: usize| measured[at].median / if case.filter.is_empty() { 1.0 } else { used[at].items.max(1) as f64 };
-        let budget = Budget { what: case.name.clone(), measured: per_task(2) / per_task(0), at_most: BUDGET };
+        let per_task = |at: usize| {
+            measured[at].median
+                / if case.filter.is_empty() {
+                    1.0
+                } else {
+                    used[at].items.max(1) as f64
+                }
+        };
+        let budget = Budget {
+            what: case.name.clone(),
+            measured: per_task(2) / per_task(0),
+            at_most: BUDGET,
+        };
         row.push(format!("{:.2} {}", budget.measured, budget.verdict()));
         table.row(row);
     }
@@ -129,14 +167,31 @@ async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), 
     Ok(())
 }
 
-async fn mongodb(url: Option<&str>, sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), Error> {
-    let own = if url.is_none() { Some(processes::mongodb()?) } else { None };
-    let server = own.as_ref().map_or_else(|| url.unwrap_or_default().to_owned(), |own| format!("mongodb://{}", own.address));
+async fn mongodb(
+    url: Option<&str>,
+    sizes: [usize; 3],
+    runs: usize,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let own = if url.is_none() {
+        Some(processes::mongodb()?)
+    } else {
+        None
+    };
+    let server = own.as_ref().map_or_else(
+        || url.unwrap_or_default().to_owned(),
+        |own| format!("mongodb://{}", own.address),
+    );
     let mut stores = Vec::new();
     for size in sizes {
         // A database for each list: a server that looks at every document shows it.
-        let settings = settings(&format!("{}/bench-pages-{size}", server.trim_end_matches('/')))?;
-        let DatabaseUrl::MongoDb(url) = &settings.database else { return Err("the URL must begin with mongodb://".into()) };
+        let settings = settings(&format!(
+            "{}/bench-pages-{size}",
+            server.trim_end_matches('/')
+        ))?;
+        let DatabaseUrl::MongoDb(url) = &settings.database else {
+            return Err("the URL must begin with mongodb://".into());
+        };
         let client = ::mongodb::Client::with_uri_str(url.expose()).await?;
         client.database(url.database()).drop().await?;
         migrate(&settings, &|_| None, &mut |_| {}).await?;
@@ -144,7 +199,11 @@ async fn mongodb(url: Option<&str>, sizes: [usize; 3], runs: usize, now: Timesta
     }
     let lists = filled(sizes, now, |at| stores[at].clone()).await?;
 
-    let name = if own.is_some() { "mongo-java-server" } else { "the given server" };
+    let name = if own.is_some() {
+        "mongo-java-server"
+    } else {
+        "the given server"
+    };
     println!("\nMongoDB, on {name}: milliseconds (min / median / p99 of {runs} runs).\n");
     let mut table = Table::new(headings(sizes));
     for case in cases(now)? {
@@ -154,14 +213,25 @@ async fn mongodb(url: Option<&str>, sizes: [usize; 3], runs: usize, now: Timesta
     Ok(())
 }
 
-async fn filled(sizes: [usize; 3], now: Timestamp, stores: impl Fn(usize) -> Stores) -> Result<[List; 3], Error> {
+async fn filled(
+    sizes: [usize; 3],
+    now: Timestamp,
+    stores: impl Fn(usize) -> Stores,
+) -> Result<[List; 3], Error> {
     let mut lists = Vec::new();
     for (at, size) in sizes.into_iter().enumerate() {
         let (owner, tasks, stores) = (UserId::new(now), tasks(size, now)?, stores(at));
         let begun = Instant::now();
         add_tasks(&stores, owner, &tasks).await?;
-        eprintln!("added {size} tasks in {:.1} s", begun.elapsed().as_secs_f64());
-        lists.push(List { owner, tasks, store: stores.tasks.ok_or("there is no store of tasks")? });
+        eprintln!(
+            "added {size} tasks in {:.1} s",
+            begun.elapsed().as_secs_f64()
+        );
+        lists.push(List {
+            owner,
+            tasks,
+            store: stores.tasks.ok_or("there is no store of tasks")?,
+        });
     }
     lists.try_into().map_err(|_| "there are three lists".into())
 }
@@ -177,28 +247,75 @@ fn headings(sizes: [usize; 3]) -> Vec<String> {
 fn cases(now: Timestamp) -> Result<Vec<Case>, Error> {
     let mut cases = Vec::new();
     let mut add = |name: String, sort: TaskSort, filter: &TaskFilter| {
-        cases.extend([Place::First, Place::Middle, Place::Last].map(|place| Case {
-            name: name.clone(),
-            sort,
-            filter: filter.clone(),
-            place,
-        }));
+        cases.extend(
+            [Place::First, Place::Middle, Place::Last].map(|place| Case {
+                name: name.clone(),
+                sort,
+                filter: filter.clone(),
+                place,
+            }),
+        );
     };
     for name in TaskSort::NAMES {
         add(name.to_owned(), name.parse()?, &TaskFilter::default());
     }
     let everything = TaskFilter::default;
     let week = std::time::Duration::from_hours(7 * 24);
-    let due = common::tasks::Bounds { after: Some(Due::At(now)), before: Some(Due::At(now.plus(week))) };
+    let due = common::tasks::Bounds {
+        after: Some(Due::At(now)),
+        before: Some(Due::At(now.plus(week))),
+    };
     let text = |text: &str| text.parse().ok();
     let filters = [
-        ("status=todo", TaskFilter { statuses: vec![Status::Todo], ..everything() }),
-        ("status=done", TaskFilter { statuses: vec![Status::Done], ..everything() }),
-        ("priority=high", TaskFilter { priorities: vec!["high".parse()?], ..everything() }),
-        ("label=home", TaskFilter { labels: vec!["home".parse()?], ..everything() }),
-        ("due within a week", TaskFilter { due, ..everything() }),
-        ("q=landlord", TaskFilter { text: text("landlord"), ..everything() }),
-        ("q, found nowhere", TaskFilter { text: text("zeppelin"), ..everything() }),
+        (
+            "status=todo",
+            TaskFilter {
+                statuses: vec![Status::Todo],
+                ..everything()
+            },
+        ),
+        (
+            "status=done",
+            TaskFilter {
+                statuses: vec![Status::Done],
+                ..everything()
+            },
+        ),
+        (
+            "priority=high",
+            TaskFilter {
+                priorities: vec!["high".parse()?],
+                ..everything()
+            },
+        ),
+        (
+            "label=home",
+            TaskFilter {
+                labels: vec!["home".parse()?],
+                ..everything()
+            },
+        ),
+        (
+            "due within a week",
+            TaskFilter {
+                due,
+                ..everything()
+            },
+        ),
+        (
+            "q=landlord",
+            TaskFilter {
+                text: text("landlord"),
+                ..everything()
+            },
+        ),
+        (
+            "q, found nowhere",
+            TaskFilter {
+                text: text("zeppelin"),
+                ..everything()
+            },
+        ),
     ];
     for (name, filter) in &filters {
         add(format!("-created, {name}"), TaskSort::default(), filter);
@@ -207,7 +324,10 @@ fn cases(now: Timestamp) -> Result<Vec<Case>, Error> {
     cases.push(Case {
         name: "due, due within a week".to_owned(),
         sort: "due".parse()?,
-        filter: TaskFilter { due, ..everything() },
+        filter: TaskFilter {
+            due,
+            ..everything()
+        },
         place: Place::First,
     });
     Ok(cases)
@@ -215,9 +335,16 @@ fn cases(now: Timestamp) -> Result<Vec<Case>, Error> {
 
 impl Case {
     fn query(&self, list: &List) -> TaskQuery {
-        let after = self.before_page(list).and_then(|at| self.ordered(list).into_iter().nth(at));
+        let after = self
+            .before_page(list)
+            .and_then(|at| self.ordered(list).into_iter().nth(at));
         let after = after.map(|(key, _)| Cursor::new(self.sort.name(), &key));
-        TaskQuery { filter: self.filter.clone(), sort: self.sort, limit: PAGE, after }
+        TaskQuery {
+            filter: self.filter.clone(),
+            sort: self.sort,
+            limit: PAGE,
+            after,
+        }
     }
 
     /// The place of the task that the page begins after.
@@ -239,7 +366,11 @@ impl Case {
             (SortField::Due, None) => format!("2#{}", task.id),
             (SortField::Priority, _) => format!("{}#{}", task.priority as u8, task.id),
         };
-        let mut ordered = list.tasks.iter().map(|task| (key(task), task.id)).collect::<Vec<_>>();
+        let mut ordered = list
+            .tasks
+            .iter()
+            .map(|task| (key(task), task.id))
+            .collect::<Vec<_>>();
         ordered.sort();
         if self.sort.descending {
             ordered.reverse();
@@ -268,7 +399,12 @@ impl Case {
     /// Whether this is the page that was asked for; what is filtered, the contract's cases look at.
     fn check(&self, list: &List, items: &[Task]) -> Result<(), Error> {
         let begin = self.before_page(list).map_or(0, |at| at + 1);
-        let expected = self.ordered(list).into_iter().skip(begin).take(PAGE).map(|(_, id)| id);
+        let expected = self
+            .ordered(list)
+            .into_iter()
+            .skip(begin)
+            .take(PAGE)
+            .map(|(_, id)| id);
         if self.filter.is_empty() && !items.iter().map(|task| task.id).eq(expected) {
             return Err(format!("{}: another page was answered", self.name).into());
         }

@@ -26,9 +26,19 @@ const AT_ONCE: usize = 8;
 const STEP: Duration = Duration::from_mins(1);
 const DAY: u64 = 24 * 60 * 60;
 
-const VERBS: [&str; 8] = ["Call", "Write to", "Meet", "Remind", "Answer", "Thank", "Pay", "Invite"];
-const WHOM: [&str; 8] =
-    ["the bank", "the school", "Ada and Charles", "the landlord", "the tax office", "the garden club", "the plumber", "grandmother"];
+const VERBS: [&str; 8] = [
+    "Call", "Write to", "Meet", "Remind", "Answer", "Thank", "Pay", "Invite",
+];
+const WHOM: [&str; 8] = [
+    "the bank",
+    "the school",
+    "Ada and Charles",
+    "the landlord",
+    "the tax office",
+    "the garden club",
+    "the plumber",
+    "grandmother",
+];
 const WHY: [&str; 8] = [
     "about the contract",
     "before the holidays",
@@ -39,8 +49,10 @@ const WHY: [&str; 8] = [
     "about the keys",
     "and ask for a copy",
 ];
-const LABELS: [&str; 12] =
-    ["home", "work", "garden", "travel", "school", "money", "health", "family", "urgent", "waiting", "someday", "errand"];
+const LABELS: [&str; 12] = [
+    "home", "work", "garden", "travel", "school", "money", "health", "family", "urgent", "waiting",
+    "someday", "errand",
+];
 
 /// Chance, but the same one every time (xorshift64*).
 pub(crate) struct Dice(u64);
@@ -71,17 +83,50 @@ impl Dice {
 /// A text is not valid, which would be a defect here.
 pub(crate) fn tasks(count: usize, now: Timestamp) -> Result<Vec<Task>, Error> {
     let mut dice = Dice::new(0x5EED);
-    (0..count).rev().map(|ago| task(&mut dice, now.minus(STEP * u32::try_from(ago + 1).unwrap_or(u32::MAX)), now)).collect()
+    (0..count)
+        .rev()
+        .map(|ago| {
+            task(
+                &mut dice,
+                now.minus(STEP * u32::try_from(ago + 1).unwrap_or(u32::MAX)),
+                now,
+            )
+        })
+        .collect()
 }
 
 fn task(dice: &mut Dice, created: Timestamp, now: Timestamp) -> Result<Task, Error> {
-    let title = format!("{} {} {}", dice.one(&VERBS), dice.one(&WHOM), dice.one(&WHY));
-    let sentences = if dice.below(2) == 0 { 0 } else { 1 + dice.below(6) };
-    let notes = (0..sentences).map(|_| format!("{} {} {}.", dice.one(&VERBS), dice.one(&WHOM), dice.one(&WHY))).collect::<Vec<_>>();
-    let labels = (0..dice.below(4)).map(|_| dice.one(&LABELS)).collect::<BTreeSet<_>>();
+    let title = format!(
+        "{} {} {}",
+        dice.one(&VERBS),
+        dice.one(&WHOM),
+        dice.one(&WHY)
+    );
+    let sentences = if dice.below(2) == 0 {
+        0
+    } else {
+        1 + dice.below(6)
+    };
+    let notes = (0..sentences)
+        .map(|_| {
+            format!(
+                "{} {} {}.",
+                dice.one(&VERBS),
+                dice.one(&WHOM),
+                dice.one(&WHY)
+            )
+        })
+        .collect::<Vec<_>>();
+    let labels = (0..dice.below(4))
+        .map(|_| dice.one(&LABELS))
+        .collect::<BTreeSet<_>>();
     let draft = TaskDraft {
         title: title.parse()?,
-        notes: if notes.is_empty() { None } else { Some(notes.join(" ").parse()?) },
+        notes: if notes.is_empty() {
+            None
+        } else {
+            Some(notes.join(" ").parse()?)
+        },
         status: Some(match dice.below(20) {
             0..10 => Status::Todo,
             10..13 => Status::InProgress,
@@ -89,22 +134,40 @@ fn task(dice: &mut Dice, created: Timestamp, now: Timestamp) -> Result<Task, Err
             _ => Status::Cancelled,
         }),
         priority: Some(dice.one(Priority::ALL)),
-        labels: Some(labels.into_iter().map(str::parse).collect::<Result<Vec<Label>, _>>()?.into_iter().collect::<Labels>()),
+        labels: Some(
+            labels
+                .into_iter()
+                .map(str::parse)
+                .collect::<Result<Vec<Label>, _>>()?
+                .into_iter()
+                .collect::<Labels>(),
+        ),
         due: due(dice, now)?,
     };
     let task = draft.into_task(created);
     let changes = dice.below(3) as u64;
     let updated_at = created.plus(Duration::from_secs(changes * 15));
-    Ok(Task { updated_at, version: 1 + changes, ..task })
+    Ok(Task {
+        updated_at,
+        version: 1 + changes,
+        ..task
+    })
 }
 
-/// Three of five tasks are due, in the two months before or after; one of four of them at a time of the day.
+/// Three of five tasks are due, in the two months before or after; one of four of them at a time of
+/// the day.
 fn due(dice: &mut Dice, now: Timestamp) -> Result<Option<Due>, Error> {
     if dice.below(5) < 2 {
         return Ok(None);
     }
-    let at = now.minus(Duration::from_secs(60 * DAY)).plus(Duration::from_secs(dice.below(120 * 24 * 60) as u64 * 60));
-    if dice.below(4) == 0 { Ok(Some(Due::At(at))) } else { Ok(Some(at.to_string()[..10].parse()?)) }
+    let at = now
+        .minus(Duration::from_secs(60 * DAY))
+        .plus(Duration::from_secs(dice.below(120 * 24 * 60) as u64 * 60));
+    if dice.below(4) == 0 {
+        Ok(Some(Due::At(at)))
+    } else {
+        Ok(Some(at.to_string()[..10].parse()?))
+    }
 }
 
 /// The hash of [`PASSWORD`], made once for everybody.
@@ -113,8 +176,15 @@ fn due(dice: &mut Dice, now: Timestamp) -> Result<Option<Due>, Error> {
 /// It cannot be made.
 pub(crate) async fn hash(app: &App) -> Result<PasswordHash, Error> {
     let password = NewPassword::read(PASSWORD.into()).map_err(|faults| format!("{faults:?}"))?;
-    let hashed = async { app.passwords()?.admit(std::net::Ipv4Addr::LOCALHOST.into())?.hash(&password).await };
-    hashed.await.map_err(|problem: Problem| format!("{problem:?}").into())
+    let hashed = async {
+        app.passwords()?
+            .admit(std::net::Ipv4Addr::LOCALHOST.into())?
+            .hash(&password)
+            .await
+    };
+    hashed
+        .await
+        .map_err(|problem: Problem| format!("{problem:?}").into())
 }
 
 /// The address of an account, by its number.
@@ -126,8 +196,16 @@ pub(crate) fn address(number: usize) -> String {
 ///
 /// # Errors
 /// The store refuses.
-pub(crate) async fn add_accounts(stores: &Stores, app: &App, hash: &PasswordHash, count: usize) -> Result<Vec<Account>, Error> {
-    let users = stores.users.as_deref().ok_or("there is no store of accounts")?;
+pub(crate) async fn add_accounts(
+    stores: &Stores,
+    app: &App,
+    hash: &PasswordHash,
+    count: usize,
+) -> Result<Vec<Account>, Error> {
+    let users = stores
+        .users
+        .as_deref()
+        .ok_or("there is no store of accounts")?;
     let now = app.clock.now();
     let client = Client::new(Ipv4Addr::LOCALHOST.into(), Some("bench"));
     let registering = (0..count).map(|number| {
@@ -139,15 +217,33 @@ pub(crate) async fn add_accounts(stores: &Stores, app: &App, hash: &PasswordHash
             Ok::<_, Error>(account)
         }
     });
-    futures_util::stream::iter(registering).buffered(AT_ONCE).try_collect().await
+    futures_util::stream::iter(registering)
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await
 }
 
 /// Adds tasks to an owner's list, and gives their identifiers.
 ///
 /// # Errors
 /// The store refuses.
-pub(crate) async fn add_tasks(stores: &Stores, owner: UserId, tasks: &[Task]) -> Result<Vec<TaskId>, Error> {
-    let store = stores.tasks.as_deref().ok_or("there is no store of tasks")?;
-    let adding = tasks.iter().map(|task| async move { store.create(owner, task.clone(), None).await.map(|task| task.id) });
-    Ok(futures_util::stream::iter(adding).buffered(AT_ONCE).try_collect().await?)
+pub(crate) async fn add_tasks(
+    stores: &Stores,
+    owner: UserId,
+    tasks: &[Task],
+) -> Result<Vec<TaskId>, Error> {
+    let store = stores
+        .tasks
+        .as_deref()
+        .ok_or("there is no store of tasks")?;
+    let adding = tasks.iter().map(|task| async move {
+        store
+            .create(owner, task.clone(), None)
+            .await
+            .map(|task| task.id)
+    });
+    Ok(futures_util::stream::iter(adding)
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?)
 }

@@ -39,7 +39,9 @@ impl Process {
             Says::Output => command.stdout(Stdio::piped()).stderr(Stdio::null()),
             Says::Error => command.stdout(Stdio::null()).stderr(Stdio::piped()),
         };
-        let mut child = command.spawn().map_err(|error| format!("{name} cannot be started: {error}"))?;
+        let mut child = command
+            .spawn()
+            .map_err(|error| format!("{name} cannot be started: {error}"))?;
         let output: Option<Box<dyn Read + Send>> = match says {
             Says::Output => child.stdout.take().map(|output| Box::new(output) as _),
             Says::Error => child.stderr.take().map(|output| Box::new(output) as _),
@@ -57,7 +59,11 @@ impl Process {
                 }
             }
             if let Some(address) = address_in(&line) {
-                return Ok(Self { child, address, _output: Box::new(output) });
+                return Ok(Self {
+                    child,
+                    address,
+                    _output: Box::new(output),
+                });
             }
         }
     }
@@ -89,7 +95,9 @@ impl Drop for Process {
 fn address_in(line: &str) -> Option<SocketAddr> {
     let start = line.find("127.0.0.1:")?;
     let rest = &line[start..];
-    let end = rest.find(|character: char| !(character.is_ascii_digit() || ".:".contains(character))).unwrap_or(rest.len());
+    let end = rest
+        .find(|character: char| !(character.is_ascii_digit() || ".:".contains(character)))
+        .unwrap_or(rest.len());
     rest[..end].parse().ok()
 }
 
@@ -98,8 +106,14 @@ fn address_in(line: &str) -> Option<SocketAddr> {
 /// # Errors
 /// It cannot be built.
 pub(crate) fn build_server() -> Result<PathBuf, Error> {
-    let built = Command::new(env!("CARGO")).args(["build", "--release", "--locked", "--package", "server"]).current_dir(root()).status();
-    if !built.map_err(|error| format!("cargo cannot be started: {error}"))?.success() {
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--locked", "--package", "server"])
+        .current_dir(root())
+        .status();
+    if !built
+        .map_err(|error| format!("cargo cannot be started: {error}"))?
+        .success()
+    {
         return Err("the server could not be built".into());
     }
     let own = std::env::current_exe()?;
@@ -111,15 +125,27 @@ pub(crate) fn build_server() -> Result<PathBuf, Error> {
 }
 
 /// A bench is one client, and measures what the server can do, not what one client may.
-const UNLIMITED: [(&str, &str); 2] = [("TASKLANE_LIMIT_REQUESTS_SOURCE", "off"), ("TASKLANE_LIMIT_REQUESTS_CALLER", "off")];
+const UNLIMITED: [(&str, &str); 2] = [
+    ("TASKLANE_LIMIT_REQUESTS_SOURCE", "off"),
+    ("TASKLANE_LIMIT_REQUESTS_CALLER", "off"),
+];
 
 /// Tasklane's server on this folder.
 ///
 /// # Errors
 /// It cannot be started.
-pub(crate) fn tasklane(program: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result<Process, Error> {
+pub(crate) fn tasklane(
+    program: &Path,
+    folder: &Path,
+    settings: &[(&str, &str)],
+) -> Result<Process, Error> {
     let mut command = Command::new(program);
-    command.env_clear().envs(UNLIMITED).envs(settings.iter().copied()).args(["--listen", "127.0.0.1:0", "--data"]).arg(folder);
+    command
+        .env_clear()
+        .envs(UNLIMITED)
+        .envs(settings.iter().copied())
+        .args(["--listen", "127.0.0.1:0", "--data"])
+        .arg(folder);
     Process::start(&mut command, Says::Error)
 }
 

@@ -8,7 +8,9 @@ pub(crate) struct Table {
 impl Table {
     /// With these headings.
     pub(crate) fn new(headings: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self { rows: vec![headings.into_iter().map(Into::into).collect()] }
+        Self {
+            rows: vec![headings.into_iter().map(Into::into).collect()],
+        }
     }
 
     /// Adds a row; it has a cell for each heading.
@@ -19,19 +21,38 @@ impl Table {
     /// Prints it.
     pub(crate) fn print(&self) {
         let columns = self.rows.first().map_or(0, Vec::len);
-        let width = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+        let width = |column: usize| {
+            self.rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
+        };
         let widths = (0..columns).map(width).collect::<Vec<_>>();
         for (index, row) in self.rows.iter().enumerate() {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}", width = *width)).collect::<Vec<_>>();
+            let cells = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}", width = *width))
+                .collect::<Vec<_>>();
             println!("| {} |", cells.join(" | "));
             if index == 0 {
-                println!("|{}|", widths.iter().map(|width| "-".repeat(width + 2)).collect::<Vec<_>>().join("|"));
+                println!(
+                    "|{}|",
+                    widths
+                        .iter()
+                        .map(|width| "-".repeat(width + 2))
+                        .collect::<Vec<_>>()
+                        .join("|")
+                );
             }
         }
     }
 }
 
-/// How far over its budget something may be before a check fails: measurements on a busy machine vary.
+/// How far over its budget something may be before a check fails: measurements on a busy machine
+/// vary.
 const TOLERANCE: f64 = 1.25;
 
 /// What is held against a budget.
@@ -47,7 +68,11 @@ pub(crate) struct Budget {
 impl Budget {
     /// For a table: whether it holds.
     pub(crate) fn verdict(&self) -> &'static str {
-        if self.measured <= self.at_most { "yes" } else { "NO" }
+        if self.measured <= self.at_most {
+            "yes"
+        } else {
+            "NO"
+        }
     }
 }
 
@@ -56,8 +81,22 @@ impl Budget {
 /// # Errors
 /// Which ones are, and by how much.
 pub(crate) fn check(budgets: &[Budget]) -> Result<(), String> {
-    let broken = budgets.iter().filter(|budget| budget.measured > budget.at_most * TOLERANCE);
-    let lines = broken.map(|budget| format!("{} is {:.2}, at most {:.2}", budget.what, budget.measured, budget.at_most));
+    let broken = budgets
+        .iter()
+        .filter(|budget| budget.measured > budget.at_most * TOLERANCE);
+    let lines = broken.map(|budget| {
+        format!(
+            "{} is {:.2}, at most {:.2}",
+            budget.what, budget.measured, budget.at_most
+        )
+    });
     let lines = lines.collect::<Vec<_>>();
-    if lines.is_empty() { Ok(()) } else { Err(format!("over budget by more than a quarter:\n  {}", lines.join("\n  "))) }
+    if lines.is_empty() {
+        Ok(())
+    } else {
+        Err(format!(
+            "over budget by more than a quarter:\n  {}",
+            lines.join("\n  ")
+        ))
+    }
 }

@@ -29,21 +29,38 @@ pub(crate) struct Arguments {
 /// A function cannot be built or read; with `--check`, a budget is broken.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     let budgets = measure(&arguments.selection).map_err(|error| error.to_string())?;
-    if arguments.check { check(&budgets) } else { Ok(()) }
+    if arguments.check {
+        check(&budgets)
+    } else {
+        Ok(())
+    }
 }
 
 fn measure(selection: &Selection) -> Result<Vec<Budget>, Error> {
     let (functions, folder) = selection.built()?;
-    let (mut table, mut budgets) = (Table::new(["function", "binary, MB", "zipped, MB", "at most 2.5 MB"]), Vec::new());
+    let (mut table, mut budgets) = (
+        Table::new(["function", "binary, MB", "zipped, MB", "at most 2.5 MB"]),
+        Vec::new(),
+    );
     for function in functions {
         let path = folder.join(function.name);
-        let binary = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let budget = Budget { what: format!("zipped {}", function.name), measured: zipped(&binary)? / 1e6, at_most: ZIPPED };
+        let binary =
+            std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let budget = Budget {
+            what: format!("zipped {}", function.name),
+            measured: zipped(&binary)? / 1e6,
+            at_most: ZIPPED,
+        };
         table.row(vec![
             function.name.to_owned(),
             format!("{:.2}", binary.len() as f64 / 1e6),
             format!("{:.2}", budget.measured),
-            if function.is_baseline() { "" } else { budget.verdict() }.to_owned(),
+            if function.is_baseline() {
+                ""
+            } else {
+                budget.verdict()
+            }
+            .to_owned(),
         ]);
         budgets.extend((!function.is_baseline()).then_some(budget));
     }
@@ -51,8 +68,8 @@ fn measure(selection: &Selection) -> Result<Vec<Budget>, Error> {
     Ok(budgets)
 }
 
-/// The size that a binary is deployed with, in bytes: deflated at the usual level, as the SAM CLI and `zip` do. The archive
-/// around it has a hundred bytes more.
+/// The size that a binary is deployed with, in bytes: deflated at the usual level, as the SAM CLI
+/// and `zip` do. The archive around it has a hundred bytes more.
 fn zipped(binary: &[u8]) -> Result<f64, Error> {
     let mut deflated = DeflateEncoder::new(Vec::new(), Compression::default());
     deflated.write_all(binary)?;

@@ -1,5 +1,6 @@
-//! Start, first and warm requests of functions, their processor time and their memory: as ratios to baselines that are
-//! measured in the same rounds, so that whatever else the machine does hits all of them alike.
+//! Start, first and warm requests of functions, their processor time and their memory: as ratios to
+//! baselines that are measured in the same rounds, so that whatever else the machine does hits all
+//! of them alike.
 
 mod aws;
 mod process;
@@ -55,14 +56,29 @@ pub(crate) struct Arguments {
 /// # Errors
 /// A function cannot be run, or answers what it should not; with `--check`, a budget is broken.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    let budgets = runtime.block_on(measure(arguments)).map_err(|error| error.to_string())?;
-    if arguments.check { check(&budgets) } else { Ok(()) }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    let budgets = runtime
+        .block_on(measure(arguments))
+        .map_err(|error| error.to_string())?;
+    if arguments.check {
+        check(&budgets)
+    } else {
+        Ok(())
+    }
 }
 
 async fn measure(arguments: &Arguments) -> Result<Vec<Budget>, Error> {
     let (functions, folder) = arguments.selection.built()?;
-    let mut measured = functions.into_iter().map(|function| Measured { function, runs: Vec::new() }).collect::<Vec<_>>();
+    let mut measured = functions
+        .into_iter()
+        .map(|function| Measured {
+            function,
+            runs: Vec::new(),
+        })
+        .collect::<Vec<_>>();
     let aws = Aws::start().await?;
     for round in 0..=arguments.runs.get() {
         if std::io::stderr().is_terminal() {
@@ -120,7 +136,12 @@ struct Answers {
 }
 
 /// Starts a function, lets it answer, and ends it.
-async fn run_once(function: &Function, aws: &Aws, folder: &Path, warm: usize) -> Result<Run, Error> {
+async fn run_once(
+    function: &Function,
+    aws: &Aws,
+    folder: &Path,
+    warm: usize,
+) -> Result<Run, Error> {
     let mut api = RuntimeApi::listen().await?;
     let environment = aws.environment(function.name, function.endpoint, api.address);
     let started = Instant::now();
@@ -138,16 +159,31 @@ async fn observe(
     warm: usize,
 ) -> Result<Run, Error> {
     let poll = api.poll().await?;
-    let (start, start_cpu) = (milliseconds(poll.at - started), milliseconds(process.cpu()?));
+    let (start, start_cpu) = (
+        milliseconds(poll.at - started),
+        milliseconds(process.cpu()?),
+    );
     let answers = match function.event {
         Some(name) => Some(answer(&Event::read(name)?, poll, process, api, aws, warm).await?),
         None => None,
     };
-    Ok(Run { start, start_cpu, answers, memory: process.peak_memory()? })
+    Ok(Run {
+        start,
+        start_cpu,
+        answers,
+        memory: process.peak_memory()?,
+    })
 }
 
 /// Gives a function that polls the same event again and again.
-async fn answer(event: &Event, poll: Poll, process: &Process, api: &mut RuntimeApi, aws: &Aws, warm: usize) -> Result<Answers, Error> {
+async fn answer(
+    event: &Event,
+    poll: Poll,
+    process: &Process,
+    api: &mut RuntimeApi,
+    aws: &Aws,
+    warm: usize,
+) -> Result<Answers, Error> {
     let mut waiting = poll;
     let (mut times, mut cpu) = (Vec::new(), Vec::new());
     let until = Instant::now() + WARM_TIME;
@@ -157,14 +193,20 @@ async fn answer(event: &Event, poll: Poll, process: &Process, api: &mut RuntimeA
         }
         let before = process.cpu()?;
         let (time, answer) = api.invoke(waiting, event.json.clone()).await?;
-        // What a function does after its answer and before its next poll is a part of the request's cost.
+        // What a function does after its answer and before its next poll is a part of the request's
+        // cost.
         waiting = api.poll().await?;
         cpu.push(milliseconds(process.cpu()? - before));
         times.push(milliseconds(time));
         event.check(&answer)?;
     }
     let (first, first_cpu) = (times.remove(0), cpu.remove(0));
-    Ok(Answers { first, first_cpu, warm_cpu: Summary::of(&cpu).median * 1e3, warm: times })
+    Ok(Answers {
+        first,
+        first_cpu,
+        warm_cpu: Summary::of(&cpu).median * 1e3,
+        warm: times,
+    })
 }
 
 impl Measured {
@@ -175,12 +217,25 @@ impl Measured {
 
     /// Of each process that was given events.
     fn summary_of_answers(&self, what: impl Fn(&Answers) -> f64) -> Summary {
-        Summary::of(&self.runs.iter().filter_map(|run| run.answers.as_ref().map(&what)).collect::<Vec<_>>())
+        Summary::of(
+            &self
+                .runs
+                .iter()
+                .filter_map(|run| run.answers.as_ref().map(&what))
+                .collect::<Vec<_>>(),
+        )
     }
 
     /// Of each warm request of all processes.
     fn warm(&self) -> Summary {
-        Summary::of(&self.runs.iter().filter_map(|run| run.answers.as_ref()).flat_map(|answers| answers.warm.clone()).collect::<Vec<_>>())
+        Summary::of(
+            &self
+                .runs
+                .iter()
+                .filter_map(|run| run.answers.as_ref())
+                .flat_map(|answers| answers.warm.clone())
+                .collect::<Vec<_>>(),
+        )
     }
 }
 
@@ -196,8 +251,14 @@ impl Event {
     fn read(name: &str) -> Result<Self, Error> {
         let json = std::fs::read(functions::root().join(format!("events/{name}.json")))?;
         let event = serde_json::from_slice::<Value>(&json)?;
-        let method = event["requestContext"]["http"]["method"].as_str().ok_or("an event without a method")?;
-        Ok(Self { writes: method != "GET", not_found: name == "not-found", json: json.into() })
+        let method = event["requestContext"]["http"]["method"]
+            .as_str()
+            .ok_or("an event without a method")?;
+        Ok(Self {
+            writes: method != "GET",
+            not_found: name == "not-found",
+            json: json.into(),
+        })
     }
 
     /// Errors are fast: they are never measured.
@@ -224,15 +285,33 @@ fn print(measured: &[Measured]) -> Vec<Budget> {
 
 /// Prints what starts took; the budgets of all functions but the baselines.
 fn starts(measured: &[Measured]) -> Vec<Budget> {
-    let hello = measured.iter().find(|measured| measured.function.name == HELLO.name);
-    let of_hello = |what: fn(&Run) -> f64| hello.map_or(f64::NAN, |hello| hello.summary(what).median);
+    let hello = measured
+        .iter()
+        .find(|measured| measured.function.name == HELLO.name);
+    let of_hello =
+        |what: fn(&Run) -> f64| hello.map_or(f64::NAN, |hello| hello.summary(what).median);
     let (hello, hello_cpu) = (of_hello(|run| run.start), of_hello(|run| run.start_cpu));
     let mut budgets = Vec::new();
-    let mut table = Table::new(["function", "runs", "start, ms: min / median / p99", "x hello", "CPU, ms", "x hello", "at most 2x"]);
+    let mut table = Table::new([
+        "function",
+        "runs",
+        "start, ms: min / median / p99",
+        "x hello",
+        "CPU, ms",
+        "x hello",
+        "at most 2x",
+    ]);
     for measured in measured {
-        let (start, cpu) = (measured.summary(|run| run.start), measured.summary(|run| run.start_cpu));
+        let (start, cpu) = (
+            measured.summary(|run| run.start),
+            measured.summary(|run| run.start_cpu),
+        );
         let name = measured.function.name;
-        let budget = Budget { what: format!("start of {name}"), measured: start.median / hello, at_most: START };
+        let budget = Budget {
+            what: format!("start of {name}"),
+            measured: start.median / hello,
+            at_most: START,
+        };
         table.row(vec![
             name.to_owned(),
             start.runs.to_string(),
@@ -240,7 +319,12 @@ fn starts(measured: &[Measured]) -> Vec<Budget> {
             format!("{:.2}", budget.measured),
             format!("{:.2}", cpu.median),
             format!("{:.2}", cpu.median / hello_cpu),
-            if measured.function.is_baseline() { "" } else { budget.verdict() }.to_owned(),
+            if measured.function.is_baseline() {
+                ""
+            } else {
+                budget.verdict()
+            }
+            .to_owned(),
         ]);
         budgets.extend((!measured.function.is_baseline()).then_some(budget));
     }
@@ -250,9 +334,16 @@ fn starts(measured: &[Measured]) -> Vec<Budget> {
 
 /// Prints what requests took; the budget of get-task.
 fn requests(measured: &[Measured]) -> Option<Budget> {
-    let item = measured.iter().find(|measured| measured.function.name == GET_ITEM.name);
-    let of_item = |what: fn(&Answers) -> f64| item.map_or(f64::NAN, |item| item.summary_of_answers(what).median);
-    let (item_first, item_warm) = (of_item(|answers| answers.first_cpu), of_item(|answers| answers.warm_cpu));
+    let item = measured
+        .iter()
+        .find(|measured| measured.function.name == GET_ITEM.name);
+    let of_item = |what: fn(&Answers) -> f64| {
+        item.map_or(f64::NAN, |item| item.summary_of_answers(what).median)
+    };
+    let (item_first, item_warm) = (
+        of_item(|answers| answers.first_cpu),
+        of_item(|answers| answers.warm_cpu),
+    );
     let mut budget = None;
     let mut table = Table::new([
         "function",
@@ -267,13 +358,24 @@ fn requests(measured: &[Measured]) -> Option<Budget> {
     ]);
     for measured in measured {
         let name = measured.function.name;
-        let (first, first_cpu) =
-            (measured.summary_of_answers(|answers| answers.first), measured.summary_of_answers(|answers| answers.first_cpu));
-        let (warm, warm_cpu) = (measured.warm(), measured.summary_of_answers(|answers| answers.warm_cpu));
+        let (first, first_cpu) = (
+            measured.summary_of_answers(|answers| answers.first),
+            measured.summary_of_answers(|answers| answers.first_cpu),
+        );
+        let (warm, warm_cpu) = (
+            measured.warm(),
+            measured.summary_of_answers(|answers| answers.warm_cpu),
+        );
         let memory = format!("{:.1}", measured.summary(|run| run.memory).median);
         if first.runs == 0 {
             let nothing = std::iter::repeat_n("-".to_owned(), 7);
-            table.row([name.to_owned()].into_iter().chain(nothing).chain([memory]).collect());
+            table.row(
+                [name.to_owned()]
+                    .into_iter()
+                    .chain(nothing)
+                    .chain([memory])
+                    .collect(),
+            );
             continue;
         }
         table.row(vec![
@@ -288,7 +390,11 @@ fn requests(measured: &[Measured]) -> Option<Budget> {
             memory,
         ]);
         if name == GET_TASK {
-            budget = Some(Budget { what: format!("CPU of a warm {name}"), measured: warm_cpu.median / item_warm, at_most: WARM });
+            budget = Some(Budget {
+                what: format!("CPU of a warm {name}"),
+                measured: warm_cpu.median / item_warm,
+                at_most: WARM,
+            });
         }
     }
     table.print();

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// The minimum, the median and the 99th percentile of what was measured, in the unit that it was measured in.
+/// The minimum, the median and the 99th percentile of what was measured, in the unit that it was
+/// measured in.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Summary {
     /// How many were measured.
@@ -25,7 +26,12 @@ impl Summary {
             let rank = (share * sorted.len() as f64).ceil() as usize;
             sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
         };
-        Self { runs: sorted.len(), min: at(0.0), median: at(0.5), p99: at(0.99) }
+        Self {
+            runs: sorted.len(),
+            min: at(0.0),
+            median: at(0.5),
+            p99: at(0.99),
+        }
     }
 }
 
@@ -42,7 +48,23 @@ mod tests {
     #[test]
     fn a_summary_takes_measurements_by_rank_in_whatever_order_they_came() {
         let measured = (1..=200).rev().map(f64::from).collect::<Vec<_>>();
-        assert_eq!(Summary::of(&measured), Summary { runs: 200, min: 1.0, median: 100.0, p99: 198.0 });
-        assert_eq!(Summary::of(&[3.0]), Summary { runs: 1, min: 3.0, median: 3.0, p99: 3.0 });
+        assert_eq!(
+            Summary::of(&measured),
+            Summary {
+                runs: 200,
+                min: 1.0,
+                median: 100.0,
+                p99: 198.0
+            }
+        );
+        assert_eq!(
+            Summary::of(&[3.0]),
+            Summary {
+                runs: 1,
+                min: 3.0,
+                median: 3.0,
+                p99: 3.0
+            }
+        );
     }
 }

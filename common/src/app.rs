@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::auth::{Caller, CallerLimit, CounterStore, Issuer, KeyError, Limits, Passwords, PublicKeys, SessionLifetimes, Verifier};
+use crate::auth::{
+    Caller, CallerLimit, CounterStore, Issuer, KeyError, Limits, Passwords, PublicKeys,
+    SessionLifetimes, Verifier,
+};
 use crate::config::{SettingError, Settings};
 use crate::http::{Endpoint, Part};
 use crate::problem::Problem;
@@ -36,23 +39,45 @@ impl App {
     /// # Errors
     /// A setting cannot be used.
     pub fn new(settings: &Settings, stores: Stores) -> Result<Self, SettingError> {
-        let (issuer, audience) = (settings.token_issuer.as_str(), settings.token_audience.as_str());
-        let verifier = settings.public_keys.as_ref().map(|keys| Verifier::new(keys, issuer, audience)).transpose();
+        let (issuer, audience) = (
+            settings.token_issuer.as_str(),
+            settings.token_audience.as_str(),
+        );
+        let verifier = settings
+            .public_keys
+            .as_ref()
+            .map(|keys| Verifier::new(keys, issuer, audience))
+            .transpose();
         let sessions = settings.lifetimes.absolute;
-        let signer = settings.signing_keys.as_ref().map(|keys| Ok(Issuer::new(keys, issuer, audience)?.with_sessions_of(sessions)));
+        let signer = settings
+            .signing_keys
+            .as_ref()
+            .map(|keys| Ok(Issuer::new(keys, issuer, audience)?.with_sessions_of(sessions)));
         let signer: Result<Option<Issuer>, KeyError> = signer.transpose();
-        let passwords = stores.users.is_some().then(|| Passwords::new(settings.passwords)).transpose();
+        let passwords = stores
+            .users
+            .is_some()
+            .then(|| Passwords::new(settings.passwords))
+            .transpose();
         Ok(Self {
             clock: Arc::new(SystemClock),
             limits: settings.limits,
             lifetimes: settings.lifetimes,
-            passwords: passwords.map_err(|error| SettingError::new("TASKLANE_PASSWORD_MEMORY_KIB", error.to_string()))?.map(Arc::new),
+            passwords: passwords
+                .map_err(|error| {
+                    SettingError::new("TASKLANE_PASSWORD_MEMORY_KIB", error.to_string())
+                })?
+                .map(Arc::new),
             users: stores.users,
             counters: stores.counters,
             tasks: stores.tasks,
-            verifier: verifier.map_err(|error| SettingError::new("TASKLANE_PUBLIC_KEYS", error.to_string()))?.map(Arc::new),
+            verifier: verifier
+                .map_err(|error| SettingError::new("TASKLANE_PUBLIC_KEYS", error.to_string()))?
+                .map(Arc::new),
             public_keys: settings.public_keys.clone().map(Arc::new),
-            issuer: signer.map_err(|error| SettingError::new("TASKLANE_SIGNING_KEYS", error.to_string()))?.map(Arc::new),
+            issuer: signer
+                .map_err(|error| SettingError::new("TASKLANE_SIGNING_KEYS", error.to_string()))?
+                .map(Arc::new),
             caller_limit: None,
         })
     }
@@ -64,7 +89,8 @@ impl App {
         self
     }
 
-    /// The app with a limit on the requests of each caller. Lambda has none: there the gateway throttles.
+    /// The app with a limit on the requests of each caller. Lambda has none: there the gateway
+    /// throttles.
     #[must_use]
     pub fn with_caller_limit(mut self, limit: Arc<dyn CallerLimit>) -> Self {
         self.caller_limit = Some(limit);
@@ -76,10 +102,13 @@ impl App {
     /// # Errors
     /// 429 when the caller has sent too many.
     pub fn admit(&self, caller: &Caller) -> Result<(), Problem> {
-        self.caller_limit.as_ref().map_or(Ok(()), |limit| limit.count(caller))
+        self.caller_limit
+            .as_ref()
+            .map_or(Ok(()), |limit| limit.count(caller))
     }
 
-    /// The app as this endpoint's own function has it, so that the server finds out what a function would lack.
+    /// The app as this endpoint's own function has it, so that the server finds out what a function
+    /// would lack.
     #[must_use]
     pub fn for_endpoint(&self, endpoint: &Endpoint) -> Self {
         let mut app = self.clone();
@@ -111,7 +140,9 @@ impl App {
     /// # Errors
     /// 500 when the endpoint does not name [`Part::Users`].
     pub fn counters(&self) -> Result<&dyn CounterStore, Problem> {
-        self.counters.as_deref().ok_or_else(|| missing("users table"))
+        self.counters
+            .as_deref()
+            .ok_or_else(|| missing("users table"))
     }
 
     /// Passwords.
@@ -119,7 +150,9 @@ impl App {
     /// # Errors
     /// 500 when the endpoint does not name [`Part::Users`].
     pub fn passwords(&self) -> Result<&Passwords, Problem> {
-        self.passwords.as_deref().ok_or_else(|| missing("users table"))
+        self.passwords
+            .as_deref()
+            .ok_or_else(|| missing("users table"))
     }
 
     /// Tasks.
@@ -135,7 +168,9 @@ impl App {
     /// # Errors
     /// 500 when the endpoint has not access `user` and does not name [`Part::PublicKeys`].
     pub fn verifier(&self) -> Result<&Verifier, Problem> {
-        self.verifier.as_deref().ok_or_else(|| missing("public keys"))
+        self.verifier
+            .as_deref()
+            .ok_or_else(|| missing("public keys"))
     }
 
     /// The public keys, to be published.
@@ -143,7 +178,9 @@ impl App {
     /// # Errors
     /// 500 when the endpoint has not access `user` and does not name [`Part::PublicKeys`].
     pub fn public_keys(&self) -> Result<&PublicKeys, Problem> {
-        self.public_keys.as_deref().ok_or_else(|| missing("public keys"))
+        self.public_keys
+            .as_deref()
+            .ok_or_else(|| missing("public keys"))
     }
 
     /// What issues tokens.
@@ -151,7 +188,9 @@ impl App {
     /// # Errors
     /// 500 when the endpoint does not name [`Part::SigningKeys`].
     pub fn issuer(&self) -> Result<&Issuer, Problem> {
-        self.issuer.as_deref().ok_or_else(|| missing("signing keys"))
+        self.issuer
+            .as_deref()
+            .ok_or_else(|| missing("signing keys"))
     }
 }
 

@@ -1,7 +1,9 @@
-//! Reading a JSON object field by field, so that every invalid one is reported at once, each with a JSON pointer.
+//! Reading a JSON object field by field, so that every invalid one is reported at once, each with a
+//! JSON pointer.
 //!
-//! The reader is strict where JSON parsers are usually lax: duplicate names (RFC 8259, section 4, calls their
-//! meaning unpredictable), nesting, numbers out of range, lone surrogates and trailing data are refused.
+//! The reader is strict where JSON parsers are usually lax: duplicate names (RFC 8259, section 4,
+//! calls their meaning unpredictable), nesting, numbers out of range, lone surrogates and trailing
+//! data are refused.
 
 use std::fmt;
 
@@ -10,7 +12,8 @@ use serde_json::{Map, Number, Value};
 
 use crate::problem::FieldError;
 
-/// How deep arrays and objects may nest: deeper than any body of this API, shallower than any stack.
+/// How deep arrays and objects may nest: deeper than any body of this API, shallower than any
+/// stack.
 const MAX_DEPTH: usize = 32;
 
 /// A type that a JSON value can be read as. Its rules are checked in the reading.
@@ -19,7 +22,8 @@ pub trait Field: Sized {
     fn read(value: Value) -> Result<Self, Faults>;
 }
 
-/// What is wrong with a value: a pointer relative to it (empty for itself), and the rule, for each fault.
+/// What is wrong with a value: a pointer relative to it (empty for itself), and the rule, for each
+/// fault.
 pub type Faults = Vec<(String, String)>;
 
 /// One fault of the whole value.
@@ -67,7 +71,8 @@ impl<T: Clone + Default> Change<T> {
     }
 }
 
-/// The members of a JSON object that have not been taken yet, and what was wrong with those that have.
+/// The members of a JSON object that have not been taken yet, and what was wrong with those that
+/// have.
 #[derive(Debug)]
 pub struct Fields {
     members: Map<String, Value>,
@@ -77,10 +82,16 @@ pub struct Fields {
 impl Fields {
     /// Reads a whole body: every fault of every field, and every field that nobody takes.
     pub fn read<T: Body>(members: Map<String, Value>) -> Result<T, Vec<FieldError>> {
-        let mut fields = Self { members, errors: Vec::new() };
+        let mut fields = Self {
+            members,
+            errors: Vec::new(),
+        };
         let body = T::read(&mut fields);
         for name in fields.members.keys() {
-            fields.errors.push(FieldError::pointer(pointer_to(name), "is not a field of this body"));
+            fields.errors.push(FieldError::pointer(
+                pointer_to(name),
+                "is not a field of this body",
+            ));
         }
         match body {
             Some(body) if fields.errors.is_empty() => Ok(body),
@@ -126,14 +137,19 @@ impl Fields {
             Ok(field) => Some(field),
             Err(faults) => {
                 let at = pointer_to(name);
-                self.errors.extend(faults.into_iter().map(|(inside, rule)| FieldError::pointer(format!("{at}{inside}"), rule)));
+                self.errors.extend(
+                    faults
+                        .into_iter()
+                        .map(|(inside, rule)| FieldError::pointer(format!("{at}{inside}"), rule)),
+                );
                 None
             }
         }
     }
 
     fn refuse<T>(&mut self, name: &str, rule: &str) -> Option<T> {
-        self.errors.push(FieldError::pointer(pointer_to(name), rule));
+        self.errors
+            .push(FieldError::pointer(pointer_to(name), rule));
         None
     }
 }
@@ -168,14 +184,25 @@ fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
-/// Parses one JSON document strictly. The error says where: a pointer, and a line and column where known.
+/// Parses one JSON document strictly. The error says where: a pointer, and a line and column where
+/// known.
 pub fn parse_json(bytes: &[u8]) -> Result<Value, FieldError> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| FieldError::pointer("", format!("must be UTF-8; byte {} is not", error.valid_up_to())))?;
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        FieldError::pointer(
+            "",
+            format!("must be UTF-8; byte {} is not", error.valid_up_to()),
+        )
+    })?;
     let mut at = Path::default();
     let mut parser = serde_json::Deserializer::from_str(text);
-    let parsed = Strict { at: &mut at, depth: 0 }.deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
-    // serde_json appends the position to its messages, and quotes nothing of the input but single characters.
+    let parsed = Strict {
+        at: &mut at,
+        depth: 0,
+    }
+    .deserialize(&mut parser)
+    .and_then(|value| parser.end().map(|()| value));
+    // serde_json appends the position to its messages, and quotes nothing of the input but single
+    // characters.
     parsed.map_err(|error| FieldError::pointer(at.pointer(), error.to_string()))
 }
 
@@ -185,7 +212,9 @@ struct Path(Vec<String>);
 
 impl Path {
     fn pointer(&self) -> String {
-        self.0.iter().fold(String::new(), |pointer, step| pointer + "/" + &escape(step))
+        self.0
+            .iter()
+            .fold(String::new(), |pointer, step| pointer + "/" + &escape(step))
     }
 }
 
@@ -199,7 +228,9 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         if self.depth > MAX_DEPTH {
-            return Err(D::Error::custom(format!("nests deeper than {MAX_DEPTH} levels")));
+            return Err(D::Error::custom(format!(
+                "nests deeper than {MAX_DEPTH} levels"
+            )));
         }
         deserializer.deserialize_any(self)
     }
@@ -229,7 +260,9 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("number out of range"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -244,7 +277,13 @@ impl<'de> Visitor<'de> for Strict<'_> {
         let mut array = Vec::new();
         loop {
             self.at.0.push(array.len().to_string());
-            let Some(item) = items.next_element_seed(Strict { at: &mut *self.at, depth: self.depth + 1 })? else { break };
+            let Some(item) = items.next_element_seed(Strict {
+                at: &mut *self.at,
+                depth: self.depth + 1,
+            })?
+            else {
+                break;
+            };
             self.at.0.pop();
             array.push(item);
         }
@@ -259,7 +298,10 @@ impl<'de> Visitor<'de> for Strict<'_> {
             if object.contains_key(&name) {
                 return Err(A::Error::custom("occurs more than once"));
             }
-            let value = members.next_value_seed(Strict { at: &mut *self.at, depth: self.depth + 1 })?;
+            let value = members.next_value_seed(Strict {
+                at: &mut *self.at,
+                depth: self.depth + 1,
+            })?;
             self.at.0.pop();
             object.insert(name, value);
         }

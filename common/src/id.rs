@@ -15,8 +15,16 @@ pub(crate) fn new_v7(now: Timestamp) -> Uuid {
     let milliseconds = u64::try_from(now.as_millisecond()).unwrap_or(0);
     let nanoseconds = u32::try_from(milliseconds % 1000).unwrap_or(0) * 1_000_000;
     match CONTEXT.lock() {
-        Ok(context) => Uuid::new_v7(uuid::Timestamp::from_unix(&*context, milliseconds / 1000, nanoseconds)),
-        Err(_) => Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, milliseconds / 1000, nanoseconds)),
+        Ok(context) => Uuid::new_v7(uuid::Timestamp::from_unix(
+            &*context,
+            milliseconds / 1000,
+            nanoseconds,
+        )),
+        Err(_) => Uuid::new_v7(uuid::Timestamp::from_unix(
+            NoContext,
+            milliseconds / 1000,
+            nanoseconds,
+        )),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs an endpoint as a Lambda function behind an API Gateway HTTP API (payload format 2.0).
 //!
-//! Format: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+//! Format:
+//! https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 
 mod start;
 
@@ -27,25 +28,38 @@ use crate::lambda::start::{StartError, start};
 use crate::problem::{Kind, Problem};
 use crate::telemetry::{self, Invocation, Level};
 
-/// The `main` of every function: reads the settings, makes the app, answers events until Lambda ends the environment.
+/// The `main` of every function: reads the settings, makes the app, answers events until Lambda
+/// ends the environment.
 ///
-/// A setting that is missing or malformed is logged by name, once, and every request gets a 500 problem: an
-/// environment that ended instead would be started again and again. What a setting refers to and cannot be read is logged
-/// each time and tried for again at the next request: it may be within reach by then.
+/// A setting that is missing or malformed is logged by name, once, and every request gets a 500
+/// problem: an environment that ended instead would be started again and again. What a setting
+/// refers to and cannot be read is logged each time and tried for again at the next request: it may
+/// be within reach by then.
 pub fn main(endpoint: &'static Endpoint) -> ExitCode {
-    // One thread keeps one connection to the Runtime API: an environment answers one request at a time.
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    // One thread keeps one connection to the Runtime API: an environment answers one request at a
+    // time.
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
-    let function = Function { endpoint, started: OnceCell::new() };
+    let function = Function {
+        endpoint,
+        started: OnceCell::new(),
+    };
     let function = &function;
-    let handler =
-        service_fn(move |event: LambdaEvent<Box<RawValue>>| async move { Ok::<_, std::convert::Infallible>(function.answer(event).await) });
+    let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        Ok::<_, std::convert::Infallible>(function.answer(event).await)
+    });
     let served = runtime.block_on(async {
-        // Before the first event, while Lambda gives the full processor. What went wrong has been logged. The runtime's client is
-        // made while the store has yet to answer.
-        let (_, runtime) = join(function.app(), async { Runtime::new(handler).layer(TracingLayer::new()) }).await;
+        // Before the first event, while Lambda gives the full processor. What went wrong has been
+        // logged. The runtime's client is made while the store has yet to answer.
+        let (_, runtime) = join(function.app(), async {
+            Runtime::new(handler).layer(TracingLayer::new())
+        })
+        .await;
         runtime.run().await
     });
     match served {
@@ -55,7 +69,11 @@ pub fn main(endpoint: &'static Endpoint) -> ExitCode {
 }
 
 fn failed(error: &dyn std::error::Error) -> ExitCode {
-    telemetry::event(Level::Error, "stopped", &[("cause", json!(error.to_string()))]);
+    telemetry::event(
+        Level::Error,
+        "stopped",
+        &[("cause", json!(error.to_string()))],
+    );
     ExitCode::FAILURE
 }
 
@@ -82,9 +100,15 @@ impl Function {
     }
 
     async fn answer(&self, event: LambdaEvent<Box<RawValue>>) -> Answer {
-        let invocation = Invocation::new(event.context.request_id, event.context.xray_trace_id.as_deref());
+        let invocation = Invocation::new(
+            event.context.request_id,
+            event.context.xray_trace_id.as_deref(),
+        );
         let json = event.payload.get();
-        let response = match (self.app().await, Event::read(json).and_then(|event| event.into_request(invocation.clone()))) {
+        let response = match (
+            self.app().await,
+            Event::read(json).and_then(|event| event.into_request(invocation.clone())),
+        ) {
             (Ok(app), Ok(request)) => serve(app, self.endpoint, request).await,
             (Err(problem), Ok(request)) => fail(self.endpoint, &request, problem),
             (_, Err(reason)) => unsupported(json, &invocation, &reason),
@@ -93,8 +117,8 @@ impl Function {
     }
 }
 
-/// Refuses an event that is no request of the gateway's. It may hold anything, so only where it differs is logged, and
-/// whence it came where other kinds of events say so too.
+/// Refuses an event that is no request of the gateway's. It may hold anything, so only where it
+/// differs is logged, and whence it came where other kinds of events say so too.
 fn unsupported(json: &str, invocation: &Invocation, reason: &str) -> Response {
     let details = [
         ("request_id", json!(invocation.request_id)),
@@ -104,14 +128,21 @@ fn unsupported(json: &str, invocation: &Invocation, reason: &str) -> Response {
     ];
     telemetry::event(Level::Warn, "unsupported_event", &details);
     let detail = "This function answers events of an API Gateway HTTP API, payload format 2.0.";
-    refuse(&Problem::new(Kind::UnsupportedRequest, detail), &invocation.request_id)
+    refuse(
+        &Problem::new(Kind::UnsupportedRequest, detail),
+        &invocation.request_id,
+    )
 }
 
 /// Who sent the request that an event of another shape is of: where HTTP and REST APIs have it.
 fn source_of(json: &str) -> Option<IpAddr> {
     let event: serde_json::Value = serde_json::from_str(json).ok()?;
     let context = &event["requestContext"];
-    context["http"]["sourceIp"].as_str().or(context["identity"]["sourceIp"].as_str())?.parse().ok()
+    context["http"]["sourceIp"]
+        .as_str()
+        .or(context["identity"]["sourceIp"].as_str())?
+        .parse()
+        .ok()
 }
 
 /// What is read of an event.
@@ -158,7 +189,11 @@ impl Event {
         serde_json::from_str(json).map_err(|error| {
             let message = error.to_string();
             // Other messages quote what is there, which may be anything.
-            if message.starts_with("missing field") { message } else { format!("another shape at column {}", error.column()) }
+            if message.starts_with("missing field") {
+                message
+            } else {
+                format!("another shape at column {}", error.column())
+            }
         })
     }
 
@@ -166,12 +201,17 @@ impl Event {
         let body = match (self.body, self.is_base64_encoded) {
             (None, _) => Bytes::new(),
             (Some(text), false) => Bytes::from(text),
-            (Some(text), true) => STANDARD.decode(text).map(Bytes::from).map_err(|_| "the body is not base64".to_owned())?,
+            (Some(text), true) => STANDARD
+                .decode(text)
+                .map(Bytes::from)
+                .map_err(|_| "the body is not base64".to_owned())?,
         };
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers {
             // API Gateway has checked them; one that is no header all the same says nothing.
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::try_from(name), HeaderValue::try_from(value))
+            {
                 headers.append(name, value);
             }
         }
@@ -179,13 +219,19 @@ impl Event {
         let named = Some(self.request_context.request_id).filter(|id| is_request_id(id));
         Ok(Request {
             id: named.unwrap_or_else(|| invocation.request_id.clone()),
-            method: http::Method::from_bytes(self.request_context.http.method.as_bytes()).map_err(|_| "the method is none".to_owned())?,
+            method: http::Method::from_bytes(self.request_context.http.method.as_bytes())
+                .map_err(|_| "the method is none".to_owned())?,
             path: self.raw_path,
             query: self.raw_query_string,
             headers,
             body,
             invocation: Some(invocation),
-            source: self.request_context.http.source_ip.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            source: self
+                .request_context
+                .http
+                .source_ip
+                .parse()
+                .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             // API Gateway is https.
             secure: true,
             parameters: Vec::new(),
@@ -212,7 +258,11 @@ struct Answer {
 /// Each header once: the gateway takes one value of a name, which may be a list.
 fn write_headers<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(headers.keys().map(|name| {
-        let values: Vec<_> = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        let values: Vec<_> = headers
+            .get_all(name)
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect();
         (name.as_str(), values.join(", "))
     }))
 }
@@ -226,7 +276,12 @@ impl From<Response> for Answer {
             Ok(text) => (text, false),
             Err(error) => (STANDARD.encode(error.as_bytes()), true),
         };
-        Self { status_code: parts.status.as_u16(), headers: parts.headers, body, is_base64_encoded }
+        Self {
+            status_code: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+            is_base64_encoded,
+        }
     }
 }
 
@@ -254,7 +309,11 @@ mod tests {
 
     #[test]
     fn why_an_event_is_refused_quotes_nothing_of_it() {
-        for event in [json!("the-secret"), json!({"version": "the-secret"}), json!({"version": "2.0", "rawPath": {"the-secret": 1}})] {
+        for event in [
+            json!("the-secret"),
+            json!({"version": "the-secret"}),
+            json!({"version": "2.0", "rawPath": {"the-secret": 1}}),
+        ] {
             let reason = request(&event).expect_err("refused");
             assert!(!reason.contains("the-secret"), "{reason}");
         }
@@ -270,18 +329,39 @@ mod tests {
     fn a_request_is_called_what_the_gateway_calls_it() {
         let event = |id: &str| json!({"version": "2.0", "rawPath": "/", "requestContext": {"requestId": id, "http": {"method": "GET"}}});
         let named = request(&event("h3gPpd5oTofLkrI=")).expect("valid");
-        assert_eq!((named.id.as_str(), named.invocation.expect("on Lambda").request_id.as_str()), ("h3gPpd5oTofLkrI=", "lambda-1"));
+        assert_eq!(
+            (
+                named.id.as_str(),
+                named.invocation.expect("on Lambda").request_id.as_str()
+            ),
+            ("h3gPpd5oTofLkrI=", "lambda-1")
+        );
         for none in ["", "two words", "a\nline", &"x".repeat(129)] {
-            assert_eq!(request(&event(none)).expect("valid").id, "lambda-1", "{none}");
+            assert_eq!(
+                request(&event(none)).expect("valid").id,
+                "lambda-1",
+                "{none}"
+            );
         }
     }
 
     #[test]
     fn where_another_kind_of_request_came_from_is_known() {
-        let source = |event: &serde_json::Value| source_of(&event.to_string()).map(|source| source.to_string());
-        assert_eq!(source(&json!({"requestContext": {"identity": {"sourceIp": "192.0.2.7"}}})).as_deref(), Some("192.0.2.7"));
-        assert_eq!(source(&json!({"requestContext": {"http": {"sourceIp": "2001:db8::7"}}})).as_deref(), Some("2001:db8::7"));
-        assert_eq!(source(&json!({"requestContext": {"http": {"sourceIp": "the-secret"}}})), None);
+        let source = |event: &serde_json::Value| {
+            source_of(&event.to_string()).map(|source| source.to_string())
+        };
+        assert_eq!(
+            source(&json!({"requestContext": {"identity": {"sourceIp": "192.0.2.7"}}})).as_deref(),
+            Some("192.0.2.7")
+        );
+        assert_eq!(
+            source(&json!({"requestContext": {"http": {"sourceIp": "2001:db8::7"}}})).as_deref(),
+            Some("2001:db8::7")
+        );
+        assert_eq!(
+            source(&json!({"requestContext": {"http": {"sourceIp": "the-secret"}}})),
+            None
+        );
         assert_eq!(source(&json!([])), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Everything that two services need: the rooms are listed in `docs/architecture.md`.
 //!
-//! Dependencies point one way: functions use `common`; inside it, `store` and `http` know the domain
-//! (`auth`, `users`, `tasks`), never the other way round.
+//! Dependencies point one way: functions use `common`; inside it, `store` and `http` know the
+//! domain (`auth`, `users`, `tasks`), never the other way round.
 
 pub mod app;
 pub mod auth;

@@ -21,14 +21,17 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// The same page of something made from each item.
     pub fn map<U>(self, make: impl FnMut(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(make).collect(), next: self.next }
+        Page {
+            items: self.items.into_iter().map(make).collect(),
+            next: self.next,
+        }
     }
 }
 
 /// A position in a list: after which key of which order the next page starts.
 ///
-/// It is opaque to clients and carries no authority: it moves within the list that the caller's token opens,
-/// wherever it came from.
+/// It is opaque to clients and carries no authority: it moves within the list that the caller's
+/// token opens, wherever it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// The order that the position is in.
@@ -40,7 +43,10 @@ pub struct Cursor {
 impl Cursor {
     /// The position after `position` in this order.
     pub fn new(order: &str, position: &str) -> Self {
-        Self { order: order.to_owned(), position: position.to_owned() }
+        Self {
+            order: order.to_owned(),
+            position: position.to_owned(),
+        }
     }
 }
 
@@ -58,8 +64,16 @@ impl FromStr for Cursor {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
         let text = String::from_utf8(bytes).map_err(|_| refused())?;
         let (order, position) = text.split_once('\n').ok_or_else(refused)?;
-        let plain = |text: &str| !text.is_empty() && text.len() <= MAX_POSITION && text.bytes().all(|b| b.is_ascii_graphic());
-        if plain(order) && plain(position) { Ok(Self::new(order, position)) } else { Err(refused()) }
+        let plain = |text: &str| {
+            !text.is_empty()
+                && text.len() <= MAX_POSITION
+                && text.bytes().all(|b| b.is_ascii_graphic())
+        };
+        if plain(order) && plain(position) {
+            Ok(Self::new(order, position))
+        } else {
+            Err(refused())
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Conditions on the version of what is written (RFC 9110, section 13).
 
-/// The precondition of a write: which versions the caller is willing to change (`If-Match`, `If-None-Match`).
+/// The precondition of a write: which versions the caller is willing to change (`If-Match`,
+/// `If-None-Match`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Precondition {
     /// Whatever version there is.
     Any,
-    /// Only these versions. Tags that this API never gave are no version, so the list may be empty: then none is allowed.
+    /// Only these versions. Tags that this API never gave are no version, so the list may be empty:
+    /// then none is allowed.
     OneOf(Vec<u64>),
     /// Every version but these.
     NoneOf(Vec<u64>),

@@ -1,8 +1,10 @@
-//! One line a request: JSON for machines, with CloudWatch's embedded metrics in it, or text on a terminal.
+//! One line a request: JSON for machines, with CloudWatch's embedded metrics in it, or text on a
+//! terminal.
 //!
-//! A line holds no body, no header, no query and no raw path, so that no password and no token can be in it; what
-//! comes from outside at all is escaped (by JSON, or character by character in text). The one exception is `traceparent`,
-//! when it is one. An email address is only in it as a keyed digest.
+//! A line holds no body, no header, no query and no raw path, so that no password and no token can
+//! be in it; what comes from outside at all is escaped (by JSON, or character by character in
+//! text). The one exception is `traceparent`, when it is one. An email address is only in it as a
+//! keyed digest.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -76,9 +78,14 @@ struct Output {
 
 static OUTPUT: OnceLock<Output> = OnceLock::new();
 
-/// Says how much is logged, how and where to; the first call counts. Before it, JSON goes to stdout.
+/// Says how much is logged, how and where to; the first call counts. Before it, JSON goes to
+/// stdout.
 pub fn init(level: Level, format: Format, sink: Box<dyn Write + Send>) {
-    let _ = OUTPUT.set(Output { level, format, sink: Mutex::new(sink) });
+    let _ = OUTPUT.set(Output {
+        level,
+        format,
+        sink: Mutex::new(sink),
+    });
 }
 
 static METRICS: OnceLock<String> = OnceLock::new();
@@ -88,8 +95,8 @@ pub fn count_in(namespace: &str) {
     let _ = METRICS.set(namespace.to_owned());
 }
 
-/// Makes every panic one logged line, in place of the text on stderr. The message is left out: it may quote what
-/// was being handled.
+/// Makes every panic one logged line, in place of the text on stderr. The message is left out: it
+/// may quote what was being handled.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
@@ -123,24 +130,35 @@ tokio::task_local! {
 /// Runs the work of a request to this function and collects what is observed in it.
 pub async fn observe<T>(function: &'static str, work: impl Future<Output = T>) -> (T, Observed) {
     OBSERVED
-        .scope(RefCell::new(Observed { function, ..Observed::default() }), async {
-            let value = work.await;
-            (value, OBSERVED.with(RefCell::take))
-        })
+        .scope(
+            RefCell::new(Observed {
+                function,
+                ..Observed::default()
+            }),
+            async {
+                let value = work.await;
+                (value, OBSERVED.with(RefCell::take))
+            },
+        )
         .await
 }
 
 /// The function whose request is being answered; `None` outside of one.
 pub fn current_function() -> Option<&'static str> {
-    OBSERVED.try_with(|observed| observed.borrow().function).ok()
+    OBSERVED
+        .try_with(|observed| observed.borrow().function)
+        .ok()
 }
 
 /// Notes who the caller is, and in which session.
 pub fn note_caller(user: &impl ToString, session: &impl ToString) {
-    note(|observed| (observed.caller, observed.session) = (Some(user.to_string()), Some(session.to_string())));
+    note(|observed| {
+        (observed.caller, observed.session) = (Some(user.to_string()), Some(session.to_string()))
+    });
 }
 
-/// Notes which account is asked for by somebody who is not signed in: a digest of its address, never the address.
+/// Notes which account is asked for by somebody who is not signed in: a digest of its address,
+/// never the address.
 pub fn note_account(digest: String) {
     note(|observed| observed.account = Some(digest));
 }
@@ -152,7 +170,10 @@ fn note(what: impl FnOnce(&mut Observed)) {
 
 /// Notes a call of the store.
 pub fn note_store_call(operation: &'static str, duration: Duration) {
-    let call = StoreCall { operation, duration_ms: milliseconds(duration) };
+    let call = StoreCall {
+        operation,
+        duration_ms: milliseconds(duration),
+    };
     note(|observed| observed.store_calls.push(call));
 }
 
@@ -168,21 +189,40 @@ pub struct Invocation {
 impl Invocation {
     /// `tracing` is the header that Lambda gives: `Root=1-...;Parent=...;Sampled=1`.
     pub fn new(request_id: String, tracing: Option<&str>) -> Self {
-        let root = tracing.and_then(|header| header.split(';').find_map(|part| part.trim().strip_prefix("Root=")));
-        Self { request_id, xray_trace_id: root.map(str::to_owned) }
+        let root = tracing.and_then(|header| {
+            header
+                .split(';')
+                .find_map(|part| part.trim().strip_prefix("Root="))
+        });
+        Self {
+            request_id,
+            xray_trace_id: root.map(str::to_owned),
+        }
     }
 }
 
-/// A `traceparent`, if it is one that names a trace (https://www.w3.org/TR/trace-context/#traceparent-header). Of later
-/// versions, what the first one knows.
+/// A `traceparent`, if it is one that names a trace
+/// (https://www.w3.org/TR/trace-context/#traceparent-header). Of later versions, what the first one
+/// knows.
 pub fn traceparent(header: &str) -> Option<&str> {
     let (first, rest) = header.split_at_checked(55)?;
     let parts: Vec<&str> = first.split('-').collect();
-    let [version, trace, parent, flags] = parts.as_slice() else { return None };
-    let is_hex = |text: &str, length| text.len() == length && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let [version, trace, parent, flags] = parts.as_slice() else {
+        return None;
+    };
+    let is_hex = |text: &str, length| {
+        text.len() == length
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
     let is_name = |text: &str, length| is_hex(text, length) && text.bytes().any(|b| b != b'0');
     let known = is_hex(version, 2) && is_name(trace, 32) && is_name(parent, 16) && is_hex(flags, 2);
-    let ends = if *version == "00" { rest.is_empty() } else { rest.is_empty() || rest.starts_with('-') };
+    let ends = if *version == "00" {
+        rest.is_empty()
+    } else {
+        rest.is_empty() || rest.starts_with('-')
+    };
     (known && *version != "ff" && ends).then_some(first)
 }
 
@@ -288,10 +328,22 @@ struct Metric {
 }
 
 const METRICS_OF_A_REQUEST: [Metric; 4] = [
-    Metric { name: "requests", unit: "Count" },
-    Metric { name: "errors", unit: "Count" },
-    Metric { name: "store_errors", unit: "Count" },
-    Metric { name: "latency", unit: "Milliseconds" },
+    Metric {
+        name: "requests",
+        unit: "Count",
+    },
+    Metric {
+        name: "errors",
+        unit: "Count",
+    },
+    Metric {
+        name: "store_errors",
+        unit: "Count",
+    },
+    Metric {
+        name: "latency",
+        unit: "Milliseconds",
+    },
 ];
 
 /// What a line says besides its metrics.
@@ -330,14 +382,24 @@ struct LoggedProblem<'l> {
     cause: Option<&'l str>,
 }
 
-fn json_line(now: Timestamp, level: Level, request: &Answered<'_>, observed: &Observed, whole: bool) -> String {
+fn json_line(
+    now: Timestamp,
+    level: Level,
+    request: &Answered<'_>,
+    observed: &Observed,
+    whole: bool,
+) -> String {
     let details = || Details {
         time: now.to_string(),
         level: level.as_str(),
         event: "request",
         request_id: request.request_id,
-        lambda_request_id: request.invocation.map(|invocation| invocation.request_id.as_str()),
-        xray_trace_id: request.invocation.and_then(|invocation| invocation.xray_trace_id.as_deref()),
+        lambda_request_id: request
+            .invocation
+            .map(|invocation| invocation.request_id.as_str()),
+        xray_trace_id: request
+            .invocation
+            .and_then(|invocation| invocation.xray_trace_id.as_deref()),
         traceparent: request.traceparent,
         source: request.source,
         method: request.method,
@@ -347,9 +409,17 @@ fn json_line(now: Timestamp, level: Level, request: &Answered<'_>, observed: &Ob
         session: observed.session.as_deref(),
         account: observed.account.as_deref(),
         store_calls: observed.store_calls.len(),
-        store_ms: round(observed.store_calls.iter().fold(0.0, |sum, call| sum + call.duration_ms)),
+        store_ms: round(
+            observed
+                .store_calls
+                .iter()
+                .fold(0.0, |sum, call| sum + call.duration_ms),
+        ),
         store: Some(observed.store_calls.as_slice()).filter(|_| enabled(Level::Debug)),
-        problem: request.problem.as_ref().map(|(kind, cause)| LoggedProblem { problem: kind, cause: cause.as_deref() }),
+        problem: request.problem.as_ref().map(|(kind, cause)| LoggedProblem {
+            problem: kind,
+            cause: cause.as_deref(),
+        }),
     };
     let line = Line {
         function: request.function,
@@ -383,7 +453,11 @@ fn text_line(now: Timestamp, request: &Answered<'_>, observed: &Observed) -> Str
         milliseconds(request.duration),
         request.function,
         observed.store_calls.len(),
-        if observed.store_calls.len() == 1 { "" } else { "s" },
+        if observed.store_calls.len() == 1 {
+            ""
+        } else {
+            "s"
+        },
     );
     if let Some((kind, cause)) = &request.problem {
         let _ = write!(line, ", from {}, {kind}", request.source);
@@ -395,7 +469,11 @@ fn text_line(now: Timestamp, request: &Answered<'_>, observed: &Observed) -> Str
 }
 
 fn output() -> &'static Output {
-    OUTPUT.get_or_init(|| Output { level: Level::Info, format: Format::Json, sink: Mutex::new(Box::new(std::io::stdout())) })
+    OUTPUT.get_or_init(|| Output {
+        level: Level::Info,
+        format: Format::Json,
+        sink: Mutex::new(Box::new(std::io::stdout())),
+    })
 }
 
 fn enabled(level: Level) -> bool {
@@ -412,10 +490,12 @@ fn round(milliseconds: f64) -> f64 {
 }
 
 fn print(line: &str) {
-    // One write a line, so that the lines of requests answered at the same time do not mix. A log that cannot be
-    // written must not stop the service.
+    // One write a line, so that the lines of requests answered at the same time do not mix. A log
+    // that cannot be written must not stop the service.
     let mut sink = output().sink.lock().unwrap_or_else(PoisonError::into_inner);
-    let _ = sink.write_all(format!("{line}\n").as_bytes()).and_then(|()| sink.flush());
+    let _ = sink
+        .write_all(format!("{line}\n").as_bytes())
+        .and_then(|()| sink.flush());
 }
 
 #[cfg(test)]
@@ -428,7 +508,11 @@ mod tests {
     fn a_traceparent_is_logged_only_if_it_is_one() {
         assert_eq!(traceparent(PARENT), Some(PARENT));
         let later = PARENT.replacen("00", "01", 1);
-        assert_eq!(traceparent(&format!("{later}-more")), Some(later.as_str()), "of a later version, what is known of it");
+        assert_eq!(
+            traceparent(&format!("{later}-more")),
+            Some(later.as_str()),
+            "of a later version, what is known of it"
+        );
         for bad in [
             "",
             "password=s3cret",
@@ -449,7 +533,10 @@ mod tests {
     fn of_what_lambda_says_about_tracing_the_trace_is_logged() {
         let root = |header| Invocation::new("1".to_owned(), header).xray_trace_id;
         assert_eq!(
-            root(Some("Root=1-6968b398-6d912bb8af77191319e83f82;Parent=53995c3f42cd8ad8;Sampled=1")).as_deref(),
+            root(Some(
+                "Root=1-6968b398-6d912bb8af77191319e83f82;Parent=53995c3f42cd8ad8;Sampled=1"
+            ))
+            .as_deref(),
             Some("1-6968b398-6d912bb8af77191319e83f82")
         );
         assert_eq!(root(Some("Sampled=0")), None);

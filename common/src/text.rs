@@ -1,12 +1,14 @@
-//! The rules of text: what a title, a name, a label or notes may hold. What is taken is kept byte for byte.
+//! The rules of text: what a title, a name, a label or notes may hold. What is taken is kept byte
+//! for byte.
 
 use std::ops::RangeInclusive;
 
 use icu_properties::CodePointSetData;
 use icu_properties::props::DefaultIgnorableCodePoint;
 
-/// [`check_line`]'s rules as a regular expression, for the API document. The few default-ignorable characters beyond
-/// U+FFFF count as visible in it, because JSON Schema has no way to write them that every library reads.
+/// [`check_line`]'s rules as a regular expression, for the API document. The few default-ignorable
+/// characters beyond U+FFFF count as visible in it, because JSON Schema has no way to write them
+/// that every library reads.
 pub(crate) const LINE_PATTERN: &str = concat!(
     "^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f-\\u009f]*",
     "[^\\u0000-\\u0020\\u007f-\\u00a0\\u00ad\\u034f\\u061c\\u115f\\u1160\\u1680\\u17b4\\u17b5\\u180b-\\u180f\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f",
@@ -15,25 +17,34 @@ pub(crate) const LINE_PATTERN: &str = concat!(
 );
 
 /// [`check_lines`]'s rule about control characters as a regular expression, for the API document.
-pub(crate) const LINES_PATTERN: &str = "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$";
+pub(crate) const LINES_PATTERN: &str =
+    "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$";
 
-/// Checks the text of one line, such as a title: 1 to `max` characters (Unicode code points), no control characters
-/// (general category Cc) other than tab, and something to see.
+/// Checks the text of one line, such as a title: 1 to `max` characters (Unicode code points), no
+/// control characters (general category Cc) other than tab, and something to see.
 pub(crate) fn check_line(text: &str, max: usize) -> Result<(), String> {
     check_length(text, 1..=max)?;
     check_controls(text, &['\t'], "tab")?;
     if text.chars().any(is_visible) {
         Ok(())
     } else {
-        Err("must have a visible character, not only spaces and characters that show nothing".to_owned())
+        Err(
+            "must have a visible character, not only spaces and characters that show nothing"
+                .to_owned(),
+        )
     }
 }
 
-/// Checks the text of any number of lines, such as notes: its length in characters (Unicode code points), and no control
-/// characters (general category Cc) other than those that end lines, and tab.
+/// Checks the text of any number of lines, such as notes: its length in characters (Unicode code
+/// points), and no control characters (general category Cc) other than those that end lines, and
+/// tab.
 pub(crate) fn check_lines(text: &str, characters: RangeInclusive<usize>) -> Result<(), String> {
     check_length(text, characters)?;
-    check_controls(text, &['\n', '\r', '\t'], "newline, carriage return and tab")
+    check_controls(
+        text,
+        &['\n', '\r', '\t'],
+        "newline, carriage return and tab",
+    )
 }
 
 fn check_length(text: &str, characters: RangeInclusive<usize>) -> Result<(), String> {
@@ -41,21 +52,33 @@ fn check_length(text: &str, characters: RangeInclusive<usize>) -> Result<(), Str
     if characters.contains(&length) {
         Ok(())
     } else {
-        Err(format!("must have {} to {} characters, has {length}", characters.start(), characters.end()))
+        Err(format!(
+            "must have {} to {} characters, has {length}",
+            characters.start(),
+            characters.end()
+        ))
     }
 }
 
 fn check_controls(text: &str, allowed: &[char], names: &str) -> Result<(), String> {
-    match text.chars().find(|c| c.is_control() && !allowed.contains(c)) {
-        Some(c) => Err(format!("must not contain control characters other than {names}, has U+{:04X}", u32::from(c))),
+    match text
+        .chars()
+        .find(|c| c.is_control() && !allowed.contains(c))
+    {
+        Some(c) => Err(format!(
+            "must not contain control characters other than {names}, has U+{:04X}",
+            u32::from(c)
+        )),
         None => Ok(()),
     }
 }
 
-/// Whether a character shows something: it is no white space, no control and not one that Unicode says to ignore where it
-/// cannot be shown, such as a zero-width space.
+/// Whether a character shows something: it is no white space, no control and not one that Unicode
+/// says to ignore where it cannot be shown, such as a zero-width space.
 fn is_visible(c: char) -> bool {
-    !c.is_whitespace() && !c.is_control() && !CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+    !c.is_whitespace()
+        && !c.is_control()
+        && !CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
 #[cfg(test)]
@@ -79,7 +102,15 @@ mod tests {
         ] {
             assert!(check_line(unseen, 100).is_err(), "{unseen:?}");
         }
-        for seen in [" a ", "\u{200b}.", "\u{1f468}\u{200d}\u{1f469}", "\u{2764}\u{fe0f}", "\u{5d0}", "\u{301}", "\u{e000}"] {
+        for seen in [
+            " a ",
+            "\u{200b}.",
+            "\u{1f468}\u{200d}\u{1f469}",
+            "\u{2764}\u{fe0f}",
+            "\u{5d0}",
+            "\u{301}",
+            "\u{e000}",
+        ] {
             assert_eq!(check_line(seen, 100), Ok(()), "{seen:?}");
         }
     }
@@ -90,15 +121,26 @@ mod tests {
             assert!(check_line(text, 100).is_err(), "{text:?}");
             assert_eq!(check_lines(text, 0..=100), Ok(()), "{text:?}");
         }
-        assert_eq!((check_line("a\tb", 100), check_lines("a\tb", 0..=100)), (Ok(()), Ok(())));
-        for control in ["\0", "\u{b}", "\u{c}", "\u{1b}", "\u{7f}", "\u{85}", "\u{9f}"] {
+        assert_eq!(
+            (check_line("a\tb", 100), check_lines("a\tb", 0..=100)),
+            (Ok(()), Ok(()))
+        );
+        for control in [
+            "\0", "\u{b}", "\u{c}", "\u{1b}", "\u{7f}", "\u{85}", "\u{9f}",
+        ] {
             let text = format!("a{control}b");
-            assert!(check_line(&text, 100).is_err() && check_lines(&text, 0..=100).is_err(), "{text:?}");
+            assert!(
+                check_line(&text, 100).is_err() && check_lines(&text, 0..=100).is_err(),
+                "{text:?}"
+            );
         }
     }
 
     fn matches(pattern: &str, text: &str, characters: RangeInclusive<usize>) -> bool {
-        regex::Regex::new(pattern).expect("a regular expression").is_match(text) && characters.contains(&text.chars().count())
+        regex::Regex::new(pattern)
+            .expect("a regular expression")
+            .is_match(text)
+            && characters.contains(&text.chars().count())
     }
 
     #[test]
@@ -106,9 +148,15 @@ mod tests {
         let pattern = regex::Regex::new(LINE_PATTERN).expect("a regular expression");
         // Nothing else beyond the second plane is assigned but ideographs.
         for c in ('\0'..='\u{1ffff}').chain('\u{e0000}'..='\u{e0fff}') {
-            let beyond = c > '\u{ffff}' && CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c);
+            let beyond =
+                c > '\u{ffff}' && CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c);
             for text in [c.to_string(), format!("a{c}")] {
-                assert_eq!(pattern.is_match(&text), check_line(&text, 2).is_ok() || beyond, "U+{:04X}", u32::from(c));
+                assert_eq!(
+                    pattern.is_match(&text),
+                    check_line(&text, 2).is_ok() || beyond,
+                    "U+{:04X}",
+                    u32::from(c)
+                );
             }
         }
     }

@@ -13,8 +13,8 @@ use jiff::civil::DateTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A point in time, to the millisecond, in one of the years that RFC 3339 can write: 0000 to 9999. Shown in UTC:
-/// `2026-03-01T09:30:00.000Z`.
+/// A point in time, to the millisecond, in one of the years that RFC 3339 can write: 0000 to 9999.
+/// Shown in UTC: `2026-03-01T09:30:00.000Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 #[schemars(transparent)]
 pub struct Timestamp(#[schemars(with = "String", extend("format" = "date-time"))] i64);
@@ -51,17 +51,23 @@ impl Timestamp {
     /// The point in time this much later.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        Self::from_millisecond(self.as_millisecond().saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self::from_millisecond(
+            self.as_millisecond()
+                .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// The point in time this much earlier.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
-        Self::from_millisecond(self.as_millisecond().saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self::from_millisecond(
+            self.as_millisecond()
+                .saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
-    /// This point in time, or the millisecond after `other` if that is later: what is written one after the other has times in
-    /// that order, whatever the clocks say.
+    /// This point in time, or the millisecond after `other` if that is later: what is written one
+    /// after the other has times in that order, whatever the clocks say.
     #[must_use]
     pub fn after(self, other: Self) -> Self {
         self.max(Self::from_millisecond(other.as_millisecond() + 1))
@@ -98,7 +104,9 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -124,11 +132,16 @@ mod tests {
 
     #[test]
     fn the_first_and_the_last_point_in_time_are_the_ends_of_the_years_that_have_four_digits() {
-        for (milliseconds, text) in
-            [(i64::MIN, "0000-01-01T00:00:00.000Z"), (0, "1970-01-01T00:00:00.000Z"), (i64::MAX, "9999-12-31T23:59:59.999Z")]
-        {
+        for (milliseconds, text) in [
+            (i64::MIN, "0000-01-01T00:00:00.000Z"),
+            (0, "1970-01-01T00:00:00.000Z"),
+            (i64::MAX, "9999-12-31T23:59:59.999Z"),
+        ] {
             let instant = Timestamp::from_millisecond(milliseconds);
-            assert_eq!((instant.to_string().as_str(), text.parse()), (text, Ok(instant)));
+            assert_eq!(
+                (instant.to_string().as_str(), text.parse()),
+                (text, Ok(instant))
+            );
         }
         assert_eq!(Timestamp::from_millisecond(-1).as_second(), -1);
     }

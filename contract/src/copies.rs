@@ -1,4 +1,5 @@
-//! Copying everything from one store to another: what must be the same there, whatever is in the way.
+//! Copying everything from one store to another: what must be the same there, whatever is in the
+//! way.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -19,9 +20,13 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 
 use crate::fixtures::{
-    LIFETIMES, Refresh, due, email, full_task, hash, name, once, outcome, refused, retitled, seconds, session, sorts, task,
+    LIFETIMES, Refresh, due, email, full_task, hash, name, once, outcome, refused, retitled,
+    seconds, session, sorts, task,
 };
-use crate::histories::{any_history_of_accounts_and_sessions_agrees_with_the_model, any_history_of_tasks_agrees_with_the_model};
+use crate::histories::{
+    any_history_of_accounts_and_sessions_agrees_with_the_model,
+    any_history_of_tasks_agrees_with_the_model,
+};
 use crate::servers::Database;
 use crate::{Made, Store};
 
@@ -88,7 +93,10 @@ impl Told {
         match progress {
             Progress::Resumed(_) => self.resumed.set(self.resumed.get() + 1),
             Progress::Unreadable(_, key, _) => self.unreadable.borrow_mut().push((*key).to_owned()),
-            Progress::Different(name, difference) => self.different.borrow_mut().push(((*name).to_owned(), *difference)),
+            Progress::Different(name, difference) => self
+                .different
+                .borrow_mut()
+                .push(((*name).to_owned(), *difference)),
             Progress::Waiting(name, error) => panic!("{name}: {error}"),
             Progress::Copied(..) | Progress::Comparing(..) | Progress::Compared(..) => {}
         }
@@ -97,7 +105,10 @@ impl Told {
 
 async fn copied(from: &Made, to: &Made) -> (Result<Summary, String>, Told) {
     let told = Told::default();
-    let summary = copy(&from.side, &to.side, &At(from.store.now), &|progress| told.note(&progress)).await;
+    let summary = copy(&from.side, &to.side, &At(from.store.now), &|progress| {
+        told.note(&progress)
+    })
+    .await;
     (summary, told)
 }
 
@@ -105,13 +116,23 @@ async fn copied(from: &Made, to: &Made) -> (Result<Summary, String>, Told) {
 async fn copy_whole(from: &Made, to: &Made) -> Summary {
     let (summary, told) = copied(from, to).await;
     let summary = summary.expect("copied");
-    assert!(summary.is_whole(), "{summary:?}, {:?}, {:?}", told.unreadable, told.different);
+    assert!(
+        summary.is_whole(),
+        "{summary:?}, {:?}, {:?}",
+        told.unreadable,
+        told.different
+    );
     summary
 }
 
-/// Copies until something has been told that `stop` is true of, and not a step further, as if the process had been killed
-/// there. Says what the copy came to if it was not stopped.
-async fn copy_until(from: &Made, to: &Made, told: &Told, stop: impl Fn(&Progress<'_>) -> bool) -> Option<Result<Summary, String>> {
+/// Copies until something has been told that `stop` is true of, and not a step further, as if the
+/// process had been killed there. Says what the copy came to if it was not stopped.
+async fn copy_until(
+    from: &Made,
+    to: &Made,
+    told: &Told,
+    stop: impl Fn(&Progress<'_>) -> bool,
+) -> Option<Result<Summary, String>> {
     struct Stopped;
     let clock = At(from.store.now);
     let tell = |progress: Progress<'_>| {
@@ -120,18 +141,37 @@ async fn copy_until(from: &Made, to: &Made, told: &Told, stop: impl Fn(&Progress
             resume_unwind(Box::new(Stopped));
         }
     };
-    match AssertUnwindSafe(copy(&from.side, &to.side, &clock, &tell)).catch_unwind().await {
+    match AssertUnwindSafe(copy(&from.side, &to.side, &clock, &tell))
+        .catch_unwind()
+        .await
+    {
         Ok(summary) => Some(summary),
         Err(panic) if panic.is::<Stopped>() => None,
         Err(panic) => resume_unwind(panic),
     }
 }
 
-async fn change_password(store: &Store, user: UserId, session: &Session, hashes: [&str; 2], key: &str) {
+async fn change_password(
+    store: &Store,
+    user: UserId,
+    session: &Session,
+    hashes: [&str; 2],
+    key: &str,
+) {
     let epoch = store.stored_account(user).await.epoch;
     let [verified, new] = hashes.map(hash);
-    let update = PasswordUpdate { session, epoch, verified: &verified, new: &new, now: store.now };
-    store.users.change_password(update, Some(&once(key, "this change"))).await.expect("changed");
+    let update = PasswordUpdate {
+        session,
+        epoch,
+        verified: &verified,
+        new: &new,
+        now: store.now,
+    };
+    store
+        .users
+        .change_password(update, Some(&once(key, "this change")))
+        .await
+        .expect("changed");
 }
 
 /// A store with something of everything that Tasklane keeps.
@@ -150,116 +190,338 @@ async fn fill(store: &Store) -> Filled {
     let (ada, kept) = store.register("Ada.Lovelace@Example.com").await;
     store.register("bob@example.com").await;
     store
-        .rename(ada.id, &Change::Set(name("Augusta \u{1f98a} e\u{301}")), &Precondition::Any, now.plus(seconds(1)))
+        .rename(
+            ada.id,
+            &Change::Set(name("Augusta \u{1f98a} e\u{301}")),
+            &Precondition::Any,
+            now.plus(seconds(1)),
+        )
         .await
         .expect("renamed");
     let ended = store.log_in(ada.id, now).await;
     change_password(store, ada.id, &kept, ["first", "second"], "password").await;
-    let Refresh::Rotated(kept) = store.refresh(&kept, 1, now.plus(seconds(2))).await else { panic!("a session that lives") };
+    let Refresh::Rotated(kept) = store.refresh(&kept, 1, now.plus(seconds(2))).await else {
+        panic!("a session that lives")
+    };
     let next = store.log_in(ada.id, now.plus(seconds(3))).await;
 
     let (created_key, restored_key) = (once("create", "this"), once("restore", "that"));
-    let created = store.tasks.create(ada.id, full_task(now), Some(&created_key)).await.expect("created");
-    let patch = TaskPatch { due: Change::Set(due("2026-03-02")), ..retitled("Changed since") };
-    store.tasks.update(ada.id, created.id, &patch, &Precondition::Any, now.plus(seconds(4))).await.expect("updated");
+    let created = store
+        .tasks
+        .create(ada.id, full_task(now), Some(&created_key))
+        .await
+        .expect("created");
+    let patch = TaskPatch {
+        due: Change::Set(due("2026-03-02")),
+        ..retitled("Changed since")
+    };
+    store
+        .tasks
+        .update(
+            ada.id,
+            created.id,
+            &patch,
+            &Precondition::Any,
+            now.plus(seconds(4)),
+        )
+        .await
+        .expect("updated");
     let restored = store.add(ada.id, task("Restored", now)).await;
-    store.tasks.trash(ada.id, restored.id, &Precondition::Any, now).await.expect("deleted");
-    let restored =
-        store.tasks.restore(ada.id, restored.id, &Precondition::Any, Some(&restored_key), now.plus(seconds(5))).await.expect("restored");
+    store
+        .tasks
+        .trash(ada.id, restored.id, &Precondition::Any, now)
+        .await
+        .expect("deleted");
+    let restored = store
+        .tasks
+        .restore(
+            ada.id,
+            restored.id,
+            &Precondition::Any,
+            Some(&restored_key),
+            now.plus(seconds(5)),
+        )
+        .await
+        .expect("restored");
     for n in 0..3_u64 {
         let at = now.plus(seconds(10 + n));
         let priority = Priority::ALL[usize::try_from(n).expect("a small number") + 2];
-        let task = store.add(ada.id, Task { priority, due: (n > 0).then(|| due("2026-04-01T08:00:00.250Z")), ..full_task(at) }).await;
+        let task = store
+            .add(
+                ada.id,
+                Task {
+                    priority,
+                    due: (n > 0).then(|| due("2026-04-01T08:00:00.250Z")),
+                    ..full_task(at)
+                },
+            )
+            .await;
         if n == 1 {
-            store.tasks.trash(ada.id, task.id, &Precondition::Any, at.plus(seconds(1))).await.expect("deleted");
+            store
+                .tasks
+                .trash(ada.id, task.id, &Precondition::Any, at.plus(seconds(1)))
+                .await
+                .expect("deleted");
         }
     }
-    store.counters.add("login#ada#1", 3, now.plus(seconds(60))).await.expect("counted");
-    Filled { ada: store.stored_account(ada.id).await, sessions: [kept, next], ended, created, restored }
+    store
+        .counters
+        .add("login#ada#1", 3, now.plus(seconds(60)))
+        .await
+        .expect("counted");
+    Filled {
+        ada: store.stored_account(ada.id).await,
+        sessions: [kept, next],
+        ended,
+        created,
+        restored,
+    }
 }
 
 /// Whether two stores show the same of somebody.
 async fn assert_same(one: &Store, other: &Store, user: UserId) {
     let now = one.now;
-    assert_eq!(one.users.account(user).await.expect("an answer"), other.users.account(user).await.expect("an answer"));
-    assert_eq!(one.sessions_of(user, now).await, other.sessions_of(user, now).await);
+    assert_eq!(
+        one.users.account(user).await.expect("an answer"),
+        other.users.account(user).await.expect("an answer")
+    );
+    assert_eq!(
+        one.sessions_of(user, now).await,
+        other.sessions_of(user, now).await
+    );
     for sort in sorts() {
         let all = TaskFilter::default();
-        assert_eq!(one.listed(user, &all, sort, &[2]).await, other.listed(user, &all, sort, &[3]).await, "{}", sort.name());
+        assert_eq!(
+            one.listed(user, &all, sort, &[2]).await,
+            other.listed(user, &all, sort, &[3]).await,
+            "{}",
+            sort.name()
+        );
     }
-    assert_eq!(one.trash_of(user, &[1], now).await, other.trash_of(user, &[2], now).await);
+    assert_eq!(
+        one.trash_of(user, &[1], now).await,
+        other.trash_of(user, &[2], now).await
+    );
 }
 
 async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
-    let Filled { ada, sessions, created, restored, .. } = fill(&ends.from.store).await;
+    let Filled {
+        ada,
+        sessions,
+        created,
+        restored,
+        ..
+    } = fill(&ends.from.store).await;
     let summary = copy_whole(&ends.from, &ends.to).await;
-    let kinds =
-        [(RecordKind::Account, 2), (RecordKind::Session, 3), (RecordKind::PasswordKey, 1), (RecordKind::Task, 5), (RecordKind::TaskKey, 2)];
+    let kinds = [
+        (RecordKind::Account, 2),
+        (RecordKind::Session, 3),
+        (RecordKind::PasswordKey, 1),
+        (RecordKind::Task, 5),
+        (RecordKind::TaskKey, 2),
+    ];
     assert_eq!(summary.kinds, kinds);
     assert_same(&ends.from.store, &ends.to.store, ada.id).await;
 
     let (store, later) = (&ends.to.store, ends.from.store.now.plus(seconds(20)));
     // An account, by its address in whatever case; nobody else gets it.
-    assert_eq!(store.users.find_by_email(&email("ADA.lovelace@example.com")).await.expect("an answer"), Some(ada.clone()));
+    assert_eq!(
+        store
+            .users
+            .find_by_email(&email("ADA.lovelace@example.com"))
+            .await
+            .expect("an answer"),
+        Some(ada.clone())
+    );
     let again = crate::fixtures::account("ada.lovelace@example.com", later);
-    assert_eq!(refused(store.users.register(&again, &session(&again, LIFETIMES, later)).await), "AddressTaken");
+    assert_eq!(
+        refused(
+            store
+                .users
+                .register(&again, &session(&again, LIFETIMES, later))
+                .await
+        ),
+        "AddressTaken"
+    );
     // Sessions, with the token that was lost a moment before.
     let [kept, next] = &sessions;
-    assert!(matches!(store.refresh(kept, 1, later).await, Refresh::Repeated(session) if session.generation == 2));
-    assert!(matches!(store.refresh(kept, 2, later).await, Refresh::Rotated(session) if session.generation == 3));
+    assert!(
+        matches!(store.refresh(kept, 1, later).await, Refresh::Repeated(session) if session.generation == 2)
+    );
+    assert!(
+        matches!(store.refresh(kept, 2, later).await, Refresh::Rotated(session) if session.generation == 3)
+    );
     for generation in [0, 1] {
-        assert!(matches!(store.refresh(next, generation, later).await, Refresh::Rotated(_)));
+        assert!(matches!(
+            store.refresh(next, generation, later).await,
+            Refresh::Rotated(_)
+        ));
     }
     assert_eq!(store.refresh(next, 0, later).await, Refresh::Stolen);
     // Keys.
     let repeated = |fingerprint: &'static str| async move {
-        outcome(store.users.password_change_repeated(ada.id, &once("password", fingerprint), later).await)
+        outcome(
+            store
+                .users
+                .password_change_repeated(ada.id, &once("password", fingerprint), later)
+                .await,
+        )
     };
     assert_eq!(repeated("this change").await, Ok(true));
     assert_eq!(repeated("another").await, Err("KeyReused".to_owned()));
-    let create = async |fingerprint: &str| outcome(store.tasks.create(ada.id, full_task(later), Some(&once("create", fingerprint))).await);
+    let create = async |fingerprint: &str| {
+        outcome(
+            store
+                .tasks
+                .create(ada.id, full_task(later), Some(&once("create", fingerprint)))
+                .await,
+        )
+    };
     assert_eq!(create("this").await, Ok(created.clone()));
     assert_eq!(create("another").await, Err("KeyReused".to_owned()));
-    let restore = store.tasks.restore(ada.id, restored.id, &Precondition::Any, Some(&once("restore", "that")), later).await;
+    let restore = store
+        .tasks
+        .restore(
+            ada.id,
+            restored.id,
+            &Precondition::Any,
+            Some(&once("restore", "that")),
+            later,
+        )
+        .await;
     assert_eq!(outcome(restore), Ok(restored));
     // Tasks, at their versions, and the trash.
     assert_eq!(store.all(ada.id).await.len(), 4);
-    let stale = store.tasks.update(ada.id, created.id, &retitled("Late"), &Precondition::OneOf(vec![1]), later).await;
+    let stale = store
+        .tasks
+        .update(
+            ada.id,
+            created.id,
+            &retitled("Late"),
+            &Precondition::OneOf(vec![1]),
+            later,
+        )
+        .await;
     assert_eq!(refused(stale), "Stale { current: 2 }");
-    store.tasks.update(ada.id, created.id, &retitled("In time"), &Precondition::OneOf(vec![2]), later).await.expect("updated");
+    store
+        .tasks
+        .update(
+            ada.id,
+            created.id,
+            &retitled("In time"),
+            &Precondition::OneOf(vec![2]),
+            later,
+        )
+        .await
+        .expect("updated");
     let trashed = store.trash_of(ada.id, &[100], later).await;
-    let back = store.tasks.restore(ada.id, trashed[0].id, &Precondition::Any, None, later).await.expect("restored");
-    assert_eq!(back, Task { deleted_at: None, updated_at: later, version: 3, ..trashed[0].clone() });
+    let back = store
+        .tasks
+        .restore(ada.id, trashed[0].id, &Precondition::Any, None, later)
+        .await
+        .expect("restored");
+    assert_eq!(
+        back,
+        Task {
+            deleted_at: None,
+            updated_at: later,
+            version: 3,
+            ..trashed[0].clone()
+        }
+    );
     for sort in sorts() {
-        assert_eq!(store.listed(ada.id, &TaskFilter::default(), sort, &[2]).await.len(), 5, "{}", sort.name());
+        assert_eq!(
+            store
+                .listed(ada.id, &TaskFilter::default(), sort, &[2])
+                .await
+                .len(),
+            5,
+            "{}",
+            sort.name()
+        );
     }
 }
 
 async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
     let (store, now) = (&ends.from.store, ends.from.store.now);
     let Filled { ada, ended, .. } = fill(store).await;
-    let ends_now = session(&ada, SessionLifetimes { idle: seconds(60), absolute: seconds(60) }, now.minus(seconds(60)));
-    store.users.start_session(&ends_now).await.expect("a session");
+    let ends_now = session(
+        &ada,
+        SessionLifetimes {
+            idle: seconds(60),
+            absolute: seconds(60),
+        },
+        now.minus(seconds(60)),
+    );
+    store
+        .users
+        .start_session(&ends_now)
+        .await
+        .expect("a session");
     let logged_out = store.log_in(ada.id, now).await;
-    store.users.end_session(ada.id, logged_out.id, now).await.expect("an answer");
+    store
+        .users
+        .end_session(ada.id, logged_out.id, now)
+        .await
+        .expect("an answer");
     let then = now.minus(TRASH_LIFETIME);
     let purged = store.add(ada.id, full_task(then.minus(seconds(1)))).await;
-    store.tasks.trash(ada.id, purged.id, &Precondition::Any, then).await.expect("deleted");
-    let long_ago = Task { created_at: now.minus(IDEMPOTENCY_KEY_LIFETIME), ..task("Long ago", now) };
-    store.tasks.create(ada.id, long_ago, Some(&once("forgotten", "long ago"))).await.expect("created");
+    store
+        .tasks
+        .trash(ada.id, purged.id, &Precondition::Any, then)
+        .await
+        .expect("deleted");
+    let long_ago = Task {
+        created_at: now.minus(IDEMPOTENCY_KEY_LIFETIME),
+        ..task("Long ago", now)
+    };
+    store
+        .tasks
+        .create(ada.id, long_ago, Some(&once("forgotten", "long ago")))
+        .await
+        .expect("created");
 
     let summary = copy_whole(&ends.from, &ends.to).await;
-    let kinds =
-        [(RecordKind::Account, 2), (RecordKind::Session, 3), (RecordKind::PasswordKey, 1), (RecordKind::Task, 6), (RecordKind::TaskKey, 2)];
+    let kinds = [
+        (RecordKind::Account, 2),
+        (RecordKind::Session, 3),
+        (RecordKind::PasswordKey, 1),
+        (RecordKind::Task, 6),
+        (RecordKind::TaskKey, 2),
+    ];
     assert_eq!(summary.kinds, kinds);
     let store = &ends.to.store;
     for session in [&ended, &logged_out, &ends_now] {
         assert_eq!(store.refresh(session, 0, now).await, Refresh::Ended);
     }
-    assert_eq!(refused(store.tasks.restore(ada.id, purged.id, &Precondition::Any, None, now).await), "NotFound(\"task\")");
+    assert_eq!(
+        refused(
+            store
+                .tasks
+                .restore(ada.id, purged.id, &Precondition::Any, None, now)
+                .await
+        ),
+        "NotFound(\"task\")"
+    );
     let anew = task("Anew", now);
-    assert_eq!(outcome(store.tasks.create(ada.id, anew.clone(), Some(&once("forgotten", "anew"))).await), Ok(anew));
-    assert_eq!(store.counters.add("login#ada#1", 1, now.plus(seconds(60))).await.expect("counted"), 1, "counters begin anew");
+    assert_eq!(
+        outcome(
+            store
+                .tasks
+                .create(ada.id, anew.clone(), Some(&once("forgotten", "anew")))
+                .await
+        ),
+        Ok(anew)
+    );
+    assert_eq!(
+        store
+            .counters
+            .add("login#ada#1", 1, now.plus(seconds(60)))
+            .await
+            .expect("counted"),
+        1,
+        "counters begin anew"
+    );
 }
 
 async fn it_is_the_same_there_and_back_again(ends: &Ends) {
@@ -272,7 +534,10 @@ async fn it_is_the_same_there_and_back_again(ends: &Ends) {
         assert_eq!(before.get(key), Some(kept), "{key}");
     }
     // The session that was ended, and the counter.
-    let left: Vec<&String> = before.keys().filter(|key| !after.contains_key(*key)).collect();
+    let left: Vec<&String> = before
+        .keys()
+        .filter(|key| !after.contains_key(*key))
+        .collect();
     assert_eq!(left.len(), 2, "{left:?}");
 }
 
@@ -289,7 +554,15 @@ async fn raw(made: &Made) -> HashMap<String, Raw> {
     match &made.database {
         Database::Tables(client, names) => {
             for (table, name) in names.iter().zip(["users", "tasks"]) {
-                for mut item in client.scan().table_name(table).send().await.expect("items").items.unwrap_or_default() {
+                for mut item in client
+                    .scan()
+                    .table_name(table)
+                    .send()
+                    .await
+                    .expect("items")
+                    .items
+                    .unwrap_or_default()
+                {
                     // Which write was the last one.
                     item.remove("write");
                     let [pk, sk] = ["pk", "sk"].map(|key| item[key].as_s().expect("a text"));
@@ -299,9 +572,14 @@ async fn raw(made: &Made) -> HashMap<String, Raw> {
         }
         Database::Collections(database) => {
             for name in ["users", "sessions", "counters", "tasks", "requests"] {
-                let documents = database.collection::<Document>(name).find(doc! {}).await.expect("documents");
+                let documents = database
+                    .collection::<Document>(name)
+                    .find(doc! {})
+                    .await
+                    .expect("documents");
                 for mut document in documents.try_collect::<Vec<_>>().await.expect("documents") {
-                    // What came of a restoration is in its request as well, and a task in the trash is in no list.
+                    // What came of a restoration is in its request as well, and a task in the trash
+                    // is in no list.
                     document.remove("restored");
                     if document.contains_key("trash_of") {
                         document.remove("by_updated");
@@ -311,7 +589,10 @@ async fn raw(made: &Made) -> HashMap<String, Raw> {
                     if name == "sessions" {
                         document.remove("epoch");
                     }
-                    found.insert(format!("{name} {}", document.get_str("_id").expect("a text")), Raw::Document(document));
+                    found.insert(
+                        format!("{name} {}", document.get_str("_id").expect("a text")),
+                        Raw::Document(document),
+                    );
                 }
             }
         }
@@ -330,28 +611,64 @@ async fn a_copy_that_is_interrupted_anywhere_is_gone_on_with(ends: &Ends) {
             events.set(events.get() + 1);
             events.get() == last
         };
-        let Some(summary) = copy_until(&ends.from, &ends.to, &told, stop).await else { continue };
+        let Some(summary) = copy_until(&ends.from, &ends.to, &told, stop).await else {
+            continue;
+        };
         assert!(summary.as_ref().is_ok_and(Summary::is_whole), "{summary:?}");
-        assert_eq!(told.resumed.get(), last - 1, "every call but the first one went on");
+        assert_eq!(
+            told.resumed.get(),
+            last - 1,
+            "every call but the first one went on"
+        );
         break;
     }
     assert_same(&ends.from.store, &ends.to.store, ada.id).await;
 }
 
 async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
-    let Filled { ada, created, restored, .. } = fill(&ends.from.store).await;
+    let Filled {
+        ada,
+        created,
+        restored,
+        ..
+    } = fill(&ends.from.store).await;
     let told = Told::default();
-    let after_tasks = |progress: &Progress<'_>| matches!(progress, Progress::Copied(RecordKind::TaskKey, _, true));
-    assert!(copy_until(&ends.from, &ends.to, &told, after_tasks).await.is_none());
-    let (from, to, now) = (&ends.from.store, &ends.to.store, ends.from.store.now.plus(seconds(30)));
-    from.tasks.update(ada.id, created.id, &retitled("Late"), &Precondition::Any, now).await.expect("updated");
+    let after_tasks = |progress: &Progress<'_>| {
+        matches!(progress, Progress::Copied(RecordKind::TaskKey, _, true))
+    };
+    assert!(
+        copy_until(&ends.from, &ends.to, &told, after_tasks)
+            .await
+            .is_none()
+    );
+    let (from, to, now) = (
+        &ends.from.store,
+        &ends.to.store,
+        ends.from.store.now.plus(seconds(30)),
+    );
+    from.tasks
+        .update(
+            ada.id,
+            created.id,
+            &retitled("Late"),
+            &Precondition::Any,
+            now,
+        )
+        .await
+        .expect("updated");
     let (late, _) = from.register("late@example.com").await;
     let theirs = to.add(ada.id, task("Only there", now)).await;
 
     let expected = [
         (format!("account {}", late.id), Difference::Missing),
-        (format!("task {} of account {}", created.id, ada.id), Difference::Changed),
-        (format!("task {} of account {}", theirs.id, ada.id), Difference::Extra),
+        (
+            format!("task {} of account {}", created.id, ada.id),
+            Difference::Changed,
+        ),
+        (
+            format!("task {} of account {}", theirs.id, ada.id),
+            Difference::Extra,
+        ),
     ];
     let (summary, told) = copied(&ends.from, &ends.to).await;
     assert_eq!(told.resumed.get(), 1);
@@ -362,25 +679,60 @@ async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
     wanted.sort_by(|(one, _), (other, _)| one.cmp(other));
     assert_eq!(named, wanted);
     let summary = summary.expect("compared");
-    assert!(!summary.is_whole() && summary.differences == 4, "{summary:?}");
+    assert!(
+        !summary.is_whole() && summary.differences == 4,
+        "{summary:?}"
+    );
 
     // Another call copies what was missing, and writes over nothing.
     let (summary, told) = copied(&ends.from, &ends.to).await;
     assert_eq!(summary.expect("compared").differences, 2);
-    assert!(told.different.take().iter().all(|(_, difference)| *difference != Difference::Missing));
+    assert!(
+        told.different
+            .take()
+            .iter()
+            .all(|(_, difference)| *difference != Difference::Missing)
+    );
     assert_eq!(to.stored_account(late.id).await, late);
-    assert_eq!(to.tasks.get(ada.id, restored.id).await.expect("a task"), restored);
-    assert_eq!(to.tasks.get(ada.id, created.id).await.expect("a task").version, 2);
+    assert_eq!(
+        to.tasks.get(ada.id, restored.id).await.expect("a task"),
+        restored
+    );
+    assert_eq!(
+        to.tasks
+            .get(ada.id, created.id)
+            .await
+            .expect("a task")
+            .version,
+        2
+    );
 }
 
 async fn a_store_that_is_not_empty_is_left_as_it_is(ends: &Ends) {
     let (bob, _) = ends.to.store.register("bob@example.com").await;
-    let nothing = copied(&ends.from, &ends.back).await.0.expect_err("there is nothing to copy");
+    let nothing = copied(&ends.from, &ends.back)
+        .await
+        .0
+        .expect_err("there is nothing to copy");
     assert!(nothing.contains("nothing to copy"), "{nothing}");
     let ada = fill(&ends.from.store).await.ada;
-    let refused = copied(&ends.from, &ends.to).await.0.expect_err("it is not empty");
-    assert!(refused.contains("must be empty") && refused.contains(&bob.id.to_string()), "{refused}");
-    assert_eq!(ends.to.store.users.account(ada.id).await.expect("an answer"), None);
+    let refused = copied(&ends.from, &ends.to)
+        .await
+        .0
+        .expect_err("it is not empty");
+    assert!(
+        refused.contains("must be empty") && refused.contains(&bob.id.to_string()),
+        "{refused}"
+    );
+    assert_eq!(
+        ends.to
+            .store
+            .users
+            .account(ada.id)
+            .await
+            .expect("an answer"),
+        None
+    );
     assert_eq!(ends.to.store.stored_account(bob.id).await, bob);
 }
 
@@ -390,15 +742,27 @@ async fn a_copy_that_was_finished_is_only_compared(ends: &Ends) {
     assert_eq!(copy_whole(&ends.from, &ends.to).await, summary);
     // By now it is in use: what has ended there stays so.
     let (store, now) = (&ends.to.store, ends.from.store.now);
-    assert!(store.users.end_session(ada.id, sessions[1].id, now).await.expect("an answer"));
+    assert!(
+        store
+            .users
+            .end_session(ada.id, sessions[1].id, now)
+            .await
+            .expect("an answer")
+    );
     for _ in 0..2 {
         let (again, told) = copied(&ends.from, &ends.to).await;
-        assert_eq!((again.expect("compared").differences, told.resumed.get()), (1, 1));
+        assert_eq!(
+            (again.expect("compared").differences, told.resumed.get()),
+            (1, 1)
+        );
         assert_eq!(store.session_ids(ada.id, now).await, [sessions[0].id]);
     }
     // To any other copy it is as any store that is not empty.
     copy_whole(&ends.to, &ends.back).await;
-    let refused = copied(&ends.back, &ends.to).await.0.expect_err("it is not empty");
+    let refused = copied(&ends.back, &ends.to)
+        .await
+        .0
+        .expect_err("it is not empty");
     assert!(refused.contains("must be empty"), "{refused}");
 }
 
@@ -406,10 +770,21 @@ async fn a_copy_of_one_store_is_not_gone_on_with_from_another(ends: &Ends) {
     let Filled { ada, .. } = fill(&ends.from.store).await;
     ends.to.store.register("bob@example.com").await;
     let told = Told::default();
-    let begun = |progress: &Progress<'_>| matches!(progress, Progress::Copied(RecordKind::Session, ..));
-    assert!(copy_until(&ends.from, &ends.back, &told, begun).await.is_none());
-    let refused = copied(&ends.to, &ends.back).await.0.expect_err("another copy");
-    assert!(refused.contains(ends.from.side.name()) && refused.contains("interrupted"), "{refused}");
+    let begun =
+        |progress: &Progress<'_>| matches!(progress, Progress::Copied(RecordKind::Session, ..));
+    assert!(
+        copy_until(&ends.from, &ends.back, &told, begun)
+            .await
+            .is_none()
+    );
+    let refused = copied(&ends.to, &ends.back)
+        .await
+        .0
+        .expect_err("another copy");
+    assert!(
+        refused.contains(ends.from.side.name()) && refused.contains("interrupted"),
+        "{refused}"
+    );
     copy_whole(&ends.from, &ends.back).await;
     assert_same(&ends.from.store, &ends.back.store, ada.id).await;
 }
@@ -420,47 +795,113 @@ async fn what_cannot_be_read_is_named_and_the_rest_is_copied(ends: &Ends) {
     let (summary, told) = copied(&ends.from, &ends.to).await;
     let named = told.unreadable.take();
     for key in &unreadable {
-        assert_eq!(named.iter().filter(|named| named.contains(key)).count(), 1, "{key} in {named:?}");
+        assert_eq!(
+            named.iter().filter(|named| named.contains(key)).count(),
+            1,
+            "{key} in {named:?}"
+        );
     }
     assert_eq!(named.len(), unreadable.len(), "{named:?}");
     let summary = summary.expect("compared");
-    assert_eq!((summary.unreadable, summary.differences), (u64::try_from(unreadable.len()).expect("a few"), 0), "{:?}", told.different);
+    assert_eq!(
+        (summary.unreadable, summary.differences),
+        (u64::try_from(unreadable.len()).expect("a few"), 0),
+        "{:?}",
+        told.different
+    );
     assert!(!summary.is_whole());
     let store = &ends.to.store;
     assert_eq!(store.stored_account(filled.ada.id).await, filled.ada);
-    assert_eq!(store.session_ids(filled.ada.id, store.now).await, [filled.sessions[0].id]);
+    assert_eq!(
+        store.session_ids(filled.ada.id, store.now).await,
+        [filled.sessions[0].id]
+    );
     assert_eq!(store.all(filled.ada.id).await.len(), 3);
-    assert_eq!(refused(store.tasks.get(filled.ada.id, filled.restored.id).await), "NotFound(\"task\")");
+    assert_eq!(
+        refused(store.tasks.get(filled.ada.id, filled.restored.id).await),
+        "NotFound(\"task\")"
+    );
 }
 
-/// Spoils a session, a task, a key and somebody's account with its session, adds what nobody knows, and gives a part of the
-/// name of each.
+/// Spoils a session, a task, a key and somebody's account with its session, adds what nobody knows,
+/// and gives a part of the name of each.
 async fn spoil(made: &Made, filled: &Filled) -> Vec<String> {
-    let Filled { ada, sessions, restored, .. } = filled;
-    let bob = made.store.users.find_by_email(&email("bob@example.com")).await.expect("an answer").expect("an account").id;
+    let Filled {
+        ada,
+        sessions,
+        restored,
+        ..
+    } = filled;
+    let bob = made
+        .store
+        .users
+        .find_by_email(&email("bob@example.com"))
+        .await
+        .expect("an answer")
+        .expect("an account")
+        .id;
     let bobs = made.store.session_ids(bob, made.store.now).await[0];
     let spoilt = match &made.database {
         Database::Tables(client, [users, tasks]) => {
             let keys = [
-                (users, format!("user#{bob}"), "account".to_owned(), "version"),
-                (users, format!("user#{}", ada.id), format!("session#{}", sessions[1].id), "generation"),
-                (tasks, ada.id.to_string(), format!("task#{}", restored.id), "version"),
-                (tasks, ada.id.to_string(), "once#create".to_owned(), "fingerprint"),
+                (
+                    users,
+                    format!("user#{bob}"),
+                    "account".to_owned(),
+                    "version",
+                ),
+                (
+                    users,
+                    format!("user#{}", ada.id),
+                    format!("session#{}", sessions[1].id),
+                    "generation",
+                ),
+                (
+                    tasks,
+                    ada.id.to_string(),
+                    format!("task#{}", restored.id),
+                    "version",
+                ),
+                (
+                    tasks,
+                    ada.id.to_string(),
+                    "once#create".to_owned(),
+                    "fingerprint",
+                ),
             ];
             for (table, pk, sk, attribute) in &keys {
-                let update = client.update_item().table_name(*table).key("pk", AttributeValue::S(pk.clone()));
-                let update = update.key("sk", AttributeValue::S(sk.clone())).update_expression("SET #attribute = :nonsense");
+                let update = client
+                    .update_item()
+                    .table_name(*table)
+                    .key("pk", AttributeValue::S(pk.clone()));
+                let update = update
+                    .key("sk", AttributeValue::S(sk.clone()))
+                    .update_expression("SET #attribute = :nonsense");
                 let update = update.expression_attribute_names("#attribute", *attribute);
-                let update = update.expression_attribute_values(":nonsense", AttributeValue::Bool(true));
+                let update =
+                    update.expression_attribute_values(":nonsense", AttributeValue::Bool(true));
                 update.send().await.expect("spoilt");
             }
-            let strange = [(users, "user#nobody", "account"), (users, "what", "is this"), (tasks, "what", "is that")];
+            let strange = [
+                (users, "user#nobody", "account"),
+                (users, "what", "is this"),
+                (tasks, "what", "is that"),
+            ];
             for (table, pk, sk) in strange {
-                let put = client.put_item().table_name(table).item("pk", AttributeValue::S(pk.to_owned()));
-                put.item("sk", AttributeValue::S(sk.to_owned())).send().await.expect("added");
+                let put = client
+                    .put_item()
+                    .table_name(table)
+                    .item("pk", AttributeValue::S(pk.to_owned()));
+                put.item("sk", AttributeValue::S(sk.to_owned()))
+                    .send()
+                    .await
+                    .expect("added");
             }
             let strange = strange.map(|(_, pk, sk)| format!("{pk} {sk}"));
-            keys.into_iter().map(|(_, pk, sk, _)| format!("{pk} {sk}")).chain(strange).collect()
+            keys.into_iter()
+                .map(|(_, pk, sk, _)| format!("{pk} {sk}"))
+                .chain(strange)
+                .collect()
         }
         Database::Collections(database) => {
             let keys = [
@@ -471,14 +912,37 @@ async fn spoil(made: &Made, filled: &Filled) -> Vec<String> {
             ];
             for (collection, id, field) in &keys {
                 let update = doc! {"$set": {*field: true}};
-                database.collection::<Document>(collection).update_one(doc! {"_id": id}, update).await.expect("spoilt");
+                database
+                    .collection::<Document>(collection)
+                    .update_one(doc! {"_id": id}, update)
+                    .await
+                    .expect("spoilt");
             }
             let (strange, number) = (ObjectId::new(), 7);
-            database.collection("users").insert_one(doc! {"_id": "nobody", "email_canonical": "nobody"}).await.expect("added");
-            database.collection("tasks").insert_one(doc! {"_id": strange}).await.expect("added");
-            database.collection("sessions").insert_one(doc! {"_id": number}).await.expect("added");
-            let strange = ["users nobody".to_owned(), format!("{strange}"), format!("sessions {number}")];
-            keys.into_iter().map(|(collection, id, _)| format!("{collection} {id}")).chain(strange).collect::<Vec<_>>()
+            database
+                .collection("users")
+                .insert_one(doc! {"_id": "nobody", "email_canonical": "nobody"})
+                .await
+                .expect("added");
+            database
+                .collection("tasks")
+                .insert_one(doc! {"_id": strange})
+                .await
+                .expect("added");
+            database
+                .collection("sessions")
+                .insert_one(doc! {"_id": number})
+                .await
+                .expect("added");
+            let strange = [
+                "users nobody".to_owned(),
+                format!("{strange}"),
+                format!("sessions {number}"),
+            ];
+            keys.into_iter()
+                .map(|(collection, id, _)| format!("{collection} {id}"))
+                .chain(strange)
+                .collect::<Vec<_>>()
         }
     };
     spoilt.into_iter().chain([bobs.to_string()]).collect()
@@ -487,19 +951,48 @@ async fn spoil(made: &Made, filled: &Filled) -> Vec<String> {
 async fn a_result_that_only_the_restored_task_has_is_copied(ends: &Ends) {
     let Filled { ada, restored, .. } = fill(&ends.from.store).await;
     if let Database::Collections(database) = &ends.from.database {
-        // As an interruption leaves it: the task is restored, and its request does not know of it yet.
+        // As an interruption leaves it: the task is restored, and its request does not know of it
+        // yet.
         let request = doc! {"_id": format!("{}#restore", ada.id)};
-        database.collection::<Document>("requests").update_one(request, doc! {"$unset": {"task": ""}}).await.expect("updated");
+        database
+            .collection::<Document>("requests")
+            .update_one(request, doc! {"$unset": {"task": ""}})
+            .await
+            .expect("updated");
         // And one that nothing has come of.
         let open = doc! {"_id": format!("{}#open", ada.id), "fingerprint": "open", "expires_at": mongodb::bson::DateTime::MAX};
-        database.collection::<Document>("requests").insert_one(open).await.expect("added");
+        database
+            .collection::<Document>("requests")
+            .insert_one(open)
+            .await
+            .expect("added");
     }
-    assert_eq!(copy_whole(&ends.from, &ends.to).await.kinds[4], (RecordKind::TaskKey, 2));
+    assert_eq!(
+        copy_whole(&ends.from, &ends.to).await.kinds[4],
+        (RecordKind::TaskKey, 2)
+    );
     let (store, later) = (&ends.to.store, ends.from.store.now.plus(seconds(60)));
-    let restore = store.tasks.restore(ada.id, restored.id, &Precondition::Any, Some(&once("restore", "that")), later).await;
+    let restore = store
+        .tasks
+        .restore(
+            ada.id,
+            restored.id,
+            &Precondition::Any,
+            Some(&once("restore", "that")),
+            later,
+        )
+        .await;
     assert_eq!(outcome(restore), Ok(restored));
     let executed = task("Executed", later);
-    assert_eq!(outcome(store.tasks.create(ada.id, executed.clone(), Some(&once("open", "anything"))).await), Ok(executed));
+    assert_eq!(
+        outcome(
+            store
+                .tasks
+                .create(ada.id, executed.clone(), Some(&once("open", "anything")))
+                .await
+        ),
+        Ok(executed)
+    );
 }
 
 async fn any_history_is_copied_whole(ends: &Ends) {

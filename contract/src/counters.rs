@@ -14,7 +14,11 @@ cases![
 ];
 
 async fn add(store: &Store, counter: &str, amount: i64) -> i64 {
-    store.counters.add(counter, amount, store.now.plus(seconds(60))).await.expect("counted")
+    store
+        .counters
+        .add(counter, amount, store.now.plus(seconds(60)))
+        .await
+        .expect("counted")
 }
 
 async fn an_addition_gives_the_running_count(store: Store) {
@@ -45,7 +49,13 @@ async fn counters_with_other_names_are_others(store: Store) {
 }
 
 async fn a_count_is_read_without_a_change_and_is_nothing_once_it_has_expired(store: Store) {
-    let count = async |at| store.counters.count("known-source#here", at).await.expect("an answer");
+    let count = async |at| {
+        store
+            .counters
+            .count("known-source#here", at)
+            .await
+            .expect("an answer")
+    };
     assert_eq!(count(store.now).await, 0, "nobody has counted");
 
     add(&store, "known-source#here", 2).await;
@@ -54,15 +64,30 @@ async fn a_count_is_read_without_a_change_and_is_nothing_once_it_has_expired(sto
         assert_eq!(count(store.now.plus(seconds(59))).await, 2);
     }
     assert_eq!(count(store.now.plus(seconds(60))).await, 0);
-    assert_eq!(store.counters.count("known-source#there", store.now).await.expect("an answer"), 0);
+    assert_eq!(
+        store
+            .counters
+            .count("known-source#there", store.now)
+            .await
+            .expect("an answer"),
+        0
+    );
 }
 
 async fn of_fifty_additions_at_once_none_is_lost(store: Store) {
-    let mut counts = join_all((0..RACERS).map(|_| add(&store, "register-source#192.0.2.1#1", 1))).await;
+    let mut counts =
+        join_all((0..RACERS).map(|_| add(&store, "register-source#192.0.2.1#1", 1))).await;
     counts.sort_unstable();
     let racers = i64::try_from(RACERS).expect("few");
     assert!(counts.iter().copied().eq(1..=racers), "{counts:?}");
-    let given_back = join_all((0..RACERS).map(|n| add(&store, "register-source#192.0.2.1#1", if n % 2 == 0 { -1 } else { 1 }))).await;
+    let given_back = join_all((0..RACERS).map(|n| {
+        add(
+            &store,
+            "register-source#192.0.2.1#1",
+            if n % 2 == 0 { -1 } else { 1 },
+        )
+    }))
+    .await;
     assert_eq!(given_back.len(), RACERS);
     assert_eq!(add(&store, "register-source#192.0.2.1#1", 0).await, racers);
 }

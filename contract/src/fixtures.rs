@@ -4,13 +4,18 @@ use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use common::auth::{Client, LiveSession, PasswordHash, Rotation, Session, SessionId, SessionLifetimes};
+use common::auth::{
+    Client, LiveSession, PasswordHash, Rotation, Session, SessionId, SessionLifetimes,
+};
 use common::fields::Change;
 use common::idempotency::IdempotencyKey;
 use common::paging::{Cursor, Page};
 use common::precondition::Precondition;
 use common::problem::StoreError;
-use common::tasks::{Due, Label, Notes, Priority, SearchText, Status, Task, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskSort, Title};
+use common::tasks::{
+    Due, Label, Notes, Priority, SearchText, Status, Task, TaskFilter, TaskId, TaskPatch,
+    TaskQuery, TaskSort, Title,
+};
 use common::time::Timestamp;
 use common::users::{Account, Email, Name, Role, User, UserId};
 use uuid::{NoContext, Uuid};
@@ -20,7 +25,10 @@ use crate::Store;
 /// How many calls are made at the same moment where a case races.
 pub(crate) const RACERS: usize = 50;
 /// How long sessions live when nothing else is said.
-pub(crate) const LIFETIMES: SessionLifetimes = SessionLifetimes { idle: Duration::from_hours(24), absolute: Duration::from_hours(10 * 24) };
+pub(crate) const LIFETIMES: SessionLifetimes = SessionLifetimes {
+    idle: Duration::from_hours(24),
+    absolute: Duration::from_hours(10 * 24),
+};
 
 /// What became of a refresh token at its endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +48,16 @@ pub(crate) const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-/// A UUIDv7 of this time. The domain's own never go back in time, within a whole process, and cases do.
+/// A UUIDv7 of this time. The domain's own never go back in time, within a whole process, and cases
+/// do.
 pub(crate) fn identifier(now: Timestamp) -> Uuid {
     let milliseconds = u64::try_from(now.as_millisecond()).expect("a case is after 1970");
     let nanoseconds = u32::try_from(milliseconds % 1000).expect("less than a thousand") * 1_000_000;
-    Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, milliseconds / 1000, nanoseconds))
+    Uuid::new_v7(uuid::Timestamp::from_unix(
+        NoContext,
+        milliseconds / 1000,
+        nanoseconds,
+    ))
 }
 
 pub(crate) fn email(text: &str) -> Email {
@@ -61,18 +74,27 @@ pub(crate) fn hash(text: &str) -> PasswordHash {
 }
 
 pub(crate) fn once(key: &str, fingerprint: &str) -> IdempotencyKey {
-    IdempotencyKey { key: key.to_owned(), fingerprint: fingerprint.to_owned() }
+    IdempotencyKey {
+        key: key.to_owned(),
+        fingerprint: fingerprint.to_owned(),
+    }
 }
 
 /// An account that is not stored yet.
 pub(crate) fn account(address: &str, now: Timestamp) -> Account {
-    Account { id: UserId::from_uuid(identifier(now)), ..Account::new(email(address), Some(name("Ada")), hash("first"), now) }
+    Account {
+        id: UserId::from_uuid(identifier(now)),
+        ..Account::new(email(address), Some(name("Ada")), hash("first"), now)
+    }
 }
 
 /// A session that is not stored yet.
 pub(crate) fn session(account: &Account, lifetimes: SessionLifetimes, now: Timestamp) -> Session {
     let client = Client::new(Ipv4Addr::LOCALHOST.into(), Some("contract"));
-    Session { id: SessionId::from_uuid(identifier(now)), ..Session::start(account, &client, lifetimes, now) }
+    Session {
+        id: SessionId::from_uuid(identifier(now)),
+        ..Session::start(account, &client, lifetimes, now)
+    }
 }
 
 /// A task that is not stored yet.
@@ -141,7 +163,10 @@ pub(crate) fn sorts() -> impl Iterator<Item = TaskSort> {
 
 /// A patch of the title alone.
 pub(crate) fn retitled(text: &str) -> TaskPatch {
-    TaskPatch { title: Some(title(text)), ..TaskPatch::default() }
+    TaskPatch {
+        title: Some(title(text)),
+        ..TaskPatch::default()
+    }
 }
 
 /// Somebody's name, for tasks; a store of tasks does not ask whether there is such an account.
@@ -151,10 +176,13 @@ pub(crate) fn somebody(now: Timestamp) -> UserId {
 
 /// What a call came to, so that it can be compared: the error in its own words.
 ///
-/// A store that cannot answer, or does not understand what it stored, ends the case: no promise allows for that.
+/// A store that cannot answer, or does not understand what it stored, ends the case: no promise
+/// allows for that.
 pub(crate) fn outcome<T>(result: Result<T, StoreError>) -> Result<T, String> {
     match result {
-        Err(error @ (StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Full)) => panic!("{error}"),
+        Err(error @ (StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Full)) => {
+            panic!("{error}")
+        }
         other => other.map_err(|error| format!("{error:?}")),
     }
 }
@@ -169,14 +197,21 @@ pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>) -> Stri
     outcome(result).expect_err("it should have been refused")
 }
 
-/// Walks through a list page by page, checking that no page is too long and that the scan comes to an end. The limits
-/// of the pages are taken in turn.
-pub(crate) async fn scan<T>(limits: &[usize], page: impl AsyncFn(usize, Option<Cursor>) -> Result<Page<T>, StoreError>) -> Vec<T> {
+/// Walks through a list page by page, checking that no page is too long and that the scan comes to
+/// an end. The limits of the pages are taken in turn.
+pub(crate) async fn scan<T>(
+    limits: &[usize],
+    page: impl AsyncFn(usize, Option<Cursor>) -> Result<Page<T>, StoreError>,
+) -> Vec<T> {
     let (mut items, mut after) = (Vec::new(), None);
     let mut seen = HashSet::new();
     for limit in limits.iter().cycle() {
         let page = page(*limit, after).await.expect("a page");
-        assert!(page.items.len() <= *limit, "a page of {} items where {limit} are the most", page.items.len());
+        assert!(
+            page.items.len() <= *limit,
+            "a page of {} items where {limit} are the most",
+            page.items.len()
+        );
         items.extend(page.items);
         let Some(next) = page.next else { break };
         // What clients get is its text, and nothing may be lost on the way there and back.
@@ -193,13 +228,20 @@ impl Store {
     pub(crate) async fn register(&self, address: &str) -> (Account, Session) {
         let account = account(address, self.now);
         let session = session(&account, LIFETIMES, self.now);
-        self.users.register(&account, &session).await.expect("registered");
+        self.users
+            .register(&account, &session)
+            .await
+            .expect("registered");
         (account, session)
     }
 
     /// The account as it is stored.
     pub(crate) async fn stored_account(&self, user: UserId) -> Account {
-        self.users.account(user).await.expect("an answer").expect("an account")
+        self.users
+            .account(user)
+            .await
+            .expect("an answer")
+            .expect("an account")
     }
 
     /// What an account's owner sees of it.
@@ -220,7 +262,11 @@ impl Store {
     }
 
     /// A session as its account's endpoints find it.
-    pub(crate) async fn live(&self, session: &Session, now: Timestamp) -> Result<LiveSession, StoreError> {
+    pub(crate) async fn live(
+        &self,
+        session: &Session,
+        now: Timestamp,
+    ) -> Result<LiveSession, StoreError> {
         self.users.live_session(session.user, session.id, now).await
     }
 
@@ -232,8 +278,16 @@ impl Store {
     }
 
     /// Exchanges a refresh token as its endpoint does.
-    pub(crate) async fn refresh(&self, session: &Session, generation: u32, now: Timestamp) -> Refresh {
-        let rotation = self.users.rotate(session.user, session.id, generation, LIFETIMES.idle, now).await;
+    pub(crate) async fn refresh(
+        &self,
+        session: &Session,
+        generation: u32,
+        now: Timestamp,
+    ) -> Refresh {
+        let rotation = self
+            .users
+            .rotate(session.user, session.id, generation, LIFETIMES.idle, now)
+            .await;
         let refresh = match rotation.expect("an answer to a refresh token") {
             Rotation::Rotated(session, role) => (Refresh::Rotated(session), role),
             Rotation::Repeated(session, role) => (Refresh::Repeated(session), role),
@@ -246,12 +300,19 @@ impl Store {
 
     /// Every session of an account, as its list shows them.
     pub(crate) async fn sessions_of(&self, user: UserId, now: Timestamp) -> Vec<Session> {
-        scan(&[100], async |limit, after| self.users.sessions(user, limit, after.as_ref(), now).await).await
+        scan(&[100], async |limit, after| {
+            self.users.sessions(user, limit, after.as_ref(), now).await
+        })
+        .await
     }
 
     /// The names of every session of an account.
     pub(crate) async fn session_ids(&self, user: UserId, now: Timestamp) -> Vec<SessionId> {
-        self.sessions_of(user, now).await.into_iter().map(|session| session.id).collect()
+        self.sessions_of(user, now)
+            .await
+            .into_iter()
+            .map(|session| session.id)
+            .collect()
     }
 
     /// Adds a task.
@@ -260,9 +321,20 @@ impl Store {
     }
 
     /// Every task that is wanted, read in pages of these sizes.
-    pub(crate) async fn listed(&self, owner: UserId, filter: &TaskFilter, sort: TaskSort, limits: &[usize]) -> Vec<Task> {
+    pub(crate) async fn listed(
+        &self,
+        owner: UserId,
+        filter: &TaskFilter,
+        sort: TaskSort,
+        limits: &[usize],
+    ) -> Vec<Task> {
         scan(limits, async |limit, after| {
-            let query = TaskQuery { filter: filter.clone(), sort, limit, after };
+            let query = TaskQuery {
+                filter: filter.clone(),
+                sort,
+                limit,
+                after,
+            };
             self.tasks.list(owner, &query).await
         })
         .await
@@ -271,18 +343,32 @@ impl Store {
     /// The titles of every task that is wanted, in alphabetical order.
     pub(crate) async fn titles(&self, owner: UserId, filter: &TaskFilter) -> Vec<String> {
         let listed = self.listed(owner, filter, sort("created"), &[2]).await;
-        let mut titles: Vec<_> = listed.iter().map(|task| task.title.as_str().to_owned()).collect();
+        let mut titles: Vec<_> = listed
+            .iter()
+            .map(|task| task.title.as_str().to_owned())
+            .collect();
         titles.sort_unstable();
         titles
     }
 
     /// Every task of an owner, the newest first.
     pub(crate) async fn all(&self, owner: UserId) -> Vec<Task> {
-        self.listed(owner, &TaskFilter::default(), TaskSort::default(), &[100]).await
+        self.listed(owner, &TaskFilter::default(), TaskSort::default(), &[100])
+            .await
     }
 
     /// The whole trash, read in pages of these sizes.
-    pub(crate) async fn trash_of(&self, owner: UserId, limits: &[usize], now: Timestamp) -> Vec<Task> {
-        scan(limits, async |limit, after| self.tasks.list_trash(owner, limit, after.as_ref(), now).await).await
+    pub(crate) async fn trash_of(
+        &self,
+        owner: UserId,
+        limits: &[usize],
+        now: Timestamp,
+    ) -> Vec<Task> {
+        scan(limits, async |limit, after| {
+            self.tasks
+                .list_trash(owner, limit, after.as_ref(), now)
+                .await
+        })
+        .await
     }
 }

@@ -1,4 +1,5 @@
-//! Random histories: whatever is asked in whatever order, the store answers as the model does and holds what it holds.
+//! Random histories: whatever is asked in whatever order, the store answers as the model does and
+//! holds what it holds.
 
 use std::time::Duration;
 
@@ -6,7 +7,9 @@ use common::auth::{GRACE, Session, SessionLifetimes};
 use common::fields::Change;
 use common::idempotency::IDEMPOTENCY_KEY_LIFETIME;
 use common::precondition::Precondition;
-use common::tasks::{Priority, Status, TRASH_LIFETIME, Task, TaskFilter, TaskId, TaskPatch, TaskSort};
+use common::tasks::{
+    Priority, Status, TRASH_LIFETIME, Task, TaskFilter, TaskId, TaskPatch, TaskSort,
+};
 use common::users::{Account, PasswordUpdate, User};
 use proptest::collection::vec;
 use proptest::option;
@@ -16,20 +19,24 @@ use proptest::{prop_assert, prop_assert_eq};
 
 use crate::Store;
 use crate::fixtures::{
-    LIFETIMES, Refresh, account, due, email, hash, labels, name, notes, once, outcome, scan, seconds, session, somebody, sorts, task, title,
+    LIFETIMES, Refresh, account, due, email, hash, labels, name, notes, once, outcome, scan,
+    seconds, session, somebody, sorts, task, title,
 };
 use crate::lists::{any_filter, any_limits, any_sort};
 use crate::model::{Accounts, Model};
 use crate::properties::check;
 
-cases![any_history_of_tasks_agrees_with_the_model, any_history_of_accounts_and_sessions_agrees_with_the_model];
+cases![
+    any_history_of_tasks_agrees_with_the_model,
+    any_history_of_accounts_and_sessions_agrees_with_the_model
+];
 
 /// How many histories are tried, and how long the longest is.
 const HISTORIES: u32 = 32;
 const LONGEST: usize = 60;
 
-/// Something that is done to an owner's tasks. A task is named by its place among those that were asked for, a key by
-/// its number.
+/// Something that is done to an owner's tasks. A task is named by its place among those that were
+/// asked for, a key by its number.
 #[derive(Clone, Debug)]
 enum TaskStep {
     Create(TaskPatch, Option<(u8, bool)>),
@@ -42,20 +49,46 @@ enum TaskStep {
     Wait(Duration),
 }
 
-fn any_change<T: Clone + std::fmt::Debug + 'static>(values: Vec<T>) -> impl Strategy<Value = Change<T>> {
+fn any_change<T: Clone + std::fmt::Debug + 'static>(
+    values: Vec<T>,
+) -> impl Strategy<Value = Change<T>> {
     prop_oneof![3 => Just(Change::Keep), 1 => Just(Change::Clear), 2 => select(values).prop_map(Change::Set)]
 }
 
 fn any_patch() -> impl Strategy<Value = TaskPatch> {
     (
-        option::weighted(0.3, select(vec!["Water the Ficus", "Prune", "S\u{c4}EN", "e\u{301}"]).prop_map(title)),
-        any_change(vec![notes(""), notes("repot the ficus"), notes("\u{10ffff}")]),
+        option::weighted(
+            0.3,
+            select(vec!["Water the Ficus", "Prune", "S\u{c4}EN", "e\u{301}"]).prop_map(title),
+        ),
+        any_change(vec![
+            notes(""),
+            notes("repot the ficus"),
+            notes("\u{10ffff}"),
+        ]),
         any_change(Status::ALL.to_vec()),
         any_change(Priority::ALL.to_vec()),
-        any_change(vec![labels(&[]), labels(&["home"]), labels(&["garden", "home"]), labels(&["x", "Home"])]),
-        any_change(vec![due("2026-03-01"), due("2026-03-01T00:00:00.001Z"), due("2026-02-28"), due("2027-01-01T12:00:00Z")]),
+        any_change(vec![
+            labels(&[]),
+            labels(&["home"]),
+            labels(&["garden", "home"]),
+            labels(&["x", "Home"]),
+        ]),
+        any_change(vec![
+            due("2026-03-01"),
+            due("2026-03-01T00:00:00.001Z"),
+            due("2026-02-28"),
+            due("2027-01-01T12:00:00Z"),
+        ]),
     )
-        .prop_map(|(title, notes, status, priority, labels, due)| TaskPatch { title, notes, status, priority, labels, due })
+        .prop_map(|(title, notes, status, priority, labels, due)| TaskPatch {
+            title,
+            notes,
+            status,
+            priority,
+            labels,
+            due,
+        })
 }
 
 fn any_precondition() -> impl Strategy<Value = Precondition> {
@@ -91,60 +124,119 @@ fn any_task_step() -> impl Strategy<Value = TaskStep> {
 }
 
 pub(crate) async fn any_history_of_tasks_agrees_with_the_model(store: Store) {
-    check(HISTORIES, &vec(any_task_step(), 1..LONGEST), async |history| {
-        let owner = somebody(store.now);
-        let (mut model, mut now) = (Model::default(), store.now);
-        let mut asked: Vec<TaskId> = vec![task("never created", now).id];
-        for step in history {
-            let place = |which: usize| asked[which % asked.len()];
-            match &step {
-                TaskStep::Create(patch, key) => {
-                    let made = task("New", now);
-                    let made = Task { id: made.id, version: 1, ..patch.apply(&made, now) };
-                    let key = key.map(|(key, same)| once(&key.to_string(), if same { "create" } else { "create another" }));
-                    let answer = outcome(store.tasks.create(owner, made.clone(), key.as_ref()).await);
-                    asked.push(made.id);
-                    prop_assert_eq!(answer, model.create(made, key.as_ref()), "{:?}", step);
+    check(
+        HISTORIES,
+        &vec(any_task_step(), 1..LONGEST),
+        async |history| {
+            let owner = somebody(store.now);
+            let (mut model, mut now) = (Model::default(), store.now);
+            let mut asked: Vec<TaskId> = vec![task("never created", now).id];
+            for step in history {
+                let place = |which: usize| asked[which % asked.len()];
+                match &step {
+                    TaskStep::Create(patch, key) => {
+                        let made = task("New", now);
+                        let made = Task {
+                            id: made.id,
+                            version: 1,
+                            ..patch.apply(&made, now)
+                        };
+                        let key = key.map(|(key, same)| {
+                            once(
+                                &key.to_string(),
+                                if same { "create" } else { "create another" },
+                            )
+                        });
+                        let answer =
+                            outcome(store.tasks.create(owner, made.clone(), key.as_ref()).await);
+                        asked.push(made.id);
+                        prop_assert_eq!(answer, model.create(made, key.as_ref()), "{:?}", step);
+                    }
+                    TaskStep::Get(which) => {
+                        let id = place(*which);
+                        prop_assert_eq!(
+                            outcome(store.tasks.get(owner, id).await),
+                            model.get(id),
+                            "{:?}",
+                            step
+                        );
+                    }
+                    TaskStep::Update(which, patch, precondition) => {
+                        let id = place(*which);
+                        let answer = outcome(
+                            store
+                                .tasks
+                                .update(owner, id, patch, precondition, now)
+                                .await,
+                        );
+                        prop_assert_eq!(
+                            answer,
+                            model.update(id, patch, precondition, now),
+                            "{:?}",
+                            step
+                        );
+                    }
+                    TaskStep::Trash(which, precondition) => {
+                        let id = place(*which);
+                        let answer = outcome(store.tasks.trash(owner, id, precondition, now).await);
+                        prop_assert_eq!(answer, model.trash(id, precondition, now), "{:?}", step);
+                    }
+                    TaskStep::Restore(which, precondition, key) => {
+                        let id = place(*which);
+                        let key = key.map(|key| once(&key.to_string(), &id.to_string()));
+                        let answer = outcome(
+                            store
+                                .tasks
+                                .restore(owner, id, precondition, key.as_ref(), now)
+                                .await,
+                        );
+                        prop_assert_eq!(
+                            answer,
+                            model.restore(id, precondition, key.as_ref(), now),
+                            "{:?}",
+                            step
+                        );
+                    }
+                    TaskStep::List(filter, sort, limits) => {
+                        prop_assert_eq!(
+                            store.listed(owner, filter, *sort, limits).await,
+                            model.list(filter, *sort),
+                            "{:?}",
+                            step
+                        );
+                    }
+                    TaskStep::ListTrash(limits) => {
+                        prop_assert_eq!(
+                            store.trash_of(owner, limits, now).await,
+                            model.list_trash(now),
+                            "{:?}",
+                            step
+                        );
+                    }
+                    TaskStep::Wait(time) => now = now.plus(*time),
                 }
-                TaskStep::Get(which) => {
-                    let id = place(*which);
-                    prop_assert_eq!(outcome(store.tasks.get(owner, id).await), model.get(id), "{:?}", step);
-                }
-                TaskStep::Update(which, patch, precondition) => {
-                    let id = place(*which);
-                    let answer = outcome(store.tasks.update(owner, id, patch, precondition, now).await);
-                    prop_assert_eq!(answer, model.update(id, patch, precondition, now), "{:?}", step);
-                }
-                TaskStep::Trash(which, precondition) => {
-                    let id = place(*which);
-                    let answer = outcome(store.tasks.trash(owner, id, precondition, now).await);
-                    prop_assert_eq!(answer, model.trash(id, precondition, now), "{:?}", step);
-                }
-                TaskStep::Restore(which, precondition, key) => {
-                    let id = place(*which);
-                    let key = key.map(|key| once(&key.to_string(), &id.to_string()));
-                    let answer = outcome(store.tasks.restore(owner, id, precondition, key.as_ref(), now).await);
-                    prop_assert_eq!(answer, model.restore(id, precondition, key.as_ref(), now), "{:?}", step);
-                }
-                TaskStep::List(filter, sort, limits) => {
-                    prop_assert_eq!(store.listed(owner, filter, *sort, limits).await, model.list(filter, *sort), "{:?}", step);
-                }
-                TaskStep::ListTrash(limits) => {
-                    prop_assert_eq!(store.trash_of(owner, limits, now).await, model.list_trash(now), "{:?}", step);
-                }
-                TaskStep::Wait(time) => now = now.plus(*time),
             }
-        }
-        for sort in sorts() {
-            let all = TaskFilter::default();
-            prop_assert_eq!(store.listed(owner, &all, sort, &[7]).await, model.list(&all, sort), "at the end, by {}", sort.name());
-        }
-        prop_assert_eq!(store.trash_of(owner, &[7], now).await, model.list_trash(now), "at the end");
-        Ok(())
-    });
+            for sort in sorts() {
+                let all = TaskFilter::default();
+                prop_assert_eq!(
+                    store.listed(owner, &all, sort, &[7]).await,
+                    model.list(&all, sort),
+                    "at the end, by {}",
+                    sort.name()
+                );
+            }
+            prop_assert_eq!(
+                store.trash_of(owner, &[7], now).await,
+                model.list_trash(now),
+                "at the end"
+            );
+            Ok(())
+        },
+    );
 }
 
-/// Something that is done to accounts. Addresses are named by number, sessions by their place among those begun.
+/// Something that is done to accounts. Addresses are named by number, sessions by their place among
+/// those begun.
 #[derive(Clone, Debug)]
 enum AccountStep {
     Register(u8),
@@ -164,7 +256,10 @@ enum AccountStep {
 
 fn any_account_step() -> impl Strategy<Value = AccountStep> {
     let (who, which, hashes) = (|| 0..3_u8, || 0..12_usize, || 0..3_u8);
-    let short = SessionLifetimes { idle: seconds(3_600), absolute: seconds(7_200) };
+    let short = SessionLifetimes {
+        idle: seconds(3_600),
+        absolute: seconds(7_200),
+    };
     prop_oneof![
         2 => who().prop_map(AccountStep::Register),
         1 => who().prop_map(AccountStep::Find),
@@ -183,116 +278,243 @@ fn any_account_step() -> impl Strategy<Value = AccountStep> {
 }
 
 pub(crate) async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: Store) {
-    check(HISTORIES, &vec(any_account_step(), 1..LONGEST), async |history| {
-        let (mut model, mut now) = (Accounts::default(), store.now);
-        // Another history's accounts have other addresses.
-        let domain = format!("{}.example.com", somebody(now));
-        let address = |who: u8| format!("person-{who}@{domain}");
-        let hash = |n: u8| hash(&n.to_string());
-        let mut begun: Vec<Session> = Vec::new();
-        for step in history {
-            let session_at = |which: usize| (!begun.is_empty()).then(|| begun[which % begun.len()].clone());
-            match &step {
-                AccountStep::Register(who) => {
-                    let account = Account { password_hash: hash(0), ..account(&address(*who), now) };
-                    let first = session(&account, LIFETIMES, now);
-                    let answer = outcome(store.users.register(&account, &first).await);
-                    begun.push(first.clone());
-                    prop_assert_eq!(answer, model.register(account, first), "{:?}", step);
+    check(
+        HISTORIES,
+        &vec(any_account_step(), 1..LONGEST),
+        async |history| {
+            let (mut model, mut now) = (Accounts::default(), store.now);
+            // Another history's accounts have other addresses.
+            let domain = format!("{}.example.com", somebody(now));
+            let address = |who: u8| format!("person-{who}@{domain}");
+            let hash = |n: u8| hash(&n.to_string());
+            let mut begun: Vec<Session> = Vec::new();
+            for step in history {
+                let session_at =
+                    |which: usize| (!begun.is_empty()).then(|| begun[which % begun.len()].clone());
+                match &step {
+                    AccountStep::Register(who) => {
+                        let account = Account {
+                            password_hash: hash(0),
+                            ..account(&address(*who), now)
+                        };
+                        let first = session(&account, LIFETIMES, now);
+                        let answer = outcome(store.users.register(&account, &first).await);
+                        begun.push(first.clone());
+                        prop_assert_eq!(answer, model.register(account, first), "{:?}", step);
+                    }
+                    AccountStep::Find(who) => {
+                        let found = store
+                            .users
+                            .find_by_email(&email(&address(*who).to_uppercase()))
+                            .await
+                            .expect("an answer");
+                        prop_assert_eq!(
+                            found.map(without_epoch),
+                            model.find(&address(*who)).map(without_epoch),
+                            "{:?}",
+                            step
+                        );
+                    }
+                    AccountStep::Rename(who, change, precondition) => {
+                        let Some(user) = model.find(&address(*who)).map(|account| account.id)
+                        else {
+                            continue;
+                        };
+                        let answer = outcome(store.rename(user, change, precondition, now).await);
+                        prop_assert_eq!(
+                            answer,
+                            model
+                                .rename(user, change, precondition, now)
+                                .map(User::from),
+                            "{:?}",
+                            step
+                        );
+                    }
+                    AccountStep::ReplaceHash(who, old, new) => {
+                        let Some(user) = model.find(&address(*who)).map(|account| account.id)
+                        else {
+                            continue;
+                        };
+                        store
+                            .users
+                            .replace_hash(user, &hash(*old), &hash(*new))
+                            .await
+                            .expect("an answer");
+                        model.replace_hash(user, &hash(*old), &hash(*new));
+                    }
+                    AccountStep::LogIn(who, lifetimes) => {
+                        let Some(account) = store
+                            .users
+                            .find_by_email(&email(&address(*who)))
+                            .await
+                            .expect("an answer")
+                        else {
+                            continue;
+                        };
+                        let next = session(&account, *lifetimes, now);
+                        store.users.start_session(&next).await.expect("a session");
+                        model.start(next.clone());
+                        begun.push(next);
+                    }
+                    AccountStep::Refresh(which, offset) => {
+                        let Some(session) = session_at(*which) else {
+                            continue;
+                        };
+                        let current = model.generation(&session);
+                        let Ok(generation) = u32::try_from(i64::from(current) + offset) else {
+                            continue;
+                        };
+                        let answer = store.refresh(&session, generation, now).await;
+                        let expected = model.refresh(&session, generation, LIFETIMES.idle, now);
+                        // A copied token of a session that has ended is worth nothing, whatever it is
+                        // called.
+                        let called_theft = expected == Refresh::Ended
+                            && answer == Refresh::Stolen
+                            && model.is_left_behind(&session);
+                        prop_assert!(
+                            called_theft || session_view(&answer) == session_view(&expected),
+                            "{step:?}: {answer:?}, not {expected:?}"
+                        );
+                    }
+                    AccountStep::End(which) => {
+                        let Some(session) = session_at(*which) else {
+                            continue;
+                        };
+                        let left_behind = model.is_left_behind(&session);
+                        let ended = store
+                            .users
+                            .end_session(session.user, session.id, now)
+                            .await
+                            .expect("an answer");
+                        let expected = model.end(&session, now);
+                        prop_assert!(
+                            ended == expected || left_behind,
+                            "{step:?}: {ended}, not {expected}"
+                        );
+                    }
+                    AccountStep::EndOthers(which) => {
+                        let Some(session) = session_at(*which) else {
+                            continue;
+                        };
+                        let answer = outcome(
+                            store
+                                .users
+                                .end_other_sessions(session.user, session.id, now)
+                                .await,
+                        );
+                        prop_assert_eq!(answer, model.end_others(&session, now), "{:?}", step);
+                    }
+                    AccountStep::ChangePassword(which, old, new, key) => {
+                        let Some(session) = session_at(*which) else {
+                            continue;
+                        };
+                        let Some(account) =
+                            store.users.account(session.user).await.expect("an answer")
+                        else {
+                            continue;
+                        };
+                        let Some(session) = model.stored(&session) else {
+                            continue;
+                        };
+                        let key = key.map(|key| once(&key.to_string(), &format!("{old} {new}")));
+                        let (verified, new) = (hash(*old), hash(*new));
+                        let update = PasswordUpdate {
+                            session: &session,
+                            epoch: account.epoch,
+                            verified: &verified,
+                            new: &new,
+                            now,
+                        };
+                        let answer =
+                            outcome(store.users.change_password(update, key.as_ref()).await);
+                        let answer = answer.map(|session| Session {
+                            epoch: 0,
+                            ..session
+                        });
+                        prop_assert_eq!(
+                            answer,
+                            model
+                                .change_password(&session, &verified, &new, key.as_ref(), now)
+                                .map(|session| Session {
+                                    epoch: 0,
+                                    ..session
+                                }),
+                            "{:?}",
+                            step
+                        );
+                    }
+                    AccountStep::List(who, limit) => {
+                        let Some(user) = model.find(&address(*who)).map(|account| account.id)
+                        else {
+                            continue;
+                        };
+                        let listed = scan(&[*limit], async |limit, after| {
+                            store.users.sessions(user, limit, after.as_ref(), now).await
+                        })
+                        .await;
+                        prop_assert_eq!(
+                            views(listed),
+                            views(model.sessions(user, now)),
+                            "{:?}",
+                            step
+                        );
+                    }
+                    AccountStep::Wait(time) => now = now.plus(*time),
                 }
-                AccountStep::Find(who) => {
-                    let found = store.users.find_by_email(&email(&address(*who).to_uppercase())).await.expect("an answer");
-                    prop_assert_eq!(found.map(without_epoch), model.find(&address(*who)).map(without_epoch), "{:?}", step);
-                }
-                AccountStep::Rename(who, change, precondition) => {
-                    let Some(user) = model.find(&address(*who)).map(|account| account.id) else { continue };
-                    let answer = outcome(store.rename(user, change, precondition, now).await);
-                    prop_assert_eq!(answer, model.rename(user, change, precondition, now).map(User::from), "{:?}", step);
-                }
-                AccountStep::ReplaceHash(who, old, new) => {
-                    let Some(user) = model.find(&address(*who)).map(|account| account.id) else { continue };
-                    store.users.replace_hash(user, &hash(*old), &hash(*new)).await.expect("an answer");
-                    model.replace_hash(user, &hash(*old), &hash(*new));
-                }
-                AccountStep::LogIn(who, lifetimes) => {
-                    let Some(account) = store.users.find_by_email(&email(&address(*who))).await.expect("an answer") else { continue };
-                    let next = session(&account, *lifetimes, now);
-                    store.users.start_session(&next).await.expect("a session");
-                    model.start(next.clone());
-                    begun.push(next);
-                }
-                AccountStep::Refresh(which, offset) => {
-                    let Some(session) = session_at(*which) else { continue };
-                    let current = model.generation(&session);
-                    let Ok(generation) = u32::try_from(i64::from(current) + offset) else { continue };
-                    let answer = store.refresh(&session, generation, now).await;
-                    let expected = model.refresh(&session, generation, LIFETIMES.idle, now);
-                    // A copied token of a session that has ended is worth nothing, whatever it is called.
-                    let called_theft = expected == Refresh::Ended && answer == Refresh::Stolen && model.is_left_behind(&session);
-                    prop_assert!(
-                        called_theft || session_view(&answer) == session_view(&expected),
-                        "{step:?}: {answer:?}, not {expected:?}"
-                    );
-                }
-                AccountStep::End(which) => {
-                    let Some(session) = session_at(*which) else { continue };
-                    let left_behind = model.is_left_behind(&session);
-                    let ended = store.users.end_session(session.user, session.id, now).await.expect("an answer");
-                    let expected = model.end(&session, now);
-                    prop_assert!(ended == expected || left_behind, "{step:?}: {ended}, not {expected}");
-                }
-                AccountStep::EndOthers(which) => {
-                    let Some(session) = session_at(*which) else { continue };
-                    let answer = outcome(store.users.end_other_sessions(session.user, session.id, now).await);
-                    prop_assert_eq!(answer, model.end_others(&session, now), "{:?}", step);
-                }
-                AccountStep::ChangePassword(which, old, new, key) => {
-                    let Some(session) = session_at(*which) else { continue };
-                    let Some(account) = store.users.account(session.user).await.expect("an answer") else { continue };
-                    let Some(session) = model.stored(&session) else { continue };
-                    let key = key.map(|key| once(&key.to_string(), &format!("{old} {new}")));
-                    let (verified, new) = (hash(*old), hash(*new));
-                    let update = PasswordUpdate { session: &session, epoch: account.epoch, verified: &verified, new: &new, now };
-                    let answer = outcome(store.users.change_password(update, key.as_ref()).await);
-                    let answer = answer.map(|session| Session { epoch: 0, ..session });
-                    prop_assert_eq!(
-                        answer,
-                        model.change_password(&session, &verified, &new, key.as_ref(), now).map(|session| Session { epoch: 0, ..session }),
-                        "{:?}",
-                        step
-                    );
-                }
-                AccountStep::List(who, limit) => {
-                    let Some(user) = model.find(&address(*who)).map(|account| account.id) else { continue };
-                    let listed = scan(&[*limit], async |limit, after| store.users.sessions(user, limit, after.as_ref(), now).await).await;
-                    prop_assert_eq!(views(listed), views(model.sessions(user, now)), "{:?}", step);
-                }
-                AccountStep::Wait(time) => now = now.plus(*time),
             }
-        }
-        for who in 0..3 {
-            let found = store.users.find_by_email(&email(&address(who))).await.expect("an answer");
-            prop_assert_eq!(found.clone().map(without_epoch), model.find(&address(who)).map(without_epoch), "at the end");
-            let Some(user) = found.map(|account| account.id) else { continue };
-            prop_assert_eq!(views(store.sessions_of(user, now).await), views(model.sessions(user, now)), "at the end");
-        }
-        Ok(())
-    });
+            for who in 0..3 {
+                let found = store
+                    .users
+                    .find_by_email(&email(&address(who)))
+                    .await
+                    .expect("an answer");
+                prop_assert_eq!(
+                    found.clone().map(without_epoch),
+                    model.find(&address(who)).map(without_epoch),
+                    "at the end"
+                );
+                let Some(user) = found.map(|account| account.id) else {
+                    continue;
+                };
+                prop_assert_eq!(
+                    views(store.sessions_of(user, now).await),
+                    views(model.sessions(user, now)),
+                    "at the end"
+                );
+            }
+            Ok(())
+        },
+    );
 }
 
 /// Epochs are between a store and itself: what counts is which sessions they end.
 fn without_epoch(account: Account) -> Account {
-    Account { epoch: 0, ..account }
+    Account {
+        epoch: 0,
+        ..account
+    }
 }
 
 fn views(sessions: Vec<Session>) -> Vec<Session> {
-    sessions.into_iter().map(|session| Session { epoch: 0, ..session }).collect()
+    sessions
+        .into_iter()
+        .map(|session| Session {
+            epoch: 0,
+            ..session
+        })
+        .collect()
 }
 
 fn session_view(rotation: &Refresh) -> Refresh {
     match rotation.clone() {
-        Refresh::Rotated(session) => Refresh::Rotated(Session { epoch: 0, ..session }),
-        Refresh::Repeated(session) => Refresh::Repeated(Session { epoch: 0, ..session }),
+        Refresh::Rotated(session) => Refresh::Rotated(Session {
+            epoch: 0,
+            ..session
+        }),
+        Refresh::Repeated(session) => Refresh::Repeated(Session {
+            epoch: 0,
+            ..session
+        }),
         other => other,
     }
 }

@@ -1,7 +1,8 @@
 //! What a store promises, in one place: cases that every store must pass, whichever it is.
 //!
-//! A case is given an empty store of its own and panics where a promise is broken. `cargo test -p contract` runs all of
-//! them on the embedded engine, and on the servers that the environment names: see [`Server::in_environment`].
+//! A case is given an empty store of its own and panics where a promise is broken. `cargo test -p
+//! contract` runs all of them on the embedded engine, and on the servers that the environment
+//! names: see [`Server::in_environment`].
 
 /// Lists the cases of a module, those that race last.
 macro_rules! cases {
@@ -15,7 +16,12 @@ macro_rules! cases {
 
 macro_rules! case {
     ($name:ident, $racing:literal) => {
-        crate::Case { module: module_path!(), name: stringify!($name), racing: $racing, run: |store| Box::pin($name(store)) }
+        crate::Case {
+            module: module_path!(),
+            name: stringify!($name),
+            racing: $racing,
+            run: |store| Box::pin($name(store)),
+        }
     };
 }
 
@@ -54,7 +60,8 @@ pub struct Store {
     pub(crate) users: Arc<dyn UserStore>,
     pub(crate) counters: Arc<dyn CounterStore>,
     pub(crate) tasks: Arc<dyn TaskStore>,
-    /// Later than the server's own clock, so that it sweeps nothing away that the case still needs; whole seconds.
+    /// Later than the server's own clock, so that it sweeps nothing away that the case still needs;
+    /// whole seconds.
     pub(crate) now: Timestamp,
 }
 

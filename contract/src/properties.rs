@@ -13,8 +13,13 @@ const SHRINKING: u32 = 200;
 /// What came of one input.
 pub(crate) type Tried = Result<(), TestCaseError>;
 
-/// Tries a property on this many inputs. A failure shows the smallest input that was found, and how to have it again.
-pub(crate) fn check<S: Strategy>(inputs: u32, strategy: &S, property: impl AsyncFn(S::Value) -> Tried) {
+/// Tries a property on this many inputs. A failure shows the smallest input that was found, and how
+/// to have it again.
+pub(crate) fn check<S: Strategy>(
+    inputs: u32,
+    strategy: &S,
+    property: impl AsyncFn(S::Value) -> Tried,
+) {
     let given = std::env::var(SEED).ok().and_then(|seed| seed.parse().ok());
     // As random as a new identifier.
     let seed = given.unwrap_or_else(|| Uuid::new_v4().as_u64_pair().0);
@@ -26,7 +31,9 @@ pub(crate) fn check<S: Strategy>(inputs: u32, strategy: &S, property: impl Async
         ..Config::default()
     };
     let runtime = Handle::current();
-    let tried = tokio::task::block_in_place(|| TestRunner::new(config).run(strategy, |input| runtime.block_on(property(input))));
+    let tried = tokio::task::block_in_place(|| {
+        TestRunner::new(config).run(strategy, |input| runtime.block_on(property(input)))
+    });
     if let Err(failure) = tried {
         panic!("{failure}\nthe same inputs again: {SEED}={seed}");
     }

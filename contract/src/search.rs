@@ -1,19 +1,31 @@
-//! Search: letters are compared, whatever their case and however they were typed, the same on every store.
+//! Search: letters are compared, whatever their case and however they were typed, the same on every
+//! store.
 
 use common::tasks::{Task, TaskFilter};
 
 use crate::Store;
 use crate::fixtures::{label, labels, notes, search, somebody, task};
 
-cases![text_is_found_in_title_and_notes_by_its_letters, text_is_taken_as_it_is, what_is_found_is_shown_as_it_was_stored];
+cases![
+    text_is_found_in_title_and_notes_by_its_letters,
+    text_is_taken_as_it_is,
+    what_is_found_is_shown_as_it_was_stored
+];
 
 fn looking_for(text: &str) -> TaskFilter {
-    TaskFilter { text: Some(search(text)), ..TaskFilter::default() }
+    TaskFilter {
+        text: Some(search(text)),
+        ..TaskFilter::default()
+    }
 }
 
 async fn text_is_found_in_title_and_notes_by_its_letters(store: Store) {
     let owner = somebody(store.now);
-    let (street, sigma, istanbul) = ("Stra\u{df}e", "\u{39f}\u{394}\u{39f}\u{3a3}", "\u{130}stanbul");
+    let (street, sigma, istanbul) = (
+        "Stra\u{df}e",
+        "\u{39f}\u{394}\u{39f}\u{3a3}",
+        "\u{130}stanbul",
+    );
     let (in_one, in_two) = ("caf\u{e9}", "cafe\u{301} again");
     for (title, more) in [
         (street, None),
@@ -23,7 +35,15 @@ async fn text_is_found_in_title_and_notes_by_its_letters(store: Store) {
         (in_one, None),
         (in_two, Some("\u{fb01}n")),
     ] {
-        store.add(owner, Task { notes: more.map(notes), ..task(title, store.now) }).await;
+        store
+            .add(
+                owner,
+                Task {
+                    notes: more.map(notes),
+                    ..task(title, store.now)
+                },
+            )
+            .await;
     }
     for (text, expected) in [
         ("STRASSE", &["Plain", street][..]),
@@ -44,40 +64,88 @@ async fn text_is_found_in_title_and_notes_by_its_letters(store: Store) {
         ("\u{ff46}\u{ff49}\u{ff4e}", &[in_two]),
         ("cafes", &[]),
     ] {
-        assert_eq!(store.titles(owner, &looking_for(text)).await, expected, "{text}");
+        assert_eq!(
+            store.titles(owner, &looking_for(text)).await,
+            expected,
+            "{text}"
+        );
     }
 }
 
 async fn what_is_found_is_shown_as_it_was_stored(store: Store) {
     let owner = somebody(store.now);
-    let decomposed = Task { notes: Some(notes("E\u{301}TUDE")), labels: labels(&["e\u{301}"]), ..task("\u{212b}ngstr\u{f6}m", store.now) };
+    let decomposed = Task {
+        notes: Some(notes("E\u{301}TUDE")),
+        labels: labels(&["e\u{301}"]),
+        ..task("\u{212b}ngstr\u{f6}m", store.now)
+    };
     let decomposed = store.add(owner, decomposed).await;
     for text in ["angstrom", "\u{e9}tude"] {
         assert_eq!(
-            store.listed(owner, &looking_for(text), crate::fixtures::sort("created"), &[10]).await,
+            store
+                .listed(
+                    owner,
+                    &looking_for(text),
+                    crate::fixtures::sort("created"),
+                    &[10]
+                )
+                .await,
             std::slice::from_ref(&decomposed)
         );
     }
     // Labels are found by what was stored, exactly.
-    let labelled = |text| TaskFilter { labels: vec![label(text)], ..TaskFilter::default() };
+    let labelled = |text| TaskFilter {
+        labels: vec![label(text)],
+        ..TaskFilter::default()
+    };
     assert_eq!(store.titles(owner, &labelled("e\u{301}")).await.len(), 1);
     assert!(store.titles(owner, &labelled("\u{e9}")).await.is_empty());
 }
 
 async fn text_is_taken_as_it_is(store: Store) {
     let owner = somebody(store.now);
-    let texts =
-        ["a.b", "axb", "100%", "(open", "[set]", "back\\slash", "$where", "a*", "^a", "\"quoted\"", "two\tparts", "{\"$ne\": null}", "_x_"];
+    let texts = [
+        "a.b",
+        "axb",
+        "100%",
+        "(open",
+        "[set]",
+        "back\\slash",
+        "$where",
+        "a*",
+        "^a",
+        "\"quoted\"",
+        "two\tparts",
+        "{\"$ne\": null}",
+        "_x_",
+    ];
     for text in texts {
-        store.add(owner, Task { labels: labels(&[text]), ..task(text, store.now) }).await;
+        store
+            .add(
+                owner,
+                Task {
+                    labels: labels(&[text]),
+                    ..task(text, store.now)
+                },
+            )
+            .await;
     }
     for text in texts {
         let expected: Vec<_> = if text == "a*" { vec!["a*"] } else { vec![text] };
-        let filter = TaskFilter { text: Some(search(text)), ..TaskFilter::default() };
+        let filter = TaskFilter {
+            text: Some(search(text)),
+            ..TaskFilter::default()
+        };
         assert_eq!(store.titles(owner, &filter).await, expected);
-        let filter = TaskFilter { labels: vec![label(text)], ..TaskFilter::default() };
+        let filter = TaskFilter {
+            labels: vec![label(text)],
+            ..TaskFilter::default()
+        };
         assert_eq!(store.titles(owner, &filter).await, expected);
     }
-    let filter = TaskFilter { text: Some(search(".*")), ..TaskFilter::default() };
+    let filter = TaskFilter {
+        text: Some(search(".*")),
+        ..TaskFilter::default()
+    };
     assert!(store.titles(owner, &filter).await.is_empty());
 }

@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use crate::Store;
 
-/// How far ahead of the clock the cases are, in seconds: a server that sweeps what has expired sweeps nothing of theirs.
+/// How far ahead of the clock the cases are, in seconds: a server that sweeps what has expired
+/// sweeps nothing of theirs.
 const AHEAD: i64 = 24 * 60 * 60;
 
 /// A server that stores can be made on.
@@ -58,7 +59,11 @@ impl Server {
     /// - `TEST_MONGODB_URL`, such as `mongodb://127.0.0.1:27017`: a MongoDB-compatible server
     /// - `TEST_FERRETDB_URL`, likewise: FerretDB, which cannot race
     pub fn in_environment() -> Vec<Self> {
-        let given = |name: &str| std::env::var(name).ok().filter(|url| !url.trim().is_empty());
+        let given = |name: &str| {
+            std::env::var(name)
+                .ok()
+                .filter(|url| !url.trim().is_empty())
+        };
         let mut servers = vec![Self::Embedded];
         servers.extend(given("TEST_DYNAMODB_URL").map(Self::DynamoDb));
         servers.extend(given("TEST_MONGODB_URL").map(Self::MongoDb));
@@ -79,7 +84,9 @@ impl Server {
     /// Why this server cannot keep a promise about calls at the same moment, where it cannot.
     pub fn cannot_race(&self) -> Option<&'static str> {
         match self {
-            Self::FerretDb(_) => Some("FerretDB 1.24 reads, then writes, when it updates; what happens between is lost"),
+            Self::FerretDb(_) => Some(
+                "FerretDB 1.24 reads, then writes, when it updates; what happens between is lost",
+            ),
             Self::Embedded | Self::DynamoDb(_) | Self::MongoDb(_) => None,
         }
     }
@@ -93,7 +100,9 @@ impl Server {
         let url = match self {
             Self::Embedded => "dynamodb://".to_owned(),
             Self::DynamoDb(url) => url.clone(),
-            Self::MongoDb(url) | Self::FerretDb(url) => format!("{}/{name}", url.trim_end_matches('/')),
+            Self::MongoDb(url) | Self::FerretDb(url) => {
+                format!("{}/{name}", url.trim_end_matches('/'))
+            }
         };
         let environment = |variable: &str| match variable {
             "DATABASE_URL" => Some(url.clone()),
@@ -108,27 +117,60 @@ impl Server {
             (Self::Embedded, _) => {
                 let engine = Engine::in_memory()?;
                 let side = Side::dynamodb(engine.client(), &settings, "an engine");
-                (embedded_stores(&engine, &settings).await?, side, Database::Tables(engine.client(), names))
+                (
+                    embedded_stores(&engine, &settings).await?,
+                    side,
+                    Database::Tables(engine.client(), names),
+                )
             }
             (Self::DynamoDb(_), DatabaseUrl::DynamoDbAt(_)) => {
-                let client = connect(&settings, &environment).await.map_err(|error| error.to_string())?;
-                create_tables(&client, &settings.users_table, &settings.tasks_table).await.map_err(|error| error.to_string())?;
-                // A server for tests may be slow, and what is then sent again is not recognised by it, as it is by the real one.
-                let patient = client.config().to_builder().timeout_config(TimeoutConfig::disabled()).build();
+                let client = connect(&settings, &environment)
+                    .await
+                    .map_err(|error| error.to_string())?;
+                create_tables(&client, &settings.users_table, &settings.tasks_table)
+                    .await
+                    .map_err(|error| error.to_string())?;
+                // A server for tests may be slow, and what is then sent again is not recognised by
+                // it, as it is by the real one.
+                let patient = client
+                    .config()
+                    .to_builder()
+                    .timeout_config(TimeoutConfig::disabled())
+                    .build();
                 let client = aws_sdk_dynamodb::Client::from_conf(patient);
                 let side = Side::dynamodb(client.clone(), &settings, "a server");
-                (Stores::dynamodb(client.clone(), &settings, &needs), side, Database::Tables(client, names))
+                (
+                    Stores::dynamodb(client.clone(), &settings, &needs),
+                    side,
+                    Database::Tables(client, names),
+                )
             }
             (Self::MongoDb(_) | Self::FerretDb(_), DatabaseUrl::MongoDb(url)) => {
                 migrate(&settings, &environment, &mut |_| {}).await?;
-                let stores = Stores::connect(&settings, &environment, &needs).await.map_err(|error| error.to_string())?;
-                let client = mongodb::Client::with_uri_str(url.expose()).await.map_err(|error| error.to_string())?;
-                let side = Side::connect(&settings, &environment).await.map_err(|error| error.to_string())?;
-                (stores, side, Database::Collections(client.database(url.database())))
+                let stores = Stores::connect(&settings, &environment, &needs)
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let client = mongodb::Client::with_uri_str(url.expose())
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let side = Side::connect(&settings, &environment)
+                    .await
+                    .map_err(|error| error.to_string())?;
+                (
+                    stores,
+                    side,
+                    Database::Collections(client.database(url.database())),
+                )
             }
-            (Self::MongoDb(_), _) => return Err("TEST_MONGODB_URL must begin with mongodb://".to_owned()),
-            (Self::FerretDb(_), _) => return Err("TEST_FERRETDB_URL must begin with mongodb://".to_owned()),
-            (Self::DynamoDb(_), _) => return Err("TEST_DYNAMODB_URL must name a host and a port".to_owned()),
+            (Self::MongoDb(_), _) => {
+                return Err("TEST_MONGODB_URL must begin with mongodb://".to_owned());
+            }
+            (Self::FerretDb(_), _) => {
+                return Err("TEST_FERRETDB_URL must begin with mongodb://".to_owned());
+            }
+            (Self::DynamoDb(_), _) => {
+                return Err("TEST_DYNAMODB_URL must name a host and a port".to_owned());
+            }
         };
         let missing = || "the store lacks a part".to_owned();
         let store = Store {
@@ -137,7 +179,12 @@ impl Server {
             tasks: stores.tasks.ok_or_else(missing)?,
             now: Timestamp::from_millisecond((SystemClock.now().as_second() + AHEAD) * 1000),
         };
-        Ok(Made { store, side, database, in_memory: matches!(self, Self::Embedded) })
+        Ok(Made {
+            store,
+            side,
+            database,
+            in_memory: matches!(self, Self::Embedded),
+        })
     }
 }
 
@@ -151,10 +198,17 @@ impl Made {
             Database::Tables(..) if self.in_memory => {}
             Database::Tables(client, names) => {
                 for name in names {
-                    client.delete_table().table_name(name).send().await.map_err(|error| format!("{error:?}"))?;
+                    client
+                        .delete_table()
+                        .table_name(name)
+                        .send()
+                        .await
+                        .map_err(|error| format!("{error:?}"))?;
                 }
             }
-            Database::Collections(database) => database.drop().await.map_err(|error| error.to_string())?,
+            Database::Collections(database) => {
+                database.drop().await.map_err(|error| error.to_string())?
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
-//! Runs every case of the contract on every store that there is, each as a test of its own: `embedded::tasks::...`; and those
-//! of a copy from every store to every one: `embedded::copies::to_mongodb::...`.
+//! Runs every case of the contract on every store that there is, each as a test of its own:
+//! `embedded::tasks::...`; and those of a copy from every store to every one:
+//! `embedded::copies::to_mongodb::...`.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -24,7 +25,11 @@ fn main() -> ExitCode {
             trials.push(trial(server, case, &outcomes));
         }
         for to in &servers {
-            trials.extend(COPIES.iter().map(|case| copy_trial(server, to, case, &outcomes)));
+            trials.extend(
+                COPIES
+                    .iter()
+                    .map(|case| copy_trial(server, to, case, &outcomes)),
+            );
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -39,10 +44,18 @@ fn trial(server: &Server, case: &'static Case, outcomes: &Outcomes) -> Trial {
     let run = move || async move {
         let server = server_of_its_own;
         let made = server.make().await?;
-        tokio::time::timeout(contract::PATIENCE, (case.run)(made.store.clone())).await.map_err(|_| "takes too long")?;
+        tokio::time::timeout(contract::PATIENCE, (case.run)(made.store.clone()))
+            .await
+            .map_err(|_| "takes too long")?;
         Ok(made.remove().await?)
     };
-    noted(case.name(), server, case.racing && server.cannot_race().is_some(), outcomes, run)
+    noted(
+        case.name(),
+        server,
+        case.racing && server.cannot_race().is_some(),
+        outcomes,
+        run,
+    )
 }
 
 fn copy_trial(from: &Server, to: &Server, case: &'static CopyCase, outcomes: &Outcomes) -> Trial {
@@ -50,8 +63,14 @@ fn copy_trial(from: &Server, to: &Server, case: &'static CopyCase, outcomes: &Ou
     let servers = (from.clone(), to.clone());
     noted(name, from, false, outcomes, move || async move {
         let (from, to) = servers;
-        let ends = Ends { from: from.make().await?, to: to.make().await?, back: from.make().await? };
-        tokio::time::timeout(contract::PATIENCE, (case.run)(&ends)).await.map_err(|_| "takes too long")?;
+        let ends = Ends {
+            from: from.make().await?,
+            to: to.make().await?,
+            back: from.make().await?,
+        };
+        tokio::time::timeout(contract::PATIENCE, (case.run)(&ends))
+            .await
+            .map_err(|_| "takes too long")?;
         for made in [ends.from, ends.to, ends.back] {
             made.remove().await?;
         }
@@ -60,19 +79,35 @@ fn copy_trial(from: &Server, to: &Server, case: &'static CopyCase, outcomes: &Ou
 }
 
 /// A test of this name, of which the outcome is noted.
-fn noted<F>(case: String, server: &Server, ignored: bool, outcomes: &Outcomes, run: impl FnOnce() -> F + Send + 'static) -> Trial
+fn noted<F>(
+    case: String,
+    server: &Server,
+    ignored: bool,
+    outcomes: &Outcomes,
+    run: impl FnOnce() -> F + Send + 'static,
+) -> Trial
 where
     F: Future<Output = Result<(), Failed>>,
 {
-    let (name, server, outcomes) = (format!("{}::{case}", server.name()), server.name(), Arc::clone(outcomes));
+    let (name, server, outcomes) = (
+        format!("{}::{case}", server.name()),
+        server.name(),
+        Arc::clone(outcomes),
+    );
     let note = move |outcome| {
         let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-        outcomes.entry(case.clone()).or_default().insert(server, outcome);
+        outcomes
+            .entry(case.clone())
+            .or_default()
+            .insert(server, outcome);
     };
     note(if ignored { "ignored" } else { "-" });
     Trial::test(name, move || {
         note("FAILED");
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
         runtime.block_on(run())?;
         note("ok");
         Ok(())
@@ -83,12 +118,24 @@ where
 /// The cases by store, for whoever reads the run.
 fn print_table(servers: &[Server], outcomes: &Outcomes) {
     let outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-    let ran = outcomes.iter().filter(|(_, by_server)| by_server.values().any(|outcome| *outcome != "-"));
-    let width = ran.clone().map(|(case, _)| case.len()).max().unwrap_or_default();
-    let heads: Vec<String> = servers.iter().map(|server| format!("{:>9}", server.name())).collect();
+    let ran = outcomes
+        .iter()
+        .filter(|(_, by_server)| by_server.values().any(|outcome| *outcome != "-"));
+    let width = ran
+        .clone()
+        .map(|(case, _)| case.len())
+        .max()
+        .unwrap_or_default();
+    let heads: Vec<String> = servers
+        .iter()
+        .map(|server| format!("{:>9}", server.name()))
+        .collect();
     println!("{:width$} {}", "", heads.join(" "));
     for (case, by_server) in ran {
-        let cells: Vec<String> = servers.iter().map(|server| format!("{:>9}", by_server.get(server.name()).unwrap_or(&"-"))).collect();
+        let cells: Vec<String> = servers
+            .iter()
+            .map(|server| format!("{:>9}", by_server.get(server.name()).unwrap_or(&"-")))
+            .collect();
         println!("{case:width$} {}", cells.join(" "));
     }
 }

@@ -1,4 +1,5 @@
-//! What a connection is waiting for, and since when: the header of a request, the next request, or an answer of ours.
+//! What a connection is waiting for, and since when: the header of a request, the next request, or
+//! an answer of ours.
 
 use std::io;
 use std::pin::Pin;
@@ -32,7 +33,8 @@ enum Wait {
     Header,
     /// The first byte of the next header.
     Request,
-    /// The client's end of the connection, or the next frame of HTTP/2: what arrives is not looked at.
+    /// The client's end of the connection, or the next frame of HTTP/2: what arrives is not looked
+    /// at.
     Anything,
 }
 
@@ -43,7 +45,13 @@ impl Activity {
     pub(crate) fn new(limits: &ConnectionLimits) -> Self {
         let (header_timeout, idle_timeout) = (limits.header_timeout, limits.idle_timeout);
         let deadline = Instant::now() + header_timeout;
-        Self(Arc::new(Mutex::new(State { header_timeout, idle_timeout, requests: 0, waiting_for: Wait::Header, deadline })))
+        Self(Arc::new(Mutex::new(State {
+            header_timeout,
+            idle_timeout,
+            requests: 0,
+            waiting_for: Wait::Header,
+            deadline,
+        })))
     }
 
     /// A request has arrived.
@@ -57,11 +65,13 @@ impl Activity {
         Busy(self.clone())
     }
 
-    /// Bytes have arrived. On HTTP/2 those of an idle client may be no request, but the answer to a ping.
+    /// Bytes have arrived. On HTTP/2 those of an idle client may be no request, but the answer to a
+    /// ping.
     fn received(&self) {
         let mut state = self.state();
         if state.requests == 0 && state.waiting_for == Wait::Request {
-            (state.waiting_for, state.deadline) = (Wait::Header, Instant::now() + state.header_timeout);
+            (state.waiting_for, state.deadline) =
+                (Wait::Header, Instant::now() + state.header_timeout);
         }
     }
 
@@ -73,14 +83,16 @@ impl Activity {
     /// The client has this much time left, once everything is answered.
     pub(crate) fn end_within(&self, time: Duration) {
         let mut state = self.state();
-        (state.idle_timeout, state.waiting_for, state.deadline) = (time, Wait::Anything, Instant::now() + time);
+        (state.idle_timeout, state.waiting_for, state.deadline) =
+            (time, Wait::Anything, Instant::now() + time);
     }
 
     /// Resolves when the client has kept the server waiting for too long.
     pub(crate) async fn expired(&self) {
         loop {
             let now = Instant::now();
-            // A deadline may come nearer while this sleeps: bytes make a wait for a request one for a header.
+            // A deadline may come nearer while this sleeps: bytes make a wait for a request one for
+            // a header.
             let next_look = {
                 let state = self.state();
                 let next = now + state.header_timeout.min(state.idle_timeout) / 4;
@@ -120,7 +132,11 @@ impl Watched {
 }
 
 impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
@@ -131,7 +147,11 @@ impl AsyncRead for Watched {
 }
 
 impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -143,7 +163,11 @@ impl AsyncWrite for Watched {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 

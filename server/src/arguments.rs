@@ -1,4 +1,5 @@
-//! What the program is told: arguments, and the variables of the environment that stand in for them.
+//! What the program is told: arguments, and the variables of the environment that stand in for
+//! them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,8 +14,8 @@ use crate::network_options::NetworkOptions;
 
 /// A task-management API, in one process.
 ///
-/// Without a command it serves the API. Data and signing keys are kept in the data folder, unless DATABASE_URL and
-/// TASKLANE_SIGNING_KEYS say otherwise. Every setting is in the README.
+/// Without a command it serves the API. Data and signing keys are kept in the data folder, unless
+/// DATABASE_URL and TASKLANE_SIGNING_KEYS say otherwise. Every setting is in the README.
 #[derive(Parser)]
 #[command(
     name = "tasklane",
@@ -34,7 +35,14 @@ pub struct Arguments {
     pub listen: Option<SocketAddr>,
 
     /// The folder for data and signing keys.
-    #[arg(long, global = true, env = "TASKLANE_DATA", hide_env_values = true, value_name = "FOLDER", default_value = ".tasklane")]
+    #[arg(
+        long,
+        global = true,
+        env = "TASKLANE_DATA",
+        hide_env_values = true,
+        value_name = "FOLDER",
+        default_value = ".tasklane"
+    )]
     pub data: PathBuf,
 
     /// How the server stands in the network.
@@ -55,25 +63,38 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
-    /// Serve the embedded DynamoDB engine on a port, so that Lambda functions on this machine can use its data.
+    /// Serve the embedded DynamoDB engine on a port, so that Lambda functions on this machine can
+    /// use its data.
     Dynamodb,
-    /// Make what the database of DATABASE_URL needs: MongoDB's collections and indexes, DynamoDB's tables. It can be run again.
+    /// Make what the database of DATABASE_URL needs: MongoDB's collections and indexes, DynamoDB's
+    /// tables. It can be run again.
     Migrate,
-    /// Copy everything from one store to another, empty one, and compare both. Run the same command again to
-    /// resume an interrupted copy.
+    /// Copy everything from one store to another, empty one, and compare both. Run the same command
+    /// again to resume an interrupted copy.
     ///
-    /// Each is `embedded`, for the engine in the data folder, or a URL as DATABASE_URL has it. Nothing else may use either of
-    /// them meanwhile: stop the server first.
+    /// Each is `embedded`, for the engine in the data folder, or a URL as DATABASE_URL has it.
+    /// Nothing else may use either of them meanwhile: stop the server first.
     Copy {
         /// The store to copy from.
-        #[arg(long, env = "TASKLANE_COPY_FROM", hide_env_values = true, value_name = "URL")]
+        #[arg(
+            long,
+            env = "TASKLANE_COPY_FROM",
+            hide_env_values = true,
+            value_name = "URL"
+        )]
         from: String,
 
         /// The store to copy to; it gets the tables, collections and indexes that it needs.
-        #[arg(long, env = "TASKLANE_COPY_TO", hide_env_values = true, value_name = "URL")]
+        #[arg(
+            long,
+            env = "TASKLANE_COPY_TO",
+            hide_env_values = true,
+            value_name = "URL"
+        )]
         to: String,
 
-        /// The tables to copy from, where they are not those of TASKLANE_USERS_TABLE and TASKLANE_TASKS_TABLE.
+        /// The tables to copy from, where they are not those of TASKLANE_USERS_TABLE and
+        /// TASKLANE_TASKS_TABLE.
         #[arg(long, value_name = "USERS,TASKS", value_parser = tables)]
         from_tables: Option<Tables>,
 
@@ -83,8 +104,9 @@ pub enum Command {
     },
     /// Print the API document (OpenAPI 3.1).
     Openapi,
-    /// Add new signing keys, which are used from the next start on. Restart the server within a day: the old ones are kept until
-    /// then, and those of refresh tokens for as long as a session lives.
+    /// Add new signing keys, which are used from the next start on. Restart the server within a
+    /// day: the old ones are kept until then, and those of refresh tokens for as long as a session
+    /// lives.
     RotateKeys {
         /// Drop the old keys at once, as after a leak: everybody logs in again.
         #[arg(long)]
@@ -98,14 +120,21 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
 
 fn tables(text: &str) -> Result<Tables, String> {
     match text.split_once(',') {
-        Some((users, tasks)) if !tasks.contains(',') => Ok(Tables { users: users.to_owned(), tasks: tasks.to_owned() }),
+        Some((users, tasks)) if !tasks.contains(',') => Ok(Tables {
+            users: users.to_owned(),
+            tasks: tasks.to_owned(),
+        }),
         _ => Err("must be two names with a comma between them, the users table's first".to_owned()),
     }
 }
 
 /// Reads a time such as `10s` or `5m`.
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
-    let time = text.trim().parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+    let time = text
+        .trim()
+        .parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|time| Duration::try_from(time).ok());
     time.filter(|time| (Duration::from_millis(1)..=Duration::from_hours(24)).contains(time))
         .ok_or("must be a time, such as 10s or 5m".to_owned())
 }
@@ -115,7 +144,10 @@ impl Arguments {
     pub fn read() -> Self {
         let mut command = without_empty_variables(Self::command());
         command.build();
-        let matches = command.clone().try_get_matches().unwrap_or_else(|error| refuse(&command, &error));
+        let matches = command
+            .clone()
+            .try_get_matches()
+            .unwrap_or_else(|error| refuse(&command, &error));
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 }
@@ -123,8 +155,12 @@ impl Arguments {
 /// Names the variable beside the argument that it may stand for.
 fn refuse(command: &clap::Command, error: &clap::Error) -> ! {
     if let Some(ContextValue::String(refused)) = error.get(ContextKind::InvalidArg)
-        && let Some(argument) = command.get_arguments().find(|argument| argument.to_string() == *refused)
-        && let Some(variable) = argument.get_env().filter(|variable| std::env::var_os(variable).is_some())
+        && let Some(argument) = command
+            .get_arguments()
+            .find(|argument| argument.to_string() == *refused)
+        && let Some(variable) = argument
+            .get_env()
+            .filter(|variable| std::env::var_os(variable).is_some())
     {
         eprintln!("{} cannot be used:", variable.to_string_lossy());
     }
@@ -138,6 +174,12 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
         value.is_some_and(|value| value.trim().is_empty())
     };
     command
-        .mut_args(move |argument| if is_empty(&argument) { argument.env(Resettable::Reset) } else { argument })
+        .mut_args(move |argument| {
+            if is_empty(&argument) {
+                argument.env(Resettable::Reset)
+            } else {
+                argument
+            }
+        })
         .mut_subcommands(without_empty_variables)
 }

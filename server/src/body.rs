@@ -10,16 +10,20 @@ use http::request::Parts;
 use http::{Version, header};
 use http_body_util::BodyExt;
 
-/// How much of a body that is too large is read and thrown away, so that a client which writes all of it before it reads gets
-/// the answer. The connection ends at a larger one.
+/// How much of a body that is too large is read and thrown away, so that a client which writes all
+/// of it before it reads gets the answer. The connection ends at a larger one.
 const DISCARDED: usize = 8 * 1024 * 1024;
 
 /// Reads a body. Of one that is too large, no more is kept than tells so.
 ///
 /// # Errors
-/// 400 when it broke off, 408 when it took longer than `time`; either way the request was not understood.
+/// 400 when it broke off, 408 when it took longer than `time`; either way the request was not
+/// understood.
 pub(crate) async fn read(parts: &Parts, body: Body, time: Duration) -> Result<Bytes, Problem> {
-    let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let declared = parts
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let too_large = declared.is_some_and(|length| length > MAX_BODY as u64);
     if too_large && waits(parts) {
         // The client asks before it sends: nothing has to be read.
@@ -31,7 +35,8 @@ pub(crate) async fn read(parts: &Parts, body: Body, time: Duration) -> Result<By
     }
 }
 
-/// Reads the body of a request that is refused whatever it holds, so that its client gets to read the answer.
+/// Reads the body of a request that is refused whatever it holds, so that its client gets to read
+/// the answer.
 pub(crate) async fn discard(parts: &Parts, body: Body, time: Duration) {
     if !waits(parts) {
         let _ = tokio::time::timeout(time, collect(body)).await;
@@ -40,14 +45,21 @@ pub(crate) async fn discard(parts: &Parts, body: Body, time: Duration) {
 
 /// Whether the client waits for 100 (Continue) before it sends the body (RFC 9110, section 10.1.1).
 fn waits(parts: &Parts) -> bool {
-    parts.headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    parts
+        .headers
+        .get(header::EXPECT)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 async fn collect(mut body: Body) -> Result<Bytes, Problem> {
     let (mut kept, mut length) = (BytesMut::new(), 0);
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Problem::malformed_body("", "broke off before its end").caused_by(error))?;
-        let Some(data) = frame.data_ref() else { continue };
+        let frame = frame.map_err(|error| {
+            Problem::malformed_body("", "broke off before its end").caused_by(error)
+        })?;
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
         length += data.len();
         if length > MAX_BODY {
             kept.clear();
@@ -58,16 +70,30 @@ async fn collect(mut body: Body) -> Result<Bytes, Problem> {
             break;
         }
     }
-    if length > MAX_BODY { Err(too_large_problem()) } else { Ok(kept.freeze()) }
+    if length > MAX_BODY {
+        Err(too_large_problem())
+    } else {
+        Ok(kept.freeze())
+    }
 }
 
 fn too_large_problem() -> Problem {
-    Problem::new(Kind::TooLarge, format!("The body must have at most {MAX_BODY} bytes."))
+    Problem::new(
+        Kind::TooLarge,
+        format!("The body must have at most {MAX_BODY} bytes."),
+    )
 }
 
 fn timed_out(parts: &Parts) -> Problem {
-    let problem = Problem::new(Kind::RequestTimeout, "The body did not arrive in time; nothing was done.");
-    // What is left of the body may still come, so the connection cannot be used again (RFC 9110, section 15.5.9). HTTP/2 only
-    // ends the stream.
-    if parts.version == Version::HTTP_2 { problem } else { problem.with_header(header::CONNECTION, "close") }
+    let problem = Problem::new(
+        Kind::RequestTimeout,
+        "The body did not arrive in time; nothing was done.",
+    );
+    // What is left of the body may still come, so the connection cannot be used again (RFC 9110,
+    // section 15.5.9). HTTP/2 only ends the stream.
+    if parts.version == Version::HTTP_2 {
+        problem
+    } else {
+        problem.with_header(header::CONNECTION, "close")
+    }
 }

@@ -32,7 +32,8 @@ const BUFFER: usize = 32 * 1024;
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client is given to go after it was told that its connection ends.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// How long no connection is accepted after the system could not give one: it lacks file descriptors or memory.
+/// How long no connection is accepted after the system could not give one: it lacks file
+/// descriptors or memory.
 const EXHAUSTED: Duration = Duration::from_secs(1);
 /// How often it is logged that connections are refused.
 const REPORT: Duration = Duration::from_secs(10);
@@ -47,7 +48,8 @@ pub struct ConnectionLimits {
     #[arg(id = "total_connections", long = "connections", env = "TASKLANE_CONNECTIONS", hide_env_values = true, value_name = "NUMBER", default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..))]
     pub total: u32,
 
-    /// How many of them one address may have open, or one /64 network of IPv6. A trusted proxy may have all.
+    /// How many of them one address may have open, or one /64 network of IPv6. A trusted proxy may
+    /// have all.
     #[arg(id = "source_connections", long = "source-connections", env = "TASKLANE_SOURCE_CONNECTIONS", hide_env_values = true, value_name = "NUMBER", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     pub source: u32,
 
@@ -72,8 +74,8 @@ pub struct ConnectionLimits {
     pub http2_streams: u32,
 }
 
-/// Serves until `shutdown`, then finishes what is being answered. Every connection of the product is served here.
-/// Dropping the future closes every connection.
+/// Serves until `shutdown`, then finishes what is being answered. Every connection of the product
+/// is served here. Dropping the future closes every connection.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -83,7 +85,12 @@ pub async fn serve(
 ) {
     let slots = Slots::new(limits, proxies);
     let (stop, stopping) = watch::channel(());
-    let connection = Connection { builder: builder(limits), router, limits: limits.clone(), stopping };
+    let connection = Connection {
+        builder: builder(limits),
+        router,
+        limits: limits.clone(),
+        stopping,
+    };
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -104,21 +111,34 @@ pub async fn serve(
     while connections.join_next().await.is_some() {}
 }
 
-/// Ignores connections that broke before they were accepted. Any other failure means that the process has run out of something.
+/// Ignores connections that broke before they were accepted. Any other failure means that the
+/// process has run out of something.
 async fn pause(error: &std::io::Error) {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
-        telemetry::event(Level::Error, "no_connection_accepted", &[("cause", json!(error.to_string()))]);
+    if !matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    ) {
+        telemetry::event(
+            Level::Error,
+            "no_connection_accepted",
+            &[("cause", json!(error.to_string()))],
+        );
         tokio::time::sleep(EXHAUSTED).await;
     }
 }
 
 fn builder(limits: &ConnectionLimits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // hyper's own limit for a header would also be one for idle connections, and begins only when the version is known;
-    // `Activity` tells them apart.
-    // A client that closes its own half of the connection after the request still gets the answer.
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(BUFFER).half_close(true);
+    // hyper's own limit for a header would also be one for idle connections, and begins only when
+    // the version is known; `Activity` tells them apart. A client that closes its own half of the
+    // connection after the request still gets the answer.
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(BUFFER)
+        .half_close(true);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -140,7 +160,8 @@ struct Connection {
 
 impl Connection {
     async fn run(mut self, stream: TcpStream, peer: SocketAddr, slot: Slot) {
-        // Answers are written whole: there is nothing to wait for. A connection that broke meanwhile has no such option.
+        // Answers are written whole: there is nothing to wait for. A connection that broke
+        // meanwhile has no such option.
         let _ = stream.set_nodelay(true);
         let activity = Activity::new(&self.limits);
         let (router, requests) = (self.router, activity.clone());
@@ -154,7 +175,10 @@ impl Connection {
                 answer
             }
         });
-        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(Watched::new(stream, activity.clone())), service));
+        let mut connection = pin!(self.builder.serve_connection(
+            TokioIo::new(Watched::new(stream, activity.clone())),
+            service
+        ));
         let mut told = false;
         loop {
             tokio::select! {
@@ -207,7 +231,10 @@ impl Slots {
     fn take(&self, peer: IpAddr) -> Option<Slot> {
         let source = (!self.proxies.trusts(peer)).then(|| source_network(peer));
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_source = source.and_then(|source| taken.by_source.get(&source)).copied().unwrap_or_default();
+        let of_source = source
+            .and_then(|source| taken.by_source.get(&source))
+            .copied()
+            .unwrap_or_default();
         if taken.total >= self.total || of_source >= self.source {
             drop(taken);
             self.report(peer);
@@ -217,7 +244,10 @@ impl Slots {
         if let Some(source) = source {
             taken.by_source.insert(source, of_source + 1);
         }
-        Some(Slot { source, taken: Arc::clone(&self.taken) })
+        Some(Slot {
+            source,
+            taken: Arc::clone(&self.taken),
+        })
     }
 
     /// Says that connections are refused, now and then: a flood of them is no flood of lines.
@@ -225,7 +255,11 @@ impl Slots {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         if reported.is_none_or(|last| last.elapsed() >= REPORT) {
             *reported = Some(Instant::now());
-            telemetry::event(Level::Warn, "connection_refused", &[("source", json!(peer.to_string()))]);
+            telemetry::event(
+                Level::Warn,
+                "connection_refused",
+                &[("source", json!(peer.to_string()))],
+            );
         }
     }
 }

@@ -37,14 +37,22 @@ pub struct Tables {
     pub tasks: String,
 }
 
-/// Makes what the store at the second end needs, copies everything from the first end to it, compares both, and prints what it
-/// does.
+/// Makes what the store at the second end needs, copies everything from the first end to it,
+/// compares both, and prints what it does.
 ///
 /// # Errors
 /// One line that says what cannot be used, and why, or what was found to be wrong.
-pub async fn copy(from: &End, to: &End, data: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
+pub async fn copy(
+    from: &End,
+    to: &End,
+    data: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), String> {
     from.check(data, environment).await?;
-    let (source, target) = (from.open(data, environment).await?, to.open(data, environment).await?);
+    let (source, target) = (
+        from.open(data, environment).await?,
+        to.open(data, environment).await?,
+    );
     if source.name() == target.name() {
         return Err(format!("--from and --to are the same: {}", source.name()));
     }
@@ -63,10 +71,21 @@ pub async fn copy(from: &End, to: &End, data: &Path, environment: &dyn Fn(&str) 
 }
 
 fn conclude(summary: &Summary) -> Result<(), String> {
-    let Summary { kinds, unreadable, differences, and_more } = summary;
+    let Summary {
+        kinds,
+        unreadable,
+        differences,
+        and_more,
+    } = summary;
     if summary.is_whole() {
-        let counted: Vec<String> = kinds.iter().map(|(kind, count)| kind.counted(*count)).collect();
-        println!("Everything is copied, and the same on both sides: {}.", counted.join(", "));
+        let counted: Vec<String> = kinds
+            .iter()
+            .map(|(kind, count)| kind.counted(*count))
+            .collect();
+        println!(
+            "Everything is copied, and the same on both sides: {}.",
+            counted.join(", ")
+        );
         return Ok(());
     }
     let at_least = if *and_more { "at least " } else { "" };
@@ -90,7 +109,12 @@ impl End {
     fn settings(&self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Settings, String> {
         let environment = self.environment(environment);
         if !self.is_embedded() {
-            let rule = |rule| format!("{} must be `{EMBEDDED}` or a URL as DATABASE_URL has it, which {rule}", self.option);
+            let rule = |rule| {
+                format!(
+                    "{} must be `{EMBEDDED}` or a URL as DATABASE_URL has it, which {rule}",
+                    self.option
+                )
+            };
             self.url.parse::<DatabaseUrl>().map_err(rule)?;
         }
         let needs = |part| matches!(part, Part::Users | Part::Tasks);
@@ -98,7 +122,10 @@ impl End {
     }
 
     /// The environment with this end's store in it.
-    fn environment<'e>(&'e self, environment: &'e dyn Fn(&str) -> Option<String>) -> impl Fn(&str) -> Option<String> + 'e {
+    fn environment<'e>(
+        &'e self,
+        environment: &'e dyn Fn(&str) -> Option<String>,
+    ) -> impl Fn(&str) -> Option<String> + 'e {
         move |name| match (name, &self.tables) {
             ("DATABASE_URL", _) if self.is_embedded() => Some("dynamodb://".to_owned()),
             ("DATABASE_URL", _) => Some(self.url.clone()),
@@ -109,41 +136,70 @@ impl End {
     }
 
     /// Checks that there is something to copy from.
-    async fn check(&self, data: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
+    async fn check(
+        &self,
+        data: &Path,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(), String> {
         let settings = self.settings(environment)?;
         if !self.is_embedded() {
-            return common::store::check(&settings, &self.environment(environment)).await.map_err(|error| self.say(&error));
+            return common::store::check(&settings, &self.environment(environment))
+                .await
+                .map_err(|error| self.say(&error));
         }
         let file = Engine::file(data);
         if !file.exists() {
-            return Err(format!("{} names the engine in the data folder, and there is no {}", self.option, file.display()));
+            return Err(format!(
+                "{} names the engine in the data folder, and there is no {}",
+                self.option,
+                file.display()
+            ));
         }
         Ok(())
     }
 
-    async fn open(&self, data: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Side, String> {
+    async fn open(
+        &self,
+        data: &Path,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Side, String> {
         let settings = self.settings(environment)?;
         if !self.is_embedded() {
             let side = Side::connect(&settings, &self.environment(environment)).await;
             return side.map_err(|error| self.say(&error.to_string()));
         }
         let engine = Engine::open(data)?;
-        let folder = data.canonicalize().map_err(|error| format!("{} cannot be used: {error}", data.display()))?;
-        Ok(Side::dynamodb(engine.client(), &settings, &format!("the embedded engine in {}", folder.display())))
+        let folder = data
+            .canonicalize()
+            .map_err(|error| format!("{} cannot be used: {error}", data.display()))?;
+        Ok(Side::dynamodb(
+            engine.client(),
+            &settings,
+            &format!("the embedded engine in {}", folder.display()),
+        ))
     }
 
     /// Makes what the store needs before anything is copied to it.
-    async fn migrate(&self, data: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
+    async fn migrate(
+        &self,
+        data: &Path,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(), String> {
         let settings = self.settings(environment)?;
         if self.is_embedded() {
-            return start::embedded_stores(&Engine::open(data)?, &settings).await.map(drop);
+            return start::embedded_stores(&Engine::open(data)?, &settings)
+                .await
+                .map(drop);
         }
         let mut tell = |line: &str| println!("{line}");
-        common::store::migrate(&settings, &self.environment(environment), &mut tell).await.map_err(|error| self.say(&error))
+        common::store::migrate(&settings, &self.environment(environment), &mut tell)
+            .await
+            .map_err(|error| self.say(&error))
     }
 }
 
-/// Prints what a copy does: on a terminal in a line that is written over, elsewhere a line now and then.
+/// Prints what a copy does: on a terminal in a line that is written over, elsewhere a line now and
+/// then.
 struct Printer {
     terminal: bool,
     /// Whether the line that is written over is there.
@@ -164,20 +220,40 @@ impl Printer {
     }
 
     fn tell(&self, progress: &Progress<'_>) {
-        let waited = self.waiting.replace(matches!(progress, Progress::Waiting(..)));
+        let waited = self
+            .waiting
+            .replace(matches!(progress, Progress::Waiting(..)));
         match progress {
-            Progress::Resumed(Some((kind, count))) => self.say(&format!("resumed after {}", kind.counted(*count))),
+            Progress::Resumed(Some((kind, count))) => {
+                self.say(&format!("resumed after {}", kind.counted(*count)))
+            }
             Progress::Resumed(None) => self.say("resumed: everything was copied before"),
-            Progress::Copied(kind, count, false) => self.show(&format!("copying: {} so far", kind.counted(*count))),
-            Progress::Copied(kind, count, true) => self.say(&format!("copied {}", kind.counted(*count))),
-            Progress::Comparing(kind, count) => self.show(&format!("comparing: {} read so far", kind.counted(*count))),
-            Progress::Compared(kind, count) => self.say(&format!("compared {}", kind.counted(*count))),
+            Progress::Copied(kind, count, false) => {
+                self.show(&format!("copying: {} so far", kind.counted(*count)))
+            }
+            Progress::Copied(kind, count, true) => {
+                self.say(&format!("copied {}", kind.counted(*count)))
+            }
+            Progress::Comparing(kind, count) => {
+                self.show(&format!("comparing: {} read so far", kind.counted(*count)))
+            }
+            Progress::Compared(kind, count) => {
+                self.say(&format!("compared {}", kind.counted(*count)))
+            }
             Progress::Waiting(_, _) if waited => {}
-            Progress::Waiting(name, error) => self.warn(&format!("{name}: {error}; trying again for a minute")),
-            Progress::Unreadable(name, key, cause) => self.warn(&format!("cannot be read: {key} in {name}: {cause}")),
+            Progress::Waiting(name, error) => {
+                self.warn(&format!("{name}: {error}; trying again for a minute"))
+            }
+            Progress::Unreadable(name, key, cause) => {
+                self.warn(&format!("cannot be read: {key} in {name}: {cause}"))
+            }
             Progress::Different(name, difference) => self.warn(&match difference {
-                Difference::Missing => format!("differs: {name} is missing where it was to be copied to"),
-                Difference::Extra => format!("differs: {name} is only where everything was to be copied to"),
+                Difference::Missing => {
+                    format!("differs: {name} is missing where it was to be copied to")
+                }
+                Difference::Extra => {
+                    format!("differs: {name} is only where everything was to be copied to")
+                }
                 Difference::Changed => format!("differs: {name} is not the same on both sides"),
             }),
         }

@@ -1,12 +1,15 @@
 //! The embedded engine: DynamoDB's interface on an SQLite file, called without a network.
 //!
-//! The same DynamoDB code runs on it as in AWS: its client hands every request to the engine in this process.
+//! The same DynamoDB code runs on it as in AWS: its client hands every request to the engine in
+//! this process.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -51,7 +54,9 @@ impl Engine {
     /// # Errors
     /// There is no memory for it.
     pub fn in_memory() -> Result<Self, String> {
-        Database::memory().map(Self).map_err(|error| error.to_string())
+        Database::memory()
+            .map(Self)
+            .map_err(|error| error.to_string())
     }
 
     /// A client of this engine.
@@ -67,7 +72,8 @@ impl Engine {
             loop {
                 ticks.tick().await;
                 let database = engine.0.clone();
-                // An expired item is treated as gone in any case; one that stays a while longer only takes room.
+                // An expired item is treated as gone in any case; one that stays a while longer
+                // only takes room.
                 let _ = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
             }
         });
@@ -77,7 +83,11 @@ impl Engine {
     ///
     /// # Errors
     /// The engine panicked, or the runtime ends.
-    pub(crate) async fn call(&self, operation: String, body: Bytes) -> Result<(u16, String), tokio::task::JoinError> {
+    pub(crate) async fn call(
+        &self,
+        operation: String,
+        body: Bytes,
+    ) -> Result<(u16, String), tokio::task::JoinError> {
         let engine = self.clone();
         let ran = tokio::task::spawn_blocking(move || engine.run(&operation, &body)).await?;
         Ok(match ran {
@@ -105,17 +115,23 @@ impl Engine {
             "DescribeTimeToLive" => answer(body, |request| database.describe_time_to_live(request)),
             "CreateTable" => answer(body, |request| database.create_table(request)),
             "UpdateTimeToLive" => answer(body, |request| database.update_time_to_live(request)),
-            _ => Err(DynoxideError::ValidationException(format!("{operation} is not an operation that Tasklane uses"))),
+            _ => Err(DynoxideError::ValidationException(format!(
+                "{operation} is not an operation that Tasklane uses"
+            ))),
         }
     }
 }
 
-fn answer<Request, Answer>(body: &[u8], run: impl FnOnce(Request) -> Result<Answer, DynoxideError>) -> Result<String, DynoxideError>
+fn answer<Request, Answer>(
+    body: &[u8],
+    run: impl FnOnce(Request) -> Result<Answer, DynoxideError>,
+) -> Result<String, DynoxideError>
 where
     Request: serde::de::DeserializeOwned,
     Answer: serde::Serialize,
 {
-    let refused = |error: serde_json::Error| DynoxideError::SerializationException(error.to_string());
+    let refused =
+        |error: serde_json::Error| DynoxideError::SerializationException(error.to_string());
     let answer = run(serde_json::from_slice(body).map_err(refused)?)?;
     serde_json::to_string(&answer).map_err(refused)
 }
@@ -137,18 +153,31 @@ impl HttpConnector for Engine {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let engine = self.clone();
         HttpConnectorFuture::new(async move {
-            let operation =
-                request.headers().get("x-amz-target").and_then(|target| target.strip_prefix(TARGET)).unwrap_or_default().to_owned();
+            let operation = request
+                .headers()
+                .get("x-amz-target")
+                .and_then(|target| target.strip_prefix(TARGET))
+                .unwrap_or_default()
+                .to_owned();
             let body = Bytes::copy_from_slice(request.body().bytes().unwrap_or_default());
-            let (status, json) = engine.call(operation, body).await.map_err(|error| ConnectorError::other(error.into(), None))?;
-            let status = status.try_into().map_err(|error| ConnectorError::other(Box::new(error), None))?;
+            let (status, json) = engine
+                .call(operation, body)
+                .await
+                .map_err(|error| ConnectorError::other(error.into(), None))?;
+            let status = status
+                .try_into()
+                .map_err(|error| ConnectorError::other(Box::new(error), None))?;
             Ok(HttpResponse::new(status, SdkBody::from(json)))
         })
     }
 }
 
 impl HttpClient for Engine {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }

@@ -1,7 +1,9 @@
-//! The embedded engine on a port, for Lambda functions and tools that are other processes on this machine.
+//! The embedded engine on a port, for Lambda functions and tools that are other processes on this
+//! machine.
 //!
-//! It keeps whole accounts and has no users of its own, so it is guarded against what else can reach a port: web pages in
-//! a browser of this machine, which send `Origin` or `Sec-Fetch-Site`, and names of theirs that lead here (DNS rebinding).
+//! It keeps whole accounts and has no users of its own, so it is guarded against what else can
+//! reach a port: web pages in a browser of this machine, which send `Origin` or `Sec-Fetch-Site`,
+//! and names of theirs that lead here (DNS rebinding).
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -26,7 +28,11 @@ use crate::network_options::NetworkOptions;
 /// The largest body that DynamoDB takes.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 /// What Docker and Podman call the machine that a container runs on.
-const HOSTS_OF_CONTAINERS: [&str; 3] = ["host.docker.internal", "gateway.docker.internal", "host.containers.internal"];
+const HOSTS_OF_CONTAINERS: [&str; 3] = [
+    "host.docker.internal",
+    "gateway.docker.internal",
+    "host.containers.internal",
+];
 /// The algorithm of AWS's signatures.
 const SIGV4: &str = "AWS4-HMAC-SHA256 ";
 
@@ -34,7 +40,11 @@ const SIGV4: &str = "AWS4-HMAC-SHA256 ";
 ///
 /// # Errors
 /// The address cannot be listened on.
-pub async fn serve(engine: &Engine, listen: SocketAddr, shutdown: impl Future<Output = ()>) -> Result<(), String> {
+pub async fn serve(
+    engine: &Engine,
+    listen: SocketAddr,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{listen} cannot be listened on: {error}");
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?.ip();
@@ -43,34 +53,53 @@ pub async fn serve(engine: &Engine, listen: SocketAddr, shutdown: impl Future<Ou
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
         .with_state(engine.clone())
         .layer(from_fn_with_state(Arc::new(address), guarded));
-    let NetworkOptions { connections: limits, proxies, .. } = NetworkOptions::default();
+    let NetworkOptions {
+        connections: limits,
+        proxies,
+        ..
+    } = NetworkOptions::default();
     connections::serve(listener, router, &limits, &proxies, shutdown).await;
     Ok(())
 }
 
 async fn answer(State(engine): State<Engine>, headers: HeaderMap, body: Bytes) -> Response {
-    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let target = headers
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok())
+        .unwrap_or_default();
     let operation = target.strip_prefix(TARGET).unwrap_or_default().to_owned();
     match engine.call(operation, body).await {
-        Ok((status, json)) => reply(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), json),
-        Err(error) => reply(StatusCode::INTERNAL_SERVER_ERROR, refusal("InternalServerError", &error.to_string())),
+        Ok((status, json)) => reply(
+            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            json,
+        ),
+        Err(error) => reply(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            refusal("InternalServerError", &error.to_string()),
+        ),
     }
 }
 
 async fn guarded(State(address): State<Arc<IpAddr>>, request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let refused = if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
+    let refused = if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site")
+    {
         Some("web pages may not call this engine")
     } else if !host(&request).is_some_and(|host| is_ours(&host, *address)) {
         Some("the Host is neither this machine's nor a container's name for it")
     } else if access_key(headers) != Some(LOCAL_ACCESS_KEY) {
-        Some("the request must be signed with the access key `local`: DATABASE_URL=dynamodb://local@HOST:PORT, or AWS_ACCESS_KEY_ID=local")
+        Some(
+            "the request must be signed with the access key `local`: DATABASE_URL=dynamodb://local@HOST:PORT, or AWS_ACCESS_KEY_ID=local",
+        )
     } else {
         None
     };
     match refused {
         None => next.run(request).await,
-        Some(reason) => reply(StatusCode::BAD_REQUEST, refusal("AccessDeniedException", reason)),
+        Some(reason) => reply(
+            StatusCode::BAD_REQUEST,
+            refusal("AccessDeniedException", reason),
+        ),
     }
 }
 
@@ -83,21 +112,37 @@ fn host(request: &Request) -> Option<Authority> {
     }
 }
 
-/// Whether a request for this host is meant for an engine that listens on this address. A page whose name leads here says its
-/// own name; where the engine listens everywhere, every address may be one of this machine's.
+/// Whether a request for this host is meant for an engine that listens on this address. A page
+/// whose name leads here says its own name; where the engine listens everywhere, every address may
+/// be one of this machine's.
 fn is_ours(host: &Authority, listens_on: IpAddr) -> bool {
     let name = host.host().to_ascii_lowercase();
-    match name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-        Ok(address) => address.is_loopback() || listens_on.is_unspecified() || address.to_canonical() == listens_on.to_canonical(),
+    match name
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>()
+    {
+        Ok(address) => {
+            address.is_loopback()
+                || listens_on.is_unspecified()
+                || address.to_canonical() == listens_on.to_canonical()
+        }
         Err(_) => name == "localhost" || HOSTS_OF_CONTAINERS.contains(&name.as_str()),
     }
 }
 
-/// The access key that a request is signed with. The key and its secret are in the repository, so comparing takes no care and
-/// the signature is not checked: that a page cannot send such a header without asking first is what counts.
+/// The access key that a request is signed with. The key and its secret are in the repository, so
+/// comparing takes no care and the signature is not checked: that a page cannot send such a header
+/// without asking first is what counts.
 fn access_key(headers: &HeaderMap) -> Option<&str> {
-    let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix(SIGV4)?;
-    let credential = authorization.split(',').find_map(|part| part.trim().strip_prefix("Credential="))?;
+    let authorization = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .strip_prefix(SIGV4)?;
+    let credential = authorization
+        .split(',')
+        .find_map(|part| part.trim().strip_prefix("Credential="))?;
     credential.split('/').next()
 }
 
@@ -106,5 +151,10 @@ fn refusal(kind: &str, message: &str) -> String {
 }
 
 fn reply(status: StatusCode, json: String) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], Body::from(json)).into_response()
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/x-amz-json-1.0")],
+        Body::from(json),
+    )
+        .into_response()
 }

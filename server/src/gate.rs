@@ -39,8 +39,14 @@ impl Gate {
         }
     }
 
-    /// Reads a request. It comes with the problem that it is to be answered with instead, if there is one.
-    pub(crate) async fn read(&self, peer: SocketAddr, parts: Parts, body: Body) -> (Request, Option<Problem>) {
+    /// Reads a request. It comes with the problem that it is to be answered with instead, if there
+    /// is one.
+    pub(crate) async fn read(
+        &self,
+        peer: SocketAddr,
+        parts: Parts,
+        body: Body,
+    ) -> (Request, Option<Problem>) {
         let (sender, problem) = self.admit(peer.ip(), &parts);
         let read = match problem {
             None => body::read(&parts, body, self.body_timeout).await,
@@ -54,9 +60,18 @@ impl Gate {
 
     /// Who sent a request, as far as that is known, and the problem if that is nobody who may.
     fn admit(&self, peer: IpAddr, parts: &Parts) -> (Sender, Option<Problem>) {
-        match self.proxies.sender(peer, &parts.headers, self.forwarded_header) {
+        match self
+            .proxies
+            .sender(peer, &parts.headers, self.forwarded_header)
+        {
             Ok(sender) => (sender, self.sources.count(sender.source).err()),
-            Err(problem) => (Sender { source: peer.to_canonical(), secure: false }, Some(problem)),
+            Err(problem) => (
+                Sender {
+                    source: peer.to_canonical(),
+                    secure: false,
+                },
+                Some(problem),
+            ),
         }
     }
 
@@ -66,7 +81,13 @@ impl Gate {
         problem
     }
 
-    async fn refuse(&self, sender: Sender, parts: Parts, body: Body, problem: Problem) -> http::Response<Body> {
+    async fn refuse(
+        &self,
+        sender: Sender,
+        parts: Parts,
+        body: Body,
+        problem: Problem,
+    ) -> http::Response<Body> {
         let problem = self.discard(&parts, body, problem).await;
         fail(self.nowhere, &request(parts, sender, Bytes::new()), problem).map(Body::from)
     }
@@ -96,7 +117,10 @@ pub(crate) async fn with_host(
 ) -> http::Response<Body> {
     let (parts, body) = request.into_parts();
     match host::check(&parts) {
-        Ok(()) => next.run(axum::extract::Request::from_parts(parts, body)).await,
+        Ok(()) => {
+            next.run(axum::extract::Request::from_parts(parts, body))
+                .await
+        }
         Err(problem) => {
             let (sender, _) = gate.admit(peer.ip(), &parts);
             gate.refuse(sender, parts, body, problem).await
@@ -113,7 +137,10 @@ pub(crate) async fn admitted(
 ) -> http::Response<Body> {
     let (parts, body) = request.into_parts();
     match gate.admit(peer.ip(), &parts) {
-        (_, None) => next.run(axum::extract::Request::from_parts(parts, body)).await,
+        (_, None) => {
+            next.run(axum::extract::Request::from_parts(parts, body))
+                .await
+        }
         (sender, Some(problem)) => gate.refuse(sender, parts, body, problem).await,
     }
 }

@@ -10,8 +10,8 @@ use common::time::{Clock, SystemClock, Timestamp};
 
 use crate::private;
 
-/// The keys in this folder, which are made the first time; those whose tokens have all ended are left out. A session lives for
-/// `sessions` at most, and with it a refresh token.
+/// The keys in this folder, which are made the first time; those whose tokens have all ended are
+/// left out. A session lives for `sessions` at most, and with it a refresh token.
 ///
 /// # Errors
 /// The file cannot be read or written, or it holds no keys.
@@ -26,15 +26,16 @@ pub fn load_or_create(folder: &Path, sessions: Duration) -> Result<SigningKeys, 
     Ok(keys)
 }
 
-/// Adds new keys, which sign from the next start on. The old ones are kept for as long as their tokens live; with `revoke`,
-/// they go at once, and everybody logs in again. Gives the file.
+/// Adds new keys, which sign from the next start on. The old ones are kept for as long as their
+/// tokens live; with `revoke`, they go at once, and everybody logs in again. Gives the file.
 ///
 /// # Errors
 /// The file cannot be read or written, or it holds no keys.
 pub fn rotate(folder: &Path, sessions: Duration, revoke: bool) -> Result<PathBuf, String> {
     change(folder, |keys| {
         let now = SystemClock.now();
-        keys.rotate(&new_name(keys, now), now).map_err(|error| error.to_string())?;
+        keys.rotate(&new_name(keys, now), now)
+            .map_err(|error| error.to_string())?;
         keys.drop_ended(now, sessions);
         if revoke {
             keys.revoke();
@@ -44,23 +45,32 @@ pub fn rotate(folder: &Path, sessions: Duration, revoke: bool) -> Result<PathBuf
     Ok(path(folder))
 }
 
-/// Changes the keys, made anew if there are none, while no other process does. What is not changed is not written.
-fn change(folder: &Path, change: impl FnOnce(&mut SigningKeys) -> Result<(), String>) -> Result<SigningKeys, String> {
+/// Changes the keys, made anew if there are none, while no other process does. What is not changed
+/// is not written.
+fn change(
+    folder: &Path,
+    change: impl FnOnce(&mut SigningKeys) -> Result<(), String>,
+) -> Result<SigningKeys, String> {
     let file = path(folder);
-    let _locked = lock(folder).map_err(|error| format!("{} cannot be locked: {error}", folder.display()))?;
+    let _locked =
+        lock(folder).map_err(|error| format!("{} cannot be locked: {error}", folder.display()))?;
     let before = match fs::read_to_string(&file) {
         Ok(json) => Some(json),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(format!("{} cannot be read: {error}", file.display())),
     };
     let mut keys = match &before {
-        Some(json) => SigningKeys::parse(json).map_err(|error| format!("{} {error}", file.display()))?,
-        None => SigningKeys::generate(&SystemClock.now().as_millisecond().to_string()).map_err(|error| error.to_string())?,
+        Some(json) => {
+            SigningKeys::parse(json).map_err(|error| format!("{} {error}", file.display()))?
+        }
+        None => SigningKeys::generate(&SystemClock.now().as_millisecond().to_string())
+            .map_err(|error| error.to_string())?,
     };
     let written = keys.to_json();
     change(&mut keys)?;
     if before.is_none() || keys.to_json() != written {
-        write(&file, &keys).map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
+        write(&file, &keys)
+            .map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
     }
     Ok(keys)
 }
@@ -77,10 +87,19 @@ fn path(folder: &Path) -> PathBuf {
     folder.join("keys.json")
 }
 
-/// Keys are named after the moment they were made. Two in one millisecond have two names all the same.
+/// Keys are named after the moment they were made. Two in one millisecond have two names all the
+/// same.
 fn new_name(keys: &SigningKeys, now: Timestamp) -> String {
-    let taken = |name: &str| keys.public().keys.iter().any(|key| key.kid == format!("sig-{name}"));
-    (now.as_millisecond()..).map(|name| name.to_string()).find(|name| !taken(name)).unwrap_or_default()
+    let taken = |name: &str| {
+        keys.public()
+            .keys
+            .iter()
+            .any(|key| key.kid == format!("sig-{name}"))
+    };
+    (now.as_millisecond()..)
+        .map(|name| name.to_string())
+        .find(|name| !taken(name))
+        .unwrap_or_default()
 }
 
 /// Writes beside the file and renames, so that there is never half a file.
@@ -88,6 +107,7 @@ fn write(file: &Path, keys: &SigningKeys) -> std::io::Result<()> {
     let beside = file.with_extension("new");
     let _ = fs::remove_file(&beside);
     let mut new = private::open_file(&beside)?;
-    new.write_all(keys.to_json().as_bytes()).and_then(|()| new.sync_all())?;
+    new.write_all(keys.to_json().as_bytes())
+        .and_then(|()| new.sync_all())?;
     fs::rename(&beside, file)
 }

@@ -12,7 +12,10 @@ use server::{copy, emulator, keys, private, seed, start};
 
 fn main() -> ExitCode {
     let arguments = Arguments::read();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.to_string()),
     };
@@ -28,13 +31,24 @@ fn fail(error: &str) -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), String> {
-    let Arguments { listen, data, network_options, command } = arguments;
+    let Arguments {
+        listen,
+        data,
+        network_options,
+        command,
+    } = arguments;
     let environment = variable;
     private::warn_about_others(&data);
     match command {
         None => {
             let started = start::app(&data, &environment).await?;
-            start::serve(started, listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))), &data, &network_options).await
+            start::serve(
+                started,
+                listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
+                &data,
+                &network_options,
+            )
+            .await
         }
         Some(Command::Seed { force }) => {
             let started = start::app(&data, &environment).await?;
@@ -49,13 +63,28 @@ async fn run(arguments: Arguments) -> Result<(), String> {
             let listen = listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8000)));
             start::create_embedded_tables(&engine, &environment).await?;
             engine.keep_swept();
-            eprintln!("The embedded engine is listening on {listen}\n  use it with DATABASE_URL=dynamodb://{LOCAL_ACCESS_KEY}@{listen}");
+            eprintln!(
+                "The embedded engine is listening on {listen}\n  use it with DATABASE_URL=dynamodb://{LOCAL_ACCESS_KEY}@{listen}"
+            );
             emulator::serve(&engine, listen, start::signal()).await
         }
         Some(Command::Migrate) => start::migrate(&environment).await,
-        Some(Command::Copy { from, to, from_tables, to_tables }) => {
-            let from = End { option: "--from", url: from, tables: from_tables };
-            let to = End { option: "--to", url: to, tables: to_tables };
+        Some(Command::Copy {
+            from,
+            to,
+            from_tables,
+            to_tables,
+        }) => {
+            let from = End {
+                option: "--from",
+                url: from,
+                tables: from_tables,
+            };
+            let to = End {
+                option: "--to",
+                url: to,
+                tables: to_tables,
+            };
             copy::copy(&from, &to, &data, &environment).await
         }
         Some(Command::Openapi) => {
@@ -64,8 +93,15 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         }
         Some(Command::RotateKeys { revoke }) => {
             let file = keys::rotate(&data, start::longest_session(&environment)?, revoke)?;
-            let old = if revoke { "The old ones are gone: everybody logs in again." } else { "Tokens of the old ones stay valid." };
-            println!("Added new keys to {}; restart the server within a day to use them. {old}", file.display());
+            let old = if revoke {
+                "The old ones are gone: everybody logs in again."
+            } else {
+                "Tokens of the old ones stay valid."
+            };
+            println!(
+                "Added new keys to {}; restart the server within a day to use them. {old}",
+                file.display()
+            );
             Ok(())
         }
     }

@@ -14,7 +14,8 @@ pub struct NetworkOptions {
     #[arg(long, env = "TASKLANE_CORS_ORIGINS", hide_env_values = true, value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<Origin>,
 
-    /// The proxies that are believed about where a request comes from: addresses or networks, separated by commas.
+    /// The proxies that are believed about where a request comes from: addresses or networks,
+    /// separated by commas.
     #[arg(long = "trusted-proxies", env = "TASKLANE_TRUSTED_PROXIES", hide_env_values = true, value_name = "NETWORKS", default_value = "", hide_default_value = true, value_parser = proxies)]
     pub proxies: TrustedProxies,
 
@@ -45,7 +46,8 @@ fn origin(text: &str) -> Result<Origin, String> {
 }
 
 fn proxies(text: &str) -> Result<TrustedProxies, String> {
-    text.parse().map_err(|rule| format!("TASKLANE_TRUSTED_PROXIES {rule}"))
+    text.parse()
+        .map_err(|rule| format!("TASKLANE_TRUSTED_PROXIES {rule}"))
 }
 
 impl Default for NetworkOptions {
@@ -56,8 +58,12 @@ impl Default for NetworkOptions {
             #[command(flatten)]
             network_options: NetworkOptions,
         }
-        let command = Alone::command().no_binary_name(true).mut_args(|argument| argument.env(clap::builder::Resettable::Reset));
+        let command = Alone::command()
+            .no_binary_name(true)
+            .mut_args(|argument| argument.env(clap::builder::Resettable::Reset));
         let matches = command.get_matches_from(std::iter::empty::<&str>());
-        Alone::from_arg_matches(&matches).map(|alone| alone.network_options).unwrap_or_else(|error| error.exit())
+        Alone::from_arg_matches(&matches)
+            .map(|alone| alone.network_options)
+            .unwrap_or_else(|error| error.exit())
     }
 }

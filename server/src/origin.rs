@@ -5,7 +5,8 @@ use std::str::FromStr;
 use http::HeaderValue;
 use url::{Host, Url};
 
-/// An origin, in the one spelling that a browser uses in `Origin`: any other one would never be equal to it.
+/// An origin, in the one spelling that a browser uses in `Origin`: any other one would never be
+/// equal to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(HeaderValue);
 
@@ -21,29 +22,48 @@ impl FromStr for Origin {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        let refused = || "must be origins: a scheme and a host, such as https://app.example.com,capacitor://localhost".to_owned();
+        let refused = || {
+            "must be origins: a scheme and a host, such as https://app.example.com,capacitor://localhost".to_owned()
+        };
         let serialised = serialise(text).ok_or_else(refused)?;
         if serialised != text {
-            return Err(format!("must be origins as a browser sends them: write {serialised} for the one that is otherwise"));
+            return Err(format!(
+                "must be origins as a browser sends them: write {serialised} for the one that is otherwise"
+            ));
         }
-        HeaderValue::try_from(serialised).map(Self).map_err(|_| refused())
+        HeaderValue::try_from(serialised)
+            .map(Self)
+            .map_err(|_| refused())
     }
 }
 
-/// The origin of a URL without path, query, fragment and user (RFC 6454, section 6.1); `None` when there is no such thing.
+/// The origin of a URL without path, query, fragment and user (RFC 6454, section 6.1); `None` when
+/// there is no such thing.
 fn serialise(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
-    let bare = url.path().trim_matches('/').is_empty() && url.query().is_none() && url.fragment().is_none();
-    if !bare || !url.username().is_empty() || url.password().is_some() || text.ends_with(['?', '#', '@']) {
+    let bare = url.path().trim_matches('/').is_empty()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !bare
+        || !url.username().is_empty()
+        || url.password().is_some()
+        || text.ends_with(['?', '#', '@'])
+    {
         return None;
     }
     if url.origin().is_tuple() {
         return is_name(url.host()?).then(|| url.origin().ascii_serialization());
     }
-    // Schemes of apps and extensions, whose hosts the URL standard keeps as they are: browsers serialise these as well.
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    // Schemes of apps and extensions, whose hosts the URL standard keeps as they are: browsers
+    // serialise these as well.
+    let port = url
+        .port()
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
     let host = url.host_str()?.to_ascii_lowercase();
-    let plain = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let plain = host
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
     (plain && !host.is_empty()).then(|| format!("{}://{host}{port}", url.scheme()))
 }
 
@@ -71,7 +91,10 @@ mod tests {
             "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
             "moz-extension://0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55",
         ] {
-            assert_eq!(good.parse::<Origin>().map(|origin| origin.0), Ok(HeaderValue::from_static(good)));
+            assert_eq!(
+                good.parse::<Origin>().map(|origin| origin.0),
+                Ok(HeaderValue::from_static(good))
+            );
         }
     }
 

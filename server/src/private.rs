@@ -1,4 +1,5 @@
-//! Files that only their owner may read: data and keys hold what nobody else on the machine should see.
+//! Files that only their owner may read: data and keys hold what nobody else on the machine should
+//! see.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -42,10 +43,14 @@ pub fn open_file(file: &Path) -> io::Result<File> {
     Ok(opened)
 }
 
-/// Says of everything in a folder that others may read what can be done about it. What exists is left as it is: somebody may
-/// have wanted it so.
+/// Says of everything in a folder that others may read what can be done about it. What exists is
+/// left as it is: somebody may have wanted it so.
 pub fn warn_about_others(folder: &Path) {
-    let inside = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let inside = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
     let open: Vec<String> = std::iter::once(folder.to_owned())
         .chain(inside)
         .filter(|path| others_may_use(path))
@@ -63,7 +68,10 @@ pub fn warn_about_others(folder: &Path) {
 /// The mode that was asked for, whatever the process's umask took away.
 #[cfg(unix)]
 fn restrict(path: &Path, mode: u32) -> io::Result<()> {
-    std::fs::set_permissions(path, <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(mode))
+    std::fs::set_permissions(
+        path,
+        <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(mode),
+    )
 }
 
 #[cfg(not(unix))]
@@ -74,7 +82,8 @@ fn restrict(_: &Path, _: u32) -> io::Result<()> {
 #[cfg(unix)]
 fn others_may_use(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+    path.metadata()
+        .is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }
 
 #[cfg(not(unix))]

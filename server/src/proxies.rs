@@ -14,7 +14,8 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
-/// The header in which the trusted proxies say it. The other one is not read: a proxy passes on what a client wrote there.
+/// The header in which the trusted proxies say it. The other one is not read: a proxy passes on
+/// what a client wrote there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ForwardedHeader {
     /// `X-Forwarded-For`, and `X-Forwarded-Proto`.
@@ -45,9 +46,19 @@ impl FromStr for TrustedProxies {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let network = |text: &str| text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        let networks = text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(network);
-        networks.collect::<Result<_, _>>().map(Self).map_err(|_| "must be addresses or networks, such as 10.0.0.0/8,192.0.2.1".to_owned())
+        let network = |text: &str| {
+            text.parse::<IpNet>()
+                .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        };
+        let networks = text
+            .split(',')
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+            .map(network);
+        networks
+            .collect::<Result<_, _>>()
+            .map(Self)
+            .map_err(|_| "must be addresses or networks, such as 10.0.0.0/8,192.0.2.1".to_owned())
     }
 }
 
@@ -58,24 +69,43 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Where a request comes from: the nearest address, from the peer backwards through the forwarded ones, that is no trusted
-    /// proxy. Each element was written by the peer whose turn it is, so nobody else is believed, and nobody chooses an address.
+    /// Where a request comes from: the nearest address, from the peer backwards through the
+    /// forwarded ones, that is no trusted proxy. Each element was written by the peer whose turn it
+    /// is, so nobody else is believed, and nobody chooses an address.
     ///
     /// # Errors
-    /// 400 when a trusted proxy wrote something that is no address: its clients would share a source.
-    pub(crate) fn sender(&self, peer: IpAddr, headers: &HeaderMap, wrote: ForwardedHeader) -> Result<Sender, Problem> {
-        let mut sender = Sender { source: peer.to_canonical(), secure: false };
+    /// 400 when a trusted proxy wrote something that is no address: its clients would share a
+    /// source.
+    pub(crate) fn sender(
+        &self,
+        peer: IpAddr,
+        headers: &HeaderMap,
+        wrote: ForwardedHeader,
+    ) -> Result<Sender, Problem> {
+        let mut sender = Sender {
+            source: peer.to_canonical(),
+            secure: false,
+        };
         let (name, read) = match wrote {
-            ForwardedHeader::XForwardedFor => (X_FORWARDED_FOR, x_forwarded_for as fn(&[u8]) -> Option<Hop>),
-            ForwardedHeader::Forwarded => (header::FORWARDED, forwarded as fn(&[u8]) -> Option<Hop>),
+            ForwardedHeader::XForwardedFor => {
+                (X_FORWARDED_FOR, x_forwarded_for as fn(&[u8]) -> Option<Hop>)
+            }
+            ForwardedHeader::Forwarded => {
+                (header::FORWARDED, forwarded as fn(&[u8]) -> Option<Hop>)
+            }
         };
         if self.trusts(sender.source) && wrote == ForwardedHeader::XForwardedFor {
-            sender.secure = last_element(headers, &X_FORWARDED_PROTO).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"));
+            sender.secure = last_element(headers, &X_FORWARDED_PROTO)
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"));
         }
         let mut elements = elements(headers, &name);
         while self.trusts(sender.source) {
-            let Some(element) = elements.next() else { break };
-            let hop = read(element).ok_or_else(|| Problem::malformed_header(&name, "must name addresses, as a trusted proxy wrote it"))?;
+            let Some(element) = elements.next() else {
+                break;
+            };
+            let hop = read(element).ok_or_else(|| {
+                Problem::malformed_header(&name, "must name addresses, as a trusted proxy wrote it")
+            })?;
             if wrote == ForwardedHeader::Forwarded {
                 sender.secure = hop.secure;
             }
@@ -86,11 +116,22 @@ impl TrustedProxies {
     }
 }
 
-/// The elements of a header that is a list, the last one first. Bytes, so that nothing that a client put in front of them
-/// can spoil those that the proxies added.
-fn elements<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> + use<'h> {
-    let values: Vec<&[u8]> = headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
-    values.into_iter().rev().flat_map(|value| FromTheRight(Some(value))).filter(|element| !element.is_empty())
+/// The elements of a header that is a list, the last one first. Bytes, so that nothing that a
+/// client put in front of them can spoil those that the proxies added.
+fn elements<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'h [u8]> + use<'h> {
+    let values: Vec<&[u8]> = headers
+        .get_all(name)
+        .iter()
+        .map(http::HeaderValue::as_bytes)
+        .collect();
+    values
+        .into_iter()
+        .rev()
+        .flat_map(|value| FromTheRight(Some(value)))
+        .filter(|element| !element.is_empty())
 }
 
 fn last_element<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h [u8]> {
@@ -123,11 +164,20 @@ impl<'v> Iterator for FromTheRight<'v> {
 
 /// Whether what follows is escaped: an odd number of backslashes stands before it.
 fn escaped(before: &[u8]) -> bool {
-    before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
+    before
+        .iter()
+        .rev()
+        .take_while(|byte| **byte == b'\\')
+        .count()
+        % 2
+        == 1
 }
 
 fn x_forwarded_for(element: &[u8]) -> Option<Hop> {
-    Some(Hop { client: node(&unquoted(element)?)?, secure: false })
+    Some(Hop {
+        client: node(&unquoted(element)?)?,
+        secure: false,
+    })
 }
 
 /// Reads `for=192.0.2.1;proto=https` (RFC 7239, section 4).
@@ -136,7 +186,10 @@ fn forwarded(element: &[u8]) -> Option<Hop> {
     let mut seen = Vec::new();
     for pair in parameters(element)? {
         let equals = pair.iter().position(|byte| *byte == b'=')?;
-        let (name, value) = (pair[..equals].to_ascii_lowercase(), unquoted(&pair[equals + 1..])?);
+        let (name, value) = (
+            pair[..equals].to_ascii_lowercase(),
+            unquoted(&pair[equals + 1..])?,
+        );
         match name.as_slice() {
             b"for" => hop.client = node(&value)?,
             b"proto" => hop.secure = value.eq_ignore_ascii_case(b"https"),
@@ -169,7 +222,9 @@ fn parameters(element: &[u8]) -> Option<Vec<&[u8]>> {
 
 /// A value, or what a quoted string says (RFC 9110, section 5.6.4).
 fn unquoted(value: &[u8]) -> Option<Vec<u8>> {
-    let Some(quoted) = value.strip_prefix(b"\"") else { return (!value.contains(&b'"')).then(|| value.to_vec()) };
+    let Some(quoted) = value.strip_prefix(b"\"") else {
+        return (!value.contains(&b'"')).then(|| value.to_vec());
+    };
     let mut bytes = quoted.strip_suffix(b"\"")?.iter();
     let mut said = Vec::new();
     while let Some(byte) = bytes.next() {
@@ -178,17 +233,30 @@ fn unquoted(value: &[u8]) -> Option<Vec<u8>> {
     Some(said)
 }
 
-/// Reads `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`; inside, `None` for a client that the
-/// proxy does not name: `unknown` or `_hidden` (RFC 7239, section 6).
-#[allow(clippy::option_option, reason = "what cannot be read, and what is read to be nobody")]
+/// Reads `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`; inside,
+/// `None` for a client that the proxy does not name: `unknown` or `_hidden` (RFC 7239, section 6).
+#[allow(
+    clippy::option_option,
+    reason = "what cannot be read, and what is read to be nobody"
+)]
 fn node(text: &[u8]) -> Option<Option<IpAddr>> {
     let text = std::str::from_utf8(text).ok()?;
     if text.eq_ignore_ascii_case("unknown") || text.starts_with('_') {
         return Some(None);
     }
-    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+    let bracketed = || {
+        text.strip_prefix('[')?
+            .strip_suffix(']')?
+            .parse::<Ipv6Addr>()
+            .ok()
+            .map(IpAddr::V6)
+    };
     let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
-    text.parse::<IpAddr>().ok().or_else(bracketed).or_else(with_port).map(Some)
+    text.parse::<IpAddr>()
+        .ok()
+        .or_else(bracketed)
+        .or_else(with_port)
+        .map(Some)
 }
 
 #[cfg(test)]
@@ -196,10 +264,18 @@ mod tests {
     use super::*;
 
     /// The address that a request comes from, or 400; `+` when it came over https.
-    fn sender(wrote: ForwardedHeader, trusted: &str, peer: &str, sent: &[(&'static str, &[u8])]) -> String {
+    fn sender(
+        wrote: ForwardedHeader,
+        trusted: &str,
+        peer: &str,
+        sent: &[(&'static str, &[u8])],
+    ) -> String {
         let mut headers = HeaderMap::new();
         for (name, value) in sent {
-            headers.append(*name, http::HeaderValue::from_bytes(value).expect("a header value"));
+            headers.append(
+                *name,
+                http::HeaderValue::from_bytes(value).expect("a header value"),
+            );
         }
         let proxies: TrustedProxies = trusted.parse().expect("networks");
         match proxies.sender(peer.parse().expect("an address"), &headers, wrote) {
@@ -209,7 +285,10 @@ mod tests {
     }
 
     fn client(trusted: &str, peer: &str, forwarded: &[&[u8]]) -> String {
-        let sent: Vec<_> = forwarded.iter().map(|value| ("x-forwarded-for", *value)).collect();
+        let sent: Vec<_> = forwarded
+            .iter()
+            .map(|value| ("x-forwarded-for", *value))
+            .collect();
         sender(ForwardedHeader::XForwardedFor, trusted, peer, &sent)
     }
 
@@ -222,14 +301,26 @@ mod tests {
     fn a_trusted_proxy_is_believed_about_its_peer_only() {
         for (peer, forwarded, expected) in [
             ("10.0.0.1", &[&b"198.51.100.1"[..]][..], "198.51.100.1"),
-            ("10.0.0.1", &[b"203.0.113.9, 198.51.100.1, 10.0.0.2"], "198.51.100.1"),
-            ("10.0.0.1", &[b"203.0.113.9", b"198.51.100.1"], "198.51.100.1"),
+            (
+                "10.0.0.1",
+                &[b"203.0.113.9, 198.51.100.1, 10.0.0.2"],
+                "198.51.100.1",
+            ),
+            (
+                "10.0.0.1",
+                &[b"203.0.113.9", b"198.51.100.1"],
+                "198.51.100.1",
+            ),
             ("192.0.2.7", &[b"198.51.100.1"], "192.0.2.7"),
             ("::ffff:10.0.0.1", &[b"198.51.100.1"], "198.51.100.1"),
             ("10.0.0.1", &[], "10.0.0.1"),
             ("10.0.0.1", &[b"198.51.100.1, "], "198.51.100.1"),
         ] {
-            assert_eq!(client("10.0.0.0/8", peer, forwarded), expected, "{forwarded:?}");
+            assert_eq!(
+                client("10.0.0.0/8", peer, forwarded),
+                expected,
+                "{forwarded:?}"
+            );
         }
     }
 
@@ -259,17 +350,35 @@ mod tests {
             (&[b"192.0.2.1:port"], "400"),
             (&[b"[2001:db8::1"], "400"),
         ] {
-            assert_eq!(client("10.0.0.1", "10.0.0.1", forwarded), expected, "{forwarded:?}");
+            assert_eq!(
+                client("10.0.0.1", "10.0.0.1", forwarded),
+                expected,
+                "{forwarded:?}"
+            );
         }
-        assert_eq!(client("", "192.0.2.7", &[b"nonsense"]), "192.0.2.7", "nobody is believed, so nothing is read");
+        assert_eq!(
+            client("", "192.0.2.7", &[b"nonsense"]),
+            "192.0.2.7",
+            "nobody is believed, so nothing is read"
+        );
     }
 
     #[test]
     fn forwarded_is_read_from_proxies_that_write_it() {
-        let client = |value: &[u8]| sender(ForwardedHeader::Forwarded, "10.0.0.0/8", "10.0.0.1", &[("forwarded", value)]);
+        let client = |value: &[u8]| {
+            sender(
+                ForwardedHeader::Forwarded,
+                "10.0.0.0/8",
+                "10.0.0.1",
+                &[("forwarded", value)],
+            )
+        };
         for (value, expected) in [
             (&b"for=192.0.2.1"[..], "192.0.2.1"),
-            (b"for=203.0.113.9, For=\"192.0.2.1:80\";Proto=HTTPS;by=10.0.0.1", "192.0.2.1+"),
+            (
+                b"for=203.0.113.9, For=\"192.0.2.1:80\";Proto=HTTPS;by=10.0.0.1",
+                "192.0.2.1+",
+            ),
             (b"for=\"[2001:db8::1]:80\";host=\"a,b;c\"", "2001:db8::1"),
             (b"for=192.0.2.1;proto=https, for=10.0.0.2", "192.0.2.1+"),
             (b"for=_hidden;proto=https", "10.0.0.1+"),
@@ -279,21 +388,55 @@ mod tests {
             (b"for", "400"),
             (b"for=\"192.0.2.1", "400"),
         ] {
-            assert_eq!(client(value), expected, "{}", String::from_utf8_lossy(value));
+            assert_eq!(
+                client(value),
+                expected,
+                "{}",
+                String::from_utf8_lossy(value)
+            );
         }
     }
 
     #[test]
     fn the_header_that_the_proxies_do_not_write_is_not_read() {
-        let both = [("x-forwarded-for", &b"192.0.2.1"[..]), ("forwarded", b"for=192.0.2.2;proto=https"), ("x-forwarded-proto", b"http")];
-        assert_eq!(sender(ForwardedHeader::XForwardedFor, "10.0.0.1", "10.0.0.1", &both), "192.0.2.1");
-        assert_eq!(sender(ForwardedHeader::Forwarded, "10.0.0.1", "10.0.0.1", &both), "192.0.2.2+");
+        let both = [
+            ("x-forwarded-for", &b"192.0.2.1"[..]),
+            ("forwarded", b"for=192.0.2.2;proto=https"),
+            ("x-forwarded-proto", b"http"),
+        ];
+        assert_eq!(
+            sender(
+                ForwardedHeader::XForwardedFor,
+                "10.0.0.1",
+                "10.0.0.1",
+                &both
+            ),
+            "192.0.2.1"
+        );
+        assert_eq!(
+            sender(ForwardedHeader::Forwarded, "10.0.0.1", "10.0.0.1", &both),
+            "192.0.2.2+"
+        );
     }
 
     #[test]
     fn only_a_trusted_proxy_says_that_a_client_came_over_https() {
-        let sent = [("x-forwarded-for", &b"192.0.2.1"[..]), ("x-forwarded-proto", b"https")];
-        assert_eq!(sender(ForwardedHeader::XForwardedFor, "10.0.0.1", "10.0.0.1", &sent), "192.0.2.1+");
-        assert_eq!(sender(ForwardedHeader::XForwardedFor, "", "10.0.0.1", &sent), "10.0.0.1");
+        let sent = [
+            ("x-forwarded-for", &b"192.0.2.1"[..]),
+            ("x-forwarded-proto", b"https"),
+        ];
+        assert_eq!(
+            sender(
+                ForwardedHeader::XForwardedFor,
+                "10.0.0.1",
+                "10.0.0.1",
+                &sent
+            ),
+            "192.0.2.1+"
+        );
+        assert_eq!(
+            sender(ForwardedHeader::XForwardedFor, "", "10.0.0.1", &sent),
+            "10.0.0.1"
+        );
     }
 }

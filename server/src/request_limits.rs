@@ -1,4 +1,5 @@
-//! How many requests one source and one caller may send, counted in this process: no client takes the machine for itself.
+//! How many requests one source and one caller may send, counted in this process: no client takes
+//! the machine for itself.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -12,8 +13,8 @@ use common::users::UserId;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-/// After so many requests those are forgotten who have their whole limit again. So no more are known than sent a request
-/// within a window, and these.
+/// After so many requests those are forgotten who have their whole limit again. So no more are
+/// known than sent a request within a window, and these.
 const FORGET: u32 = 4_096;
 
 /// How many requests one source and one caller may send.
@@ -53,7 +54,10 @@ impl FromStr for Bound {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.trim() {
             "off" => Ok(Self(None)),
-            rate => rate.parse().map(|rate| Self(Some(rate))).map_err(|rule: String| format!("{rule}, or off")),
+            rate => rate
+                .parse()
+                .map(|rate| Self(Some(rate)))
+                .map_err(|rule: String| format!("{rule}, or off")),
         }
     }
 }
@@ -71,7 +75,12 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         let rate = bound.0?;
         let count = NonZeroU32::new(rate.count)?;
         let quota = Quota::with_period(rate.window / rate.count)?.allow_burst(count);
-        Some(Self { name, rate, counted: RateLimiter::keyed(quota), since_forgetting: AtomicU32::new(0) })
+        Some(Self {
+            name,
+            rate,
+            counted: RateLimiter::keyed(quota),
+            since_forgetting: AtomicU32::new(0),
+        })
     }
 
     fn count(&self, key: &K) -> Result<(), Problem> {
@@ -82,8 +91,16 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         }
         self.counted.check_key(key).map_err(|refused| {
             // Rounded up: who waits this long may send again.
-            let wait = refused.wait_time_from(DefaultClock::default().now()).as_secs() + 1;
-            Problem::too_many_requests(self.name, u64::from(self.rate.count), self.rate.window.as_secs(), wait)
+            let wait = refused
+                .wait_time_from(DefaultClock::default().now())
+                .as_secs()
+                + 1;
+            Problem::too_many_requests(
+                self.name,
+                u64::from(self.rate.count),
+                self.rate.window.as_secs(),
+                wait,
+            )
         })
     }
 }
@@ -101,7 +118,9 @@ impl SourceLimit {
     /// # Errors
     /// 429 when this source has sent too many.
     pub(crate) fn count(&self, source: IpAddr) -> Result<(), Problem> {
-        self.0.as_ref().map_or(Ok(()), |limiter| limiter.count(&source_network(source)))
+        self.0
+            .as_ref()
+            .map_or(Ok(()), |limiter| limiter.count(&source_network(source)))
     }
 }
 
@@ -126,18 +145,29 @@ mod tests {
 
     #[test]
     fn sources_that_have_their_whole_limit_again_are_forgotten() {
-        let rate = Rate { count: 1, window: std::time::Duration::from_micros(1) };
+        let rate = Rate {
+            count: 1,
+            window: std::time::Duration::from_micros(1),
+        };
         let limiter = Limiter::new("test", Bound(Some(rate))).expect("a limit");
         for number in 0..3 * FORGET {
             let _ = limiter.count(&number);
-            assert!(limiter.counted.len() < 2 * FORGET as usize, "{}", limiter.counted.len());
+            assert!(
+                limiter.counted.len() < 2 * FORGET as usize,
+                "{}",
+                limiter.counted.len()
+            );
         }
     }
 
     #[test]
     fn a_bound_is_a_rate_or_off() {
         assert_eq!("off".parse(), Ok(Bound(None)));
-        assert!("5000/10s".parse::<Bound>().is_ok_and(|bound| bound.0.is_some()));
+        assert!(
+            "5000/10s"
+                .parse::<Bound>()
+                .is_ok_and(|bound| bound.0.is_some())
+        );
         assert!("none".parse::<Bound>().is_err());
     }
 }

@@ -24,7 +24,8 @@ use crate::network_options::NetworkOptions;
 use crate::origin::Origin;
 use crate::request_limits::AccountLimit;
 
-/// Routes every endpoint to its handler, each with the parts of the app that its function would have.
+/// Routes every endpoint to its handler, each with the parts of the app that its function would
+/// have.
 pub fn router(app: &App, network_options: &NetworkOptions) -> Router {
     let app = match AccountLimit::new(&network_options.requests) {
         Some(limit) => app.clone().with_caller_limit(Arc::new(limit)),
@@ -32,10 +33,15 @@ pub fn router(app: &App, network_options: &NetworkOptions) -> Router {
     };
     let gate = Arc::new(Gate::new(network_options, &system::not_found::ENDPOINT));
     let mut router = Router::new();
-    for endpoint in SERVICES.iter().flat_map(|service| service.endpoints.iter().copied()) {
+    for endpoint in SERVICES
+        .iter()
+        .flat_map(|service| service.endpoints.iter().copied())
+    {
         let handler = || handler(app.for_endpoint(endpoint), endpoint, Arc::clone(&gate));
         router = match endpoint.method {
-            Method::Any => router.fallback(handler()).method_not_allowed_fallback(handler()),
+            Method::Any => router
+                .fallback(handler())
+                .method_not_allowed_fallback(handler()),
             // HEAD comes with GET.
             Method::Get => router.route(endpoint.path, on(MethodFilter::GET, handler())),
             Method::Post => router.route(endpoint.path, on(MethodFilter::POST, handler())),
@@ -57,7 +63,8 @@ fn handler(
     app: App,
     endpoint: &'static Endpoint,
     gate: Arc<Gate>,
-) -> impl Fn(ConnectInfo<SocketAddr>, axum::extract::Request) -> Answering + Clone + Send + Sync + 'static {
+) -> impl Fn(ConnectInfo<SocketAddr>, axum::extract::Request) -> Answering + Clone + Send + Sync + 'static
+{
     let app = Arc::new(app);
     move |ConnectInfo(peer), request| {
         let (app, gate) = (Arc::clone(&app), Arc::clone(&gate));
@@ -69,9 +76,15 @@ fn handler(
     }
 }
 
-/// Answers a request, and finishes what it has begun when the client has gone: it is logged like any other, and no call of
-/// the store is broken off, after which the driver would have to make a new connection.
-async fn answered(app: Arc<App>, endpoint: &'static Endpoint, request: Request, problem: Option<Problem>) -> http::Response<Body> {
+/// Answers a request, and finishes what it has begun when the client has gone: it is logged like
+/// any other, and no call of the store is broken off, after which the driver would have to make a
+/// new connection.
+async fn answered(
+    app: Arc<App>,
+    endpoint: &'static Endpoint,
+    request: Request,
+    problem: Option<Problem>,
+) -> http::Response<Body> {
     let answering = tokio::spawn(async move {
         match problem {
             None => serve(&app, endpoint, request).await,
@@ -85,34 +98,67 @@ async fn answered(app: Arc<App>, endpoint: &'static Endpoint, request: Request, 
     }
 }
 
-/// The API document as a page with a way to try calls. Everything it needs is in the binary, and it keeps nothing: a token
-/// that somebody has tried goes with the page.
+/// The API document as a page with a way to try calls. Everything it needs is in the binary, and it
+/// keeps nothing: a token that somebody has tried goes with the page.
 fn docs() -> Router {
     // The page's scripts are its own; its styles are partly inline.
-    let policy =
-        HeaderValue::from_static("default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'");
-    let config = Config::new(["/v1/openapi.json"]).try_it_out_enabled(true).persist_authorization(false);
+    let policy = HeaderValue::from_static(
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+    );
+    let config = Config::new(["/v1/openapi.json"])
+        .try_it_out_enabled(true)
+        .persist_authorization(false);
     Router::from(SwaggerUi::new("/docs").config(config))
         .route("/", get(|| async { Redirect::to("/docs/") }))
-        .layer(SetResponseHeaderLayer::overriding(header::CONTENT_SECURITY_POLICY, policy))
-        .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
+        .layer(SetResponseHeaderLayer::overriding(
+            header::CONTENT_SECURITY_POLICY,
+            policy,
+        ))
+        .layer(SetResponseHeaderLayer::overriding(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
 }
 
 /// The methods that scripts of other origins may use; `template.yaml` says the same to API Gateway.
 pub const CORS_METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PATCH", "DELETE"];
 /// The headers that they may send.
-pub const CORS_HEADERS: [&str; 5] = ["authorization", "content-type", "idempotency-key", "if-match", "if-none-match"];
+pub const CORS_HEADERS: [&str; 5] = [
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+];
 /// The headers that they may read.
-pub const CORS_EXPOSED: [&str; 8] =
-    ["etag", "link", "location", "ratelimit", "ratelimit-policy", "retry-after", "www-authenticate", "x-request-id"];
+pub const CORS_EXPOSED: [&str; 8] = [
+    "etag",
+    "link",
+    "location",
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+    "www-authenticate",
+    "x-request-id",
+];
 /// For how many seconds a browser may remember all this.
 pub const CORS_MAX_AGE: u64 = 600;
 
 fn cors(origins: &[Origin]) -> CorsLayer {
-    let names = |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect::<Vec<_>>();
-    let methods = CORS_METHODS.iter().filter_map(|method| method.parse::<http::Method>().ok()).collect::<Vec<_>>();
+    let names = |names: &[&'static str]| {
+        names
+            .iter()
+            .map(|name| HeaderName::from_static(name))
+            .collect::<Vec<_>>()
+    };
+    let methods = CORS_METHODS
+        .iter()
+        .filter_map(|method| method.parse::<http::Method>().ok())
+        .collect::<Vec<_>>();
     CorsLayer::new()
-        .allow_origin(AllowOrigin::list(origins.iter().map(|origin| origin.header().clone())))
+        .allow_origin(AllowOrigin::list(
+            origins.iter().map(|origin| origin.header().clone()),
+        ))
         .allow_methods(methods)
         .allow_headers(names(&CORS_HEADERS))
         .expose_headers(names(&CORS_EXPOSED))

@@ -1,4 +1,5 @@
-//! A demo account with a few tasks. Its identifiers are fixed: the sample events in `events/` name them.
+//! A demo account with a few tasks. Its identifiers are fixed: the sample events in `events/` name
+//! them.
 
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ use crate::start::Started;
 
 /// The demo account's address.
 pub const EMAIL: &str = "demo@tasklane.example";
-/// The demo account's password on the embedded engine, which only this machine reaches: the sample events know it. Everywhere
-/// else it is a random one.
+/// The demo account's password on the embedded engine, which only this machine reaches: the sample
+/// events know it. Everywhere else it is a random one.
 pub const PASSWORD: &str = "correct-horse-battery";
 
 /// The demo data's identifiers differ in their last byte only.
@@ -29,13 +30,23 @@ const fn id(last: u8) -> Uuid {
 /// # Errors
 /// One line that says so, or why it cannot be found out.
 pub async fn check(started: &Started, everything: &Side) -> Result<(), String> {
-    let Some(users) = &started.stores.users else { return Ok(()) };
-    if users.account(UserId::from_uuid(id(0x01))).await.map_err(|error| error.to_string())?.is_some() {
+    let Some(users) = &started.stores.users else {
+        return Ok(());
+    };
+    if users
+        .account(UserId::from_uuid(id(0x01)))
+        .await
+        .map_err(|error| error.to_string())?
+        .is_some()
+    {
         return Ok(());
     }
     match everything.has_accounts().await {
         Ok(false) => Ok(()),
-        Ok(true) => Err(format!("{} has other accounts; seed --force adds the demo account to them", everything.name())),
+        Ok(true) => Err(format!(
+            "{} has other accounts; seed --force adds the demo account to them",
+            everything.name()
+        )),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -49,55 +60,170 @@ pub async fn seed(started: &Started) -> Result<String, String> {
         return Err("there is no store to fill".to_owned());
     };
     let now = started.app.clock.now();
-    let password = if started.engine.is_some() { PASSWORD.to_owned() } else { Uuid::new_v4().simple().to_string() };
-    let account = account(started, &password).await.map_err(|problem| format!("{problem:?}"))?;
+    let password = if started.engine.is_some() {
+        PASSWORD.to_owned()
+    } else {
+        Uuid::new_v4().simple().to_string()
+    };
+    let account = account(started, &password)
+        .await
+        .map_err(|problem| format!("{problem:?}"))?;
     let client = Client::new(std::net::Ipv4Addr::LOCALHOST.into(), Some("tasklane seed"));
-    let session = |last| Session { id: SessionId::from_uuid(id(last)), ..Session::start(&account, &client, started.app.lifetimes, now) };
+    let session = |last| Session {
+        id: SessionId::from_uuid(id(last)),
+        ..Session::start(&account, &client, started.app.lifetimes, now)
+    };
     match users.register(&account, &session(0xa1)).await {
-        Err(StoreError::AddressTaken) => return Ok(format!("The demo account {EMAIL} is there already.")),
+        Err(StoreError::AddressTaken) => {
+            return Ok(format!("The demo account {EMAIL} is there already."));
+        }
         registered => registered.map_err(|error| error.to_string())?,
     }
-    users.start_session(&session(0xa2)).await.map_err(|error| error.to_string())?;
+    users
+        .start_session(&session(0xa2))
+        .await
+        .map_err(|error| error.to_string())?;
     let mut count = 0;
     for (last, draft) in drafts(now)? {
         // A minute apart, so that every order shows.
         let created = now.minus(Duration::from_secs(60 * (0xd0 - u64::from(last))));
-        let task = Task { id: TaskId::from_uuid(id(last)), ..draft.into_task(created) };
-        tasks.create(account.id, task, None).await.map_err(|error| error.to_string())?;
+        let task = Task {
+            id: TaskId::from_uuid(id(last)),
+            ..draft.into_task(created)
+        };
+        tasks
+            .create(account.id, task, None)
+            .await
+            .map_err(|error| error.to_string())?;
         count += 1;
     }
-    tasks.trash(account.id, TaskId::from_uuid(id(0xc1)), &Precondition::Any, now).await.map_err(|error| error.to_string())?;
-    Ok(format!("Filled the demo account with {count} tasks, one of them in the trash.\n  email     {EMAIL}\n  password  {password}"))
+    tasks
+        .trash(
+            account.id,
+            TaskId::from_uuid(id(0xc1)),
+            &Precondition::Any,
+            now,
+        )
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok(format!(
+        "Filled the demo account with {count} tasks, one of them in the trash.\n  email     {EMAIL}\n  password  {password}"
+    ))
 }
 
 async fn account(started: &Started, password: &str) -> Result<Account, Problem> {
     let defect = |rule: String| Problem::internal(rule);
     let email = Email::try_from(EMAIL.to_owned()).map_err(defect)?;
     let name = Name::try_from("Demo".to_owned()).map_err(defect)?;
-    let password = NewPassword::read(password.into()).map_err(|_| Problem::internal("the demo password is not valid"))?;
-    let hash = started.app.passwords()?.admit(std::net::Ipv4Addr::LOCALHOST.into())?.hash(&password).await?;
+    let password = NewPassword::read(password.into())
+        .map_err(|_| Problem::internal("the demo password is not valid"))?;
+    let hash = started
+        .app
+        .passwords()?
+        .admit(std::net::Ipv4Addr::LOCALHOST.into())?
+        .hash(&password)
+        .await?;
     let account = Account::new(email, Some(name), hash, started.app.clock.now());
-    Ok(Account { id: UserId::from_uuid(id(0x01)), ..account })
+    Ok(Account {
+        id: UserId::from_uuid(id(0x01)),
+        ..account
+    })
 }
 
 fn drafts(now: common::time::Timestamp) -> Result<Vec<(u8, TaskDraft)>, String> {
-    let day = |days: u64| now.plus(Duration::from_secs(days * 24 * 60 * 60)).to_string()[..10].parse::<Due>().map(Some);
+    let day = |days: u64| {
+        now.plus(Duration::from_secs(days * 24 * 60 * 60))
+            .to_string()[..10]
+            .parse::<Due>()
+            .map(Some)
+    };
     let draft = |title: &str, notes: &str, status, priority, labels: &[&str], due| {
         Ok::<_, String>(TaskDraft {
             title: title.parse::<Title>()?,
-            notes: if notes.is_empty() { None } else { Some(notes.parse()?) },
+            notes: if notes.is_empty() {
+                None
+            } else {
+                Some(notes.parse()?)
+            },
             status: Some(status),
             priority: Some(priority),
-            labels: Some(labels.iter().map(|label| label.parse::<Label>()).collect::<Result<Vec<_>, _>>()?.into_iter().collect()),
+            labels: Some(
+                labels
+                    .iter()
+                    .map(|label| label.parse::<Label>())
+                    .collect::<Result<Vec<_>, _>>()?
+                    .into_iter()
+                    .collect(),
+            ),
             due,
         })
     };
     Ok(vec![
-        (0xb1, draft("Read the README", "Then try its *tour*.", Status::InProgress, Priority::High, &["tasklane"], day(1)?)?),
-        (0xb2, draft("Open the docs page", "It is at `/docs`.", Status::Todo, Priority::Medium, &["tasklane"], day(2)?)?),
-        (0xb3, draft("Water the plants", "The ficus twice.", Status::Todo, Priority::Low, &["home"], day(3)?)?),
-        (0xb4, draft("Renew the passport", "", Status::Todo, Priority::Urgent, &["home", "travel"], day(30)?)?),
-        (0xb5, draft("Buy a bicycle bell", "", Status::Done, Priority::None, &[], None)?),
-        (0xc1, draft("Something that was deleted", "", Status::Cancelled, Priority::None, &[], None)?),
+        (
+            0xb1,
+            draft(
+                "Read the README",
+                "Then try its *tour*.",
+                Status::InProgress,
+                Priority::High,
+                &["tasklane"],
+                day(1)?,
+            )?,
+        ),
+        (
+            0xb2,
+            draft(
+                "Open the docs page",
+                "It is at `/docs`.",
+                Status::Todo,
+                Priority::Medium,
+                &["tasklane"],
+                day(2)?,
+            )?,
+        ),
+        (
+            0xb3,
+            draft(
+                "Water the plants",
+                "The ficus twice.",
+                Status::Todo,
+                Priority::Low,
+                &["home"],
+                day(3)?,
+            )?,
+        ),
+        (
+            0xb4,
+            draft(
+                "Renew the passport",
+                "",
+                Status::Todo,
+                Priority::Urgent,
+                &["home", "travel"],
+                day(30)?,
+            )?,
+        ),
+        (
+            0xb5,
+            draft(
+                "Buy a bicycle bell",
+                "",
+                Status::Done,
+                Priority::None,
+                &[],
+                None,
+            )?,
+        ),
+        (
+            0xc1,
+            draft(
+                "Something that was deleted",
+                "",
+                Status::Cancelled,
+                Priority::None,
+                &[],
+                None,
+            )?,
+        ),
     ])
 }

@@ -24,7 +24,8 @@ use crate::{connections, keys};
 /// How long requests that are being answered may take after the signal to stop.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The app with everything that the environment says, or that the data folder holds where it says nothing.
+/// The app with everything that the environment says, or that the data folder holds where it says
+/// nothing.
 pub struct Started {
     /// What the handlers work with.
     pub app: App,
@@ -38,13 +39,16 @@ pub struct Started {
 ///
 /// # Errors
 /// One line that says what cannot be used, and why.
-pub async fn app(folder: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Started, String> {
+pub async fn app(
+    folder: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Started, String> {
     let given = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
     let embedded = given("DATABASE_URL").is_none();
     let keys = match given("TASKLANE_SIGNING_KEYS") {
-        Some(json) => {
-            SigningKeys::parse(&json).map_err(|error| SettingError::new("TASKLANE_SIGNING_KEYS", error.to_string()).to_string())?
-        }
+        Some(json) => SigningKeys::parse(&json).map_err(|error| {
+            SettingError::new("TASKLANE_SIGNING_KEYS", error.to_string()).to_string()
+        })?,
         None => keys::load_or_create(folder, longest_session(environment)?)?,
     };
     let filled = |name: &str| {
@@ -55,18 +59,32 @@ pub async fn app(folder: &Path, environment: &dyn Fn(&str) -> Option<String>) ->
             _ => None,
         })
     };
-    let settings = Settings::read(&filled, &|_| true).map_err(|error: SettingError| error.to_string())?;
-    let format = if std::io::stdout().is_terminal() { Format::Text } else { Format::Json };
+    let settings =
+        Settings::read(&filled, &|_| true).map_err(|error: SettingError| error.to_string())?;
+    let format = if std::io::stdout().is_terminal() {
+        Format::Text
+    } else {
+        Format::Json
+    };
     telemetry::init(settings.log_level, format, Box::new(std::io::stdout()));
     let (stores, engine) = if embedded {
         let engine = Engine::open(folder)?;
         (embedded_stores(&engine, &settings).await?, Some(engine))
     } else {
         common::store::check(&settings, &filled).await?;
-        (Stores::connect(&settings, &filled, &|_| true).await.map_err(|error| error.to_string())?, None)
+        (
+            Stores::connect(&settings, &filled, &|_| true)
+                .await
+                .map_err(|error| error.to_string())?,
+            None,
+        )
     };
     let app = App::new(&settings, stores.clone()).map_err(|error| error.to_string())?;
-    Ok(Started { app, stores, engine })
+    Ok(Started {
+        app,
+        stores,
+        engine,
+    })
 }
 
 /// How long a session may live.
@@ -74,19 +92,33 @@ pub async fn app(folder: &Path, environment: &dyn Fn(&str) -> Option<String>) ->
 /// # Errors
 /// A setting cannot be used.
 pub fn longest_session(environment: &dyn Fn(&str) -> Option<String>) -> Result<Duration, String> {
-    Settings::read(environment, &|_| false).map(|settings| settings.lifetimes.absolute).map_err(|error| error.to_string())
+    Settings::read(environment, &|_| false)
+        .map(|settings| settings.lifetimes.absolute)
+        .map_err(|error| error.to_string())
 }
 
 /// The whole store of an app, for whoever looks for what is in it.
 ///
 /// # Errors
 /// A setting cannot be used.
-pub async fn everything(started: &Started, environment: &dyn Fn(&str) -> Option<String>) -> Result<Side, String> {
-    let filled = |name: &str| environment(name).or_else(|| (name == "DATABASE_URL").then(|| "dynamodb://".to_owned()));
-    let settings = Settings::read(&filled, &|part| matches!(part, Part::Users | Part::Tasks)).map_err(|error| error.to_string())?;
+pub async fn everything(
+    started: &Started,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Side, String> {
+    let filled = |name: &str| {
+        environment(name).or_else(|| (name == "DATABASE_URL").then(|| "dynamodb://".to_owned()))
+    };
+    let settings = Settings::read(&filled, &|part| matches!(part, Part::Users | Part::Tasks))
+        .map_err(|error| error.to_string())?;
     match &started.engine {
-        Some(engine) => Ok(Side::dynamodb(engine.client(), &settings, "the data folder")),
-        None => Side::connect(&settings, &filled).await.map_err(|error| error.to_string()),
+        Some(engine) => Ok(Side::dynamodb(
+            engine.client(),
+            &settings,
+            "the data folder",
+        )),
+        None => Side::connect(&settings, &filled)
+            .await
+            .map_err(|error| error.to_string()),
     }
 }
 
@@ -96,7 +128,9 @@ pub async fn everything(started: &Started, environment: &dyn Fn(&str) -> Option<
 /// The engine refuses.
 pub async fn embedded_stores(engine: &Engine, settings: &Settings) -> Result<Stores, String> {
     let client = engine.client();
-    create_tables(&client, &settings.users_table, &settings.tasks_table).await.map_err(|error| error.to_string())?;
+    create_tables(&client, &settings.users_table, &settings.tasks_table)
+        .await
+        .map_err(|error| error.to_string())?;
     Ok(Stores::dynamodb(client, settings, &|_| true))
 }
 
@@ -104,7 +138,10 @@ pub async fn embedded_stores(engine: &Engine, settings: &Settings) -> Result<Sto
 ///
 /// # Errors
 /// A table's name cannot be used, or the engine refuses.
-pub async fn create_embedded_tables(engine: &Engine, environment: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
+pub async fn create_embedded_tables(
+    engine: &Engine,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), String> {
     let settings = Settings::read(environment, &|_| false).map_err(|error| error.to_string())?;
     embedded_stores(engine, &settings).await.map(drop)
 }
@@ -115,10 +152,15 @@ pub async fn create_embedded_tables(engine: &Engine, environment: &dyn Fn(&str) 
 /// One line that says what cannot be done, and why.
 pub async fn migrate(environment: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
     if environment("DATABASE_URL").is_none_or(|url| url.trim().is_empty()) {
-        println!("There is no DATABASE_URL: the embedded engine's tables are made when the server starts.");
+        println!(
+            "There is no DATABASE_URL: the embedded engine's tables are made when the server starts."
+        );
         return Ok(());
     }
-    let settings = Settings::read(environment, &|part| matches!(part, Part::Users | Part::Tasks)).map_err(|error| error.to_string())?;
+    let settings = Settings::read(environment, &|part| {
+        matches!(part, Part::Users | Part::Tasks)
+    })
+    .map_err(|error| error.to_string())?;
     common::store::migrate(&settings, environment, &mut |line| println!("{line}")).await
 }
 
@@ -126,10 +168,15 @@ pub async fn migrate(environment: &dyn Fn(&str) -> Option<String>) -> Result<(),
 ///
 /// # Errors
 /// The address cannot be listened on.
-pub async fn serve(started: Started, listen: SocketAddr, folder: &Path, network_options: &NetworkOptions) -> Result<(), String> {
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|error| format!("{listen} cannot be listened on: {error}; choose another with --listen"))?;
+pub async fn serve(
+    started: Started,
+    listen: SocketAddr,
+    folder: &Path,
+    network_options: &NetworkOptions,
+) -> Result<(), String> {
+    let listener = TcpListener::bind(listen).await.map_err(|error| {
+        format!("{listen} cannot be listened on: {error}; choose another with --listen")
+    })?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     if let Some(engine) = &started.engine {
         engine.keep_swept();
@@ -137,7 +184,11 @@ pub async fn serve(started: Started, listen: SocketAddr, folder: &Path, network_
     // Whoever reads the greeting may stop the server at once.
     let told_to_stop = signal();
     greet(address, folder, started.engine.is_some());
-    telemetry::event(Level::Info, "started", &[("address", json!(address.to_string()))]);
+    telemetry::event(
+        Level::Info,
+        "started",
+        &[("address", json!(address.to_string()))],
+    );
     telemetry::log_panics();
 
     let (stop, mut stopped) = tokio::sync::watch::channel(());
@@ -165,12 +216,14 @@ pub async fn serve(started: Started, listen: SocketAddr, folder: &Path, network_
     Ok(())
 }
 
-/// Resolves at Ctrl-C, and at SIGTERM where there is such a thing. It listens from this call on, not from the first wait.
+/// Resolves at Ctrl-C, and at SIGTERM where there is such a thing. It listens from this call on,
+/// not from the first wait.
 pub fn signal() -> impl Future<Output = ()> {
     #[cfg(unix)]
     let signals = {
         use tokio::signal::unix::{SignalKind, signal};
-        signal(SignalKind::terminate()).and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)))
+        signal(SignalKind::terminate())
+            .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)))
     };
     async move {
         #[cfg(unix)]

@@ -1,5 +1,5 @@
-//! The server where a role's credentials are handed out and expire, as on ECS: each is used while it is valid and no longer.
-//! With the feature `credentials-chain`.
+//! The server where a role's credentials are handed out and expire, as on ECS: each is used while
+//! it is valid and no longer. With the feature `credentials-chain`.
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -24,7 +24,9 @@ impl Drop for Running {
 }
 
 async fn serve(router: Router) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move { axum::serve(listener, router).await });
     address
@@ -32,12 +34,21 @@ async fn serve(router: Router) -> SocketAddr {
 
 fn tasklane(arguments: &[&str], settings: &[(&str, &str)]) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tasklane"));
-    command.env_clear().envs(settings.iter().copied()).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .env_clear()
+        .envs(settings.iter().copied())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     Running(command.spawn().expect("the program starts"))
 }
 
 fn free_address() -> String {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").to_string()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .to_string()
 }
 
 async fn until_it_answers(url: &str) -> reqwest::Response {
@@ -49,7 +60,9 @@ async fn until_it_answers(url: &str) -> reqwest::Response {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), answering).await.expect("it answers within half a minute")
+    tokio::time::timeout(Duration::from_secs(30), answering)
+        .await
+        .expect("it answers within half a minute")
 }
 
 #[tokio::test]
@@ -59,7 +72,8 @@ async fn credentials_that_a_container_is_handed_are_renewed_as_they_expire() {
     let count = Arc::clone(&handed_out);
     let hand_out = get(move || {
         let number = count.fetch_add(1, Ordering::SeqCst);
-        let expires = jiff::Timestamp::try_from(SystemTime::now() + Duration::from_secs(2)).expect("a time");
+        let expires =
+            jiff::Timestamp::try_from(SystemTime::now() + Duration::from_secs(2)).expect("a time");
         let credentials = json!({
             "AccessKeyId": format!("KEY{number}"), "SecretAccessKey": "secret", "Token": "token", "Expiration": expires.to_string(),
         });
@@ -70,30 +84,81 @@ async fn credentials_that_a_container_is_handed_are_renewed_as_they_expire() {
     // The store, with an ear at its door for who calls.
     let folder = tempfile::tempdir().expect("a folder");
     let engine = free_address();
-    let _engine = tasklane(&["dynamodb", "--listen", &engine, "--data", &folder.path().to_string_lossy()], &[]);
+    let _engine = tasklane(
+        &[
+            "dynamodb",
+            "--listen",
+            &engine,
+            "--data",
+            &folder.path().to_string_lossy(),
+        ],
+        &[],
+    );
     until_it_answers(&format!("http://{engine}/")).await;
     let callers = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&callers);
     let pass_on = move |headers: HeaderMap, body: Bytes| {
-        let caller = headers["authorization"].to_str().expect("text").split(['=', '/']).nth(1).expect("a key").to_owned();
+        let caller = headers["authorization"]
+            .to_str()
+            .expect("text")
+            .split(['=', '/'])
+            .nth(1)
+            .expect("a key")
+            .to_owned();
         heard.lock().expect("the callers").push(caller);
-        let request = reqwest::Client::new().post(format!("http://{engine}/")).headers(headers).body(body);
-        async move { request.send().await.expect("an answer").bytes().await.expect("a body") }
+        let request = reqwest::Client::new()
+            .post(format!("http://{engine}/"))
+            .headers(headers)
+            .body(body);
+        async move {
+            request
+                .send()
+                .await
+                .expect("an answer")
+                .bytes()
+                .await
+                .expect("a body")
+        }
     };
     let door = serve(Router::new().route("/", post(pass_on))).await;
 
-    let (address, agent, door) = (free_address(), format!("http://{agent}/role"), format!("http://{door}"));
+    let (address, agent, door) = (
+        free_address(),
+        format!("http://{agent}/role"),
+        format!("http://{door}"),
+    );
     let settings = [
         ("DATABASE_URL", "dynamodb://"),
         ("AWS_REGION", "eu-central-1"),
         ("AWS_ENDPOINT_URL_DYNAMODB", door.as_str()),
         ("AWS_CONTAINER_CREDENTIALS_FULL_URI", agent.as_str()),
     ];
-    let _server = tasklane(&["--listen", &address, "--data", &folder.path().to_string_lossy()], &settings);
+    let _server = tasklane(
+        &[
+            "--listen",
+            &address,
+            "--data",
+            &folder.path().to_string_lossy(),
+        ],
+        &settings,
+    );
     for _ in 0..2 {
-        assert_eq!(until_it_answers(&format!("http://{address}/v1/health")).await.status(), 200);
+        assert_eq!(
+            until_it_answers(&format!("http://{address}/v1/health"))
+                .await
+                .status(),
+            200
+        );
     }
     let callers = callers.lock().expect("the callers").clone();
-    assert!(callers.iter().all(|caller| caller.starts_with("KEY")), "{callers:?}");
-    assert_ne!(callers.first(), callers.last(), "{} were handed out", handed_out.load(Ordering::SeqCst));
+    assert!(
+        callers.iter().all(|caller| caller.starts_with("KEY")),
+        "{callers:?}"
+    );
+    assert_ne!(
+        callers.first(),
+        callers.last(),
+        "{} were handed out",
+        handed_out.load(Ordering::SeqCst)
+    );
 }

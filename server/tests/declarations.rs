@@ -1,4 +1,5 @@
-//! What is written in more than one place is the same in each: template, API document, sample events, settings.
+//! What is written in more than one place is the same in each: template, API document, sample
+//! events, settings.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,12 +14,16 @@ use server::arguments::Arguments;
 use server::router::{CORS_EXPOSED, CORS_HEADERS, CORS_MAX_AGE, CORS_METHODS};
 
 fn read(file: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).expect(file)
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file))
+        .expect(file)
 }
 
 #[test]
 fn the_published_document_is_the_one_that_the_declarations_make() {
-    assert!(system::OPENAPI == server::openapi(), "run: cargo run -- openapi > functions/system/openapi.json");
+    assert!(
+        system::OPENAPI == server::openapi(),
+        "run: cargo run -- openapi > functions/system/openapi.json"
+    );
 }
 
 #[test]
@@ -39,9 +44,17 @@ fn the_template_routes_every_endpoint_and_nothing_else() {
     let template = read("template.yaml");
     let word_after = |line: &str, key: &str| {
         let (_, rest) = line.split_once(key)?;
-        rest.split_whitespace().next().map(|word| word.trim_matches([',', '"']).to_owned())
+        rest.split_whitespace()
+            .next()
+            .map(|word| word.trim_matches([',', '"']).to_owned())
     };
-    let routes = template.lines().filter_map(|line| Some(format!("{} {}", word_after(line, "Method: ")?, word_after(line, "Path: ")?)));
+    let routes = template.lines().filter_map(|line| {
+        Some(format!(
+            "{} {}",
+            word_after(line, "Method: ")?,
+            word_after(line, "Path: ")?
+        ))
+    });
     let routed: BTreeSet<String> = routes.collect();
     assert_eq!(routed, declared);
 }
@@ -50,18 +63,32 @@ fn the_template_routes_every_endpoint_and_nothing_else() {
 fn every_endpoint_has_a_function_and_a_sample_event_of_its_name() {
     let template = read("template.yaml");
     for endpoint in SERVICES.iter().flat_map(|service| service.endpoints.iter()) {
-        let event: serde_json::Value = serde_json::from_str(&read(&format!("events/{}.json", endpoint.name))).expect(endpoint.name);
+        let event: serde_json::Value =
+            serde_json::from_str(&read(&format!("events/{}.json", endpoint.name)))
+                .expect(endpoint.name);
         assert_eq!(event["version"], "2.0", "{}", endpoint.name);
         let binary = format!("Binary: {}\n", endpoint.name);
-        assert!(template.contains(&binary) || template.contains(&format!("Binary: {} }}", endpoint.name)), "{}", endpoint.name);
+        assert!(
+            template.contains(&binary)
+                || template.contains(&format!("Binary: {} }}", endpoint.name)),
+            "{}",
+            endpoint.name
+        );
     }
 }
 
 #[test]
 fn scripts_of_other_origins_may_do_the_same_behind_the_gateway_as_at_the_server() {
     let template = read("template.yaml");
-    for (key, values) in [("AllowMethods", CORS_METHODS.as_slice()), ("AllowHeaders", &CORS_HEADERS), ("ExposeHeaders", &CORS_EXPOSED)] {
-        assert!(template.contains(&format!("          {key}: [{}]\n", values.join(", "))), "{key}");
+    for (key, values) in [
+        ("AllowMethods", CORS_METHODS.as_slice()),
+        ("AllowHeaders", &CORS_HEADERS),
+        ("ExposeHeaders", &CORS_EXPOSED),
+    ] {
+        assert!(
+            template.contains(&format!("          {key}: [{}]\n", values.join(", "))),
+            "{key}"
+        );
     }
     assert!(template.contains(&format!("          MaxAge: {CORS_MAX_AGE}\n")));
 }
@@ -70,7 +97,10 @@ fn scripts_of_other_origins_may_do_the_same_behind_the_gateway_as_at_the_server(
 fn every_setting_is_in_the_readme_with_its_default() {
     let readme = read("README.md");
     for setting in common::config::settings() {
-        let row = readme.lines().find(|line| line.starts_with(&format!("| `{}` |", setting.name))).expect(setting.name);
+        let row = readme
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{}` |", setting.name)))
+            .expect(setting.name);
         if let Some(default) = setting.default.filter(|default| !default.is_empty()) {
             assert!(row.contains(&format!("| `{default}` |")), "{row}");
         }
@@ -81,19 +111,35 @@ fn every_setting_is_in_the_readme_with_its_default() {
 fn the_job_that_may_change_the_stack_compiles_nothing_and_the_one_that_compiles_has_no_identity() {
     let workflow = read(".github/workflows/deploy.yml");
     let (build, deploy) = workflow.split_once("\n  deploy:\n").expect("a job");
-    assert!(build.contains("sam build") && !build.contains("id-token") && !build.contains("environment: production"), "{build}");
+    assert!(
+        build.contains("sam build")
+            && !build.contains("id-token")
+            && !build.contains("environment: production"),
+        "{build}"
+    );
     for compiles in ["sam build", "cargo", "requirements.txt ", "rustup"] {
         assert!(!deploy.contains(compiles), "{compiles}");
     }
-    let (before, after) = deploy.split_once("configure-aws-credentials").expect("a step");
-    assert!(before.contains("sha256sum --check") && !after.contains("install"), "what was handed over is what was built");
+    let (before, after) = deploy
+        .split_once("configure-aws-credentials")
+        .expect("a step");
+    assert!(
+        before.contains("sha256sum --check") && !after.contains("install"),
+        "what was handed over is what was built"
+    );
 }
 
 #[test]
 fn the_gateways_log_names_a_request_as_the_functions_do() {
     let template = read("template.yaml");
-    for (ours, gateways) in [("request_id", "$context.requestId"), ("integration_request_id", "$context.integration.requestId")] {
-        assert!(template.contains(&format!("\"{ours}\":\"{gateways}\"")), "{ours}");
+    for (ours, gateways) in [
+        ("request_id", "$context.requestId"),
+        ("integration_request_id", "$context.integration.requestId"),
+    ] {
+        assert!(
+            template.contains(&format!("\"{ours}\":\"{gateways}\"")),
+            "{ours}"
+        );
     }
 }
 
@@ -101,12 +147,26 @@ fn the_gateways_log_names_a_request_as_the_functions_do() {
 fn every_setting_of_the_server_is_in_the_readme_with_the_default_of_its_argument() {
     let readme = read("README.md");
     let command = Arguments::command();
-    let settings: Vec<_> = command.get_arguments().filter(|argument| argument.get_env().is_some()).collect();
+    let settings: Vec<_> = command
+        .get_arguments()
+        .filter(|argument| argument.get_env().is_some())
+        .collect();
     assert!(settings.len() >= 14, "{}", settings.len());
     for setting in settings {
-        let name = setting.get_env().and_then(|name| name.to_str()).expect("a name");
-        let row = readme.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).expect(name);
-        for default in setting.get_default_values().iter().filter_map(|default| default.to_str()).filter(|default| !default.is_empty()) {
+        let name = setting
+            .get_env()
+            .and_then(|name| name.to_str())
+            .expect("a name");
+        let row = readme
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{name}` |")))
+            .expect(name);
+        for default in setting
+            .get_default_values()
+            .iter()
+            .filter_map(|default| default.to_str())
+            .filter(|default| !default.is_empty())
+        {
             assert!(row.contains(&format!("| `{default}` |")), "{row}");
         }
     }
@@ -115,17 +175,42 @@ fn every_setting_of_the_server_is_in_the_readme_with_the_default_of_its_argument
 #[test]
 fn the_sample_settings_have_the_access_key_that_the_engine_takes() {
     let settings: serde_json::Value = serde_json::from_str(&read("events/env.json")).expect("JSON");
-    let url = settings["Parameters"]["DATABASE_URL"].as_str().expect("a URL");
-    assert!(url.starts_with(&format!("dynamodb://{LOCAL_ACCESS_KEY}@")), "{url}");
+    let url = settings["Parameters"]["DATABASE_URL"]
+        .as_str()
+        .expect("a URL");
+    assert!(
+        url.starts_with(&format!("dynamodb://{LOCAL_ACCESS_KEY}@")),
+        "{url}"
+    );
 }
 
 #[test]
 fn the_sample_keys_verify_the_sample_tokens_at_any_time() {
     let settings: serde_json::Value = serde_json::from_str(&read("events/env.json")).expect("JSON");
-    let keys = PublicKeys::parse(settings["Parameters"]["TASKLANE_PUBLIC_KEYS"].as_str().expect("keys")).expect("keys");
+    let keys = PublicKeys::parse(
+        settings["Parameters"]["TASKLANE_PUBLIC_KEYS"]
+            .as_str()
+            .expect("keys"),
+    )
+    .expect("keys");
     let event: serde_json::Value = serde_json::from_str(&read("events/get-me.json")).expect("JSON");
-    let token = event["headers"]["authorization"].as_str().and_then(|value| value.strip_prefix("Bearer ")).expect("a token");
-    let verify = |keys: &PublicKeys| Verifier::new(keys, "tasklane", "tasklane").expect("keys").verify(token, SystemClock.now()).map(drop);
+    let token = event["headers"]["authorization"]
+        .as_str()
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .expect("a token");
+    let verify = |keys: &PublicKeys| {
+        Verifier::new(keys, "tasklane", "tasklane")
+            .expect("keys")
+            .verify(token, SystemClock.now())
+            .map(drop)
+    };
     assert_eq!(verify(&keys), Ok(()));
-    assert!(verify(&PublicKeys { max_token_lifetime: None, ..keys }).is_err(), "no other key set takes tokens that live so long");
+    assert!(
+        verify(&PublicKeys {
+            max_token_lifetime: None,
+            ..keys
+        })
+        .is_err(),
+        "no other key set takes tokens that live so long"
+    );
 }

@@ -1,5 +1,6 @@
-//! What functions call: DynamoDB, behind TLS on this machine, so that what TLS costs is in what is measured. It is the
-//! embedded engine, filled as `tasklane seed` fills it, with the signing keys in their table.
+//! What functions call: DynamoDB, behind TLS on this machine, so that what TLS costs is in what is
+//! measured. It is the embedded engine, filled as `tasklane seed` fills it, with the signing keys
+//! in their table.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -7,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
+    ScalarAttributeType,
+};
 use common::app::App;
 use common::config::{DatabaseUrl, Settings};
 use common::http::{Endpoint, Part};
@@ -46,28 +50,45 @@ pub(crate) struct Aws {
 impl Aws {
     /// Starts it.
     pub(crate) async fn start() -> Result<Self, Error> {
-        let env = serde_json::from_str::<Value>(&std::fs::read_to_string(root().join("events/env.json"))?)?;
-        let settings = serde_json::from_value::<HashMap<String, String>>(env["Parameters"].clone())?;
+        let env = serde_json::from_str::<Value>(&std::fs::read_to_string(
+            root().join("events/env.json"),
+        )?)?;
+        let settings =
+            serde_json::from_value::<HashMap<String, String>>(env["Parameters"].clone())?;
 
         let engine = Engine::in_memory()?;
         fill(&engine, &settings).await?;
         let plain = free_address().await?;
         let serving = engine.clone();
-        tokio::spawn(async move { server::emulator::serve(&serving, plain, std::future::pending()).await });
+        tokio::spawn(async move {
+            server::emulator::serve(&serving, plain, std::future::pending()).await
+        });
 
         let folder = tempfile::tempdir()?;
         let acceptor = certified(&ca_file(folder.path()))?;
         let dynamodb = behind_tls(plain, acceptor).await?;
         let client = client(plain, &settings).await?;
         put_keys(&client, &settings).await?;
-        let mut aws = Self { settings, dynamodb, folder, client, filled: Vec::new() };
+        let mut aws = Self {
+            settings,
+            dynamodb,
+            folder,
+            client,
+            filled: Vec::new(),
+        };
         aws.filled = aws.contents().await?;
         Ok(aws)
     }
 
-    /// What Lambda and the template put into the environment of this endpoint's function: events/env.json has the values,
-    /// and the endpoint says which parts need theirs. A function that is no endpoint has what all of them have.
-    pub(crate) fn environment(&self, name: &str, endpoint: Option<&Endpoint>, runtime_api: SocketAddr) -> Vec<(String, String)> {
+    /// What Lambda and the template put into the environment of this endpoint's function:
+    /// events/env.json has the values, and the endpoint says which parts need theirs. A function
+    /// that is no endpoint has what all of them have.
+    pub(crate) fn environment(
+        &self,
+        name: &str,
+        endpoint: Option<&Endpoint>,
+        runtime_api: SocketAddr,
+    ) -> Vec<(String, String)> {
         let ca_file = ca_file(self.folder.path()).display().to_string();
         let mut environment = vec![
             ("AWS_LAMBDA_RUNTIME_API", runtime_api.to_string()),
@@ -82,7 +103,10 @@ impl Aws {
             ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
             ("AWS_SESSION_TOKEN", "local".to_owned()),
             // The SDKs' own variable for another endpoint than AWS's.
-            ("AWS_ENDPOINT_URL_DYNAMODB", format!("https://localhost:{}", self.dynamodb.port())),
+            (
+                "AWS_ENDPOINT_URL_DYNAMODB",
+                format!("https://localhost:{}", self.dynamodb.port()),
+            ),
             ("TASKLANE_LOG_LEVEL", "info".to_owned()),
             ("TASKLANE_METRICS_NAMESPACE", "Tasklane/tasklane".to_owned()),
             ("TASKLANE_CA_FILE", ca_file.clone()),
@@ -97,9 +121,13 @@ impl Aws {
             environment.extend(needs(Part::Tasks).then(|| setting("TASKLANE_TASKS_TABLE")));
             environment.extend(needs(Part::PublicKeys).then(|| setting("TASKLANE_PUBLIC_KEYS")));
             environment.extend(needs(Part::SigningKeys).then(|| setting("TASKLANE_KEYS_TABLE")));
-            environment.extend(needs(Part::SigningKeys).then(|| ("TASKLANE_SIGNING_KEYS", format!("dynamodb:{KEYS}"))));
+            environment.extend(
+                needs(Part::SigningKeys)
+                    .then(|| ("TASKLANE_SIGNING_KEYS", format!("dynamodb:{KEYS}"))),
+            );
         } else {
-            // What the baselines read. The usual one trusts the machine's own authorities, as it would anywhere.
+            // What the baselines read. The usual one trusts the machine's own authorities, as it
+            // would anywhere.
             environment.extend([
                 ("TABLE", self.settings["TASKLANE_TASKS_TABLE"].clone()),
                 ("OWNER", OWNER.to_owned()),
@@ -107,18 +135,34 @@ impl Aws {
                 ("SSL_CERT_DIR", "/etc/ssl/certs".to_owned()),
             ]);
         }
-        environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        environment
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
     }
 
     /// Makes the tables hold again what they did at first, so that every request finds the same.
     pub(crate) async fn reset(&self) -> Result<(), Error> {
         for ((table, filled), (_, present)) in self.filled.iter().zip(self.contents().await?) {
-            for item in present.iter().filter(|item| !filled.iter().any(|kept| same_key(kept, item))) {
+            for item in present
+                .iter()
+                .filter(|item| !filled.iter().any(|kept| same_key(kept, item)))
+            {
                 let key = |name: &str| item.get(name).cloned();
-                self.client.delete_item().table_name(table).set_key(Some(key_of(key)?)).send().await?;
+                self.client
+                    .delete_item()
+                    .table_name(table)
+                    .set_key(Some(key_of(key)?))
+                    .send()
+                    .await?;
             }
             for item in filled.iter().filter(|item| !present.contains(item)) {
-                self.client.put_item().table_name(table).set_item(Some(item.clone())).send().await?;
+                self.client
+                    .put_item()
+                    .table_name(table)
+                    .set_item(Some(item.clone()))
+                    .send()
+                    .await?;
             }
         }
         Ok(())
@@ -128,7 +172,14 @@ impl Aws {
         let mut contents = Vec::new();
         for table in ["TASKLANE_USERS_TABLE", "TASKLANE_TASKS_TABLE"] {
             let table = self.settings[table].clone();
-            let items = self.client.scan().table_name(&table).send().await?.items.unwrap_or_default();
+            let items = self
+                .client
+                .scan()
+                .table_name(&table)
+                .send()
+                .await?
+                .items
+                .unwrap_or_default();
             contents.push((table, items));
         }
         Ok(contents)
@@ -136,33 +187,65 @@ impl Aws {
 }
 
 fn same_key(one: &Item, other: &Item) -> bool {
-    ["pk", "sk"].iter().all(|name| one.get(*name) == other.get(*name))
+    ["pk", "sk"]
+        .iter()
+        .all(|name| one.get(*name) == other.get(*name))
 }
 
 fn key_of(attribute: impl Fn(&str) -> Option<AttributeValue>) -> Result<Item, Error> {
-    let part = |name: &str| Ok::<_, Error>((name.to_owned(), attribute(name).ok_or("an item without a key")?));
+    let part = |name: &str| {
+        Ok::<_, Error>((
+            name.to_owned(),
+            attribute(name).ok_or("an item without a key")?,
+        ))
+    };
     Ok(HashMap::from([part("pk")?, part("sk")?]))
 }
 
 /// Fills an engine as `tasklane seed` does.
 async fn fill(engine: &Engine, settings: &HashMap<String, String>) -> Result<(), Error> {
-    let environment = |name: &str| if name == "DATABASE_URL" { Some("dynamodb://".to_owned()) } else { settings.get(name).cloned() };
+    let environment = |name: &str| {
+        if name == "DATABASE_URL" {
+            Some("dynamodb://".to_owned())
+        } else {
+            settings.get(name).cloned()
+        }
+    };
     let settings = Settings::read(&environment, &|_| true)?;
     let stores = embedded_stores(engine, &settings).await?;
     let app = App::new(&settings, stores.clone())?;
-    server::seed::seed(&Started { app, stores, engine: Some(engine.clone()) }).await?;
+    server::seed::seed(&Started {
+        app,
+        stores,
+        engine: Some(engine.clone()),
+    })
+    .await?;
     Ok(())
 }
 
 /// Makes the table of signing keys, as the template does, and puts them there, as `make-keys` does.
 async fn put_keys(client: &Client, settings: &HashMap<String, String>) -> Result<(), Error> {
     let (table, name) = (&settings["TASKLANE_KEYS_TABLE"], "name");
-    let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build()?;
-    let key = KeySchemaElement::builder().attribute_name(name).key_type(KeyType::Hash).build()?;
-    let made = client.create_table().table_name(table).attribute_definitions(attribute).key_schema(key);
+    let attribute = AttributeDefinition::builder()
+        .attribute_name(name)
+        .attribute_type(ScalarAttributeType::S)
+        .build()?;
+    let key = KeySchemaElement::builder()
+        .attribute_name(name)
+        .key_type(KeyType::Hash)
+        .build()?;
+    let made = client
+        .create_table()
+        .table_name(table)
+        .attribute_definitions(attribute)
+        .key_schema(key);
     made.billing_mode(BillingMode::PayPerRequest).send().await?;
     let text = |text: &str| AttributeValue::S(text.to_owned());
-    let item = client.put_item().table_name(table).item(name, text(KEYS)).item("keys", text(&settings["TASKLANE_SIGNING_KEYS"]));
+    let item = client
+        .put_item()
+        .table_name(table)
+        .item(name, text(KEYS))
+        .item("keys", text(&settings["TASKLANE_SIGNING_KEYS"]));
     item.send().await?;
     Ok(())
 }
@@ -190,11 +273,14 @@ fn certified(ca_file: &Path) -> Result<TlsAcceptor, Error> {
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
     std::fs::write(ca_file, authority.pem())?;
     let key = KeyPair::generate()?;
-    let certificate = CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&key, &authority)?;
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(
-        vec![certificate.der().clone(), authority.der().clone()],
-        PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der())),
-    )?;
+    let certificate =
+        CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&key, &authority)?;
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone(), authority.der().clone()],
+            PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der())),
+        )?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
@@ -208,8 +294,10 @@ async fn behind_tls(plain: SocketAddr, acceptor: TlsAcceptor) -> Result<SocketAd
             // A function that hangs up ends its connection, and that is no news.
             tokio::spawn(async move {
                 connection.set_nodelay(true)?;
-                // The way to the engine is this bench's own and open before a request needs it: at AWS there is none.
-                let (outside, inside) = tokio::join!(acceptor.accept(connection), TcpStream::connect(plain));
+                // The way to the engine is this bench's own and open before a request needs it: at
+                // AWS there is none.
+                let (outside, inside) =
+                    tokio::join!(acceptor.accept(connection), TcpStream::connect(plain));
                 let (mut outside, mut inside) = (outside?, inside?);
                 inside.set_nodelay(true)?;
                 tokio::io::copy_bidirectional(&mut outside, &mut inside).await

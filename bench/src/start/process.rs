@@ -14,13 +14,24 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a program with these variables and no others. Like Lambda, it keeps what the program writes.
-    pub(crate) fn start(program: &std::path::Path, environment: &[(String, String)]) -> Result<Self, Error> {
+    /// Starts a program with these variables and no others. Like Lambda, it keeps what the program
+    /// writes.
+    pub(crate) fn start(
+        program: &std::path::Path,
+        environment: &[(String, String)],
+    ) -> Result<Self, Error> {
         let log = tempfile::tempfile()?;
         let mut command = Command::new(program);
-        command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?);
-        let child = command.spawn().map_err(|error| format!("{} does not start: {error}", program.display()))?;
+        command
+            .env_clear()
+            .envs(environment.iter().map(|(name, value)| (name, value)));
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log.try_clone()?);
+        let child = command
+            .spawn()
+            .map_err(|error| format!("{} does not start: {error}", program.display()))?;
         Ok(Self { child, log })
     }
 
@@ -37,7 +48,10 @@ impl Process {
     /// The last lines that it wrote.
     pub(crate) fn last_words(&mut self) -> String {
         let mut text = String::new();
-        let _ = self.log.rewind().and_then(|()| self.log.read_to_string(&mut text));
+        let _ = self
+            .log
+            .rewind()
+            .and_then(|()| self.log.read_to_string(&mut text));
         let lines = text.lines().collect::<Vec<_>>();
         lines[lines.len().saturating_sub(10)..].join("\n")
     }

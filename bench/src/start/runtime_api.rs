@@ -54,7 +54,10 @@ impl RuntimeApi {
         let (sender, calls) = mpsc::unbounded_channel();
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
-            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+            .route(
+                "/2018-06-01/runtime/invocation/{id}/response",
+                post(response),
+            )
             .route("/2018-06-01/runtime/invocation/{id}/error", post(failure))
             .route("/2018-06-01/runtime/init/error", post(failure))
             .with_state(sender);
@@ -65,7 +68,11 @@ impl RuntimeApi {
         let serving = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
         });
-        Ok(Self { address, calls, serving })
+        Ok(Self {
+            address,
+            calls,
+            serving,
+        })
     }
 
     /// Waits until the function asks for an event.
@@ -84,7 +91,11 @@ impl RuntimeApi {
     ///
     /// # Errors
     /// It does something else, or nothing.
-    pub(crate) async fn invoke(&mut self, poll: Poll, event: Bytes) -> Result<(Duration, Bytes), Error> {
+    pub(crate) async fn invoke(
+        &mut self,
+        poll: Poll,
+        event: Bytes,
+    ) -> Result<(Duration, Bytes), Error> {
         let given = Instant::now();
         poll.event.send(event).map_err(|_| "it hung up")?;
         match self.call().await? {
@@ -95,7 +106,9 @@ impl RuntimeApi {
     }
 
     async fn call(&mut self) -> Result<Call, Error> {
-        let call = tokio::time::timeout(PATIENCE, self.calls.recv()).await.map_err(|_| format!("it did nothing for {PATIENCE:?}"))?;
+        let call = tokio::time::timeout(PATIENCE, self.calls.recv())
+            .await
+            .map_err(|_| format!("it did nothing for {PATIENCE:?}"))?;
         call.ok_or_else(|| "the Runtime API has ended".into())
     }
 }
@@ -113,15 +126,31 @@ async fn next(State(calls): Calls) -> Response<Body> {
     let (event, given) = oneshot::channel();
     let _ = calls.send(Call::Next(Poll { at, event }));
     // It is never given one when the bench is done with it.
-    let Ok(event) = given.await else { return status(StatusCode::GONE) };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let Ok(event) = given.await else {
+        return status(StatusCode::GONE);
+    };
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     let mut response = Response::new(Body::from(event));
     let headers = [
         ("content-type", "application/json".to_owned()),
-        ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
-        ("lambda-runtime-deadline-ms", (now + Duration::from_secs(10)).as_millis().to_string()),
-        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:123456789012:function:bench".to_owned()),
-        ("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1".to_owned()),
+        (
+            "lambda-runtime-aws-request-id",
+            "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned(),
+        ),
+        (
+            "lambda-runtime-deadline-ms",
+            (now + Duration::from_secs(10)).as_millis().to_string(),
+        ),
+        (
+            "lambda-runtime-invoked-function-arn",
+            "arn:aws:lambda:eu-central-1:123456789012:function:bench".to_owned(),
+        ),
+        (
+            "lambda-runtime-trace-id",
+            "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1".to_owned(),
+        ),
     ];
     for (name, value) in headers {
         if let Ok(value) = value.parse() {

@@ -1,7 +1,9 @@
-//! Access tokens: JWTs (RFC 7519, RFC 9068) signed with Ed25519 (RFC 8037), verified without any call.
+//! Access tokens: JWTs (RFC 7519, RFC 9068) signed with Ed25519 (RFC 8037), verified without any
+//! call.
 //!
-//! Verification follows RFC 8725: one algorithm, chosen by the verifier; explicit type; issuer and audience checked.
-//! The cryptography is ring's, like that of TLS, so that a binary holds one crypto library.
+//! Verification follows RFC 8725: one algorithm, chosen by the verifier; explicit type; issuer and
+//! audience checked. The cryptography is ring's, like that of TLS, so that a binary holds one
+//! crypto library.
 
 use std::collections::HashSet;
 use std::sync::Once;
@@ -89,12 +91,17 @@ impl Verifier {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);
-        validation.required_spec_claims = HashSet::from(["exp", "iss", "aud", "sub"].map(str::to_owned));
+        validation.required_spec_claims =
+            HashSet::from(["exp", "iss", "aud", "sub"].map(str::to_owned));
         // The end of a token is checked against the app's clock, not the library's.
         validation.validate_exp = false;
         let max_lifetime = keys.max_token_lifetime.unwrap_or(LIFETIME.as_secs());
         let keys = keys.keys.iter().map(|key| {
-            Ok(VerifyingKey { kid: key.kid.clone(), key: DecodingKey::from_ed_der(&key.bytes()?), ends: key.exp.unwrap_or(i64::MAX) })
+            Ok(VerifyingKey {
+                kid: key.kid.clone(),
+                key: DecodingKey::from_ed_der(&key.bytes()?),
+                ends: key.exp.unwrap_or(i64::MAX),
+            })
         });
         Ok(Self {
             keys: keys.collect::<Result<_, KeyError>>()?,
@@ -122,7 +129,11 @@ impl Verifier {
     /// Everything about a token but its end.
     fn check(&self, token: &str, now: Timestamp) -> Result<KnownToken, &'static str> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| "the token cannot be read")?;
-        if !header.typ.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case(TYPE)) {
+        if !header
+            .typ
+            .as_deref()
+            .is_some_and(|kind| kind.eq_ignore_ascii_case(TYPE))
+        {
             return Err("the token is no access token");
         }
         // No extension is understood here, so none may be critical (RFC 7515, section 4.1.11).
@@ -130,19 +141,34 @@ impl Verifier {
             return Err("the token has a critical extension");
         }
         let kid = header.kid.as_deref().ok_or("the token names no key")?;
-        let key = self.keys.iter().find(|known| known.kid == kid).ok_or("the token's key is not known")?;
+        let key = self
+            .keys
+            .iter()
+            .find(|known| known.kid == kid)
+            .ok_or("the token's key is not known")?;
         if key.ends <= now.as_second() {
             return Err("the token's key has retired");
         }
-        let token = jsonwebtoken::decode::<AccessClaims>(token, &key.key, &self.validation).map_err(|error| match error.kind() {
-            ErrorKind::InvalidSignature => "the token's signature is wrong",
-            ErrorKind::InvalidIssuer => "the token is of another issuer",
-            ErrorKind::InvalidAudience => "the token is for another audience",
-            ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => "the token's algorithm is not EdDSA",
-            ErrorKind::MissingRequiredClaim(_) => "the token lacks a claim",
-            _ => "the token cannot be read",
-        })?;
-        let AccessClaims { sub: user, sid: session, role, iat, nbf, exp, .. } = token.claims;
+        let token = jsonwebtoken::decode::<AccessClaims>(token, &key.key, &self.validation)
+            .map_err(|error| match error.kind() {
+                ErrorKind::InvalidSignature => "the token's signature is wrong",
+                ErrorKind::InvalidIssuer => "the token is of another issuer",
+                ErrorKind::InvalidAudience => "the token is for another audience",
+                ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => {
+                    "the token's algorithm is not EdDSA"
+                }
+                ErrorKind::MissingRequiredClaim(_) => "the token lacks a claim",
+                _ => "the token cannot be read",
+            })?;
+        let AccessClaims {
+            sub: user,
+            sid: session,
+            role,
+            iat,
+            nbf,
+            exp,
+            ..
+        } = token.claims;
         if exp.saturating_sub(iat) > self.max_lifetime {
             return Err("the token is valid for longer than any that is issued");
         }
@@ -152,7 +178,14 @@ impl Verifier {
         if nbf.is_some_and(|begins| begins > now.as_second()) {
             return Err("the token is not valid yet");
         }
-        Ok(KnownToken { caller: Caller { user, session, role }, ends: exp.min(key.ends) })
+        Ok(KnownToken {
+            caller: Caller {
+                user,
+                session,
+                role,
+            },
+            ends: exp.min(key.ends),
+        })
     }
 }
 
@@ -165,7 +198,11 @@ impl Issuer {
         install_provider();
         // SigningKeys are never empty: reading and making them sees to it.
         let key = &keys.signatures[0];
-        let header = Header { typ: Some(TYPE.to_owned()), kid: Some(key.kid.clone()), ..Header::new(Algorithm::EdDSA) };
+        let header = Header {
+            typ: Some(TYPE.to_owned()),
+            kid: Some(key.kid.clone()),
+            ..Header::new(Algorithm::EdDSA)
+        };
         Ok(Self {
             issuer: issuer.to_owned(),
             audience: audience.to_owned(),
@@ -176,7 +213,8 @@ impl Issuer {
         })
     }
 
-    /// The issuer of sessions that live for so long at most: retired keys of refresh tokens are void when all theirs have ended.
+    /// The issuer of sessions that live for so long at most: retired keys of refresh tokens are
+    /// void when all theirs have ended.
     #[must_use]
     pub fn with_sessions_of(mut self, lifetime: Duration) -> Self {
         self.sessions = Some(lifetime);
@@ -185,15 +223,27 @@ impl Issuer {
 
     /// The key of refresh tokens of this name, unless it is void.
     pub(super) fn mac(&self, kid: &str) -> Option<&MacKey> {
-        let ended = |key: &MacKey| self.sessions.is_some_and(|sessions| key.ended(sessions, SystemClock.now()));
-        self.macs.iter().find(|key| key.kid == kid).filter(|key| !ended(key))
+        let ended = |key: &MacKey| {
+            self.sessions
+                .is_some_and(|sessions| key.ended(sessions, SystemClock.now()))
+        };
+        self.macs
+            .iter()
+            .find(|key| key.kid == kid)
+            .filter(|key| !ended(key))
     }
 
     /// Issues a token for a session.
     ///
     /// # Errors
     /// The claims cannot be written, which would be a defect.
-    pub fn issue(&self, user: UserId, session: SessionId, role: Role, now: Timestamp) -> Result<String, jsonwebtoken::errors::Error> {
+    pub fn issue(
+        &self,
+        user: UserId,
+        session: SessionId,
+        role: Role,
+        now: Timestamp,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
         let claims = AccessClaims {
             iss: self.issuer.clone(),
             aud: self.audience.clone(),
@@ -222,15 +272,17 @@ fn install_provider() {
     static PROVIDER: CryptoProvider = CryptoProvider {
         signer_factory: |algorithm, key| match algorithm {
             Algorithm::EdDSA => {
-                let pair = Ed25519KeyPair::from_seed_unchecked(key.as_bytes()).map_err(|_| ErrorKind::InvalidEddsaKey)?;
+                let pair = Ed25519KeyPair::from_seed_unchecked(key.as_bytes())
+                    .map_err(|_| ErrorKind::InvalidEddsaKey)?;
                 Ok(Box::new(Signer(pair)) as Box<dyn JwtSigner>)
             }
             _ => Err(ErrorKind::InvalidAlgorithm.into()),
         },
         verifier_factory: |algorithm, key| match algorithm {
-            Algorithm::EdDSA => {
-                Ok(Box::new(SignatureVerifier(UnparsedPublicKey::new(&ED25519, key.try_get_as_bytes()?.to_vec()))) as Box<dyn JwtVerifier>)
-            }
+            Algorithm::EdDSA => Ok(Box::new(SignatureVerifier(UnparsedPublicKey::new(
+                &ED25519,
+                key.try_get_as_bytes()?.to_vec(),
+            ))) as Box<dyn JwtVerifier>),
             _ => Err(ErrorKind::InvalidAlgorithm.into()),
         },
         key_utils: KeyUtils::new_unimplemented(),
@@ -260,7 +312,9 @@ struct SignatureVerifier(UnparsedPublicKey<Vec<u8>>);
 
 impl signature::Verifier<Vec<u8>> for SignatureVerifier {
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
-        self.0.verify(message, signature).map_err(|_| signature::Error::new())
+        self.0
+            .verify(message, signature)
+            .map_err(|_| signature::Error::new())
     }
 }
 
@@ -281,7 +335,9 @@ mod tests {
 
     fn token(keys: &SigningKeys) -> String {
         let issuer = Issuer::new(keys, "tasklane", "tasklane").expect("keys");
-        issuer.issue(UserId::new(now()), SessionId::new(now()), Role::User, now()).expect("issued")
+        issuer
+            .issue(UserId::new(now()), SessionId::new(now()), Role::User, now())
+            .expect("issued")
     }
 
     #[test]
@@ -289,9 +345,21 @@ mod tests {
         let keys = SigningKeys::generate("1").expect("generated");
         let verifier = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
         let token = token(&keys);
-        let expired = || verifier.verify(&token, now().plus(LIFETIME)).expect_err("expired");
-        assert_eq!(expired(), "the token has expired", "when it is seen for the first time");
-        assert!(verifier.verify(&token, now().plus(LIFETIME).minus(Duration::from_secs(1))).is_ok());
+        let expired = || {
+            verifier
+                .verify(&token, now().plus(LIFETIME))
+                .expect_err("expired")
+        };
+        assert_eq!(
+            expired(),
+            "the token has expired",
+            "when it is seen for the first time"
+        );
+        assert!(
+            verifier
+                .verify(&token, now().plus(LIFETIME).minus(Duration::from_secs(1)))
+                .is_ok()
+        );
         assert_eq!(expired(), "the token has expired", "when it is known");
     }
 
@@ -300,13 +368,29 @@ mod tests {
         let keys = SigningKeys::generate("1").expect("generated");
         let verifier = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
         let (mine, other) = (token(&keys), token(&keys));
-        let caller = |token: &str| verifier.verify(token, now()).map(|caller| (caller.user, caller.session));
-        let (me, somebody) = (caller(&mine).expect("valid"), caller(&other).expect("valid"));
+        let caller = |token: &str| {
+            verifier
+                .verify(token, now())
+                .map(|caller| (caller.user, caller.session))
+        };
+        let (me, somebody) = (
+            caller(&mine).expect("valid"),
+            caller(&other).expect("valid"),
+        );
         assert_ne!(me, somebody);
-        assert_eq!((caller(&mine), caller(&other)), (Ok(me), Ok(somebody)), "known by now");
+        assert_eq!(
+            (caller(&mine), caller(&other)),
+            (Ok(me), Ok(somebody)),
+            "known by now"
+        );
         let (said, _) = mine.rsplit_once('.').expect("a signature");
         let (_, signature) = other.rsplit_once('.').expect("a signature");
-        for wrong in [format!("{said}.{signature}"), format!("{mine}="), said.to_owned(), format!(" {mine}")] {
+        for wrong in [
+            format!("{said}.{signature}"),
+            format!("{mine}="),
+            said.to_owned(),
+            format!(" {mine}"),
+        ] {
             for _ in 0..2 {
                 assert!(caller(&wrong).is_err(), "{wrong}");
             }
@@ -323,7 +407,10 @@ mod tests {
         let new = token(&keys);
         assert!(after.verify(&old, now()).is_ok());
         assert!(after.verify(&new, now()).is_ok());
-        assert_eq!(before.verify(&new, now()).expect_err("not known yet"), "the token's key is not known");
+        assert_eq!(
+            before.verify(&new, now()).expect_err("not known yet"),
+            "the token's key is not known"
+        );
     }
 
     #[test]
@@ -333,11 +420,23 @@ mod tests {
         keys.rotate("2", now()).expect("rotated");
         let verifier = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
         let last = now().plus(OVERLAP).minus(Duration::from_secs(1));
-        let token = issuer.issue(UserId::new(last), SessionId::new(last), Role::User, last).expect("issued");
+        let token = issuer
+            .issue(UserId::new(last), SessionId::new(last), Role::User, last)
+            .expect("issued");
         assert!(verifier.verify(&token, last).is_ok());
-        assert_eq!(verifier.verify(&token, now().plus(OVERLAP)).expect_err("known, but its key has ended"), "the token has expired");
+        assert_eq!(
+            verifier
+                .verify(&token, now().plus(OVERLAP))
+                .expect_err("known, but its key has ended"),
+            "the token has expired"
+        );
         let unseen = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
-        assert_eq!(unseen.verify(&token, now().plus(OVERLAP)).expect_err("too late"), "the token's key has retired");
+        assert_eq!(
+            unseen
+                .verify(&token, now().plus(OVERLAP))
+                .expect_err("too late"),
+            "the token's key has retired"
+        );
     }
 
     #[test]
@@ -350,10 +449,25 @@ mod tests {
             "iss": "tasklane", "aud": "tasklane", "sub": user, "sid": session, "role": "user", "iat": at, "exp": at + 901, "jti": Uuid::nil(),
         });
         let token = issuer.sign(&claims).expect("signed");
-        let verify = |public: &PublicKeys| Verifier::new(public, "tasklane", "tasklane").expect("keys").verify(&token, now()).map(drop);
-        assert_eq!(verify(&keys.public()), Err("the token is valid for longer than any that is issued"));
-        let sample = PublicKeys { max_token_lifetime: Some(901), ..keys.public() };
+        let verify = |public: &PublicKeys| {
+            Verifier::new(public, "tasklane", "tasklane")
+                .expect("keys")
+                .verify(&token, now())
+                .map(drop)
+        };
+        assert_eq!(
+            verify(&keys.public()),
+            Err("the token is valid for longer than any that is issued")
+        );
+        let sample = PublicKeys {
+            max_token_lifetime: Some(901),
+            ..keys.public()
+        };
         assert_eq!(verify(&sample), Ok(()));
-        assert!(!serde_json::to_string(&sample).expect("JSON").contains("max_token_lifetime"));
+        assert!(
+            !serde_json::to_string(&sample)
+                .expect("JSON")
+                .contains("max_token_lifetime")
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! How many requests that hash a password are admitted at a time, in total and from one source. One that is not gets its answer
-//! before it has cost anything, so that no client can keep all others waiting.
+//! How many requests that hash a password are admitted at a time, in total and from one source. One
+//! that is not gets its answer before it has cost anything, so that no client can keep all others
+//! waiting.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -24,19 +25,28 @@ pub(super) struct Place<'a> {
 
 impl Admission {
     pub(super) fn new(places: usize) -> Self {
-        Self { places, taken: Mutex::default() }
+        Self {
+            places,
+            taken: Mutex::default(),
+        }
     }
 
     /// A place for this source; `None` when all are taken, or all that one source may take.
     pub(super) fn admit(&self, source: IpAddr) -> Option<Place<'_>> {
         let source = widest_network(source);
         let mut taken = self.taken();
-        let (all, own) = (taken.values().sum::<usize>(), taken.get(&source).copied().unwrap_or(0));
+        let (all, own) = (
+            taken.values().sum::<usize>(),
+            taken.get(&source).copied().unwrap_or(0),
+        );
         if all >= self.places || own >= self.places.div_ceil(SHARE_OF_A_SOURCE) {
             return None;
         }
         taken.insert(source.clone(), own + 1);
-        Some(Place { admission: self, source })
+        Some(Place {
+            admission: self,
+            source,
+        })
     }
 
     fn taken(&self) -> MutexGuard<'_, HashMap<String, usize>> {
@@ -65,7 +75,9 @@ mod tests {
     #[test]
     fn one_source_gets_a_quarter_of_the_places_however_often_it_asks_and_others_get_theirs() {
         let admission = Admission::new(8);
-        let flood: Vec<_> = (0..450).filter_map(|_| admission.admit(source(1))).collect();
+        let flood: Vec<_> = (0..450)
+            .filter_map(|_| admission.admit(source(1)))
+            .collect();
 
         assert_eq!(flood.len(), 2);
         let other = admission.admit(source(2));
@@ -78,7 +90,9 @@ mod tests {
     #[test]
     fn there_are_only_so_many_places_and_one_that_is_given_up_is_free_again() {
         let admission = Admission::new(8);
-        let mut places: Vec<_> = (0..8).map(|number| admission.admit(source(number)).expect("a place")).collect();
+        let mut places: Vec<_> = (0..8)
+            .map(|number| admission.admit(source(number)).expect("a place"))
+            .collect();
         assert!(admission.admit(source(9)).is_none());
 
         places.pop();

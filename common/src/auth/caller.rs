@@ -42,7 +42,15 @@ const USER_AGENT: usize = 200;
 impl Client {
     /// The client at this address that calls itself this.
     pub fn new(source: IpAddr, user_agent: Option<&str>) -> Self {
-        let clean = |text: &str| text.chars().filter(|c| !c.is_control()).take(USER_AGENT).collect();
-        Self { source, user_agent: user_agent.map(clean) }
+        let clean = |text: &str| {
+            text.chars()
+                .filter(|c| !c.is_control())
+                .take(USER_AGENT)
+                .collect()
+        };
+        Self {
+            source,
+            user_agent: user_agent.map(clean),
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Keys as JWK sets (RFC 7517, RFC 8037): public ones to verify access tokens, private ones to issue tokens.
+//! Keys as JWK sets (RFC 7517, RFC 8037): public ones to verify access tokens, private ones to
+//! issue tokens.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
-/// For how long an old key verifies access tokens after another one signs: for their life, and for as long as a deployment or
-/// a restart takes, before which the old key still signs.
+/// For how long an old key verifies access tokens after another one signs: for their life, and for
+/// as long as a deployment or a restart takes, before which the old key still signs.
 pub const OVERLAP: Duration = Duration::from_hours(24);
 
 /// The keys that access tokens are verified with, by `kid`.
@@ -22,8 +23,9 @@ pub const OVERLAP: Duration = Duration::from_hours(24);
 pub struct PublicKeys {
     /// The keys, any number of them.
     pub keys: Vec<PublicKey>,
-    /// For how many seconds a token of these keys may be valid; without it, as long as one that is issued. The sample events'
-    /// tokens, which everybody knows, outlive every deployment. Not published.
+    /// For how many seconds a token of these keys may be valid; without it, as long as one that is
+    /// issued. The sample events' tokens, which everybody knows, outlive every deployment. Not
+    /// published.
     #[serde(default, skip_serializing)]
     #[schemars(skip)]
     pub max_token_lifetime: Option<u64>,
@@ -44,7 +46,8 @@ pub struct PublicKey {
     pub kid: String,
     /// The key: 32 bytes in base64url.
     pub x: String,
-    /// When the key stops verifying, in seconds since 1970; absent for a key that signs, or will sign.
+    /// When the key stops verifying, in seconds since 1970; absent for a key that signs, or will
+    /// sign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exp: Option<i64>,
 }
@@ -104,18 +107,29 @@ struct PrivateKey {
 }
 
 impl PublicKeys {
-    /// Reads a JWK set; every key in it must be an Ed25519 key for signatures, with a `kid` of its own.
+    /// Reads a JWK set; every key in it must be an Ed25519 key for signatures, with a `kid` of its
+    /// own.
     ///
     /// # Errors
     /// It is no such set, or it is empty.
     pub fn parse(json: &str) -> Result<Self, KeyError> {
-        let set: Self = serde_json::from_str(json).map_err(|error| KeyError(format!("is no JWK set of Ed25519 keys ({error})")))?;
+        let set: Self = serde_json::from_str(json)
+            .map_err(|error| KeyError(format!("is no JWK set of Ed25519 keys ({error})")))?;
         if set.keys.is_empty() {
             return Err(KeyError("holds no key".to_owned()));
         }
         for key in &set.keys {
-            if (key.kty.as_str(), key.crv.as_str(), key.r#use.as_str(), key.alg.as_str()) != ("OKP", "Ed25519", "sig", "EdDSA") {
-                return Err(KeyError(format!("key {:?} must have kty OKP, crv Ed25519, use sig and alg EdDSA", key.kid)));
+            if (
+                key.kty.as_str(),
+                key.crv.as_str(),
+                key.r#use.as_str(),
+                key.alg.as_str(),
+            ) != ("OKP", "Ed25519", "sig", "EdDSA")
+            {
+                return Err(KeyError(format!(
+                    "key {:?} must have kty OKP, crv Ed25519, use sig and alg EdDSA",
+                    key.kid
+                )));
             }
             key.bytes()?;
         }
@@ -127,7 +141,8 @@ impl PublicKeys {
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Self {
         let mut live = self.clone();
-        live.keys.retain(|key| key.exp.is_none_or(|end| now.as_second() < end));
+        live.keys
+            .retain(|key| key.exp.is_none_or(|end| now.as_second() < end));
         live
     }
 }
@@ -145,7 +160,10 @@ impl SigningKeys {
     /// # Errors
     /// The machine gives no random bytes.
     pub fn generate(kid: &str) -> Result<Self, KeyError> {
-        let mut keys = Self { signatures: Vec::new(), macs: Vec::new() };
+        let mut keys = Self {
+            signatures: Vec::new(),
+            macs: Vec::new(),
+        };
         keys.add(kid)?;
         Ok(keys)
     }
@@ -162,7 +180,11 @@ impl SigningKeys {
 
     /// Notes of all keys but those that sign that they have retired, unless it was noted before.
     pub fn retire(&mut self, now: Timestamp) {
-        let signatures = self.signatures.iter_mut().skip(1).map(|key| &mut key.retired_at);
+        let signatures = self
+            .signatures
+            .iter_mut()
+            .skip(1)
+            .map(|key| &mut key.retired_at);
         let macs = self.macs.iter_mut().skip(1).map(|key| &mut key.retired_at);
         for retired_at in signatures.chain(macs) {
             retired_at.get_or_insert(now.as_second());
@@ -171,7 +193,8 @@ impl SigningKeys {
 
     /// Drops the keys whose tokens have all ended, where a session lives for so long at most.
     pub fn drop_ended(&mut self, now: Timestamp, sessions: Duration) {
-        self.signatures.retain(|key| !ended(key.retired_at, Duration::ZERO, now));
+        self.signatures
+            .retain(|key| !ended(key.retired_at, Duration::ZERO, now));
         self.macs.retain(|key| !key.ended(sessions, now));
     }
 
@@ -184,37 +207,67 @@ impl SigningKeys {
     fn add(&mut self, kid: &str) -> Result<(), KeyError> {
         let (mut seed, mut secret) = ([0; 32], [0; 32]);
         let random = SystemRandom::new();
-        random.fill(&mut seed).and_then(|()| random.fill(&mut secret)).map_err(|_| KeyError("no random bytes".to_owned()))?;
-        self.signatures.insert(0, SignatureKey::new(format!("sig-{kid}"), seed)?);
-        self.macs.insert(0, MacKey::new(format!("mac-{kid}"), secret.to_vec()));
+        random
+            .fill(&mut seed)
+            .and_then(|()| random.fill(&mut secret))
+            .map_err(|_| KeyError("no random bytes".to_owned()))?;
+        self.signatures
+            .insert(0, SignatureKey::new(format!("sig-{kid}"), seed)?);
+        self.macs
+            .insert(0, MacKey::new(format!("mac-{kid}"), secret.to_vec()));
         self.check()
     }
 
-    /// Reads a JWK set of private keys: at least one `OKP` (Ed25519, signs access tokens) and one `oct` (HS256,
-    /// authenticates refresh tokens).
+    /// Reads a JWK set of private keys: at least one `OKP` (Ed25519, signs access tokens) and one
+    /// `oct` (HS256, authenticates refresh tokens).
     ///
     /// # Errors
     /// It is no such set.
     pub fn parse(json: &str) -> Result<Self, KeyError> {
         // serde's message is left out: it may quote a part of a key.
-        let set: PrivateSet = serde_json::from_str(json)
-            .map_err(|error| KeyError(format!("is no JWK set of private keys (line {}, column {})", error.line(), error.column())))?;
-        let mut keys = Self { signatures: Vec::new(), macs: Vec::new() };
+        let set: PrivateSet = serde_json::from_str(json).map_err(|error| {
+            KeyError(format!(
+                "is no JWK set of private keys (line {}, column {})",
+                error.line(),
+                error.column()
+            ))
+        })?;
+        let mut keys = Self {
+            signatures: Vec::new(),
+            macs: Vec::new(),
+        };
         for key in set.keys {
             match (key.kty.as_str(), key.crv.as_deref(), key.alg.as_str()) {
                 ("OKP", Some("Ed25519"), "EdDSA") => {
-                    let pair = SignatureKey::new(key.kid.clone(), decode(&key.kid, "d", key.d.as_deref())?)?;
-                    let pair = SignatureKey { retired_at: key.retired_at, ..pair };
+                    let pair = SignatureKey::new(
+                        key.kid.clone(),
+                        decode(&key.kid, "d", key.d.as_deref())?,
+                    )?;
+                    let pair = SignatureKey {
+                        retired_at: key.retired_at,
+                        ..pair
+                    };
                     if pair.public != decode(&key.kid, "x", key.x.as_deref())? {
-                        return Err(KeyError(format!("key {:?}: x is not the public key of d", key.kid)));
+                        return Err(KeyError(format!(
+                            "key {:?}: x is not the public key of d",
+                            key.kid
+                        )));
                     }
                     keys.signatures.push(pair);
                 }
                 ("oct", None, "HS256") => {
                     let secret: [u8; 32] = decode(&key.kid, "k", key.k.as_deref())?;
-                    keys.macs.push(MacKey { retired_at: key.retired_at, ..MacKey::new(key.kid, secret.to_vec()) });
+                    keys.macs.push(MacKey {
+                        retired_at: key.retired_at,
+                        ..MacKey::new(key.kid, secret.to_vec())
+                    });
                 }
-                _ => return Err(KeyError(format!("key {:?} must be OKP with crv Ed25519 and alg EdDSA, or oct with alg HS256", key.kid))),
+                _ => {
+                    return Err(KeyError(format!(
+                        "key {:?} must be OKP with crv Ed25519 and alg EdDSA, or oct with alg HS256",
+                        key.kid
+                    )));
+                }
             }
         }
         keys.check()?;
@@ -245,7 +298,9 @@ impl SigningKeys {
             k: Some(URL_SAFE_NO_PAD.encode(&key.secret)),
             retired_at: key.retired_at,
         });
-        let set = PrivateSet { keys: signatures.chain(macs).collect() };
+        let set = PrivateSet {
+            keys: signatures.chain(macs).collect(),
+        };
         serde_json::to_string_pretty(&set).unwrap_or_default()
     }
 
@@ -258,9 +313,14 @@ impl SigningKeys {
             alg: "EdDSA".into(),
             kid: key.kid.clone(),
             x: URL_SAFE_NO_PAD.encode(key.public),
-            exp: key.retired_at.map(|retired| retired.saturating_add(seconds(OVERLAP))),
+            exp: key
+                .retired_at
+                .map(|retired| retired.saturating_add(seconds(OVERLAP))),
         });
-        PublicKeys { keys: keys.collect(), max_token_lifetime: None }
+        PublicKeys {
+            keys: keys.collect(),
+            max_token_lifetime: None,
+        }
     }
 
     fn check(&self) -> Result<(), KeyError> {
@@ -270,24 +330,45 @@ impl SigningKeys {
         if self.macs.is_empty() {
             return Err(KeyError("holds no oct key".to_owned()));
         }
-        check_kids(self.signatures.iter().map(|key| key.kid.as_str()).chain(self.macs.iter().map(|key| key.kid.as_str())))
+        check_kids(
+            self.signatures
+                .iter()
+                .map(|key| key.kid.as_str())
+                .chain(self.macs.iter().map(|key| key.kid.as_str())),
+        )
     }
 }
 
 impl SignatureKey {
     fn new(kid: String, seed: [u8; 32]) -> Result<Self, KeyError> {
-        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| KeyError(format!("key {kid:?}: d is no Ed25519 seed")))?;
-        let public = pair.public_key().as_ref().try_into().map_err(|_| KeyError(format!("key {kid:?} has no public key")))?;
-        Ok(Self { kid, seed, public, retired_at: None })
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed)
+            .map_err(|_| KeyError(format!("key {kid:?}: d is no Ed25519 seed")))?;
+        let public = pair
+            .public_key()
+            .as_ref()
+            .try_into()
+            .map_err(|_| KeyError(format!("key {kid:?} has no public key")))?;
+        Ok(Self {
+            kid,
+            seed,
+            public,
+            retired_at: None,
+        })
     }
 }
 
 impl MacKey {
     fn new(kid: String, secret: Vec<u8>) -> Self {
-        Self { kid, key: hmac::Key::new(hmac::HMAC_SHA256, &secret), secret, retired_at: None }
+        Self {
+            kid,
+            key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
+            secret,
+            retired_at: None,
+        }
     }
 
-    /// Whether every refresh token of this key has ended, where a session lives for so long at most.
+    /// Whether every refresh token of this key has ended, where a session lives for so long at
+    /// most.
     pub(super) fn ended(&self, sessions: Duration, now: Timestamp) -> bool {
         ended(self.retired_at, sessions, now)
     }
@@ -306,15 +387,26 @@ fn seconds(time: Duration) -> i64 {
 fn decode(kid: &str, member: &str, text: Option<&str>) -> Result<[u8; 32], KeyError> {
     text.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
         .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| KeyError(format!("key {kid:?}: {member} must be 32 bytes in base64url")))
+        .ok_or_else(|| {
+            KeyError(format!(
+                "key {kid:?}: {member} must be 32 bytes in base64url"
+            ))
+        })
 }
 
 /// A `kid` must be there and be unique; it stands in tokens, so it is kept to plain characters.
 fn check_kids<'a>(kids: impl Iterator<Item = &'a str>) -> Result<(), KeyError> {
     let mut seen = Vec::new();
     for kid in kids {
-        if kid.is_empty() || kid.len() > 64 || !kid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-            return Err(KeyError(format!("kid {kid:?} must have 1 to 64 letters, digits, hyphens or underscores")));
+        if kid.is_empty()
+            || kid.len() > 64
+            || !kid
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        {
+            return Err(KeyError(format!(
+                "kid {kid:?} must have 1 to 64 letters, digits, hyphens or underscores"
+            )));
         }
         if seen.contains(&kid) {
             return Err(KeyError(format!("kid {kid:?} occurs more than once")));
@@ -341,7 +433,11 @@ mod tests {
         let read = SigningKeys::parse(&keys.to_json()).expect("read");
         assert_eq!(read.to_json(), keys.to_json());
         assert_eq!(read.public().keys[0].kid, "sig-2");
-        assert!(!serde_json::to_string(&read.public()).expect("JSON").contains("\"d\""));
+        assert!(
+            !serde_json::to_string(&read.public())
+                .expect("JSON")
+                .contains("\"d\"")
+        );
     }
 
     fn now() -> Timestamp {
@@ -364,11 +460,25 @@ mod tests {
         assert_eq!(after(SESSIONS + OVERLAP - second), (1, 2));
         assert_eq!(after(SESSIONS + OVERLAP), (1, 1));
         // A second rotation does not lengthen the life of the first key.
-        keys.rotate("3", now().plus(OVERLAP - second)).expect("rotated");
+        keys.rotate("3", now().plus(OVERLAP - second))
+            .expect("rotated");
         keys.drop_ended(now().plus(OVERLAP), SESSIONS);
-        assert_eq!(keys.signatures.iter().map(|key| key.kid.as_str()).collect::<Vec<_>>(), ["sig-3", "sig-2"]);
+        assert_eq!(
+            keys.signatures
+                .iter()
+                .map(|key| key.kid.as_str())
+                .collect::<Vec<_>>(),
+            ["sig-3", "sig-2"]
+        );
         keys.revoke();
-        assert_eq!((keys.signatures.len(), keys.macs.len(), keys.signatures[0].kid.as_str()), (1, 1, "sig-3"));
+        assert_eq!(
+            (
+                keys.signatures.len(),
+                keys.macs.len(),
+                keys.signatures[0].kid.as_str()
+            ),
+            (1, 1, "sig-3")
+        );
     }
 
     #[test]

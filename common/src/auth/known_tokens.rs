@@ -1,5 +1,6 @@
-//! Access tokens that have been verified: a client sends the same one with every request for a quarter of an hour, and its
-//! signature would be most of what a request without its store call costs.
+//! Access tokens that have been verified: a client sends the same one with every request for a
+//! quarter of an hour, and its signature would be most of what a request without its store call
+//! costs.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,7 +36,11 @@ pub(super) struct KnownToken {
 impl KnownToken {
     /// Who calls, unless the token has expired by now.
     pub(super) fn at(self, now: Timestamp) -> Result<Caller, &'static str> {
-        if self.ends <= now.as_second() { Err("the token has expired") } else { Ok(self.caller) }
+        if self.ends <= now.as_second() {
+            Err("the token has expired")
+        } else {
+            Ok(self.caller)
+        }
     }
 }
 
@@ -50,7 +55,8 @@ impl KnownTokens {
 
     pub(super) fn keep(&self, name: TokenDigest, token: KnownToken) {
         let mut all = self.all();
-        // All of them are soon verified again; which of them expired would be looked for again and again.
+        // All of them are soon verified again; which of them expired would be looked for again and
+        // again.
         if all.len() == MOST {
             all.clear();
         }
@@ -71,7 +77,14 @@ mod tests {
     #[test]
     fn however_many_tokens_there_are_no_more_than_the_most_are_known() {
         let now = "2026-03-01T09:30:00Z".parse().expect("a time");
-        let token = KnownToken { caller: Caller { user: UserId::new(now), session: SessionId::new(now), role: Role::User }, ends: 0 };
+        let token = KnownToken {
+            caller: Caller {
+                user: UserId::new(now),
+                session: SessionId::new(now),
+                role: Role::User,
+            },
+            ends: 0,
+        };
         let known = KnownTokens::default();
         for number in 0..3 * MOST {
             let name = TokenDigest::of(&number.to_string());

@@ -1,8 +1,10 @@
-//! Rate limits for what can be guessed or flooded, kept in the store so that they hold across all environments.
+//! Rate limits for what can be guessed or flooded, kept in the store so that they hold across all
+//! environments.
 //!
-//! A limit counts attempts in fixed windows. An attempt is counted *before* it is made, so that no number of simultaneous
-//! guesses gets past the limit. Limits of failures give it back when it succeeds, so that owners who know their password
-//! never reach them; limits of costly work do not. docs/security.md has the table of who is refused when.
+//! A limit counts attempts in fixed windows. An attempt is counted *before* it is made, so that no
+//! number of simultaneous guesses gets past the limit. Limits of failures give it back when it
+//! succeeds, so that owners who know their password never reach them; limits of costly work do not.
+//! docs/security.md has the table of who is refused when.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -38,7 +40,8 @@ enum Counts {
     Attempts,
 }
 
-/// Defines the limits: each with its name in the store and in headers, its setting, its default rate, and what it counts.
+/// Defines the limits: each with its name in the store and in headers, its setting, its default
+/// rate, and what it counts.
 macro_rules! limits {
     ($($(#[$doc:meta])* $limit:ident = $name:literal, $setting:literal, $rate:literal, $counts:ident;)+) => {
         /// A limit.
@@ -80,7 +83,8 @@ limits! {
     LoginSource = "login-source", "TASKLANE_LIMIT_LOGIN_SOURCE", "50/15m", Failures;
     /// Failed logins to one account from one source.
     LoginAccountSource = "login-account-source", "TASKLANE_LIMIT_LOGIN_ACCOUNT_SOURCE", "10/15m", Failures;
-    /// Failed logins to one account from all sources that it does not know: NIST SP 800-63B-4, section 3.2.2, allows 100.
+    /// Failed logins to one account from all sources that it does not know: NIST SP 800-63B-4,
+    /// section 3.2.2, allows 100.
     LoginAccount = "login-account", "TASKLANE_LIMIT_LOGIN_ACCOUNT", "100/24h", Failures;
     /// Logins from one source, successful ones included.
     LoginTotalSource = "login-total-source", "TASKLANE_LIMIT_LOGIN_TOTAL_SOURCE", "300/15m", Attempts;
@@ -109,7 +113,8 @@ pub struct Limits([Rate; Limit::ALL.len()]);
 pub enum Subject {
     /// A source: an IPv4 address, or the networks of an IPv6 address.
     Source(IpAddr),
-    /// An account or a session, by a text that names it. Kept as a digest: people type passwords into the wrong field.
+    /// An account or a session, by a text that names it. Kept as a digest: people type passwords
+    /// into the wrong field.
     Name(String),
     /// An account and a source together.
     NameAt(String, IpAddr),
@@ -131,11 +136,17 @@ pub struct KnownSource(String);
 /// Where attempts are counted.
 #[async_trait]
 pub trait CounterStore: Send + Sync {
-    /// Adds to a counter and gives its new value. No addition is lost, however many are made at once.
+    /// Adds to a counter and gives its new value. No addition is lost, however many are made at
+    /// once.
     ///
     /// # Errors
     /// The store cannot answer.
-    async fn add(&self, counter: &str, amount: i64, expires_at: Timestamp) -> Result<i64, StoreError>;
+    async fn add(
+        &self,
+        counter: &str,
+        amount: i64,
+        expires_at: Timestamp,
+    ) -> Result<i64, StoreError>;
 
     /// A counter's value; 0 if it does not exist or has expired.
     ///
@@ -167,7 +178,10 @@ impl Limits {
     /// # Errors
     /// The first rate that cannot be had.
     pub fn read<E>(mut rate: impl FnMut(Limit) -> Result<Rate, E>) -> Result<Self, E> {
-        let mut rates = [Rate { count: 0, window: Duration::ZERO }; Limit::ALL.len()];
+        let mut rates = [Rate {
+            count: 0,
+            window: Duration::ZERO,
+        }; Limit::ALL.len()];
         for limit in Limit::ALL {
             rates[*limit as usize] = rate(*limit)?;
         }
@@ -178,12 +192,14 @@ impl Limits {
         self.0[limit as usize]
     }
 
-    /// The counters of a check in the present windows: one, or one for each network of an IPv6 source.
+    /// The counters of a check in the present windows: one, or one for each network of an IPv6
+    /// source.
     fn counters(&self, check: &Check, now: Timestamp) -> Vec<Counted> {
         let Rate { count, window } = self.rate(check.limit);
         let window = i64::try_from(window.as_secs()).unwrap_or(i64::MAX).max(1);
         let number = now.as_second().div_euclid(window);
-        let window_ends = Timestamp::from_millisecond((number + 1).saturating_mul(window).saturating_mul(1000));
+        let window_ends =
+            Timestamp::from_millisecond((number + 1).saturating_mul(window).saturating_mul(1000));
         let counted = |(subject, factor): (String, u32)| Counted {
             limit: check.limit,
             counter: format!("{}#{subject}#{number}", check.limit.name()),
@@ -198,7 +214,11 @@ impl Limits {
 impl Limit {
     /// Counts this subject.
     pub const fn of(self, subject: Subject) -> Check {
-        Check { limit: self, subject, unless_known: None }
+        Check {
+            limit: self,
+            subject,
+            unless_known: None,
+        }
     }
 }
 
@@ -221,7 +241,13 @@ impl Check {
 impl KnownSource {
     /// This source of this account.
     pub fn new(account: &str, source: IpAddr) -> Self {
-        Self(format!("known-source#{}", Subject::NameAt(account.to_owned(), source).keys().swap_remove(0).0))
+        Self(format!(
+            "known-source#{}",
+            Subject::NameAt(account.to_owned(), source)
+                .keys()
+                .swap_remove(0)
+                .0
+        ))
     }
 
     /// Makes the source known to the account, as a successful login does.
@@ -229,7 +255,9 @@ impl KnownSource {
     /// # Errors
     /// 503 when the store cannot answer.
     pub async fn remember(&self, app: &App) -> Result<(), Problem> {
-        app.counters()?.add(&self.0, 1, app.clock.now().plus(KNOWN_SOURCE_LIFETIME)).await?;
+        app.counters()?
+            .add(&self.0, 1, app.clock.now().plus(KNOWN_SOURCE_LIFETIME))
+            .await?;
         Ok(())
     }
 
@@ -245,11 +273,16 @@ impl Attempt {
     /// 429 when one of them is used up, 503 when the store cannot answer.
     pub async fn begin(app: &App, checks: &[Check]) -> Result<Self, Problem> {
         let (now, counters) = (app.clock.now(), app.counters()?);
-        let mut attempt = Self { counted: Vec::new() };
+        let mut attempt = Self {
+            counted: Vec::new(),
+        };
         for check in checks {
-            // One after another: at once they would each open a connection, and a function begins with one.
+            // One after another: at once they would each open a connection, and a function begins
+            // with one.
             for counted in app.limits.counters(check, now) {
-                let count = counters.add(&counted.counter, 1, counted.window_ends).await?;
+                let count = counters
+                    .add(&counted.counter, 1, counted.window_ends)
+                    .await?;
                 let is_used_up = u64::try_from(count).unwrap_or(0) > counted.most;
                 let refusal = is_used_up.then(|| counted.refusal(now));
                 attempt.counted.push(counted);
@@ -270,7 +303,8 @@ impl Attempt {
     /// # Errors
     /// 503 when the store cannot answer.
     pub async fn succeeded(mut self, app: &App) -> Result<(), Problem> {
-        self.counted.retain(|counted| counted.limit.counts() == Counts::Failures);
+        self.counted
+            .retain(|counted| counted.limit.counts() == Counts::Failures);
         give_back(app, &self.counted).await
     }
 
@@ -280,7 +314,9 @@ impl Attempt {
 
 async fn give_back(app: &App, counted: &[Counted]) -> Result<(), Problem> {
     for counted in counted {
-        app.counters()?.add(&counted.counter, -1, counted.window_ends).await?;
+        app.counters()?
+            .add(&counted.counter, -1, counted.window_ends)
+            .await?;
     }
     Ok(())
 }
@@ -288,7 +324,12 @@ async fn give_back(app: &App, counted: &[Counted]) -> Result<(), Problem> {
 impl Counted {
     fn refusal(&self, now: Timestamp) -> Problem {
         let window = u64::try_from(self.window).unwrap_or(0);
-        Problem::too_many_requests(self.limit.name(), self.most, window, seconds_until(now, self.window_ends))
+        Problem::too_many_requests(
+            self.limit.name(),
+            self.most,
+            window,
+            seconds_until(now, self.window_ends),
+        )
     }
 }
 
@@ -317,7 +358,10 @@ impl FromStr for Rate {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refused = || "must be a count and a window, such as 10/15m".to_owned();
         let (count, window) = text.split_once('/').ok_or_else(refused)?;
-        let window = window.parse::<jiff::SignedDuration>().ok().and_then(|window| Duration::try_from(window).ok());
+        let window = window
+            .parse::<jiff::SignedDuration>()
+            .ok()
+            .and_then(|window| Duration::try_from(window).ok());
         match (count.parse(), window) {
             (Ok(count @ 1..), Some(window)) if window.as_secs() >= 1 => Ok(Self { count, window }),
             _ => Err(refused()),
@@ -331,7 +375,13 @@ mod tests {
 
     #[test]
     fn a_rate_is_a_count_and_a_window() {
-        assert_eq!("10/15m".parse(), Ok(Rate { count: 10, window: Duration::from_mins(15) }));
+        assert_eq!(
+            "10/15m".parse(),
+            Ok(Rate {
+                count: 10,
+                window: Duration::from_mins(15)
+            })
+        );
         for bad in ["10", "0/1m", "10/", "10/-1m", "ten/1m", "10/10ms"] {
             assert!(bad.parse::<Rate>().is_err(), "{bad}");
         }
@@ -341,7 +391,13 @@ mod tests {
     fn every_limit_has_a_rate_by_default_and_a_setting_that_says_its_name() {
         for limit in Limit::ALL {
             assert!(limit.default_rate().parse::<Rate>().is_ok(), "{limit:?}");
-            assert_eq!(limit.setting(), format!("TASKLANE_LIMIT_{}", limit.name().to_uppercase().replace('-', "_")));
+            assert_eq!(
+                limit.setting(),
+                format!(
+                    "TASKLANE_LIMIT_{}",
+                    limit.name().to_uppercase().replace('-', "_")
+                )
+            );
         }
     }
 
@@ -350,8 +406,13 @@ mod tests {
         let limits = Limits::read(|limit| limit.default_rate().parse()).expect("the defaults");
         let now = Timestamp::from_millisecond(0);
         let most = |address: &str| {
-            let check = Limit::LoginSource.of(Subject::Source(address.parse().expect("an address")));
-            limits.counters(&check, now).iter().map(|counted| counted.most).collect::<Vec<_>>()
+            let check =
+                Limit::LoginSource.of(Subject::Source(address.parse().expect("an address")));
+            limits
+                .counters(&check, now)
+                .iter()
+                .map(|counted| counted.most)
+                .collect::<Vec<_>>()
         };
         assert_eq!(most("192.0.2.1"), [50]);
         assert_eq!(most("2001:db8::1"), [50, 200, 800]);

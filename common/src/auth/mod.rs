@@ -1,4 +1,5 @@
-//! Who is calling, and how they prove it: passwords, access tokens, sessions and their refresh tokens, rate limits.
+//! Who is calling, and how they prove it: passwords, access tokens, sessions and their refresh
+//! tokens, rate limits.
 
 mod access_token;
 mod admission;
@@ -17,8 +18,13 @@ pub use access_token::{AccessClaims, Issuer, Verifier};
 pub use caller::{Caller, CallerLimit, Client};
 pub use keys::{KeyError, OVERLAP, PublicKeys, SigningKeys};
 pub use limits::{Attempt, Check, CounterStore, KnownSource, Limit, Limits, Rate, Subject};
-pub use passwords::{Hasher, NewPassword, Password, PasswordHash, PasswordSettings, Passwords, Verified};
+pub use passwords::{
+    Hasher, NewPassword, Password, PasswordHash, PasswordSettings, Passwords, Verified,
+};
 pub use refresh_token::RefreshToken;
 pub(crate) use sessions::Refused;
-pub use sessions::{GRACE, LiveSession, MAX_SESSIONS, RefreshRequest, Rotation, Session, SessionId, SessionLifetimes, SessionView, Tokens};
+pub use sessions::{
+    GRACE, LiveSession, MAX_SESSIONS, RefreshRequest, Rotation, Session, SessionId,
+    SessionLifetimes, SessionView, Tokens,
+};
 pub use source::source_network;

@@ -1,8 +1,9 @@
 //! Passwords: which may be set, and hashing and verifying them.
 //!
-//! Rules: OWASP ASVS 5.0, V6.2 (8 to 256 characters, no composition rules, the commonest refused, never truncated), OWASP's
-//! password storage cheat sheet (Argon2id with 19 MiB, two passes, one lane, or more), and RFC 8265 for what a password that is
-//! typed on two keyboards has in common: see docs/security.md.
+//! Rules: OWASP ASVS 5.0, V6.2 (8 to 256 characters, no composition rules, the commonest refused,
+//! never truncated), OWASP's password storage cheat sheet (Argon2id with 19 MiB, two passes, one
+//! lane, or more), and RFC 8265 for what a password that is typed on two keyboards has in common:
+//! see docs/security.md.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -29,8 +30,9 @@ use crate::users::UserId;
 const MIN: usize = 8;
 /// The longest password, in characters.
 const MAX: usize = 256;
-/// The commonest passwords that are long enough, in lower case, a line each: those of the list of the crate `passwords` (MIT), which
-/// has a hundred thousand from leaks. As text it takes a fifth of what the crate adds to a function, and no time at its start.
+/// The commonest passwords that are long enough, in lower case, a line each: those of the list of
+/// the crate `passwords` (MIT), which has a hundred thousand from leaks. As text it takes a fifth
+/// of what the crate adds to a function, and no time at its start.
 const COMMON: &str = include_str!("common-passwords.txt");
 
 /// A password as somebody typed it to prove who they are. Never shown, logged or stored.
@@ -38,7 +40,8 @@ const COMMON: &str = include_str!("common-passwords.txt");
 #[schemars(inline, extend("minLength" = 1, "maxLength" = MAX, "format" = "password"))]
 pub struct Password(String);
 
-/// A password that may be set: 8 to 256 characters, counted in Unicode's normalisation form C, and none of the commonest.
+/// A password that may be set: 8 to 256 characters, counted in Unicode's normalisation form C, and
+/// none of the commonest.
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(inline, extend("minLength" = MIN, "maxLength" = MAX, "format" = "password"))]
 pub struct NewPassword(Password);
@@ -80,21 +83,34 @@ pub struct Hasher<'p> {
 pub struct Verified {
     /// Whether it is the right one.
     pub right: bool,
-    /// Whether it should be hashed again: the parameters were raised since, or it was hashed as it was sent.
+    /// Whether it should be hashed again: the parameters were raised since, or it was hashed as it
+    /// was sent.
     pub outdated: bool,
 }
 
-/// What OpaqueString (RFC 8265, section 4.2) maps: spaces of other scripts to a space, and everything to NFC, so that it does
-/// not matter which keyboard wrote an accent. Its string class is not enforced: no character is refused in a password.
+/// What OpaqueString (RFC 8265, section 4.2) maps: spaces of other scripts to a space, and
+/// everything to NFC, so that it does not matter which keyboard wrote an accent. Its string class
+/// is not enforced: no character is refused in a password.
 fn prepare(sent: &str) -> String {
-    let other_space = |c: char| !c.is_ascii() && CodePointMapData::<GeneralCategory>::new().get(c) == GeneralCategory::SpaceSeparator;
+    let other_space = |c: char| {
+        !c.is_ascii()
+            && CodePointMapData::<GeneralCategory>::new().get(c) == GeneralCategory::SpaceSeparator
+    };
     let spaced = sent.chars().map(|c| if other_space(c) { ' ' } else { c });
-    ComposingNormalizerBorrowed::new_nfc().normalize_iter(spaced).collect()
+    ComposingNormalizerBorrowed::new_nfc()
+        .normalize_iter(spaced)
+        .collect()
 }
 
 fn check_length(text: &str, min: usize) -> Result<(), Faults> {
     let length = text.chars().count();
-    if (min..=MAX).contains(&length) { Ok(()) } else { Err(fault(format!("must have {min} to {MAX} characters, has {length}"))) }
+    if (min..=MAX).contains(&length) {
+        Ok(())
+    } else {
+        Err(fault(format!(
+            "must have {min} to {MAX} characters, has {length}"
+        )))
+    }
 }
 
 impl Field for Password {
@@ -114,7 +130,9 @@ impl Field for NewPassword {
         let in_lower_case = prepared.to_lowercase();
         // Half a millisecond, before a hash that takes twenty.
         if COMMON.lines().any(|common| common == in_lower_case) {
-            return Err(fault("is one of the commonest passwords; choose another one"));
+            return Err(fault(
+                "is one of the commonest passwords; choose another one",
+            ));
         }
         Ok(Self(Password(sent)))
     }
@@ -142,7 +160,11 @@ impl Passwords {
             STANDARD_NO_PAD.encode([0; 32]),
         ));
         let hashing = Hashing::new(params, settings.concurrency);
-        Ok(Self { hashing, admission: Admission::new(settings.queue), nobody })
+        Ok(Self {
+            hashing,
+            admission: Admission::new(settings.queue),
+            nobody,
+        })
     }
 
     /// Admits a request from this source. To be asked for before the request costs anything else.
@@ -150,8 +172,14 @@ impl Passwords {
     /// # Errors
     /// 503 when too many are hashing or waiting for it, in total or from this source.
     pub fn admit(&self, source: IpAddr) -> Result<Hasher<'_>, Problem> {
-        let place = self.admission.admit(source).ok_or_else(|| Problem::unavailable("too many requests hash passwords"))?;
-        Ok(Hasher { passwords: self, _place: place })
+        let place = self
+            .admission
+            .admit(source)
+            .ok_or_else(|| Problem::unavailable("too many requests hash passwords"))?;
+        Ok(Hasher {
+            passwords: self,
+            _place: place,
+        })
     }
 }
 
@@ -174,20 +202,36 @@ impl Hasher<'_> {
 
     async fn hash_any(&self, password: &Password) -> Result<PasswordHash, Problem> {
         let mut salt = [0; 16];
-        SystemRandom::new().fill(&mut salt).map_err(|_| Problem::internal("the machine gives no random bytes"))?;
+        SystemRandom::new()
+            .fill(&mut salt)
+            .map_err(|_| Problem::internal("the machine gives no random bytes"))?;
         let prepared = prepare(&password.0);
-        let hashed = self.passwords.hashing.work(move |mut turn| turn.hash(prepared.as_bytes(), &salt)).await?;
-        hashed.map(PasswordHash).map_err(|error| Problem::internal(error.to_string()))
+        let hashed = self
+            .passwords
+            .hashing
+            .work(move |mut turn| turn.hash(prepared.as_bytes(), &salt))
+            .await?;
+        hashed
+            .map(PasswordHash)
+            .map_err(|error| Problem::internal(error.to_string()))
     }
 
-    /// Verifies a password against a stored hash; against nobody's when there is none, which takes as long. How many hashes are
-    /// computed depends on what was sent: a second one if preparing it changed it.
+    /// Verifies a password against a stored hash; against nobody's when there is none, which takes
+    /// as long. How many hashes are computed depends on what was sent: a second one if preparing it
+    /// changed it.
     ///
     /// # Errors
     /// 500 when the stored hash cannot be read, 503 when it waits for too long.
-    pub async fn verify(&self, password: &Password, stored: Option<&PasswordHash>) -> Result<Verified, Problem> {
+    pub async fn verify(
+        &self,
+        password: &Password,
+        stored: Option<&PasswordHash>,
+    ) -> Result<Verified, Problem> {
         let known = stored.is_some();
-        let (password, hash) = (password.clone(), stored.unwrap_or(&self.passwords.nobody).0.clone());
+        let (password, hash) = (
+            password.clone(),
+            stored.unwrap_or(&self.passwords.nobody).0.clone(),
+        );
         let verified = self.passwords.hashing.work(move |mut turn| {
             let prepared = prepare(&password.0);
             let (right, outdated) = turn.verify(prepared.as_bytes(), &hash)?;
@@ -195,10 +239,16 @@ impl Hasher<'_> {
                 return Ok((right, outdated));
             }
             // Hashed as it was sent, before passwords were prepared.
-            turn.verify(password.0.as_bytes(), &hash).map(|(right, _)| (right, true))
+            turn.verify(password.0.as_bytes(), &hash)
+                .map(|(right, _)| (right, true))
         });
-        let (right, outdated) = verified.await?.map_err(|error: argon2::password_hash::Error| Problem::internal(error.to_string()))?;
-        Ok(Verified { right: right && known, outdated })
+        let (right, outdated) = verified
+            .await?
+            .map_err(|error: argon2::password_hash::Error| Problem::internal(error.to_string()))?;
+        Ok(Verified {
+            right: right && known,
+            outdated,
+        })
     }
 
     async fn fingerprint(&self, request: &str, salt: &str) -> Result<String, Problem> {
@@ -206,21 +256,29 @@ impl Hasher<'_> {
         let request = request.to_owned();
         let derived = self.passwords.hashing.work(move |mut turn| {
             let mut fingerprint = [0; 32];
-            turn.derive(request.as_bytes(), salt.as_ref(), &mut fingerprint).map(|()| STANDARD_NO_PAD.encode(fingerprint))
+            turn.derive(request.as_bytes(), salt.as_ref(), &mut fingerprint)
+                .map(|()| STANDARD_NO_PAD.encode(fingerprint))
         });
-        derived.await?.map_err(|error| Problem::internal(error.to_string()))
+        derived
+            .await?
+            .map_err(|error| Problem::internal(error.to_string()))
     }
 }
 
 impl IdempotencyKey {
-    /// The same key with a fingerprint that is as slow to guess from as a stored password, for a request that holds
-    /// passwords.
+    /// The same key with a fingerprint that is as slow to guess from as a stored password, for a
+    /// request that holds passwords.
     ///
     /// # Errors
     /// 503 when it waits for too long.
     pub async fn slowly(self, hasher: &Hasher<'_>, user: UserId) -> Result<Self, Problem> {
-        let fingerprint = hasher.fingerprint(&self.fingerprint, &format!("{user}#{}", self.key)).await?;
-        Ok(Self { fingerprint, ..self })
+        let fingerprint = hasher
+            .fingerprint(&self.fingerprint, &format!("{user}#{}", self.key))
+            .await?;
+        Ok(Self {
+            fingerprint,
+            ..self
+        })
     }
 }
 
@@ -252,7 +310,12 @@ impl fmt::Debug for Passwords {
 mod tests {
     use super::*;
 
-    const LOW: PasswordSettings = PasswordSettings { memory_kib: 64, iterations: 1, concurrency: 1, queue: 4 };
+    const LOW: PasswordSettings = PasswordSettings {
+        memory_kib: 64,
+        iterations: 1,
+        concurrency: 1,
+        queue: 4,
+    };
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn new_password(text: &str) -> Result<NewPassword, Faults> {
@@ -266,7 +329,11 @@ mod tests {
     /// A hash of these very bytes, as it was made before passwords were prepared.
     async fn hash_of_the_bytes(hasher: &Hasher<'_>, text: &str) -> PasswordHash {
         let text = text.to_owned();
-        let hash = hasher.passwords.hashing.work(move |mut turn| turn.hash(text.as_bytes(), b"sixteen bytes...")).await;
+        let hash = hasher
+            .passwords
+            .hashing
+            .work(move |mut turn| turn.hash(text.as_bytes(), b"sixteen bytes..."))
+            .await;
         PasswordHash(hash.expect("a turn").expect("hashed"))
     }
 
@@ -280,14 +347,42 @@ mod tests {
             ("\u{212b}ngstr\u{f6}m 1868", "A\u{30a}ngstro\u{308}m 1868"),
             ("a\u{a0}lane\u{3000}of\u{2003}tasks", "a lane of tasks"),
         ] {
-            let hash = passwords.hash(&new_password(set).expect("valid")).await.expect("hashed");
-            let verified = passwords.verify(&password(typed), Some(&hash)).await.expect("verified");
-            assert_eq!(verified, Verified { right: true, outdated: false }, "{set} {typed}");
+            let hash = passwords
+                .hash(&new_password(set).expect("valid"))
+                .await
+                .expect("hashed");
+            let verified = passwords
+                .verify(&password(typed), Some(&hash))
+                .await
+                .expect("verified");
+            assert_eq!(
+                verified,
+                Verified {
+                    right: true,
+                    outdated: false
+                },
+                "{set} {typed}"
+            );
         }
         // Nothing else is the same: width, case and compatibility are not touched.
-        let hash = passwords.hash(&new_password("a lane of ta\u{fb01}").expect("valid")).await.expect("hashed");
-        for typed in ["a lane of tafi", "A lane of ta\u{fb01}", "\u{ff41} lane of ta\u{fb01}", " a lane of ta\u{fb01}"] {
-            assert!(!passwords.verify(&password(typed), Some(&hash)).await.expect("verified").right, "{typed}");
+        let hash = passwords
+            .hash(&new_password("a lane of ta\u{fb01}").expect("valid"))
+            .await
+            .expect("hashed");
+        for typed in [
+            "a lane of tafi",
+            "A lane of ta\u{fb01}",
+            "\u{ff41} lane of ta\u{fb01}",
+            " a lane of ta\u{fb01}",
+        ] {
+            assert!(
+                !passwords
+                    .verify(&password(typed), Some(&hash))
+                    .await
+                    .expect("verified")
+                    .right,
+                "{typed}"
+            );
         }
     }
 
@@ -297,30 +392,68 @@ mod tests {
         let passwords = passwords.admit(HERE).expect("admitted");
         let sent = "cafe\u{301} au lait";
         let old = hash_of_the_bytes(&passwords, sent).await;
-        let verified = passwords.verify(&password(sent), Some(&old)).await.expect("verified");
-        assert_eq!(verified, Verified { right: true, outdated: true });
+        let verified = passwords
+            .verify(&password(sent), Some(&old))
+            .await
+            .expect("verified");
+        assert_eq!(
+            verified,
+            Verified {
+                right: true,
+                outdated: true
+            }
+        );
         let new = passwords.rehash(&password(sent)).await.expect("hashed");
-        let verified = passwords.verify(&password("caf\u{e9} au lait"), Some(&new)).await.expect("verified");
-        assert_eq!(verified, Verified { right: true, outdated: false });
-        assert!(!passwords.verify(&password("cafe au lait"), Some(&old)).await.expect("verified").right);
+        let verified = passwords
+            .verify(&password("caf\u{e9} au lait"), Some(&new))
+            .await
+            .expect("verified");
+        assert_eq!(
+            verified,
+            Verified {
+                right: true,
+                outdated: false
+            }
+        );
+        assert!(
+            !passwords
+                .verify(&password("cafe au lait"), Some(&old))
+                .await
+                .expect("verified")
+                .right
+        );
     }
 
     #[test]
     fn length_and_the_commonest_are_those_of_what_is_hashed() {
         assert!(new_password(&"e\u{301}".repeat(7)).is_err());
         assert!(new_password(&"e\u{301}".repeat(256)).is_ok());
-        assert!(new_password("1\u{438}\u{306}2\u{446}3\u{443}4\u{43a}5\u{435}").expect_err("common")[0].1.contains("commonest"));
+        assert!(
+            new_password("1\u{438}\u{306}2\u{446}3\u{443}4\u{43a}5\u{435}").expect_err("common")[0]
+                .1
+                .contains("commonest")
+        );
         // No character is refused.
-        assert!(new_password("hello\u{a0}kitty").is_ok() && new_password("\u{fdfa} \0 \u{e0000} any").is_ok());
+        assert!(
+            new_password("hello\u{a0}kitty").is_ok()
+                && new_password("\u{fdfa} \0 \u{e0000} any").is_ok()
+        );
         // 256 characters that NFC makes twice as many could be set once.
         assert!(Password::read(Value::from("\u{958}".repeat(256))).is_ok());
-        assert!(Password::read(Value::from("\u{958}".repeat(257))).is_err() && Password::read(Value::from("")).is_err());
+        assert!(
+            Password::read(Value::from("\u{958}".repeat(257))).is_err()
+                && Password::read(Value::from("")).is_err()
+        );
     }
 
     #[test]
     fn the_commonest_passwords_are_refused_whatever_their_case() {
         for common in ["password1", "PASSWORD1", "iloveyou", "qwertyuiop"] {
-            assert!(new_password(common).expect_err(common)[0].1.contains("commonest"));
+            assert!(
+                new_password(common).expect_err(common)[0]
+                    .1
+                    .contains("commonest")
+            );
         }
         assert!(new_password("a lane of tasks").is_ok());
     }
@@ -336,27 +469,67 @@ mod tests {
     async fn a_password_is_verified_to_its_last_character() {
         let passwords = Passwords::new(LOW).expect("settings");
         let passwords = passwords.admit(HERE).expect("admitted");
-        let hash = passwords.hash(&new_password(&"x".repeat(200)).expect("valid")).await.expect("hashed");
-        let right = passwords.verify(&password(&"x".repeat(200)), Some(&hash)).await.expect("verified");
-        assert_eq!(right, Verified { right: true, outdated: false });
-        assert!(!passwords.verify(&password(&"x".repeat(199)), Some(&hash)).await.expect("verified").right);
+        let hash = passwords
+            .hash(&new_password(&"x".repeat(200)).expect("valid"))
+            .await
+            .expect("hashed");
+        let right = passwords
+            .verify(&password(&"x".repeat(200)), Some(&hash))
+            .await
+            .expect("verified");
+        assert_eq!(
+            right,
+            Verified {
+                right: true,
+                outdated: false
+            }
+        );
+        assert!(
+            !passwords
+                .verify(&password(&"x".repeat(199)), Some(&hash))
+                .await
+                .expect("verified")
+                .right
+        );
     }
 
     #[tokio::test]
     async fn nobody_has_no_password() {
         let passwords = Passwords::new(LOW).expect("settings");
         let passwords = passwords.admit(HERE).expect("admitted");
-        assert!(!passwords.verify(&password("whatever"), None).await.expect("verified").right);
+        assert!(
+            !passwords
+                .verify(&password("whatever"), None)
+                .await
+                .expect("verified")
+                .right
+        );
     }
 
     #[tokio::test]
     async fn raised_parameters_make_a_hash_outdated() {
         let old = Passwords::new(LOW).expect("settings");
         let old = old.admit(HERE).expect("admitted");
-        let hash = old.hash(&new_password("a lane of tasks").expect("valid")).await.expect("hashed");
-        let new = Passwords::new(PasswordSettings { iterations: 2, ..LOW }).expect("settings");
+        let hash = old
+            .hash(&new_password("a lane of tasks").expect("valid"))
+            .await
+            .expect("hashed");
+        let new = Passwords::new(PasswordSettings {
+            iterations: 2,
+            ..LOW
+        })
+        .expect("settings");
         let new = new.admit(HERE).expect("admitted");
-        let verified = new.verify(&password("a lane of tasks"), Some(&hash)).await.expect("verified");
-        assert_eq!(verified, Verified { right: true, outdated: true });
+        let verified = new
+            .verify(&password("a lane of tasks"), Some(&hash))
+            .await
+            .expect("verified");
+        assert_eq!(
+            verified,
+            Verified {
+                right: true,
+                outdated: true
+            }
+        );
     }
 }

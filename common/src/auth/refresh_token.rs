@@ -1,7 +1,8 @@
 //! Refresh tokens: opaque to clients, useless to whoever reads the database.
 //!
-//! A token names its session and a generation, and carries a MAC over both; nothing of it is stored. That also makes
-//! it repeatable: the successor of a generation is the same token whoever asks for it.
+//! A token names its session and a generation, and carries a MAC over both; nothing of it is
+//! stored. That also makes it repeatable: the successor of a generation is the same token whoever
+//! asks for it.
 
 use std::fmt;
 
@@ -62,7 +63,10 @@ impl RefreshToken {
     /// The token that this one is exchanged for.
     #[must_use]
     pub fn successor(self) -> Self {
-        Self { generation: self.generation.saturating_add(1), ..self }
+        Self {
+            generation: self.generation.saturating_add(1),
+            ..self
+        }
     }
 
     fn to_bytes(self) -> [u8; NAMED] {
@@ -91,7 +95,11 @@ fn sign(key: &hmac::Key, head: &str, named: &[u8]) -> hmac::Tag {
 
 impl fmt::Debug for RefreshToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RefreshToken(session {}, generation {})", self.session, self.generation)
+        write!(
+            f,
+            "RefreshToken(session {}, generation {})",
+            self.session, self.generation
+        )
     }
 }
 
@@ -103,11 +111,20 @@ mod tests {
     use crate::auth::SigningKeys;
 
     fn issuer(name: &str) -> Issuer {
-        Issuer::new(&SigningKeys::generate(name).expect("generated"), "tasklane", "tasklane").expect("keys")
+        Issuer::new(
+            &SigningKeys::generate(name).expect("generated"),
+            "tasklane",
+            "tasklane",
+        )
+        .expect("keys")
     }
 
     fn token(generation: u32) -> RefreshToken {
-        RefreshToken { user: UserId::from_uuid(Uuid::from_u128(1)), session: SessionId::from_uuid(Uuid::from_u128(2)), generation }
+        RefreshToken {
+            user: UserId::from_uuid(Uuid::from_u128(1)),
+            session: SessionId::from_uuid(Uuid::from_u128(2)),
+            generation,
+        }
     }
 
     proptest! {
@@ -134,6 +151,9 @@ mod tests {
 
     #[test]
     fn a_token_of_other_keys_is_refused() {
-        assert_eq!(RefreshToken::open(&token(1).seal(&issuer("1")), &issuer("1")), None);
+        assert_eq!(
+            RefreshToken::open(&token(1).seal(&issuer("1")), &issuer("1")),
+            None
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Sessions: one for each login, kept alive by rotating its refresh token (RFC 9700, section 4.14.2).
+//! Sessions: one for each login, kept alive by rotating its refresh token (RFC 9700, section
+//! 4.14.2).
 
 use std::time::Duration;
 
@@ -21,11 +22,13 @@ id! {
     SessionId
 }
 
-/// For how long the token that was exchanged for the current one gets that same successor again: two tabs that refresh at
-/// once are not thieves. After it, a client that never got the answer gets a new successor, and the one before is void.
+/// For how long the token that was exchanged for the current one gets that same successor again:
+/// two tabs that refresh at once are not thieves. After it, a client that never got the answer gets
+/// a new successor, and the one before is void.
 pub const GRACE: Duration = Duration::from_secs(30);
 
-/// How many sessions of an account live at once. Where another one begins, the one that was used least recently ends.
+/// How many sessions of an account live at once. Where another one begins, the one that was used
+/// least recently ends.
 pub const MAX_SESSIONS: usize = 100;
 
 /// How long sessions live.
@@ -46,7 +49,8 @@ pub struct Session {
     pub user: UserId,
     /// The generation of its current refresh token, which moves on with each one that is given out.
     pub generation: u32,
-    /// The generation of the token that was exchanged for the current one; `None` where no token was.
+    /// The generation of the token that was exchanged for the current one; `None` where no token
+    /// was.
     pub previous: Option<u32>,
     /// The account's epoch when it began; an account whose epoch has moved on has ended it.
     pub epoch: u32,
@@ -106,7 +110,9 @@ pub struct RefreshRequest {
 
 impl Body for RefreshRequest {
     fn read(fields: &mut Fields) -> Option<Self> {
-        fields.required("refresh_token").map(|RefreshTokenText(refresh_token)| Self { refresh_token })
+        fields
+            .required("refresh_token")
+            .map(|RefreshTokenText(refresh_token)| Self { refresh_token })
     }
 }
 
@@ -117,7 +123,9 @@ impl Field for RefreshTokenText {
         let text = String::read(value)?;
         match text.chars().count() {
             1..=1000 => Ok(Self(text)),
-            length => Err(fault(format!("must have 1 to 1000 characters, has {length}"))),
+            length => Err(fault(format!(
+                "must have 1 to 1000 characters, has {length}"
+            ))),
         }
     }
 }
@@ -158,7 +166,12 @@ pub struct SessionView {
 
 impl Session {
     /// A new session of this account.
-    pub fn start(account: &Account, client: &Client, lifetimes: SessionLifetimes, now: Timestamp) -> Self {
+    pub fn start(
+        account: &Account,
+        client: &Client,
+        lifetimes: SessionLifetimes,
+        now: Timestamp,
+    ) -> Self {
         let ends_at = now.plus(lifetimes.absolute);
         Self {
             id: SessionId::new(now),
@@ -191,13 +204,20 @@ impl Session {
     /// 500 when a token cannot be written, which would be a defect.
     pub fn tokens(&self, app: &App, role: Role, now: Timestamp) -> Result<Tokens, Problem> {
         let issuer = app.issuer()?;
-        let refresh_token = RefreshToken { user: self.user, session: self.id, generation: self.generation };
+        let refresh_token = RefreshToken {
+            user: self.user,
+            session: self.id,
+            generation: self.generation,
+        };
         Ok(Tokens {
-            access_token: issuer.issue(self.user, self.id, role, now).map_err(Problem::internal)?,
+            access_token: issuer
+                .issue(self.user, self.id, role, now)
+                .map_err(Problem::internal)?,
             token_type: "Bearer",
             expires_in: LIFETIME.as_secs(),
             refresh_token: refresh_token.seal(issuer),
-            refresh_expires_in: u64::try_from(self.expires_at.as_second() - now.as_second()).unwrap_or(0),
+            refresh_expires_in: u64::try_from(self.expires_at.as_second() - now.as_second())
+                .unwrap_or(0),
         })
     }
 

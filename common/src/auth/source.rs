@@ -1,16 +1,22 @@
-//! Whose address a request came from: one customer of a provider has one IPv4 address, and a whole IPv6 network.
+//! Whose address a request came from: one customer of a provider has one IPv4 address, and a whole
+//! IPv6 network.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The prefix lengths by which an IPv6 source is counted, each with the factor of its bound. Providers give a customer a /64, a
-/// /56 or a /48 (RFC 6177), and a customer can use every address in it.
+/// The prefix lengths by which an IPv6 source is counted, each with the factor of its bound.
+/// Providers give a customer a /64, a /56 or a /48 (RFC 6177), and a customer can use every address
+/// in it.
 const NETWORKS: [(u32, u32); 3] = [(64, 1), (56, 4), (48, 16)];
 
-/// The names of a source's networks, the narrowest first, with their factors. An IPv4 address is its own.
+/// The names of a source's networks, the narrowest first, with their factors. An IPv4 address is
+/// its own.
 pub(super) fn networks(source: IpAddr) -> Vec<(String, u32)> {
     match source.to_canonical() {
         IpAddr::V4(address) => vec![(address.to_string(), 1)],
-        IpAddr::V6(address) => NETWORKS.into_iter().map(|(bits, factor)| (format!("{}/{bits}", masked(address, bits)), factor)).collect(),
+        IpAddr::V6(address) => NETWORKS
+            .into_iter()
+            .map(|(bits, factor)| (format!("{}/{bits}", masked(address, bits)), factor))
+            .collect(),
     }
 }
 
@@ -28,7 +34,10 @@ fn masked(address: Ipv6Addr, bits: u32) -> Ipv6Addr {
 
 /// The widest network of a source: what can be one customer's.
 pub(super) fn widest_network(source: IpAddr) -> String {
-    networks(source).pop().map(|(name, _)| name).unwrap_or_default()
+    networks(source)
+        .pop()
+        .map(|(name, _)| name)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -36,18 +45,34 @@ mod tests {
     use super::*;
 
     fn names(text: &str) -> Vec<String> {
-        networks(text.parse().expect("an address")).into_iter().map(|(name, _)| name).collect()
+        networks(text.parse().expect("an address"))
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect()
     }
 
     #[test]
     fn one_customer_is_one_source_however_the_address_changes_within_the_network() {
         let here = names("2001:db8:0:1::1");
-        assert_eq!(here, ["2001:db8:0:1::/64", "2001:db8::/56", "2001:db8::/48"]);
+        assert_eq!(
+            here,
+            ["2001:db8:0:1::/64", "2001:db8::/56", "2001:db8::/48"]
+        );
         assert_eq!(here, names("2001:db8:0:1:ffff::2"));
         let beside = names("2001:db8:0:2::1");
-        assert_eq!((here[0] == beside[0], here[1] == beside[1], here[2] == beside[2]), (false, true, true));
+        assert_eq!(
+            (
+                here[0] == beside[0],
+                here[1] == beside[1],
+                here[2] == beside[2]
+            ),
+            (false, true, true)
+        );
         let elsewhere = names("2001:db8:0:101::1");
-        assert_eq!((here[1] == elsewhere[1], here[2] == elsewhere[2]), (false, true));
+        assert_eq!(
+            (here[1] == elsewhere[1], here[2] == elsewhere[2]),
+            (false, true)
+        );
         assert_eq!(names("::ffff:192.0.2.1"), names("192.0.2.1"));
     }
 

@@ -1,5 +1,5 @@
-//! The few calls of AWS that no client of the SDK is there for: signed by the library that the clients use, and sent
-//! through the same connections, at no cost in size.
+//! The few calls of AWS that no client of the SDK is there for: signed by the library that the
+//! clients use, and sent through the same connections, at no cost in size.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,8 +13,8 @@ use super::{Aws, Service};
 
 /// One attempt of a call gives up after this.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
-/// The waits between attempts: three attempts at most, in five seconds, which with a store's four fits inside a function's
-/// start.
+/// The waits between attempts: three attempts at most, in five seconds, which with a store's four
+/// fits inside a function's start.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
 /// Why a call failed. Holds no value and no message of the service, which may quote one.
@@ -32,8 +32,14 @@ pub enum CallError {
 }
 
 impl Aws {
-    /// Makes a call, and repeats it when it cannot be answered for the time being: it must do no harm twice.
-    pub(super) async fn call(&self, service: Service, operation: &'static str, input: &Value) -> Result<Value, CallError> {
+    /// Makes a call, and repeats it when it cannot be answered for the time being: it must do no
+    /// harm twice.
+    pub(super) async fn call(
+        &self,
+        service: Service,
+        operation: &'static str,
+        input: &Value,
+    ) -> Result<Value, CallError> {
         let body = input.to_string().into_bytes();
         let mut waits = BACKOFF.iter();
         loop {
@@ -45,12 +51,25 @@ impl Aws {
         }
     }
 
-    async fn attempt(&self, service: Service, operation: &'static str, body: Vec<u8>) -> Result<Value, CallError> {
-        let request = self.signed(service, operation, body).await.map_err(|error| CallError::Refused(operation, error.to_string()))?;
+    async fn attempt(
+        &self,
+        service: Service,
+        operation: &'static str,
+        body: Vec<u8>,
+    ) -> Result<Value, CallError> {
+        let request = self
+            .signed(service, operation, body)
+            .await
+            .map_err(|error| CallError::Refused(operation, error.to_string()))?;
         let unavailable = |reason: String| CallError::Unavailable(operation, reason);
-        let (status, body) = self.https.send(request, ATTEMPT_TIMEOUT).await.map_err(|error| unavailable(error.to_string()))?;
+        let (status, body) = self
+            .https
+            .send(request, ATTEMPT_TIMEOUT)
+            .await
+            .map_err(|error| unavailable(error.to_string()))?;
         if status == 200 {
-            return serde_json::from_slice(&body).map_err(|_| unavailable("the answer is no JSON".to_owned()));
+            return serde_json::from_slice(&body)
+                .map_err(|_| unavailable("the answer is no JSON".to_owned()));
         }
         #[derive(Default, Deserialize)]
         struct Refusal {
@@ -61,9 +80,10 @@ impl Aws {
         let code = code.rsplit('#').next().unwrap_or_default();
         Err(match code {
             "AccessDeniedException" => CallError::Denied(operation),
-            "ThrottlingException" | "ProvisionedThroughputExceededException" | "RequestLimitExceeded" | "InternalServiceError" => {
-                unavailable(code.to_owned())
-            }
+            "ThrottlingException"
+            | "ProvisionedThroughputExceededException"
+            | "RequestLimitExceeded"
+            | "InternalServiceError" => unavailable(code.to_owned()),
             _ if status >= 500 || code.is_empty() => unavailable(format!("status {status}")),
             _ => CallError::Refused(operation, code.to_owned()),
         })
@@ -88,10 +108,16 @@ impl Aws {
             .header("content-type", service.content_type())
             .header("x-amz-target", format!("{}.{operation}", service.target()))
             .body(body)?;
-        let headers = request.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+        let headers = request
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
         let uri = request.uri().to_string();
-        let signable = SignableRequest::new("POST", uri, headers, SignableBody::Bytes(request.body()))?;
-        let (instructions, _) = sign(signable, &parameters).map_err(|error: SigningError| error)?.into_parts();
+        let signable =
+            SignableRequest::new("POST", uri, headers, SignableBody::Bytes(request.body()))?;
+        let (instructions, _) = sign(signable, &parameters)
+            .map_err(|error: SigningError| error)?
+            .into_parts();
         instructions.apply_to_request_http1x(&mut request);
         Ok(request)
     }

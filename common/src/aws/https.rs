@@ -1,14 +1,16 @@
-//! The connection to AWS: one pool of HTTP/1.1 connections, for the SDK's client and for the few calls that no SDK client
-//! is there for.
+//! The connection to AWS: one pool of HTTP/1.1 connections, for the SDK's client and for the few
+//! calls that no SDK client is there for.
 //!
-//! The SDK's own connector does the same and brings HTTP/2 and proxies along, which DynamoDB does not speak and Lambda does
-//! not have: a tenth of a function's size.
+//! The SDK's own connector does the same and brings HTTP/2 and proxies along, which DynamoDB does
+//! not speak and Lambda does not have: a tenth of a function's size.
 
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -49,17 +51,28 @@ impl Https {
     /// The file cannot be read or used.
     pub fn new(ca_file: Option<&Path>) -> Result<Self, SettingError> {
         let connections = Connections::new(tcp(), tls(ca_file)?);
-        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connections.clone());
-        Ok(Self { connections, client })
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .build(connections.clone());
+        Ok(Self {
+            connections,
+            client,
+        })
     }
 
-    /// Makes a connection of this one, for the first call to find it open: at the start of a function there is a whole processor
-    /// for the TLS handshake, later there may be a fourteenth of one. Returns the handshake once the other side is reached:
-    /// polled once, it has said all that it can say before the other side answers. That it fails is no error here: whether a
+    /// Makes a connection of this one, for the first call to find it open: at the start of a
+    /// function there is a whole processor for the TLS handshake, later there may be a fourteenth
+    /// of one. Returns the handshake once the other side is reached: polled once, it has said all
+    /// that it can say before the other side answers. That it fails is no error here: whether a
     /// connection can be made is found out by using it.
     pub(super) async fn warm_up(&self, reaching: Reaching) -> impl Future<Output = ()> + use<> {
-        let stream = timeout(CONNECT_TIMEOUT, reaching.stream).await.ok().and_then(Result::ok).and_then(Result::ok);
-        let handshake = stream.map(|stream| timeout(CONNECT_TIMEOUT, self.connections.open(reaching.to, stream)));
+        let stream = timeout(CONNECT_TIMEOUT, reaching.stream)
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .and_then(Result::ok);
+        let handshake = stream
+            .map(|stream| timeout(CONNECT_TIMEOUT, self.connections.open(reaching.to, stream)));
         async {
             if let Some(handshake) = handshake {
                 let _ = handshake.await;
@@ -71,19 +84,34 @@ impl Https {
     ///
     /// # Errors
     /// No answer came. The reason holds nothing of the request.
-    pub async fn send(&self, request: http::Request<Vec<u8>>, time: Duration) -> Result<(u16, Bytes), Unanswered> {
+    pub async fn send(
+        &self,
+        request: http::Request<Vec<u8>>,
+        time: Duration,
+    ) -> Result<(u16, Bytes), Unanswered> {
         let request = request.map(SdkBody::from);
         let exchange = async {
-            let response = self.client.request(request).await.map_err(|error| Unanswered(chain(&error)))?;
+            let response = self
+                .client
+                .request(request)
+                .await
+                .map_err(|error| Unanswered(chain(&error)))?;
             let status = response.status().as_u16();
-            let body = response.into_body().collect().await.map_err(|error| Unanswered(chain(&error)))?;
+            let body = response
+                .into_body()
+                .collect()
+                .await
+                .map_err(|error| Unanswered(chain(&error)))?;
             Ok((status, body.to_bytes()))
         };
-        timeout(time, exchange).await.map_err(|_| Unanswered(format!("no answer within {time:?}")))?
+        timeout(time, exchange)
+            .await
+            .map_err(|_| Unanswered(format!("no answer within {time:?}")))?
     }
 }
 
-/// An endpoint whose name is being looked up and which is being connected to, while the caller does something else.
+/// An endpoint whose name is being looked up and which is being connected to, while the caller does
+/// something else.
 #[derive(Debug)]
 pub struct Reaching {
     to: Uri,
@@ -119,24 +147,37 @@ impl HttpConnector for Https {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let request = match request.try_into_http1x() {
             Ok(request) => request,
-            Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
+            Err(error) => {
+                return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())));
+            }
         };
         let answering = self.client.request(request);
         HttpConnectorFuture::new(async move {
-            // Whatever went wrong may go well another time: every call is made so that repeating it does no harm.
-            let response = answering.await.map_err(|error| ConnectorError::io(error.into()))?;
-            HttpResponse::try_from(response.map(SdkBody::from_body_1_x)).map_err(|error| ConnectorError::other(error.into(), None))
+            // Whatever went wrong may go well another time: every call is made so that repeating it
+            // does no harm.
+            let response = answering
+                .await
+                .map_err(|error| ConnectorError::io(error.into()))?;
+            HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
+                .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
 }
 
 impl HttpClient for Https {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }
 
 /// An error and what it came of; the first alone says little more than that something failed.
 fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |error| error.source()).fold(error.to_string(), |text, source| format!("{text}: {source}"))
+    std::iter::successors(error.source(), |error| error.source())
+        .fold(error.to_string(), |text, source| {
+            format!("{text}: {source}")
+        })
 }

@@ -1,4 +1,5 @@
-//! The table of signing keys: each item is a name and, under it, a set of keys. Written once, never changed.
+//! The table of signing keys: each item is a name and, under it, a set of keys. Written once, never
+//! changed.
 //!
 //! https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/
 
@@ -24,7 +25,10 @@ impl KeyTable {
     /// It cannot be read.
     pub async fn get(&self, name: &str) -> Result<Option<String>, CallError> {
         let request = json!({"TableName": self.table, "Key": key(name), "ConsistentRead": true});
-        let mut answer = self.aws.call(Service::DynamoDb, "GetItem", &request).await?;
+        let mut answer = self
+            .aws
+            .call(Service::DynamoDb, "GetItem", &request)
+            .await?;
         match answer["Item"]["keys"]["S"].take() {
             Value::String(keys) => Ok(Some(keys)),
             _ => Ok(None),
@@ -45,7 +49,9 @@ impl KeyTable {
         });
         match self.aws.call(Service::DynamoDb, "PutItem", &request).await {
             Ok(_) => Ok(true),
-            Err(CallError::Refused(_, code)) if code == "ConditionalCheckFailedException" => Ok(false),
+            Err(CallError::Refused(_, code)) if code == "ConditionalCheckFailedException" => {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
@@ -56,7 +62,11 @@ impl KeyTable {
     /// It cannot be deleted.
     pub async fn delete(&self, name: &str) -> Result<(), CallError> {
         let request = json!({"TableName": self.table, "Key": key(name)});
-        match self.aws.call(Service::DynamoDb, "DeleteItem", &request).await {
+        match self
+            .aws
+            .call(Service::DynamoDb, "DeleteItem", &request)
+            .await
+        {
             Err(CallError::Refused(_, code)) if code == "ResourceNotFoundException" => Ok(()),
             answer => answer.map(drop),
         }

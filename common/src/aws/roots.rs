@@ -1,4 +1,5 @@
-//! The certificate authorities that are trusted: reading a machine's few hundred is most of a usual cold start.
+//! The certificate authorities that are trusted: reading a machine's few hundred is most of a usual
+//! cold start.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,9 +10,10 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::{SettingError, read_ca_file};
 
-/// The roots that AWS endpoints chain to in every partition, and no others: Amazon's own, which include Starfield's, and
-/// DigiCert's, which the China regions use. Looking seven up among all that browsers trust would cost a function
-/// milliseconds at every start, and a tenth of a megabyte; reading them as PEM, three hundred thousand instructions.
+/// The roots that AWS endpoints chain to in every partition, and no others: Amazon's own, which
+/// include Starfield's, and DigiCert's, which the China regions use. Looking seven up among all
+/// that browsers trust would cost a function milliseconds at every start, and a tenth of a
+/// megabyte; reading them as PEM, three hundred thousand instructions.
 ///
 /// Sources: https://www.amazontrust.com/repository/ and Mozilla's root program.
 const ROOTS: [CertificateDer; 7] = [
@@ -47,8 +49,14 @@ mod tests {
     #[test]
     fn every_root_is_one_that_mozilla_trusts_and_can_be_used() {
         for root in &ROOTS {
-            assert!(webpki_root_certs::TLS_SERVER_ROOT_CERTS.contains(root), "{root:?}");
+            assert!(
+                webpki_root_certs::TLS_SERVER_ROOT_CERTS.contains(root),
+                "{root:?}"
+            );
         }
-        assert_eq!(RootCertStore::empty().add_parsable_certificates(ROOTS), (7, 0));
+        assert_eq!(
+            RootCertStore::empty().add_parsable_certificates(ROOTS),
+            (7, 0)
+        );
     }
 }

@@ -12,10 +12,19 @@ impl Aws {
     /// # Errors
     /// It cannot be read, or it holds no text.
     pub async fn secret(&self, arn: &str) -> Result<String, CallError> {
-        let mut answer = self.call(Service::SecretsManager, "GetSecretValue", &json!({"SecretId": arn})).await?;
+        let mut answer = self
+            .call(
+                Service::SecretsManager,
+                "GetSecretValue",
+                &json!({"SecretId": arn}),
+            )
+            .await?;
         match answer["SecretString"].take() {
             Value::String(text) => Ok(text),
-            _ => Err(CallError::Refused("GetSecretValue", "the secret holds no text".to_owned())),
+            _ => Err(CallError::Refused(
+                "GetSecretValue",
+                "the secret holds no text".to_owned(),
+            )),
         }
     }
 }

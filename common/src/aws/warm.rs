@@ -15,8 +15,8 @@ use tokio::sync::Mutex;
 use tower::service_fn;
 use tower_service::Service;
 
-/// A connection that waits longer than this is not used: the other side may have closed it. By the wall clock, which goes on
-/// while an environment is frozen.
+/// A connection that waits longer than this is not used: the other side may have closed it. By the
+/// wall clock, which goes on while an environment is frozen.
 const FRESH: Duration = Duration::from_secs(10);
 
 pub(super) type Tcp = TokioIo<TcpStream>;
@@ -40,22 +40,36 @@ struct Open {
 
 impl Connections {
     pub(super) fn new(tcp: TcpConnector, tls: ClientConfig) -> Self {
-        Self { tcp, tls: Arc::new(tls), open: Arc::default() }
+        Self {
+            tcp,
+            tls: Arc::new(tls),
+            open: Arc::default(),
+        }
     }
 
-    /// Makes a connection of this stream, for the next one who asks for a connection to this place; whoever asks meanwhile waits
-    /// for it.
+    /// Makes a connection of this stream, for the next one who asks for a connection to this place;
+    /// whoever asks meanwhile waits for it.
     ///
     /// # Errors
     /// The handshake fails.
-    pub(super) fn open(&self, to: Uri, stream: Tcp) -> impl Future<Output = Result<(), Error>> + use<> {
+    pub(super) fn open(
+        &self,
+        to: Uri,
+        stream: Tcp,
+    ) -> impl Future<Output = Result<(), Error>> + use<> {
         let (open, tls) = (Arc::clone(&self.open), Arc::clone(&self.tls));
         let mut stream = Some(stream);
         let reached = service_fn(move |_: Uri| ready(stream.take().ok_or("a stream is used once")));
         async move {
             let mut open = open.lock().await;
-            let connection = HttpsConnector::from((reached, tls)).call(to.clone()).await?;
-            *open = Some(Open { to, since: SystemTime::now(), connection });
+            let connection = HttpsConnector::from((reached, tls))
+                .call(to.clone())
+                .await?;
+            *open = Some(Open {
+                to,
+                since: SystemTime::now(),
+                connection,
+            });
             Ok(())
         }
     }
@@ -82,7 +96,11 @@ impl Service<Uri> for Connections {
         async move {
             match connections.take_open(&to).await {
                 Some(connection) => Ok(connection),
-                None => HttpsConnector::from((connections.tcp, connections.tls)).call(to).await,
+                None => {
+                    HttpsConnector::from((connections.tcp, connections.tls))
+                        .call(to)
+                        .await
+                }
             }
         }
         .boxed()

@@ -1,4 +1,5 @@
-//! The file of `TASKLANE_CA_FILE`, checked before anything relies on it: TLS libraries panic over one that they cannot use.
+//! The file of `TASKLANE_CA_FILE`, checked before anything relies on it: TLS libraries panic over
+//! one that they cannot use.
 
 use std::path::Path;
 
@@ -13,14 +14,22 @@ use super::SettingError;
 /// # Errors
 /// The file cannot be read, holds no certificate, or holds one that cannot be used.
 pub(crate) fn read_ca_file(path: &Path) -> Result<RootCertStore, SettingError> {
-    let unusable = |reason: String| SettingError::new("TASKLANE_CA_FILE", format!("cannot be used ({reason})"));
+    let unusable = |reason: String| {
+        SettingError::new("TASKLANE_CA_FILE", format!("cannot be used ({reason})"))
+    };
     let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| unusable(error.to_string()))?;
     }
-    if roots.is_empty() { Err(unusable("there is no certificate in it".to_owned())) } else { Ok(roots) }
+    if roots.is_empty() {
+        Err(unusable("there is no certificate in it".to_owned()))
+    } else {
+        Ok(roots)
+    }
 }
 
 #[cfg(test)]
@@ -42,11 +51,18 @@ mod tests {
 
     #[test]
     fn a_file_that_holds_no_usable_certificate_is_named_and_no_panic() {
-        for content in
-            [String::new(), "no certificate".to_owned(), framed("@@@"), framed("c2VjcmV0"), "-----BEGIN CERTIFICATE-----".to_owned()]
-        {
+        for content in [
+            String::new(),
+            "no certificate".to_owned(),
+            framed("@@@"),
+            framed("c2VjcmV0"),
+            "-----BEGIN CERTIFICATE-----".to_owned(),
+        ] {
             let refusal = read(&content).expect_err(&content).to_string();
-            assert!(refusal.starts_with("TASKLANE_CA_FILE cannot be used ("), "{content}");
+            assert!(
+                refusal.starts_with("TASKLANE_CA_FILE cannot be used ("),
+                "{content}"
+            );
         }
         assert!(read_ca_file(Path::new("/nowhere/ca.pem")).is_err());
     }
@@ -54,7 +70,10 @@ mod tests {
     #[test]
     fn every_certificate_of_a_usable_file_is_read() {
         let authorities = &webpki_root_certs::TLS_SERVER_ROOT_CERTS[..2];
-        let content = authorities.iter().map(|authority| framed(&STANDARD.encode(authority))).collect::<String>();
+        let content = authorities
+            .iter()
+            .map(|authority| framed(&STANDARD.encode(authority)))
+            .collect::<String>();
         assert_eq!(read(&content).expect("usable").len(), 2);
     }
 }

@@ -1,4 +1,5 @@
-//! Which store, and where: `DATABASE_URL`. What is wrong with one is said without quoting it: it may hold a password.
+//! Which store, and where: `DATABASE_URL`. What is wrong with one is said without quoting it: it
+//! may hold a password.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +14,8 @@ const DEFAULT_DATABASE: &str = "tasklane";
 pub enum DatabaseUrl {
     /// `dynamodb://`: the region's DynamoDB; region and credentials come from the environment.
     DynamoDb,
-    /// `dynamodb://host:port`, or `dynamodb://accesskey@host:port`: a DynamoDB-compatible engine, over plain HTTP.
+    /// `dynamodb://host:port`, or `dynamodb://accesskey@host:port`: a DynamoDB-compatible engine,
+    /// over plain HTTP.
     DynamoDbAt(String),
     /// `mongodb://` or `mongodb+srv://`: a MongoDB server.
     MongoDb(MongoUrl),
@@ -46,25 +48,50 @@ impl MongoUrl {
     fn parse(text: &str, rest: &str, is_srv: bool) -> Result<Self, String> {
         let refused = |rule: &str| Err(rule.to_owned());
         let (place, _) = rest.split_once('?').unwrap_or((rest, ""));
-        // A password may not hold any of these unless they are percent-encoded, so the last @ ends it.
-        let (credentials, place) = place.rsplit_once('@').map_or((None, place), |(credentials, place)| (Some(credentials), place));
-        if credentials.is_some_and(|text| text.contains(['/', '@', '[', ']']) || text.matches(':').count() > 1 || !is_encoded(text)) {
-            return refused("must have its user name and password percent-encoded: %40 for @, %3A for :, %2F for /, %25 for %");
+        // A password may not hold any of these unless they are percent-encoded, so the last @ ends
+        // it.
+        let (credentials, place) = place
+            .rsplit_once('@')
+            .map_or((None, place), |(credentials, place)| {
+                (Some(credentials), place)
+            });
+        if credentials.is_some_and(|text| {
+            text.contains(['/', '@', '[', ']'])
+                || text.matches(':').count() > 1
+                || !is_encoded(text)
+        }) {
+            return refused(
+                "must have its user name and password percent-encoded: %40 for @, %3A for :, %2F for /, %25 for %",
+            );
         }
         let (hosts, database) = place.split_once('/').unwrap_or((place, ""));
         if hosts.split(',').any(|host| !is_host(host)) {
-            return refused("must have a host, or hosts separated by commas, each with or without a port");
+            return refused(
+                "must have a host, or hosts separated by commas, each with or without a port",
+            );
         }
         if is_srv && hosts.contains([',', ':']) {
             return refused("must have one host without a port after mongodb+srv://");
         }
-        let Ok(database) = percent_decode_str(database).decode_utf8() else { return refused("must have a database name in UTF-8") };
+        let Ok(database) = percent_decode_str(database).decode_utf8() else {
+            return refused("must have a database name in UTF-8");
+        };
         let illegal = |c: char| c.is_control() || "/\\. \"$*<>:|?".contains(c);
         if database.len() > 63 || database.contains(illegal) {
-            return refused("must have a database name of at most 63 bytes with none of / \\ . \" $ * < > : | ? and no space in it");
+            return refused(
+                "must have a database name of at most 63 bytes with none of / \\ . \" $ * < > : | ? and no space in it",
+            );
         }
-        let database = if database.is_empty() { DEFAULT_DATABASE } else { &database };
-        Ok(Self { url: text.to_owned(), hosts: hosts.to_ascii_lowercase(), database: database.to_owned() })
+        let database = if database.is_empty() {
+            DEFAULT_DATABASE
+        } else {
+            &database
+        };
+        Ok(Self {
+            url: text.to_owned(),
+            hosts: hosts.to_ascii_lowercase(),
+            database: database.to_owned(),
+        })
     }
 }
 
@@ -99,19 +126,33 @@ fn dynamodb(rest: &str) -> Result<DatabaseUrl, String> {
     }
     let (access_key, place) = rest.split_once('@').unwrap_or(("", rest));
     let is_key = access_key.bytes().all(|b| b.is_ascii_alphanumeric()) && !rest.starts_with('@');
-    let plain = is_key && place.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
-    match place.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
-        Some((host, Ok(_))) if plain && !host.is_empty() => Ok(DatabaseUrl::DynamoDbAt(rest.to_owned())),
-        _ => Err("must be dynamodb:// alone, or with a host and a port: dynamodb://127.0.0.1:8000".to_owned()),
+    let plain = is_key
+        && place
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
+    match place
+        .rsplit_once(':')
+        .map(|(host, port)| (host, port.parse::<u16>()))
+    {
+        Some((host, Ok(_))) if plain && !host.is_empty() => {
+            Ok(DatabaseUrl::DynamoDbAt(rest.to_owned()))
+        }
+        _ => Err(
+            "must be dynamodb:// alone, or with a host and a port: dynamodb://127.0.0.1:8000"
+                .to_owned(),
+        ),
     }
 }
 
 /// Whether every % begins a percent-encoded byte.
 fn is_encoded(text: &str) -> bool {
-    text.split('%').skip(1).all(|after| after.len() >= 2 && after.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
+    text.split('%')
+        .skip(1)
+        .all(|after| after.len() >= 2 && after.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
 }
 
-/// Whether this is a host, with or without a port: a name, an address, or a socket's percent-encoded path.
+/// Whether this is a host, with or without a port: a name, an address, or a socket's
+/// percent-encoded path.
 fn is_host(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         // The colons of an IPv6 address are inside brackets.
@@ -119,7 +160,9 @@ fn is_host(text: &str) -> bool {
         _ => (text, None),
     };
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._%".contains(&b);
-    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let address = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
     let good = match address {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => !host.is_empty() && host.bytes().all(plain),
@@ -143,12 +186,22 @@ mod tests {
         for (text, database) in [
             ("mongodb://127.0.0.1:27017", "tasklane"),
             ("mongodb://127.0.0.1:27017/", "tasklane"),
-            ("mongodb://a,b:27018,[::1]:27019/lane?replicaSet=rs0", "lane"),
-            ("mongodb+srv://ada:p%40ss@cluster0.example.net/lane%2Dtwo?authMechanism=MONGODB-AWS", "lane-two"),
+            (
+                "mongodb://a,b:27018,[::1]:27019/lane?replicaSet=rs0",
+                "lane",
+            ),
+            (
+                "mongodb+srv://ada:p%40ss@cluster0.example.net/lane%2Dtwo?authMechanism=MONGODB-AWS",
+                "lane-two",
+            ),
             ("mongodb://%2Ftmp%2Fmongodb-27017.sock/lane", "lane"),
             ("mongodb://db?tls=true", "tasklane"),
         ] {
-            assert_eq!(mongo(text).map(|url| url.database().to_owned()), Ok(database.to_owned()), "{text}");
+            assert_eq!(
+                mongo(text).map(|url| url.database().to_owned()),
+                Ok(database.to_owned()),
+                "{text}"
+            );
         }
     }
 
@@ -161,7 +214,10 @@ mod tests {
             ("mongodb://ada:s3c/ret@db", "percent-encoded"),
             ("mongodb://ada:s3:cret@db", "percent-encoded"),
             ("mongodb://ada:s3cret%@db", "percent-encoded"),
-            ("mongodb+srv://ada:s3cret@db:27017", "one host without a port"),
+            (
+                "mongodb+srv://ada:s3cret@db:27017",
+                "one host without a port",
+            ),
             ("mongodb+srv://ada:s3cret@a,b", "one host without a port"),
             ("mongodb://ada:s3cret@db/a.b", "a database name"),
             ("mongo://ada:s3cret@db", "must start with"),

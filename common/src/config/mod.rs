@@ -26,16 +26,27 @@ pub struct Setting {
     pub example: &'static str,
 }
 
-/// A variable of this process's environment. An empty one is how many tools write an absent one, and so it is taken everywhere.
+/// A variable of this process's environment. An empty one is how many tools write an absent one,
+/// and so it is taken everywhere.
 pub fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+    std::env::var(name)
+        .ok()
+        .filter(|value| !value.trim().is_empty())
 }
 
 const fn setting(name: &'static str, default: &'static str) -> Setting {
-    Setting { name, default: Some(default), example: default }
+    Setting {
+        name,
+        default: Some(default),
+        example: default,
+    }
 }
 
-const DATABASE_URL: Setting = Setting { name: "DATABASE_URL", default: None, example: "dynamodb://" };
+const DATABASE_URL: Setting = Setting {
+    name: "DATABASE_URL",
+    default: None,
+    example: "dynamodb://",
+};
 const USERS_TABLE: Setting = setting("TASKLANE_USERS_TABLE", "tasklane-users");
 const TASKS_TABLE: Setting = setting("TASKLANE_TASKS_TABLE", "tasklane-tasks");
 const KEYS_TABLE: Setting = setting("TASKLANE_KEYS_TABLE", "tasklane-keys");
@@ -53,7 +64,11 @@ const TOKEN_ISSUER: Setting = setting("TASKLANE_TOKEN_ISSUER", "tasklane");
 const TOKEN_AUDIENCE: Setting = setting("TASKLANE_TOKEN_AUDIENCE", "tasklane");
 const LOG_LEVEL: Setting = setting("TASKLANE_LOG_LEVEL", "info");
 const METRICS_NAMESPACE: Setting = setting("TASKLANE_METRICS_NAMESPACE", "Tasklane");
-const CA_FILE: Setting = Setting { name: "TASKLANE_CA_FILE", default: Some(""), example: "/etc/ssl/certs/private-ca.pem" };
+const CA_FILE: Setting = Setting {
+    name: "TASKLANE_CA_FILE",
+    default: Some(""),
+    example: "/etc/ssl/certs/private-ca.pem",
+};
 const SESSION_IDLE: Setting = setting("TASKLANE_SESSION_IDLE", "30d");
 const SESSION_ABSOLUTE: Setting = setting("TASKLANE_SESSION_ABSOLUTE", "90d");
 const PASSWORD_MEMORY_KIB: Setting = setting("TASKLANE_PASSWORD_MEMORY_KIB", "19456");
@@ -119,7 +134,8 @@ pub struct Settings {
     pub log_level: Level,
     /// Where CloudWatch keeps the metrics.
     pub metrics_namespace: String,
-    /// A PEM file with certificate authorities to trust: besides those of AWS, or instead of the usual ones of MongoDB.
+    /// A PEM file with certificate authorities to trust: besides those of AWS, or instead of the
+    /// usual ones of MongoDB.
     pub ca_file: Option<PathBuf>,
     /// How long sessions live.
     pub lifetimes: SessionLifetimes,
@@ -141,12 +157,17 @@ pub struct SettingError {
 impl SettingError {
     /// This setting breaks this rule.
     pub fn new(name: &'static str, rule: impl Into<String>) -> Self {
-        Self { name, rule: rule.into() }
+        Self {
+            name,
+            rule: rule.into(),
+        }
     }
 
     fn example(&self) -> String {
         let setting = settings().find(|setting| setting.name == self.name);
-        setting.map_or_else(String::new, |setting| format!("; a good value: {}={}", setting.name, setting.example))
+        setting.map_or_else(String::new, |setting| {
+            format!("; a good value: {}={}", setting.name, setting.example)
+        })
     }
 }
 
@@ -155,7 +176,10 @@ impl Settings {
     ///
     /// # Errors
     /// The first setting that is missing or malformed.
-    pub fn for_endpoint(environment: &dyn Fn(&str) -> Option<String>, endpoint: &Endpoint) -> Result<Self, SettingError> {
+    pub fn for_endpoint(
+        environment: &dyn Fn(&str) -> Option<String>,
+        endpoint: &Endpoint,
+    ) -> Result<Self, SettingError> {
         Self::read(environment, &|part| endpoint.needs(part))
     }
 
@@ -163,23 +187,38 @@ impl Settings {
     ///
     /// # Errors
     /// The first setting that is missing or malformed.
-    pub fn read(environment: &dyn Fn(&str) -> Option<String>, needs: &dyn Fn(Part) -> bool) -> Result<Self, SettingError> {
+    pub fn read(
+        environment: &dyn Fn(&str) -> Option<String>,
+        needs: &dyn Fn(Part) -> bool,
+    ) -> Result<Self, SettingError> {
         let source = Source(environment);
         let stored = needs(Part::Users) || needs(Part::Tasks);
         let absolute = source.duration(&SESSION_ABSOLUTE)?;
         Ok(Self {
-            database: if stored { source.get(&DATABASE_URL)? } else { DatabaseUrl::DynamoDb },
+            database: if stored {
+                source.get(&DATABASE_URL)?
+            } else {
+                DatabaseUrl::DynamoDb
+            },
             users_table: source.text(&USERS_TABLE)?,
             tasks_table: source.text(&TASKS_TABLE)?,
             keys_table: source.text(&KEYS_TABLE)?,
-            public_keys: needs(Part::PublicKeys).then(|| source.parse(&PUBLIC_KEYS, PublicKeys::parse)).transpose()?,
-            signing_keys: needs(Part::SigningKeys).then(|| source.parse(&SIGNING_KEYS, SigningKeys::parse)).transpose()?,
+            public_keys: needs(Part::PublicKeys)
+                .then(|| source.parse(&PUBLIC_KEYS, PublicKeys::parse))
+                .transpose()?,
+            signing_keys: needs(Part::SigningKeys)
+                .then(|| source.parse(&SIGNING_KEYS, SigningKeys::parse))
+                .transpose()?,
             token_issuer: source.text(&TOKEN_ISSUER)?,
             token_audience: source.text(&TOKEN_AUDIENCE)?,
             log_level: source.get(&LOG_LEVEL)?,
             metrics_namespace: source.text(&METRICS_NAMESPACE)?,
-            ca_file: Some(source.parse(&CA_FILE, |text| Ok::<_, String>(PathBuf::from(text)))?).filter(|path| path.as_os_str() != ""),
-            lifetimes: SessionLifetimes { idle: source.duration(&SESSION_IDLE)?.min(absolute), absolute },
+            ca_file: Some(source.parse(&CA_FILE, |text| Ok::<_, String>(PathBuf::from(text)))?)
+                .filter(|path| path.as_os_str() != ""),
+            lifetimes: SessionLifetimes {
+                idle: source.duration(&SESSION_IDLE)?.min(absolute),
+                absolute,
+            },
             passwords: PasswordSettings {
                 memory_kib: source.at_least(&PASSWORD_MEMORY_KIB, MIN_MEMORY_KIB)?,
                 iterations: source.at_least(&PASSWORD_ITERATIONS, MIN_ITERATIONS)?,
@@ -195,8 +234,14 @@ impl Settings {
 struct Source<'e>(&'e dyn Fn(&str) -> Option<String>);
 
 impl Source<'_> {
-    fn parse<T, E: fmt::Display>(&self, setting: &Setting, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T, SettingError> {
-        let text = (self.0)(setting.name).filter(|text| !text.trim().is_empty()).or_else(|| setting.default.map(str::to_owned));
+    fn parse<T, E: fmt::Display>(
+        &self,
+        setting: &Setting,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, SettingError> {
+        let text = (self.0)(setting.name)
+            .filter(|text| !text.trim().is_empty())
+            .or_else(|| setting.default.map(str::to_owned));
         let text = text.ok_or_else(|| SettingError::new(setting.name, "is missing"))?;
         parse(text.trim()).map_err(|rule| SettingError::new(setting.name, rule.to_string()))
     }
@@ -218,18 +263,28 @@ impl Source<'_> {
     fn duration(&self, setting: &Setting) -> Result<Duration, SettingError> {
         self.parse(setting, |text| {
             // jiff leaves days out of absolute durations; here a day is always 24 hours.
-            let (text, unit) = text.strip_suffix('d').map_or((text.to_owned(), 1), |days| (format!("{days}h"), 24));
-            let duration = text.parse::<jiff::SignedDuration>().ok().and_then(|duration| duration.checked_mul(unit));
+            let (text, unit) = text
+                .strip_suffix('d')
+                .map_or((text.to_owned(), 1), |days| (format!("{days}h"), 24));
+            let duration = text
+                .parse::<jiff::SignedDuration>()
+                .ok()
+                .and_then(|duration| duration.checked_mul(unit));
             duration
                 .and_then(|duration| Duration::try_from(duration).ok())
-                .filter(|duration| duration.as_secs() > 0 && *duration <= Duration::from_hours(24 * 3650))
+                .filter(|duration| {
+                    duration.as_secs() > 0 && *duration <= Duration::from_hours(24 * 3650)
+                })
                 .ok_or("must be a duration, such as 12h or 30d")
         })
     }
 
     fn at_least(&self, setting: &Setting, min: u32) -> Result<u32, SettingError> {
         self.parse(setting, |text| {
-            text.parse().ok().filter(|number| *number >= min).ok_or(format!("must be a whole number of at least {min}"))
+            text.parse()
+                .ok()
+                .filter(|number| *number >= min)
+                .ok_or(format!("must be a whole number of at least {min}"))
         })
     }
 }
@@ -239,8 +294,14 @@ mod tests {
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
-        let environment = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        Settings::read(&environment, &|part| matches!(part, Part::Users)).map_err(|error| error.to_string())
+        let environment = |name: &str| {
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        Settings::read(&environment, &|part| matches!(part, Part::Users))
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -262,8 +323,11 @@ mod tests {
             ("TASKLANE_PASSWORD_MEMORY_KIB", "1024"),
             ("TASKLANE_LOG_LEVEL", "loud"),
         ] {
-            let error = read(&[("DATABASE_URL", "dynamodb://"), (name, bad)].map(|pair| if pair.0 == name { (name, bad) } else { pair }))
-                .expect_err(name);
+            let error = read(
+                &[("DATABASE_URL", "dynamodb://"), (name, bad)]
+                    .map(|pair| if pair.0 == name { (name, bad) } else { pair }),
+            )
+            .expect_err(name);
             assert!(error.starts_with(name), "{error}");
             assert!(error.contains(&format!("a good value: {name}=")), "{error}");
             assert!(!error.contains("s3cret"), "{error}");
@@ -274,6 +338,11 @@ mod tests {
     fn a_part_that_is_not_needed_needs_no_setting() {
         let nothing = |_: &str| None;
         assert!(Settings::read(&nothing, &|_| false).is_ok());
-        assert_eq!(Settings::read(&nothing, &|part| part == Part::PublicKeys).expect_err("missing").name, "TASKLANE_PUBLIC_KEYS");
+        assert_eq!(
+            Settings::read(&nothing, &|part| part == Part::PublicKeys)
+                .expect_err("missing")
+                .name,
+            "TASKLANE_PUBLIC_KEYS"
+        );
     }
 }

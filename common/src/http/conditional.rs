@@ -1,8 +1,9 @@
 //! Entity tags and preconditions (RFC 9110, sections 8.8.3 and 13).
 //!
-//! The entity tag of a task or a user is its version in quotes; other answers have a digest of their body. There is one reading
-//! of `If-Match` and `If-None-Match`, for every method: a write takes a [`Precondition`], which the store checks with the write
-//! itself, and a read is checked against the tag of its answer. A write of something that has no entity tag is refused where
+//! The entity tag of a task or a user is its version in quotes; other answers have a digest of
+//! their body. There is one reading of `If-Match` and `If-None-Match`, for every method: a write
+//! takes a [`Precondition`], which the store checks with the write itself, and a read is checked
+//! against the tag of its answer. A write of something that has no entity tag is refused where
 //! `If-Match` asks for one.
 
 use http::{HeaderName, StatusCode, header};
@@ -31,7 +32,12 @@ impl Extract for Precondition {
             None => Vec::new(),
         };
         Ok(match wanted {
-            Some(wanted) => Self::OneOf(wanted.into_iter().filter(|version| !unwanted.contains(version)).collect()),
+            Some(wanted) => Self::OneOf(
+                wanted
+                    .into_iter()
+                    .filter(|version| !unwanted.contains(version))
+                    .collect(),
+            ),
             None if unwanted.is_empty() => Self::Any,
             None => Self::NoneOf(unwanted),
         })
@@ -56,7 +62,13 @@ impl Extract for Precondition {
 
 /// The versions that these tags name. A tag that this API never gave is no version.
 fn versions<'t>(tags: impl Iterator<Item = &'t Tag>) -> Vec<u64> {
-    tags.filter_map(|tag| tag.opaque.parse().ok().filter(|version: &u64| version.to_string() == tag.opaque)).collect()
+    tags.filter_map(|tag| {
+        tag.opaque
+            .parse()
+            .ok()
+            .filter(|version: &u64| version.to_string() == tag.opaque)
+    })
+    .collect()
 }
 
 /// What the preconditions of a read make of an answer with this entity tag: 200 or 304.
@@ -66,7 +78,10 @@ fn versions<'t>(tags: impl Iterator<Item = &'t Tag>) -> Vec<u64> {
 pub(super) fn check_read(request: &Request, etag: &str) -> Result<StatusCode, Problem> {
     let opaque = etag.trim_matches('"');
     // Both are read first: one that cannot be read is named whatever the other one says.
-    let (wanted, unwanted) = (entity_tags(request, &header::IF_MATCH)?, entity_tags(request, &header::IF_NONE_MATCH)?);
+    let (wanted, unwanted) = (
+        entity_tags(request, &header::IF_MATCH)?,
+        entity_tags(request, &header::IF_NONE_MATCH)?,
+    );
     if let Some(Tags::These(tags)) = wanted
         && !tags.iter().any(|tag| !tag.weak && tag.opaque == opaque)
     {
@@ -74,13 +89,15 @@ pub(super) fn check_read(request: &Request, etag: &str) -> Result<StatusCode, Pr
     }
     Ok(match unwanted {
         Some(Tags::Any) => StatusCode::NOT_MODIFIED,
-        Some(Tags::These(tags)) if tags.iter().any(|tag| tag.opaque == opaque) => StatusCode::NOT_MODIFIED,
+        Some(Tags::These(tags)) if tags.iter().any(|tag| tag.opaque == opaque) => {
+            StatusCode::NOT_MODIFIED
+        }
         _ => StatusCode::OK,
     })
 }
 
-/// Checks the preconditions of a write of something that has no entity tag: no `If-Match` can be true of it, and every
-/// `If-None-Match` is.
+/// Checks the preconditions of a write of something that has no entity tag: no `If-Match` can be
+/// true of it, and every `If-None-Match` is.
 ///
 /// # Errors
 /// 412 with `If-Match`, 400 when a header cannot be read.
@@ -96,7 +113,8 @@ pub(super) fn check_write_without_tag(request: &Request) -> Result<(), Problem> 
 const MAX_TAGS: usize = 50;
 
 /// A list of tags as a regular expression, for the API document.
-pub(super) const TAGS_PATTERN: &str = r#"^(\*|[ ,]*((W/)?"[!#-~]*"( *,[ ,]*(W/)?"[!#-~]*")*[ ,]*)?)$"#;
+pub(super) const TAGS_PATTERN: &str =
+    r#"^(\*|[ ,]*((W/)?"[!#-~]*"( *,[ ,]*(W/)?"[!#-~]*")*[ ,]*)?)$"#;
 
 enum Tags {
     Any,
@@ -114,7 +132,12 @@ fn entity_tags(request: &Request, name: &HeaderName) -> Result<Option<Tags>, Pro
         return Ok(None);
     }
     let malformed = || {
-        Problem::malformed_header(name, format!("must be * or a list of at most {MAX_TAGS} entity tags in double quotes, such as \"3\""))
+        Problem::malformed_header(
+            name,
+            format!(
+                "must be * or a list of at most {MAX_TAGS} entity tags in double quotes, such as \"3\""
+            ),
+        )
     };
     let mut tags = Vec::new();
     for value in &values {
@@ -124,11 +147,15 @@ fn entity_tags(request: &Request, name: &HeaderName) -> Result<Option<Tags>, Pro
         }
         tags.append(&mut parse_list(text).ok_or_else(malformed)?);
     }
-    if tags.len() > MAX_TAGS { Err(malformed()) } else { Ok(Some(Tags::These(tags))) }
+    if tags.len() > MAX_TAGS {
+        Err(malformed())
+    } else {
+        Ok(Some(Tags::These(tags)))
+    }
 }
 
-/// The tags of one comma-separated list; `None` if it is malformed. Empty elements are read and ignored (RFC 9110, section
-/// 5.6.1.2). An opaque tag may itself hold commas.
+/// The tags of one comma-separated list; `None` if it is malformed. Empty elements are read and
+/// ignored (RFC 9110, section 5.6.1.2). An opaque tag may itself hold commas.
 fn parse_list(text: &str) -> Option<Vec<Tag>> {
     let mut tags = Vec::new();
     let mut rest = text;
@@ -137,12 +164,17 @@ fn parse_list(text: &str) -> Option<Vec<Tag>> {
         if rest.is_empty() {
             return Some(tags);
         }
-        let (weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |quoted| (true, quoted));
+        let (weak, quoted) = rest
+            .strip_prefix("W/")
+            .map_or((false, rest), |quoted| (true, quoted));
         let (opaque, after) = quoted.strip_prefix('"')?.split_once('"')?;
         if opaque.contains([' ', '\t']) {
             return None;
         }
-        tags.push(Tag { weak, opaque: opaque.to_owned() });
+        tags.push(Tag {
+            weak,
+            opaque: opaque.to_owned(),
+        });
         rest = after.trim_start_matches([' ', '\t']);
         if !rest.is_empty() && !rest.starts_with(',') {
             return None;
@@ -161,13 +193,30 @@ mod tests {
     #[test]
     fn lists_of_entity_tags_are_read_as_rfc_9110_writes_them() {
         assert_eq!(list(r#""3""#), Some(vec![(false, "3".to_owned())]));
-        assert_eq!(list(r#"W/"a,b" , "c""#), Some(vec![(true, "a,b".to_owned()), (false, "c".to_owned())]));
+        assert_eq!(
+            list(r#"W/"a,b" , "c""#),
+            Some(vec![(true, "a,b".to_owned()), (false, "c".to_owned())])
+        );
         for empty in ["", ",", " , ,\t"] {
             assert_eq!(list(empty), Some(Vec::new()), "{empty:?}");
         }
-        assert_eq!(list(r#",, "9" ,,"1","#), Some(vec![(false, "9".to_owned()), (false, "1".to_owned())]));
+        assert_eq!(
+            list(r#",, "9" ,,"1","#),
+            Some(vec![(false, "9".to_owned()), (false, "1".to_owned())])
+        );
         let pattern = regex::Regex::new(TAGS_PATTERN).expect("a regular expression");
-        for text in ["", "\"3\"", "W/\"a,b\" , \"c\"", ",, \"9\" ,,\"1\",", "3", "\"3", "\"3\" \"4\"", "w/\"3\"", "\"a b\"", "\"1\", 2"] {
+        for text in [
+            "",
+            "\"3\"",
+            "W/\"a,b\" , \"c\"",
+            ",, \"9\" ,,\"1\",",
+            "3",
+            "\"3",
+            "\"3\" \"4\"",
+            "w/\"3\"",
+            "\"a b\"",
+            "\"1\", 2",
+        ] {
             assert_eq!(pattern.is_match(text), list(text).is_some(), "{text}");
         }
         assert_eq!(list("3"), None);

@@ -32,7 +32,9 @@ impl Document {
     /// # Errors
     /// 500 when it is no JSON, which a test rules out.
     pub fn parse(text: &'static str) -> Result<Self, Problem> {
-        serde_json::from_str(text).map(Self).map_err(Problem::internal)
+        serde_json::from_str(text)
+            .map(Self)
+            .map_err(Problem::internal)
     }
 
     /// The methods that are served at this path; none when nothing is.
@@ -43,10 +45,18 @@ impl Document {
         let document: Paths<'_> = serde_json::from_str(self.0.get()).map_err(Problem::internal)?;
         let mut templates = matchit::Router::new();
         for (template, methods) in document.paths {
-            templates.insert(template, methods).map_err(Problem::internal)?;
+            templates
+                .insert(template, methods)
+                .map_err(Problem::internal)?;
         }
-        let Ok(found) = templates.at(path) else { return Ok(Vec::new()) };
-        let mut methods: Vec<String> = found.value.keys().map(|method| method.to_uppercase()).collect();
+        let Ok(found) = templates.at(path) else {
+            return Ok(Vec::new());
+        };
+        let mut methods: Vec<String> = found
+            .value
+            .keys()
+            .map(|method| method.to_uppercase())
+            .collect();
         if methods.iter().any(|method| method == "GET") {
             methods.push("HEAD".to_owned());
         }
@@ -113,16 +123,23 @@ impl RequestLine {
         if self.method == http::Method::OPTIONS {
             return Ok(Options(allow));
         }
-        Err(Problem::new(Kind::MethodNotAllowed, format!("This path serves {allow}.")).with_header(header::ALLOW, &allow))
+        Err(
+            Problem::new(Kind::MethodNotAllowed, format!("This path serves {allow}."))
+                .with_header(header::ALLOW, &allow),
+        )
     }
 }
 
 impl Extract for RequestLine {
-    // Where nothing is served there is nothing to hold preconditions against (RFC 9110, section 13.2.1).
+    // Where nothing is served there is nothing to hold preconditions against (RFC 9110, section
+    // 13.2.1).
     const CONDITIONAL: bool = true;
 
     fn extract(request: &Request) -> Result<Self, Problem> {
-        Ok(Self { method: request.method.clone(), path: request.path.clone() })
+        Ok(Self {
+            method: request.method.clone(),
+            path: request.path.clone(),
+        })
     }
 
     fn describe(_: &mut Operation) {}
@@ -132,7 +149,10 @@ impl Reply for Options {
     fn into_response(self, _: &Request) -> Result<Response, Problem> {
         let mut response = Response::default();
         *response.status_mut() = StatusCode::NO_CONTENT;
-        response.headers_mut().insert(header::ALLOW, HeaderValue::try_from(self.0).map_err(Problem::internal)?);
+        response.headers_mut().insert(
+            header::ALLOW,
+            HeaderValue::try_from(self.0).map_err(Problem::internal)?,
+        );
         Ok(response)
     }
 

@@ -1,8 +1,8 @@
 //! An endpoint: method, path, access and handler in one declaration.
 //!
-//! A handler is an `async fn` that takes the [`App`], then who calls (for a `user` endpoint the verified [`Caller`], for a
-//! `session` endpoint the [`LiveSession`] of the account), then up to four things read from the request ([`Extract`]), and
-//! gives a [`Reply`] or a [`Problem`].
+//! A handler is an `async fn` that takes the [`App`], then who calls (for a `user` endpoint the
+//! verified [`Caller`], for a `session` endpoint the [`LiveSession`] of the account), then up to
+//! four things read from the request ([`Extract`]), and gives a [`Reply`] or a [`Problem`].
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -52,7 +52,8 @@ pub enum Access {
     Public,
     /// A valid access token. It is verified without the store, so it is accepted until it expires.
     User,
-    /// A valid access token whose session has not ended, which takes one read. For everything about an account.
+    /// A valid access token whose session has not ended, which takes one read. For everything about
+    /// an account.
     Session,
 }
 
@@ -85,8 +86,8 @@ pub struct Endpoint {
     pub problems: &'static [Kind],
     /// Who may call it.
     pub access: Access,
-    /// Adds arguments and answers to the API document. Apart from the handler, so that a function's binary does
-    /// not contain it.
+    /// Adds arguments and answers to the API document. Apart from the handler, so that a function's
+    /// binary does not contain it.
     pub describe: fn(&mut Operation),
     pub(super) handler: &'static dyn Handler,
 }
@@ -103,22 +104,38 @@ pub struct Service {
 
 impl Endpoint {
     /// An endpoint that reads.
-    pub const fn get<H: Describe>(name: &'static str, path: &'static str, handler: &'static H) -> Self {
+    pub const fn get<H: Describe>(
+        name: &'static str,
+        path: &'static str,
+        handler: &'static H,
+    ) -> Self {
         Self::new(name, Method::Get, path, handler)
     }
 
     /// An endpoint that creates or does something.
-    pub const fn post<H: Describe>(name: &'static str, path: &'static str, handler: &'static H) -> Self {
+    pub const fn post<H: Describe>(
+        name: &'static str,
+        path: &'static str,
+        handler: &'static H,
+    ) -> Self {
         Self::new(name, Method::Post, path, handler)
     }
 
     /// An endpoint that changes a part of something.
-    pub const fn patch<H: Describe>(name: &'static str, path: &'static str, handler: &'static H) -> Self {
+    pub const fn patch<H: Describe>(
+        name: &'static str,
+        path: &'static str,
+        handler: &'static H,
+    ) -> Self {
         Self::new(name, Method::Patch, path, handler)
     }
 
     /// An endpoint that removes something.
-    pub const fn delete<H: Describe>(name: &'static str, path: &'static str, handler: &'static H) -> Self {
+    pub const fn delete<H: Describe>(
+        name: &'static str,
+        path: &'static str,
+        handler: &'static H,
+    ) -> Self {
         Self::new(name, Method::Delete, path, handler)
     }
 
@@ -127,8 +144,23 @@ impl Endpoint {
         Self::new(name, Method::Any, "$default", handler)
     }
 
-    const fn new<H: Describe>(name: &'static str, method: Method, path: &'static str, handler: &'static H) -> Self {
-        Self { name, method, path, summary: "", parts: &[], problems: &[], access: H::ACCESS, describe: H::describe, handler }
+    const fn new<H: Describe>(
+        name: &'static str,
+        method: Method,
+        path: &'static str,
+        handler: &'static H,
+    ) -> Self {
+        Self {
+            name,
+            method,
+            path,
+            summary: "",
+            parts: &[],
+            problems: &[],
+            access: H::ACCESS,
+            describe: H::describe,
+            handler,
+        }
     }
 
     /// Says what it does.
@@ -138,7 +170,8 @@ impl Endpoint {
         self
     }
 
-    /// Names the parts of the app that the handler uses. An endpoint with access `user` has the public keys anyway.
+    /// Names the parts of the app that the handler uses. An endpoint with access `user` has the
+    /// public keys anyway.
     #[must_use]
     pub const fn uses(mut self, parts: &'static [Part]) -> Self {
         self.parts = parts;
@@ -165,7 +198,8 @@ impl Endpoint {
 
 /// Reads one argument of a handler from the request.
 pub trait Extract: Sized + Send {
-    /// Whether it is the request's preconditions. A write that takes none is held to have no entity tag.
+    /// Whether it is the request's preconditions. A write that takes none is held to have no entity
+    /// tag.
     const CONDITIONAL: bool = false;
 
     /// Reads it.
@@ -181,7 +215,11 @@ pub trait Extract: Sized + Send {
 /// A type-erased handler.
 pub trait Handler: Sync {
     /// Answers a request, the caller verified and the arguments read.
-    fn call<'a>(&'a self, app: &'a App, request: &'a Request) -> BoxFuture<'a, Result<Response, Problem>>;
+    fn call<'a>(
+        &'a self,
+        app: &'a App,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Response, Problem>>;
 }
 
 /// A handler whose types are still known.
@@ -219,7 +257,8 @@ where
     Public(handler, PhantomData)
 }
 
-/// Only a caller with a valid access token may call this handler, which is given the [`Caller`] first.
+/// Only a caller with a valid access token may call this handler, which is given the [`Caller`]
+/// first.
 pub const fn user<F, Arguments>(handler: F) -> User<F, Arguments>
 where
     F: for<'a> AsyncHandler<'a, Arguments> + Copy,
@@ -227,7 +266,8 @@ where
     User(handler, PhantomData)
 }
 
-/// Only a caller whose session lives may call this handler, which is given the [`LiveSession`] first.
+/// Only a caller whose session lives may call this handler, which is given the [`LiveSession`]
+/// first.
 pub const fn session<F, Arguments>(handler: F) -> Session<F, Arguments>
 where
     F: for<'a> AsyncHandler<'a, Arguments> + Copy,
@@ -235,9 +275,14 @@ where
     Session(handler, PhantomData)
 }
 
-/// Checks preconditions where the handler does not: a read's answer has an entity tag, which they are held against later.
+/// Checks preconditions where the handler does not: a read's answer has an entity tag, which they
+/// are held against later.
 fn check_conditions(request: &Request, by_handler: bool) -> Result<(), Problem> {
-    if by_handler || request.is_read() { Ok(()) } else { check_write_without_tag(request) }
+    if by_handler || request.is_read() {
+        Ok(())
+    } else {
+        check_write_without_tag(request)
+    }
 }
 
 macro_rules! arity {

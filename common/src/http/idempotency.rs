@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: a request that is repeated with the same key and body is executed once.
 //!
-//! The key travels to the store with the write itself, so that write and record are one: there is no moment in
-//! which one of them exists without the other. See docs/data-model.md.
+//! The key travels to the store with the write itself, so that write and record are one: there is
+//! no moment in which one of them exists without the other. See docs/data-model.md.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -27,15 +27,26 @@ const MAX_KEY: usize = 255;
 
 impl Extract for Idempotency {
     fn extract(request: &Request) -> Result<Self, Problem> {
-        let Some(value) = request.header(&IDEMPOTENCY_KEY)? else { return Ok(Self(None)) };
-        // The draft writes the key as a quoted string; most clients send it bare. Both name the same key.
-        let key = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
+        let Some(value) = request.header(&IDEMPOTENCY_KEY)? else {
+            return Ok(Self(None));
+        };
+        // The draft writes the key as a quoted string; most clients send it bare. Both name the
+        // same key.
+        let key = value
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+            .unwrap_or(value);
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:~+/=".contains(c);
         if key.is_empty() || key.len() > MAX_KEY || !key.chars().all(allowed) {
-            let rule = format!("must have 1 to {MAX_KEY} characters, each a letter, a digit or one of - _ . : ~ + / =");
+            let rule = format!(
+                "must have 1 to {MAX_KEY} characters, each a letter, a digit or one of - _ . : ~ + / ="
+            );
             return Err(Problem::malformed_header(&IDEMPOTENCY_KEY, rule));
         }
-        Ok(Self(Some(IdempotencyKey { key: key.to_owned(), fingerprint: fingerprint(request) })))
+        Ok(Self(Some(IdempotencyKey {
+            key: key.to_owned(),
+            fingerprint: fingerprint(request),
+        })))
     }
 
     fn describe(operation: &mut Operation) {
@@ -45,15 +56,24 @@ impl Extract for Idempotency {
             json!({"type": "string", "pattern": "^(\"[A-Za-z0-9_.:~+/=-]{1,255}\"|[A-Za-z0-9_.:~+/=-]{1,255})$"}),
             "6f1c0a3e-9d0b-4b4e-8f53-6a1c8a6a2f10",
         );
-        operation.may_answer(&[Kind::MalformedHeader, Kind::StillRunning, Kind::IdempotencyKeyReused]);
+        operation.may_answer(&[
+            Kind::MalformedHeader,
+            Kind::StillRunning,
+            Kind::IdempotencyKeyReused,
+        ]);
     }
 }
 
-/// What tells one request from another: method, path and body. An identifier is the same in upper case.
+/// What tells one request from another: method, path and body. An identifier is the same in upper
+/// case.
 fn fingerprint(request: &Request) -> String {
     let path: Vec<String> = request.path.split('/').map(canonical).collect();
     let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-    for part in [request.method.as_str().as_bytes(), path.join("/").as_bytes(), &request.body] {
+    for part in [
+        request.method.as_str().as_bytes(),
+        path.join("/").as_bytes(),
+        &request.body,
+    ] {
         // The length goes first, so that no two different requests write the same bytes.
         digest.update(&part.len().to_be_bytes());
         digest.update(part);
@@ -61,7 +81,8 @@ fn fingerprint(request: &Request) -> String {
     URL_SAFE_NO_PAD.encode(digest.finish())
 }
 
-/// A segment of a path as the endpoint reads it: an identifier in its usual form, and anything else as it came.
+/// A segment of a path as the endpoint reads it: an identifier in its usual form, and anything else
+/// as it came.
 fn canonical(segment: &str) -> String {
     let decoded = percent_decode_str(segment).decode_utf8_lossy();
     Uuid::try_parse(&decoded).map_or_else(|_| segment.to_owned(), |id| id.hyphenated().to_string())

@@ -1,5 +1,5 @@
-//! Requests and responses, the same for Lambda and for the server: reading bodies, queries, headers and cursors,
-//! writing entity tags and problems, and the one layer that every request passes.
+//! Requests and responses, the same for Lambda and for the server: reading bodies, queries, headers
+//! and cursors, writing entity tags and problems, and the one layer that every request passes.
 
 mod body;
 mod conditional;

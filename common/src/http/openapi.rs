@@ -36,25 +36,37 @@ pub struct Success {
 impl Success {
     /// A JSON body.
     pub fn json<T: JsonSchema>(status: u16, example: Value) -> Self {
-        Self { status, content: Some((|schemas| schemas.subschema_for::<T>().to_value(), example)), headers: Vec::new() }
+        Self {
+            status,
+            content: Some((|schemas| schemas.subschema_for::<T>().to_value(), example)),
+            headers: Vec::new(),
+        }
     }
 
     /// No body.
     pub fn empty(status: u16) -> Self {
-        Self { status, content: None, headers: Vec::new() }
+        Self {
+            status,
+            content: None,
+            headers: Vec::new(),
+        }
     }
 
     /// With a `Location` header.
     #[must_use]
     pub fn with_location(mut self) -> Self {
-        self.headers.push(("Location", "The URL of the new resource."));
+        self.headers
+            .push(("Location", "The URL of the new resource."));
         self
     }
 
     /// With a `Link` header.
     #[must_use]
     pub fn with_link(mut self) -> Self {
-        self.headers.push(("Link", "rel=\"next\": the next page (RFC 8288), when there is one."));
+        self.headers.push((
+            "Link",
+            "rel=\"next\": the next page (RFC 8288), when there is one.",
+        ));
         self
     }
 }
@@ -75,7 +87,8 @@ impl Operation<'_> {
     /// The path has a parameter of this type.
     pub fn takes_path_parameter<T: JsonSchema>(&mut self, name: &str) {
         let schema = self.schemas.subschema_for::<T>();
-        self.parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
+        self.parameters
+            .push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
     }
 
     /// The call takes an optional header.
@@ -88,11 +101,22 @@ impl Operation<'_> {
     /// The query's parameters are the properties of this type.
     pub fn takes_query<T: JsonSchema>(&mut self) {
         let schema = T::json_schema(self.schemas).to_value();
-        let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
-        for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let required = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        for (name, property) in schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
             let mut property = property.clone();
             not_null(&mut property);
-            let description = property.as_object_mut().and_then(|property| property.shift_remove("description"));
+            let description = property
+                .as_object_mut()
+                .and_then(|property| property.shift_remove("description"));
             self.parameters.push(json!({
                 "name": name, "in": "query", "required": required.contains(&json!(name)), "description": description, "schema": property,
             }));
@@ -112,7 +136,9 @@ impl Operation<'_> {
 
 /// A parameter of a query cannot be null: it can only be absent.
 fn not_null(schema: &mut Value) {
-    let Some(object) = schema.as_object_mut() else { return };
+    let Some(object) = schema.as_object_mut() else {
+        return;
+    };
     if let Some(Value::Array(types)) = object.get_mut("type") {
         types.retain(|name| name != "null");
         if let [only] = types.as_slice() {
@@ -132,20 +158,40 @@ fn not_null(schema: &mut Value) {
 
 /// The whole API as an OpenAPI 3.1 document.
 pub fn document(services: &[&Service]) -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = "/components/schemas".into());
-    let (mut schemas, mut answers) = (settings.clone().into_generator(), settings.for_serialize().into_generator());
+    let settings = SchemaSettings::draft2020_12()
+        .with(|settings| settings.definitions_path = "/components/schemas".into());
+    let (mut schemas, mut answers) = (
+        settings.clone().into_generator(),
+        settings.for_serialize().into_generator(),
+    );
     let problem = answers.subschema_for::<ProblemBody<'_>>();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for service in services {
-        for endpoint in service.endpoints.iter().filter(|endpoint| endpoint.method != Method::Any) {
-            let operation = describe(endpoint, service.name, &mut schemas, &mut answers, problem.as_value());
-            paths.entry(endpoint.path).or_default().insert(endpoint.method.as_str().to_lowercase(), operation);
+        for endpoint in service
+            .endpoints
+            .iter()
+            .filter(|endpoint| endpoint.method != Method::Any)
+        {
+            let operation = describe(
+                endpoint,
+                service.name,
+                &mut schemas,
+                &mut answers,
+                problem.as_value(),
+            );
+            paths
+                .entry(endpoint.path)
+                .or_default()
+                .insert(endpoint.method.as_str().to_lowercase(), operation);
         }
     }
     let mut definitions = schemas.take_definitions(true);
     // What is both sent and answered, such as a status, looks the same in both.
     definitions.extend(answers.take_definitions(true));
-    let tags: Vec<Value> = services.iter().map(|service| json!({"name": service.name, "description": service.summary})).collect();
+    let tags: Vec<Value> = services
+        .iter()
+        .map(|service| json!({"name": service.name, "description": service.summary}))
+        .collect();
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -170,7 +216,13 @@ pub fn document(services: &[&Service]) -> Value {
     })
 }
 
-fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, answers: &mut SchemaGenerator, problem: &Value) -> Value {
+fn describe(
+    endpoint: &Endpoint,
+    tag: &str,
+    schemas: &mut SchemaGenerator,
+    answers: &mut SchemaGenerator,
+    problem: &Value,
+) -> Value {
     let mut operation = Operation {
         schemas,
         answers,
@@ -186,7 +238,13 @@ fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, answe
         operation.may_answer(&[Kind::Unavailable]);
     }
     // What is wrong with the request as such, before any endpoint looks at it.
-    operation.may_answer(&[Kind::MalformedBody, Kind::MalformedHeader, Kind::RequestTimeout, Kind::TooLarge, Kind::TooManyRequests]);
+    operation.may_answer(&[
+        Kind::MalformedBody,
+        Kind::MalformedHeader,
+        Kind::RequestTimeout,
+        Kind::TooLarge,
+        Kind::TooManyRequests,
+    ]);
     operation.may_answer(&[Kind::Internal]);
     operation.may_answer(&[Kind::MalformedHeader, Kind::PreconditionFailed]);
     if endpoint.method == Method::Get {
@@ -207,8 +265,15 @@ fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, answe
 
     let mut responses = Map::new();
     for success in std::mem::take(&mut operation.successes) {
-        let mut headers: Map<String, Value> = success.headers.iter().map(|(name, text)| ((*name).to_owned(), header(text))).collect();
-        headers.insert("X-Request-Id".to_owned(), header("The identifier of this request in the logs."));
+        let mut headers: Map<String, Value> = success
+            .headers
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), header(text)))
+            .collect();
+        headers.insert(
+            "X-Request-Id".to_owned(),
+            header("The identifier of this request in the logs."),
+        );
         let mut response = json!({"description": reason(success.status), "headers": headers});
         if let Some((schema, example)) = success.content {
             response["content"] = json!({"application/json": {"schema": schema(operation.answers), "example": example}});
@@ -229,24 +294,51 @@ fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, answe
             "request_id": "0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55",
         });
         let mut headers = Map::new();
-        headers.insert("X-Request-Id".to_owned(), header("The identifier of this request in the logs."));
+        headers.insert(
+            "X-Request-Id".to_owned(),
+            header("The identifier of this request in the logs."),
+        );
         match status {
-            401 => drop(headers.insert("WWW-Authenticate".to_owned(), header("Bearer (RFC 6750)."))),
-            412 => drop(headers.insert("ETag".to_owned(), header("The current version, where there is any."))),
+            401 => {
+                drop(headers.insert("WWW-Authenticate".to_owned(), header("Bearer (RFC 6750).")))
+            }
+            412 => drop(headers.insert(
+                "ETag".to_owned(),
+                header("The current version, where there is any."),
+            )),
             415 => {
-                let name = if endpoint.method == Method::Patch { "Accept-Patch" } else { "Accept-Post" };
-                headers.insert(name.to_owned(), header("The accepted media types, for a body of another one."));
-                headers.insert("Accept-Encoding".to_owned(), header("identity, for a body that was compressed."));
+                let name = if endpoint.method == Method::Patch {
+                    "Accept-Patch"
+                } else {
+                    "Accept-Post"
+                };
+                headers.insert(
+                    name.to_owned(),
+                    header("The accepted media types, for a body of another one."),
+                );
+                headers.insert(
+                    "Accept-Encoding".to_owned(),
+                    header("identity, for a body that was compressed."),
+                );
             }
             429 => {
-                headers.insert("Retry-After".to_owned(), header("Seconds to wait before the next attempt."));
+                headers.insert(
+                    "Retry-After".to_owned(),
+                    header("Seconds to wait before the next attempt."),
+                );
                 headers.insert(
                     "RateLimit".to_owned(),
                     header("The remaining quota, and when it is full again (draft-ietf-httpapi-ratelimit-headers)."),
                 );
-                headers.insert("RateLimit-Policy".to_owned(), header("The quota and its window in seconds."));
+                headers.insert(
+                    "RateLimit-Policy".to_owned(),
+                    header("The quota and its window in seconds."),
+                );
             }
-            503 => drop(headers.insert("Retry-After".to_owned(), header("Seconds to wait before the next attempt."))),
+            503 => drop(headers.insert(
+                "Retry-After".to_owned(),
+                header("Seconds to wait before the next attempt."),
+            )),
             _ => {}
         }
         responses.insert(
@@ -267,7 +359,11 @@ fn describe(endpoint: &Endpoint, tag: &str, schemas: &mut SchemaGenerator, answe
         "security": if operation.authenticated { json!([{"access_token": []}]) } else { json!([]) },
     });
     let takes_key = |parameter: &Value| parameter["name"] == "Idempotency-Key";
-    if endpoint.method != Method::Get && !documented["parameters"].as_array().is_some_and(|parameters| parameters.iter().any(takes_key)) {
+    if endpoint.method != Method::Get
+        && !documented["parameters"]
+            .as_array()
+            .is_some_and(|parameters| parameters.iter().any(takes_key))
+    {
         documented["description"] = json!("This endpoint ignores an Idempotency-Key.");
     }
     if let Some(content) = operation.body {

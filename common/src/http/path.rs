@@ -23,8 +23,15 @@ pub struct Path<T>(pub T);
 impl<T: PathParameter> Extract for Path<T> {
     fn extract(request: &Request) -> Result<Self, Problem> {
         let parameter = request.parameters.iter().find(|(name, _)| *name == T::NAME);
-        let (_, text) = parameter.ok_or_else(|| Problem::internal(format!("the path of this endpoint has no parameter {}", T::NAME)))?;
-        text.parse().map(Self).map_err(|rule| Problem::malformed_parameter(vec![FieldError::parameter(T::NAME, rule)]))
+        let (_, text) = parameter.ok_or_else(|| {
+            Problem::internal(format!(
+                "the path of this endpoint has no parameter {}",
+                T::NAME
+            ))
+        })?;
+        text.parse().map(Self).map_err(|rule| {
+            Problem::malformed_parameter(vec![FieldError::parameter(T::NAME, rule)])
+        })
     }
 
     fn describe(operation: &mut Operation) {
@@ -34,7 +41,8 @@ impl<T: PathParameter> Extract for Path<T> {
 }
 
 impl Endpoint {
-    /// The parameters that this path has under the endpoint's own, percent-decoded; `None` when it is another path.
+    /// The parameters that this path has under the endpoint's own, percent-decoded; `None` when it
+    /// is another path.
     ///
     /// # Errors
     /// 400 when a parameter is not UTF-8 once decoded.
@@ -44,10 +52,20 @@ impl Endpoint {
         }
         let mut template = matchit::Router::new();
         template.insert(self.path, ()).map_err(Problem::internal)?;
-        let Ok(found) = template.at(path) else { return Ok(None) };
+        let Ok(found) = template.at(path) else {
+            return Ok(None);
+        };
         let parameters = found.params.iter().map(|(name, value)| {
-            let refused = |_| Problem::malformed_parameter(vec![FieldError::parameter(name, "must be UTF-8")]);
-            Ok((name.to_owned(), percent_decode_str(value).decode_utf8().map_err(refused)?.into_owned()))
+            let refused = |_| {
+                Problem::malformed_parameter(vec![FieldError::parameter(name, "must be UTF-8")])
+            };
+            Ok((
+                name.to_owned(),
+                percent_decode_str(value)
+                    .decode_utf8()
+                    .map_err(refused)?
+                    .into_owned(),
+            ))
         });
         parameters.collect::<Result<_, _>>().map(Some)
     }

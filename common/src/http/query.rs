@@ -49,7 +49,11 @@ pub trait Listed: Send {
 impl<T: Listed> Parameters for PageQuery<T> {
     fn read(fields: &mut QueryFields) -> Option<Self> {
         let (limit, after) = fields.page(T::ORDER);
-        Some(Self { limit: limit?, after: after?, of: PhantomData })
+        Some(Self {
+            limit: limit?,
+            after: after?,
+            of: PhantomData,
+        })
     }
 }
 
@@ -84,9 +88,13 @@ pub struct QueryFields {
 }
 
 impl QueryFields {
-    /// Splits `a=1&b=2` and decodes it (application/x-www-form-urlencoded), refusing what lax decoders repair.
+    /// Splits `a=1&b=2` and decodes it (application/x-www-form-urlencoded), refusing what lax
+    /// decoders repair.
     pub fn parse(query: &str) -> Self {
-        let mut fields = Self { pairs: Vec::new(), errors: Vec::new() };
+        let mut fields = Self {
+            pairs: Vec::new(),
+            errors: Vec::new(),
+        };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match (decode(name), decode(value)) {
@@ -98,8 +106,12 @@ impl QueryFields {
         fields
     }
 
-    /// Reads the whole query: every fault of every parameter, and every parameter that nobody takes.
-    pub fn read<T>(mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Result<T, Vec<FieldError>> {
+    /// Reads the whole query: every fault of every parameter, and every parameter that nobody
+    /// takes.
+    pub fn read<T>(
+        mut self,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Result<T, Vec<FieldError>> {
         let value = read(&mut self);
         for (name, _) in std::mem::take(&mut self.pairs) {
             self.refuse(&name, "is not a parameter of this call");
@@ -116,7 +128,11 @@ impl QueryFields {
     }
 
     /// A parameter that may come once, read by a function.
-    pub fn one_with<T>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<Option<T>> {
+    pub fn one_with<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<Option<T>> {
         match self.take(name).as_slice() {
             [] => Some(None),
             [text] => match read(text) {
@@ -140,7 +156,9 @@ impl QueryFields {
             _ => Err(format!("must be a whole number from 1 to {MAX_LIMIT}")),
         });
         let cursor = self.one_with("cursor", |text| match text.parse::<Cursor>() {
-            Ok(cursor) if cursor.order != order => Err("must be a next_cursor of a list with the same sort".to_owned()),
+            Ok(cursor) if cursor.order != order => {
+                Err("must be a next_cursor of a list with the same sort".to_owned())
+            }
             other => other,
         });
         (limit.map(|limit| limit.unwrap_or(DEFAULT_LIMIT)), cursor)
@@ -158,9 +176,13 @@ impl QueryFields {
     }
 
     fn take(&mut self, name: &str) -> Vec<String> {
-        let (taken, rest) = std::mem::take(&mut self.pairs).into_iter().partition(|(other, _)| other == name);
+        let (taken, rest) = std::mem::take(&mut self.pairs)
+            .into_iter()
+            .partition(|(other, _)| other == name);
         self.pairs = rest;
-        Vec::into_iter(taken).map(|(_, value): (String, String)| value).collect()
+        Vec::into_iter(taken)
+            .map(|(_, value): (String, String)| value)
+            .collect()
     }
 
     fn refuse(&mut self, name: &str, rule: impl Into<String>) {
@@ -170,7 +192,10 @@ impl QueryFields {
 
 impl<T: Parameters> Extract for Query<T> {
     fn extract(request: &Request) -> Result<Self, Problem> {
-        QueryFields::parse(&request.query).read(T::read).map(Self).map_err(Problem::malformed_parameter)
+        QueryFields::parse(&request.query)
+            .read(T::read)
+            .map(Self)
+            .map_err(Problem::malformed_parameter)
     }
 
     fn describe(operation: &mut Operation) {
@@ -182,15 +207,20 @@ impl<T: Parameters> Extract for Query<T> {
 /// Decodes a name or a value; `None` for a stray percent sign or what is not UTF-8.
 pub(super) fn decode(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
-    let stray = bytes
-        .iter()
-        .enumerate()
-        .any(|(at, byte)| *byte == b'%' && !bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)));
+    let stray = bytes.iter().enumerate().any(|(at, byte)| {
+        *byte == b'%'
+            && !bytes
+                .get(at + 1..at + 3)
+                .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    });
     if stray {
         return None;
     }
     let spaced = text.replace('+', " ");
-    percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+    percent_decode_str(&spaced)
+        .decode_utf8()
+        .ok()
+        .map(std::borrow::Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -202,9 +232,20 @@ mod tests {
         let errors = QueryFields::parse("limit=0&limit=1&cursor=%%&q=%ff&colour=red")
             .read(|fields| fields.page("-created").1)
             .expect_err("all wrong");
-        let mut named: Vec<_> = errors.iter().map(|error| format!("{:?}", error.place)).collect();
+        let mut named: Vec<_> = errors
+            .iter()
+            .map(|error| format!("{:?}", error.place))
+            .collect();
         named.sort();
-        assert_eq!(named, [r#"Parameter("colour")"#, r#"Parameter("cursor")"#, r#"Parameter("limit")"#, r#"Parameter("q")"#]);
+        assert_eq!(
+            named,
+            [
+                r#"Parameter("colour")"#,
+                r#"Parameter("cursor")"#,
+                r#"Parameter("limit")"#,
+                r#"Parameter("q")"#
+            ]
+        );
     }
 
     #[test]
@@ -217,7 +258,9 @@ mod tests {
     #[test]
     fn a_cursor_of_another_order_is_refused() {
         let query = format!("cursor={}", Cursor::new("due", "x"));
-        let errors = QueryFields::parse(&query).read(|fields| fields.page("-created").1).expect_err("other order");
+        let errors = QueryFields::parse(&query)
+            .read(|fields| fields.page("-created").1)
+            .expect_err("other order");
         assert!(errors[0].detail.contains("same sort"));
     }
 }

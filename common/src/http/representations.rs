@@ -1,4 +1,5 @@
-//! How the domain's types stand in requests and answers: names, versions, locations, and examples for the document.
+//! How the domain's types stand in requests and answers: names, versions, locations, and examples
+//! for the document.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -9,7 +10,9 @@ use super::query::{Listed, Parameters, QueryFields};
 use super::response::{Listing, Representation};
 use crate::auth::{PublicKeys, RefreshRequest, SessionId, SessionView, Tokens};
 use crate::paging::Page;
-use crate::tasks::{Bounds, Due, Task, TaskDraft, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskQuerySchema};
+use crate::tasks::{
+    Bounds, Due, Task, TaskDraft, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskQuerySchema,
+};
 use crate::users::{Credentials, NamePatch, PasswordChange, Registration, SignedIn, User};
 
 impl PathParameter for TaskId {
@@ -30,7 +33,10 @@ impl Listed for Task {
 
 impl<T> From<Page<T>> for Listing<T> {
     fn from(page: Page<T>) -> Self {
-        Self { items: page.items, next_cursor: page.next.map(|cursor| cursor.to_string()) }
+        Self {
+            items: page.items,
+            next_cursor: page.next.map(|cursor| cursor.to_string()),
+        }
     }
 }
 
@@ -39,8 +45,15 @@ impl Parameters for TaskQuery {
         let sort = fields.one("sort");
         let order = sort.flatten().unwrap_or_default();
         let (limit, after) = fields.page(crate::tasks::TaskSort::name(order));
-        let (statuses, priorities, labels) = (fields.many("status"), fields.many("priority"), fields.many("label"));
-        let (before, due_after) = (fields.one_with("due_before", read_due), fields.one_with("due_after", read_due));
+        let (statuses, priorities, labels) = (
+            fields.many("status"),
+            fields.many("priority"),
+            fields.many("label"),
+        );
+        let (before, due_after) = (
+            fields.one_with("due_before", read_due),
+            fields.one_with("due_after", read_due),
+        );
         let text = fields.one("q");
         sort?;
         Some(Self {
@@ -48,7 +61,10 @@ impl Parameters for TaskQuery {
                 statuses: statuses?,
                 priorities: priorities?,
                 labels: labels?,
-                due: Bounds { after: due_after?, before: before? },
+                due: Bounds {
+                    after: due_after?,
+                    before: before?,
+                },
                 text: text?,
             },
             sort: order,
@@ -58,9 +74,16 @@ impl Parameters for TaskQuery {
     }
 }
 
-/// Reads a bound. A plus sign that was not percent-encoded has become a space by now, which no date has.
+/// Reads a bound. A plus sign that was not percent-encoded has become a space by now, which no date
+/// has.
 fn read_due(text: &str) -> Result<Due, String> {
-    text.parse().map_err(|rule| if text.contains(' ') { format!("{rule}; a + in a query is sent as %2B") } else { rule })
+    text.parse().map_err(|rule| {
+        if text.contains(' ') {
+            format!("{rule}; a + in a query is sent as %2B")
+        } else {
+            rule
+        }
+    })
 }
 
 impl JsonSchema for TaskQuery {

@@ -35,7 +35,8 @@ pub struct Request {
     pub source: IpAddr,
     /// Whether the client's own connection is encrypted, as far as that is known.
     pub secure: bool,
-    /// The values of the path's parameters, decoded; filled in by the layer that knows the endpoint.
+    /// The values of the path's parameters, decoded; filled in by the layer that knows the
+    /// endpoint.
     pub parameters: Vec<(String, String)>,
 }
 
@@ -43,14 +44,20 @@ impl Request {
     /// A header that may come once, as text.
     ///
     /// # Errors
-    /// 400 when it comes more than once or holds anything but visible ASCII, spaces and tabs (RFC 9110, section 5.5).
+    /// 400 when it comes more than once or holds anything but visible ASCII, spaces and tabs (RFC
+    /// 9110, section 5.5).
     pub fn header(&self, name: &HeaderName) -> Result<Option<&str>, Problem> {
         let mut values = self.headers.get_all(name).iter();
-        let Some(value) = values.next() else { return Ok(None) };
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
         if values.next().is_some() {
             return Err(Problem::malformed_header(name, "must be sent once"));
         }
-        value.to_str().map(Some).map_err(|_| Problem::malformed_header(name, "must be visible ASCII characters"))
+        value
+            .to_str()
+            .map(Some)
+            .map_err(|_| Problem::malformed_header(name, "must be visible ASCII characters"))
     }
 
     /// The trace that it belongs to, as far as its client says so in a way that can be told.
@@ -66,7 +73,10 @@ impl Request {
 
 impl Extract for Client {
     fn extract(request: &Request) -> Result<Self, Problem> {
-        let user_agent = request.headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let user_agent = request
+            .headers
+            .get(header::USER_AGENT)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         Ok(Self::new(request.source, user_agent.as_deref()))
     }
 
@@ -79,16 +89,25 @@ impl Extract for Client {
 /// 401 without a token or with one that is not valid.
 pub(super) fn verify_caller(app: &App, request: &Request) -> Result<Caller, Problem> {
     let mut values = request.headers.get_all(header::AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Err(Problem::unauthenticated()) };
+    let Some(value) = values.next() else {
+        return Err(Problem::unauthenticated());
+    };
     if values.next().is_some() {
-        return Err(Problem::invalid_token("there is more than one Authorization header"));
+        return Err(Problem::invalid_token(
+            "there is more than one Authorization header",
+        ));
     }
-    let text = value.to_str().map_err(|_| Problem::invalid_token("the Authorization header is not ASCII"))?;
+    let text = value
+        .to_str()
+        .map_err(|_| Problem::invalid_token("the Authorization header is not ASCII"))?;
     let token = match text.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
         _ => return Err(Problem::unauthenticated()),
     };
-    let caller = app.verifier()?.verify(token, app.clock.now()).map_err(Problem::invalid_token)?;
+    let caller = app
+        .verifier()?
+        .verify(token, app.clock.now())
+        .map_err(Problem::invalid_token)?;
     telemetry::note_caller(&caller.user, &caller.session);
     app.admit(&caller)?;
     Ok(caller)
@@ -100,5 +119,8 @@ pub(super) fn verify_caller(app: &App, request: &Request) -> Result<Caller, Prob
 /// 401 without a token, with one that is not valid, or with one whose session has ended.
 pub(super) async fn live_session(app: &App, request: &Request) -> Result<LiveSession, Problem> {
     let caller = verify_caller(app, request)?;
-    Ok(app.users()?.live_session(caller.user, caller.session, app.clock.now()).await?)
+    Ok(app
+        .users()?
+        .live_session(caller.user, caller.session, app.clock.now())
+        .await?)
 }

@@ -78,7 +78,10 @@ impl<T: Representation> Reply for Created<T> {
     fn into_response(self, _: &Request) -> Result<Response, Problem> {
         let mut response = represent(StatusCode::CREATED, &self.0)?;
         if let Some(location) = self.0.location() {
-            response.headers_mut().insert(header::LOCATION, HeaderValue::try_from(location).map_err(Problem::internal)?);
+            response.headers_mut().insert(
+                header::LOCATION,
+                HeaderValue::try_from(location).map_err(Problem::internal)?,
+            );
         }
         Ok(response)
     }
@@ -103,7 +106,9 @@ impl Reply for NoContent {
 impl<T: Representation> Reply for PublicJson<T> {
     fn into_response(self, _: &Request) -> Result<Response, Problem> {
         let mut response = represent(StatusCode::OK, &self.0)?;
-        response.headers_mut().insert(header::CACHE_CONTROL, PUBLIC_CACHE);
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, PUBLIC_CACHE);
         Ok(response)
     }
 
@@ -116,13 +121,28 @@ impl<T: Representation> Reply for Listing<T> {
     fn into_response(self, request: &Request) -> Result<Response, Problem> {
         let mut response = write(StatusCode::OK, &self)?;
         if let Some(cursor) = &self.next_cursor {
-            // The same query with the cursor exchanged (RFC 8288): what the client sent is percent-encoded already, each
-            // in its own way, and a cursor is made of URL-safe characters.
-            let is_cursor = |pair: &str| pair.split('=').next().and_then(decode).is_some_and(|name| name == "cursor");
-            let kept = request.query.split('&').filter(|pair| !pair.is_empty() && !is_cursor(pair));
-            let query = kept.chain([format!("cursor={cursor}").as_str()]).collect::<Vec<_>>().join("&");
+            // The same query with the cursor exchanged (RFC 8288): what the client sent is
+            // percent-encoded already, each in its own way, and a cursor is made of URL-safe
+            // characters.
+            let is_cursor = |pair: &str| {
+                pair.split('=')
+                    .next()
+                    .and_then(decode)
+                    .is_some_and(|name| name == "cursor")
+            };
+            let kept = request
+                .query
+                .split('&')
+                .filter(|pair| !pair.is_empty() && !is_cursor(pair));
+            let query = kept
+                .chain([format!("cursor={cursor}").as_str()])
+                .collect::<Vec<_>>()
+                .join("&");
             let link = format!("<{}?{query}>; rel=\"next\"", request.path);
-            response.headers_mut().insert(header::LINK, HeaderValue::try_from(link).map_err(Problem::internal)?);
+            response.headers_mut().insert(
+                header::LINK,
+                HeaderValue::try_from(link).map_err(Problem::internal)?,
+            );
         }
         Ok(response)
     }
@@ -137,7 +157,10 @@ impl<T: Representation> Reply for Listing<T> {
 fn represent<T: Representation>(status: StatusCode, value: &T) -> Result<Response, Problem> {
     let mut response = write(status, value)?;
     if let Some(version) = value.version() {
-        response.headers_mut().insert(header::ETAG, HeaderValue::try_from(format!("\"{version}\"")).map_err(Problem::internal)?);
+        response.headers_mut().insert(
+            header::ETAG,
+            HeaderValue::try_from(format!("\"{version}\"")).map_err(Problem::internal)?,
+        );
     }
     Ok(response)
 }
@@ -147,6 +170,9 @@ pub(super) fn write<T: Serialize>(status: StatusCode, value: &T) -> Result<Respo
     let body = serde_json::to_vec(value).map_err(Problem::internal)?;
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     Ok(response)
 }

@@ -21,33 +21,63 @@ use crate::time::{Clock, SystemClock, Timestamp};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// How long a handler may take: each call of the store has its own limit, but many slow ones add up. Less than the ten
-/// seconds after which Lambda stops a function (`template.yaml`), so that the client gets a 503.
+/// How long a handler may take: each call of the store has its own limit, but many slow ones add
+/// up. Less than the ten seconds after which Lambda stops a function (`template.yaml`), so that the
+/// client gets a 503.
 const TIME: Duration = Duration::from_secs(8);
 
 /// Headers of every answer: what OWASP's REST security cheat sheet asks of an API.
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
 ];
 
 /// Sent over https only (RFC 6797, section 7.2).
-const TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+const TRANSPORT_SECURITY: HeaderValue =
+    HeaderValue::from_static("max-age=31536000; includeSubDomains");
 
 /// Answers a request: never an error, never a panic, always one log line.
 pub async fn serve(app: &App, endpoint: &Endpoint, mut request: Request) -> Response {
     let started = Instant::now();
-    let (answer, observed) = telemetry::observe(endpoint.name, answer(app, endpoint, &mut request)).await;
-    finish(app.clock.now(), endpoint, &request, answer, started, &observed)
+    let (answer, observed) =
+        telemetry::observe(endpoint.name, answer(app, endpoint, &mut request)).await;
+    finish(
+        app.clock.now(),
+        endpoint,
+        &request,
+        answer,
+        started,
+        &observed,
+    )
 }
 
-/// Answers a request that cannot be handled at all: its function cannot start, it did not arrive whole, or too many come from
-/// where it came from. Headers and the log line are those of any other answer.
+/// Answers a request that cannot be handled at all: its function cannot start, it did not arrive
+/// whole, or too many come from where it came from. Headers and the log line are those of any other
+/// answer.
 pub fn fail(endpoint: &Endpoint, request: &Request, problem: Problem) -> Response {
-    finish(SystemClock.now(), endpoint, request, Err(problem), Instant::now(), &Observed::default())
+    finish(
+        SystemClock.now(),
+        endpoint,
+        request,
+        Err(problem),
+        Instant::now(),
+        &Observed::default(),
+    )
 }
 
 /// The answer to an event that is no request of this API at all.
@@ -91,7 +121,11 @@ fn finish(
     response
 }
 
-async fn answer(app: &App, endpoint: &Endpoint, request: &mut Request) -> Result<Response, Problem> {
+async fn answer(
+    app: &App,
+    endpoint: &Endpoint,
+    request: &mut Request,
+) -> Result<Response, Problem> {
     check_size(request)?;
     match endpoint.match_path(&request.path)? {
         Some(parameters) => request.parameters = parameters,
@@ -99,7 +133,9 @@ async fn answer(app: &App, endpoint: &Endpoint, request: &mut Request) -> Result
     }
     let request = &*request;
     let handling = AssertUnwindSafe(endpoint.handler.call(app, request)).catch_unwind();
-    let handled = tokio::time::timeout(TIME, handling).await.map_err(|_| Problem::unavailable("the store was too slow"))?;
+    let handled = tokio::time::timeout(TIME, handling)
+        .await
+        .map_err(|_| Problem::unavailable("the store was too slow"))?;
     // The panic itself was logged where it happened.
     let mut response = handled.map_err(|_| Problem::internal("the handler panicked"))??;
     if request.is_read() && response.status() == StatusCode::OK {
@@ -119,14 +155,20 @@ fn entity_tag(response: &mut Response) -> Result<String, Problem> {
     }
     let digest = ring::digest::digest(&ring::digest::SHA256, response.body());
     let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]));
-    response.headers_mut().insert(header::ETAG, HeaderValue::try_from(tag.as_str()).map_err(Problem::internal)?);
+    response.headers_mut().insert(
+        header::ETAG,
+        HeaderValue::try_from(tag.as_str()).map_err(Problem::internal)?,
+    );
     Ok(tag)
 }
 
 fn problem_response(problem: &Problem, request_id: &str) -> Response {
     let mut response = write(problem.status(), &problem.body(request_id)).unwrap_or_default();
     *response.status_mut() = problem.status();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     for (name, value) in &problem.headers {
         response.headers_mut().append(name, value.clone());
     }
@@ -137,10 +179,12 @@ fn complete(response: &mut Response, request: &Request) {
     add_headers(response, &request.id, request.secure);
     let unmodified = response.status() == StatusCode::NOT_MODIFIED;
     if request.method == http::Method::HEAD && response.status() != StatusCode::NO_CONTENT {
-        // What GET would have sent, without the content (RFC 9110, sections 8.6 and 9.3.2), of a 304 too: left to itself
-        // the server would call that empty.
+        // What GET would have sent, without the content (RFC 9110, sections 8.6 and 9.3.2), of a
+        // 304 too: left to itself the server would call that empty.
         let length = HeaderValue::from(response.body().len());
-        response.headers_mut().insert(header::CONTENT_LENGTH, length);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, length);
     }
     if request.method == http::Method::HEAD || unmodified {
         *response.body_mut() = Bytes::new();
@@ -153,7 +197,9 @@ fn add_headers(response: &mut Response, request_id: &str, secure: bool) {
     if secure {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, TRANSPORT_SECURITY);
     }
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID, id);
     }
@@ -195,7 +241,10 @@ mod tests {
         for _ in 0..2 {
             let response = serve(&app, &ENDPOINT, request()).await;
             assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-            assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+            assert_eq!(
+                response.headers()[header::CONTENT_TYPE],
+                "application/problem+json"
+            );
             assert!(!String::from_utf8_lossy(response.body()).contains("slash"));
         }
     }

@@ -1,7 +1,9 @@
-//! Makes the app of a function from its environment, before the first event: while Lambda gives a whole processor.
+//! Makes the app of a function from its environment, before the first event: while Lambda gives a
+//! whole processor.
 //!
-//! Two settings may say where their value is in place of holding it, because it is a secret: the signing keys, which are in
-//! a table of their own, and a MongoDB URL with a password, which is in Secrets Manager.
+//! Two settings may say where their value is in place of holding it, because it is a secret: the
+//! signing keys, which are in a table of their own, and a MongoDB URL with a password, which is in
+//! Secrets Manager.
 
 use futures_util::future::{OptionFuture, join3};
 use serde_json::json;
@@ -47,10 +49,16 @@ impl StartError {
     pub(super) fn log(&self, endpoint: &Endpoint) {
         let (event, cause) = match self {
             Self::Setting(error) => ("bad_setting", error.to_string()),
-            Self::Referred(SIGNING_KEYS, error) => ("no_signing_keys", format!("{SIGNING_KEYS}: {error}")),
+            Self::Referred(SIGNING_KEYS, error) => {
+                ("no_signing_keys", format!("{SIGNING_KEYS}: {error}"))
+            }
             Self::Referred(setting, error) => ("no_database_url", format!("{setting}: {error}")),
         };
-        telemetry::event(Level::Error, event, &[("function", json!(endpoint.name)), ("cause", json!(cause))]);
+        telemetry::event(
+            Level::Error,
+            event,
+            &[("function", json!(endpoint.name)), ("cause", json!(cause))],
+        );
     }
 }
 
@@ -64,17 +72,32 @@ impl From<&StartError> for Problem {
     fn from(error: &StartError) -> Self {
         match error {
             StartError::Setting(error) => Self::internal(error.to_string()),
-            StartError::Referred(_, Referred::Unread(error @ CallError::Unavailable(..))) => Self::unavailable(error.to_string()),
+            StartError::Referred(_, Referred::Unread(error @ CallError::Unavailable(..))) => {
+                Self::unavailable(error.to_string())
+            }
             StartError::Referred(_, error) => Self::internal(error.to_string()),
         }
     }
 }
 
-/// Reads the settings, makes the parts that the endpoint names, and opens the connection that its store will use.
-pub(super) async fn start(endpoint: &Endpoint, environment: Environment<'_>) -> Result<App, StartError> {
+/// Reads the settings, makes the parts that the endpoint names, and opens the connection that its
+/// store will use.
+pub(super) async fn start(
+    endpoint: &Endpoint,
+    environment: Environment<'_>,
+) -> Result<App, StartError> {
     let stored = endpoint.needs(Part::Users) || endpoint.needs(Part::Tasks);
-    let given = |name, is_needed: bool| environment(name).filter(|_| is_needed).unwrap_or_default().trim().to_owned();
-    let (url, keys) = (given(DATABASE_URL, stored), given(SIGNING_KEYS, endpoint.needs(Part::SigningKeys)));
+    let given = |name, is_needed: bool| {
+        environment(name)
+            .filter(|_| is_needed)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    let (url, keys) = (
+        given(DATABASE_URL, stored),
+        given(SIGNING_KEYS, endpoint.needs(Part::SigningKeys)),
+    );
     let (in_secret, in_table) = (url.strip_prefix(IN_SECRET), keys.strip_prefix(IN_TABLE));
     let is_here = |part| match part {
         Part::Users | Part::Tasks => in_secret.is_none(),
@@ -82,7 +105,11 @@ pub(super) async fn start(endpoint: &Endpoint, environment: Environment<'_>) -> 
         Part::PublicKeys => true,
     };
     let mut settings = Settings::read(environment, &|part| endpoint.needs(part) && is_here(part))?;
-    telemetry::init(settings.log_level, Format::Json, Box::new(std::io::stdout()));
+    telemetry::init(
+        settings.log_level,
+        Format::Json,
+        Box::new(std::io::stdout()),
+    );
     telemetry::count_in(&settings.metrics_namespace);
     telemetry::log_panics();
 
@@ -91,10 +118,19 @@ pub(super) async fn start(endpoint: &Endpoint, environment: Environment<'_>) -> 
         let stores = Stores::connect(&settings, environment, &|part| endpoint.needs(part)).await?;
         return Ok(App::new(&settings, stores)?);
     }
-    let reaching = if in_region { Aws::reach_dynamodb(environment).await } else { None };
-    let reason = if in_region || in_secret.is_some() { DATABASE_URL } else { SIGNING_KEYS };
+    let reaching = if in_region {
+        Aws::reach_dynamodb(environment).await
+    } else {
+        None
+    };
+    let reason = if in_region || in_secret.is_some() {
+        DATABASE_URL
+    } else {
+        SIGNING_KEYS
+    };
     let aws = Aws::connect(environment, settings.ca_file.as_deref(), reason).await?;
-    // One TLS handshake, for the keys now and for the store later. While the other side works on it, the rest is made ready.
+    // One TLS handshake, for the keys now and for the store later. While the other side works on
+    // it, the rest is made ready.
     let handshake = OptionFuture::from(match reaching {
         Some(reaching) => Some(aws.warm_up(reaching).await),
         None => None,
@@ -109,7 +145,8 @@ pub(super) async fn start(endpoint: &Endpoint, environment: Environment<'_>) -> 
     Ok(App::new(&settings, stores)?)
 }
 
-/// The stores of the endpoint, over these connections where their database is the region's DynamoDB.
+/// The stores of the endpoint, over these connections where their database is the region's
+/// DynamoDB.
 async fn connect(
     endpoint: &Endpoint,
     environment: Environment<'_>,
@@ -118,28 +155,49 @@ async fn connect(
     secret: Option<&str>,
 ) -> Result<Stores, StartError> {
     let needs = |part| endpoint.needs(part);
-    let Some(arn) = secret else { return Ok(Stores::connect_over(aws, settings, environment, &needs).await?) };
-    let database = read_url(aws, arn).await.map_err(|error| StartError::Referred(DATABASE_URL, error))?;
-    let settings = Settings { database, ..settings.clone() };
+    let Some(arn) = secret else {
+        return Ok(Stores::connect_over(aws, settings, environment, &needs).await?);
+    };
+    let database = read_url(aws, arn)
+        .await
+        .map_err(|error| StartError::Referred(DATABASE_URL, error))?;
+    let settings = Settings {
+        database,
+        ..settings.clone()
+    };
     Ok(Stores::connect(&settings, environment, &needs).await?)
 }
 
-/// The URL that this secret holds. One that is no URL may be mended there, so that it is looked at again.
+/// The URL that this secret holds. One that is no URL may be mended there, so that it is looked at
+/// again.
 async fn read_url(aws: &Aws, arn: &str) -> Result<DatabaseUrl, Referred> {
     let url = aws.secret(arn).await.map_err(Referred::Unread)?;
     match url.trim().parse() {
         Ok(url @ DatabaseUrl::MongoDb(_)) => Ok(url),
-        Ok(_) => Err(Referred::Unusable("the secret must hold a MongoDB URL".to_owned())),
+        Ok(_) => Err(Referred::Unusable(
+            "the secret must hold a MongoDB URL".to_owned(),
+        )),
         Err(rule) => Err(Referred::Unusable(format!("what the secret holds {rule}"))),
     }
 }
 
-/// The signing keys of this name, if they are in the table. Ones that cannot be used stay so: an item is written once.
-async fn read_keys(aws: &Aws, table: &str, name: Option<&str>) -> Result<Option<SigningKeys>, StartError> {
+/// The signing keys of this name, if they are in the table. Ones that cannot be used stay so: an
+/// item is written once.
+async fn read_keys(
+    aws: &Aws,
+    table: &str,
+    name: Option<&str>,
+) -> Result<Option<SigningKeys>, StartError> {
     let Some(name) = name else { return Ok(None) };
-    let keys = KeyTable::new(aws.clone(), table.to_owned()).get(name).await.map_err(Referred::Unread);
-    let keys = keys.and_then(|keys| keys.ok_or(Referred::Missing)).map_err(|error| StartError::Referred(SIGNING_KEYS, error))?;
-    let parsed = SigningKeys::parse(keys.trim()).map_err(|error| SettingError::new(SIGNING_KEYS, error.to_string()))?;
+    let keys = KeyTable::new(aws.clone(), table.to_owned())
+        .get(name)
+        .await
+        .map_err(Referred::Unread);
+    let keys = keys
+        .and_then(|keys| keys.ok_or(Referred::Missing))
+        .map_err(|error| StartError::Referred(SIGNING_KEYS, error))?;
+    let parsed = SigningKeys::parse(keys.trim())
+        .map_err(|error| SettingError::new(SIGNING_KEYS, error.to_string()))?;
     Ok(Some(parsed))
 }
 
@@ -154,8 +212,10 @@ mod tests {
     use super::*;
     use crate::http::{NoContent, RequestLine, public};
 
-    const ENDPOINT: Endpoint = Endpoint::get("test", "/test", &public(nothing)).uses(&[Part::Tasks]);
-    const ARN: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:tasklane/database-Ab12Cd";
+    const ENDPOINT: Endpoint =
+        Endpoint::get("test", "/test", &public(nothing)).uses(&[Part::Tasks]);
+    const ARN: &str =
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:tasklane/database-Ab12Cd";
 
     async fn nothing(_: &App, _: RequestLine) -> Result<NoContent, Problem> {
         Ok(NoContent)
@@ -170,12 +230,20 @@ mod tests {
             let (mut head, mut length) = (String::new(), 0);
             while stream.read_line(&mut head).expect("a line") > 2 {
                 let line = head.lines().last().unwrap_or_default().to_lowercase();
-                length = line.strip_prefix("content-length:").map_or(length, |value| value.trim().parse().expect("a length"));
+                length = line
+                    .strip_prefix("content-length:")
+                    .map_or(length, |value| value.trim().parse().expect("a length"));
             }
             let mut body = vec![0; length];
             stream.read_exact(&mut body).expect("a body");
-            let text = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\n\r\n{answer}", answer.len());
-            stream.get_mut().write_all(text.as_bytes()).expect("answered");
+            let text = format!(
+                "HTTP/1.1 {status} -\r\ncontent-length: {}\r\n\r\n{answer}",
+                answer.len()
+            );
+            stream
+                .get_mut()
+                .write_all(text.as_bytes())
+                .expect("answered");
             head + &String::from_utf8(body).expect("text")
         });
         (url, answering)
@@ -202,30 +270,57 @@ mod tests {
 
         assert!(app.tasks().is_ok());
         let asked = asked.join().expect("asked");
-        assert!(asked.contains("secretsmanager.GetSecretValue") && asked.ends_with(&format!("{{\"SecretId\":\"{ARN}\"}}")), "{asked}");
-        assert!(asked.contains("/eu-central-1/secretsmanager/aws4_request"), "{asked}");
+        assert!(
+            asked.contains("secretsmanager.GetSecretValue")
+                && asked.ends_with(&format!("{{\"SecretId\":\"{ARN}\"}}")),
+            "{asked}"
+        );
+        assert!(
+            asked.contains("/eu-central-1/secretsmanager/aws4_request"),
+            "{asked}"
+        );
     }
 
     #[tokio::test]
     async fn a_secret_that_is_of_no_use_is_a_500_that_may_be_mended_and_quotes_nothing() {
         for (status, answer) in [
-            (400, r#"{"__type": "AccessDeniedException", "Message": "s3cret"}"#),
-            (400, r#"{"__type": "ResourceNotFoundException", "Message": "s3cret"}"#),
+            (
+                400,
+                r#"{"__type": "AccessDeniedException", "Message": "s3cret"}"#,
+            ),
+            (
+                400,
+                r#"{"__type": "ResourceNotFoundException", "Message": "s3cret"}"#,
+            ),
             (200, r#"{"SecretString": "postgres://root:s3cret@db"}"#),
             (200, r#"{"SecretString": "dynamodb://"}"#),
             (200, r#"{"SecretBinary": "s3cret"}"#),
         ] {
             let (url, _) = secrets_manager(status, answer);
-            let Err(error @ StartError::Referred(DATABASE_URL, _)) = start_with(&url).await else { panic!("{answer}") };
+            let Err(error @ StartError::Referred(DATABASE_URL, _)) = start_with(&url).await else {
+                panic!("{answer}")
+            };
             let problem = Problem::from(&error);
-            assert_eq!(problem.status(), StatusCode::INTERNAL_SERVER_ERROR, "{answer}");
-            assert!(!problem.cause_chain().expect("a cause").contains("s3cret"), "{answer}");
+            assert_eq!(
+                problem.status(),
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "{answer}"
+            );
+            assert!(
+                !problem.cause_chain().expect("a cause").contains("s3cret"),
+                "{answer}"
+            );
         }
     }
 
     #[tokio::test]
     async fn a_secret_out_of_reach_is_a_503() {
-        let Err(error) = start_with("http://127.0.0.1:1").await else { panic!("started") };
-        assert_eq!(Problem::from(&error).status(), StatusCode::SERVICE_UNAVAILABLE);
+        let Err(error) = start_with("http://127.0.0.1:1").await else {
+            panic!("started")
+        };
+        assert_eq!(
+            Problem::from(&error).status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
     }
 }

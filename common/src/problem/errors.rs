@@ -32,24 +32,31 @@ pub enum Place {
     Header(String),
 }
 
-/// The errors of a problem: the first fifty, cut where they quote too much, and one that counts the rest. So an error is
-/// never much larger than what caused it.
+/// The errors of a problem: the first fifty, cut where they quote too much, and one that counts the
+/// rest. So an error is never much larger than what caused it.
 #[derive(Debug, Default)]
 pub(super) struct Errors(Vec<FieldError>);
 
 impl FieldError {
     /// An error at a JSON pointer into the body.
     pub fn pointer(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { place: Place::Pointer(pointer.into()), detail: detail.into() }
+        Self {
+            place: Place::Pointer(pointer.into()),
+            detail: detail.into(),
+        }
     }
 
     /// An error in a query or path parameter.
     pub fn parameter(name: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { place: Place::Parameter(name.into()), detail: detail.into() }
+        Self {
+            place: Place::Parameter(name.into()),
+            detail: detail.into(),
+        }
     }
 
     fn cut(&mut self) {
-        let (Place::Pointer(place) | Place::Parameter(place) | Place::Header(place)) = &mut self.place;
+        let (Place::Pointer(place) | Place::Parameter(place) | Place::Header(place)) =
+            &mut self.place;
         cut(place, MAX_PLACE);
         cut(&mut self.detail, MAX_DETAIL);
     }
@@ -65,7 +72,10 @@ impl Errors {
                 Some(Place::Parameter(_)) => Place::Parameter(String::new()),
                 _ => Place::Pointer(String::new()),
             };
-            errors.push(FieldError { place, detail: format!("has {rest} more errors, which are not listed") });
+            errors.push(FieldError {
+                place,
+                detail: format!("has {rest} more errors, which are not listed"),
+            });
         }
         Self(errors)
     }

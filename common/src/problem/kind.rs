@@ -59,16 +59,25 @@ impl Kind {
     /// The HTTP status of this kind.
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::MalformedBody | Self::MalformedParameter | Self::MalformedHeader | Self::UnsupportedRequest => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated | Self::WrongCredentials | Self::InvalidRefreshToken => StatusCode::UNAUTHORIZED,
+            Self::MalformedBody
+            | Self::MalformedParameter
+            | Self::MalformedHeader
+            | Self::UnsupportedRequest => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated | Self::WrongCredentials | Self::InvalidRefreshToken => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::AddressTaken | Self::NotInTrash | Self::Conflict | Self::StillRunning => StatusCode::CONFLICT,
+            Self::AddressTaken | Self::NotInTrash | Self::Conflict | Self::StillRunning => {
+                StatusCode::CONFLICT
+            }
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::InvalidFields | Self::WrongPassword | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::InvalidFields | Self::WrongPassword | Self::IdempotencyKeyReused => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -108,6 +117,9 @@ impl Kind {
 
     /// The `type` of the problem: a URN made of its title (RFC 9457, section 3.1.1).
     pub fn uri(self) -> String {
-        format!("urn:tasklane:problem:{}", self.title().to_lowercase().replace(' ', "-"))
+        format!(
+            "urn:tasklane:problem:{}",
+            self.title().to_lowercase().replace(' ', "-")
+        )
     }
 }

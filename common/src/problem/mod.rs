@@ -1,7 +1,7 @@
 //! The one error type that reaches a client: RFC 9457 problem details.
 //!
-//! What the client sees (kind, detail, field errors) and what the log sees (the cause) are kept apart:
-//! a cause is never part of a response.
+//! What the client sees (kind, detail, field errors) and what the log sees (the cause) are kept
+//! apart: a cause is never part of a response.
 
 mod errors;
 mod kind;
@@ -28,7 +28,8 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 
 /// How long a client is asked to wait, in seconds, when the store cannot answer.
 const RETRY_UNAVAILABLE: u64 = 2;
-/// How long a client is asked to wait, in seconds, for a request with the same idempotency key to end.
+/// How long a client is asked to wait, in seconds, for a request with the same idempotency key to
+/// end.
 const RETRY_IN_PROGRESS: u64 = 1;
 
 /// A request that was not answered as asked.
@@ -59,7 +60,8 @@ pub struct ProblemBody<'a> {
     pub detail: &'a str,
     /// The identifier of this request in the logs.
     pub request_id: &'a str,
-    /// Every place of the request that is at fault: the first fifty, then one error that counts the rest.
+    /// Every place of the request that is at fault: the first fifty, then one error that counts the
+    /// rest.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     #[schemars(length(max = errors::MAX_NAMED + 1))]
     pub errors: &'a [FieldError],
@@ -68,7 +70,13 @@ pub struct ProblemBody<'a> {
 impl Problem {
     /// A problem of this kind; the named constructors below say more.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into(), errors: Errors::default(), headers: Vec::new(), cause: None }
+        Self {
+            kind,
+            detail: detail.into(),
+            errors: Errors::default(),
+            headers: Vec::new(),
+            cause: None,
+        }
     }
 
     /// Adds the places that are at fault, as many as a client can use.
@@ -96,7 +104,8 @@ impl Problem {
 
     /// 400: the body cannot be read as the JSON that the endpoint takes.
     pub fn malformed_body(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::new(Kind::MalformedBody, "The body could not be read.").with_errors(vec![FieldError::pointer(pointer, detail)])
+        Self::new(Kind::MalformedBody, "The body could not be read.")
+            .with_errors(vec![FieldError::pointer(pointer, detail)])
     }
 
     /// 400: a query or path parameter cannot be read.
@@ -107,43 +116,67 @@ impl Problem {
     /// 400: a header cannot be read.
     pub fn malformed_header(name: &HeaderName, detail: impl Into<String>) -> Self {
         let place = Place::Header(name.as_str().to_owned());
-        Self::new(Kind::MalformedHeader, format!("The header {name} could not be read."))
-            .with_errors(vec![FieldError { place, detail: detail.into() }])
+        Self::new(
+            Kind::MalformedHeader,
+            format!("The header {name} could not be read."),
+        )
+        .with_errors(vec![FieldError {
+            place,
+            detail: detail.into(),
+        }])
     }
 
     /// 422: the body can be read and breaks rules; every one of them is named.
     pub fn invalid_fields(errors: Vec<FieldError>) -> Self {
-        Self::new(Kind::InvalidFields, "The body breaks the rules named in errors.").with_errors(errors)
+        Self::new(
+            Kind::InvalidFields,
+            "The body breaks the rules named in errors.",
+        )
+        .with_errors(errors)
     }
 
     /// 401: no access token came with the request (RFC 6750, section 3).
     pub fn unauthenticated() -> Self {
-        Self::new(Kind::Unauthenticated, "This call needs an access token: send Authorization: Bearer TOKEN.")
-            .with_header(header::WWW_AUTHENTICATE, "Bearer")
+        Self::new(
+            Kind::Unauthenticated,
+            "This call needs an access token: send Authorization: Bearer TOKEN.",
+        )
+        .with_header(header::WWW_AUTHENTICATE, "Bearer")
     }
 
     /// 401: the access token is not valid (any more). The reason is for the log.
     pub fn invalid_token(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(Kind::Unauthenticated, "The access token is not valid or has expired; refresh it or log in again.")
-            .with_header(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
-            .caused_by(reason)
+        Self::new(
+            Kind::Unauthenticated,
+            "The access token is not valid or has expired; refresh it or log in again.",
+        )
+        .with_header(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
+        .caused_by(reason)
     }
 
     /// 401: the address or the password is wrong; which of them is never said.
     pub fn wrong_credentials() -> Self {
-        Self::new(Kind::WrongCredentials, "The email address or the password is wrong.").with_header(header::WWW_AUTHENTICATE, "Bearer")
+        Self::new(
+            Kind::WrongCredentials,
+            "The email address or the password is wrong.",
+        )
+        .with_header(header::WWW_AUTHENTICATE, "Bearer")
     }
 
     /// 401: the refresh token is unknown, used, expired or revoked.
     pub fn invalid_refresh_token(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(Kind::InvalidRefreshToken, "The refresh token is not valid (any more); log in again.")
-            .with_header(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
-            .caused_by(reason)
+        Self::new(
+            Kind::InvalidRefreshToken,
+            "The refresh token is not valid (any more); log in again.",
+        )
+        .with_header(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
+        .caused_by(reason)
     }
 
     /// 422: the current password that was sent to prove who is asking is wrong.
     pub fn wrong_password(pointer: &str) -> Self {
-        Self::new(Kind::WrongPassword, "The current password is wrong.").with_errors(vec![FieldError::pointer(pointer, "is wrong")])
+        Self::new(Kind::WrongPassword, "The current password is wrong.")
+            .with_errors(vec![FieldError::pointer(pointer, "is wrong")])
     }
 
     /// 404: nothing of the caller's is there. Another person's resource answers the same.
@@ -151,8 +184,8 @@ impl Problem {
         Self::new(Kind::NotFound, detail)
     }
 
-    /// 412: the resource is not at a version that the caller's preconditions allow; `ETag` tells which one it has, where it
-    /// has any.
+    /// 412: the resource is not at a version that the caller's preconditions allow; `ETag` tells
+    /// which one it has, where it has any.
     pub fn precondition_failed(etag: Option<&str>) -> Self {
         match etag {
             Some(etag) => Self::new(
@@ -164,25 +197,39 @@ impl Problem {
         }
     }
 
-    /// 429: a limit is used up, which allows so many requests in a window of so many seconds; the request may be repeated after
-    /// `wait` seconds. The fields are those of draft-ietf-httpapi-ratelimit-headers.
+    /// 429: a limit is used up, which allows so many requests in a window of so many seconds; the
+    /// request may be repeated after `wait` seconds. The fields are those of
+    /// draft-ietf-httpapi-ratelimit-headers.
     pub fn too_many_requests(limit: &str, count: u64, window: u64, wait: u64) -> Self {
-        Self::new(Kind::TooManyRequests, format!("Too many attempts. Try again in {wait} seconds."))
-            .with_header(header::RETRY_AFTER, &wait.to_string())
-            .with_header(RATE_LIMIT, &format!("\"{limit}\";r=0;t={wait}"))
-            .with_header(RATE_LIMIT_POLICY, &format!("\"{limit}\";q={count};w={window}"))
+        Self::new(
+            Kind::TooManyRequests,
+            format!("Too many attempts. Try again in {wait} seconds."),
+        )
+        .with_header(header::RETRY_AFTER, &wait.to_string())
+        .with_header(RATE_LIMIT, &format!("\"{limit}\";r=0;t={wait}"))
+        .with_header(
+            RATE_LIMIT_POLICY,
+            &format!("\"{limit}\";q={count};w={window}"),
+        )
     }
 
     /// 500: our fault. The client learns nothing of the cause, the log all of it.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(Kind::Internal, "Something went wrong on our side. It was logged under this request_id.").caused_by(cause)
+        Self::new(
+            Kind::Internal,
+            "Something went wrong on our side. It was logged under this request_id.",
+        )
+        .caused_by(cause)
     }
 
     /// 503: the store, or the capacity to answer, is out of reach for now.
     pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(Kind::Unavailable, "The service cannot answer right now. Try again shortly.")
-            .with_header(header::RETRY_AFTER, &RETRY_UNAVAILABLE.to_string())
-            .caused_by(cause)
+        Self::new(
+            Kind::Unavailable,
+            "The service cannot answer right now. Try again shortly.",
+        )
+        .with_header(header::RETRY_AFTER, &RETRY_UNAVAILABLE.to_string())
+        .caused_by(cause)
     }
 
     /// The HTTP status of this problem.
@@ -205,7 +252,8 @@ impl Problem {
     /// The chain of causes, outermost first, as one line for the log.
     pub fn cause_chain(&self) -> Option<String> {
         let mut chain = String::new();
-        let mut next: Option<&(dyn Error + 'static)> = self.cause.as_deref().map(|cause| cause as _);
+        let mut next: Option<&(dyn Error + 'static)> =
+            self.cause.as_deref().map(|cause| cause as _);
         while let Some(error) = next {
             let text = error.to_string();
             // Many errors print their source themselves; saying it twice helps nobody.
@@ -223,7 +271,14 @@ impl Problem {
 
 impl fmt::Debug for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {} {:?} (cause: {:?})", self.kind, self.detail, self.errors.as_slice(), self.cause_chain())
+        write!(
+            f,
+            "{:?}: {} {:?} (cause: {:?})",
+            self.kind,
+            self.detail,
+            self.errors.as_slice(),
+            self.cause_chain()
+        )
     }
 }
 
@@ -231,18 +286,33 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound(what) => Self::not_found(format!("There is no such {what}.")),
-            StoreError::AddressTaken => Self::new(Kind::AddressTaken, "An account with this email address exists already.")
-                .with_errors(vec![FieldError::pointer("/email", "is taken")]),
-            StoreError::Stale { current } => Self::precondition_failed(Some(&format!("\"{current}\""))),
+            StoreError::AddressTaken => Self::new(
+                Kind::AddressTaken,
+                "An account with this email address exists already.",
+            )
+            .with_errors(vec![FieldError::pointer("/email", "is taken")]),
+            StoreError::Stale { current } => {
+                Self::precondition_failed(Some(&format!("\"{current}\"")))
+            }
             StoreError::NotInTrash => Self::new(Kind::NotInTrash, "The task is not in the trash."),
             StoreError::SessionEnded => Self::invalid_token("the session has ended"),
-            StoreError::PasswordChanged => Self::new(Kind::Conflict, "The password was changed meanwhile; nothing was done."),
-            StoreError::KeyReused => {
-                Self::new(Kind::IdempotencyKeyReused, "This Idempotency-Key was used with another request; take a new key.")
-            }
-            StoreError::StillRunning => Self::new(Kind::StillRunning, "A request with this Idempotency-Key is still running.")
-                .with_header(header::RETRY_AFTER, &RETRY_IN_PROGRESS.to_string()),
-            StoreError::Full => Self::new(Kind::Full, "There is no room for more tasks in this account; delete some."),
+            StoreError::PasswordChanged => Self::new(
+                Kind::Conflict,
+                "The password was changed meanwhile; nothing was done.",
+            ),
+            StoreError::KeyReused => Self::new(
+                Kind::IdempotencyKeyReused,
+                "This Idempotency-Key was used with another request; take a new key.",
+            ),
+            StoreError::StillRunning => Self::new(
+                Kind::StillRunning,
+                "A request with this Idempotency-Key is still running.",
+            )
+            .with_header(header::RETRY_AFTER, &RETRY_IN_PROGRESS.to_string()),
+            StoreError::Full => Self::new(
+                Kind::Full,
+                "There is no room for more tasks in this account; delete some.",
+            ),
             StoreError::Unavailable(cause) => Self::unavailable(cause),
             StoreError::Corrupt(cause) => Self::internal(cause),
         }
@@ -251,7 +321,9 @@ impl From<StoreError> for Problem {
 
 /// The seconds from `now` until `then`, at least one: what `Retry-After` says.
 pub fn seconds_until(now: Timestamp, then: Timestamp) -> u64 {
-    u64::try_from(then.as_second() - now.as_second()).unwrap_or(0).max(1)
+    u64::try_from(then.as_second() - now.as_second())
+        .unwrap_or(0)
+        .max(1)
 }
 
 #[cfg(test)]
@@ -274,25 +346,38 @@ mod tests {
 
     fn of_body(body: &[u8]) -> Option<Problem> {
         match parse_json(body) {
-            Ok(Value::Object(members)) => Fields::read::<TaskDraft>(members).err().map(Problem::invalid_fields),
+            Ok(Value::Object(members)) => Fields::read::<TaskDraft>(members)
+                .err()
+                .map(Problem::invalid_fields),
             Ok(_) => None,
             Err(error) => Some(Problem::malformed_body("", "").with_errors(vec![error])),
         }
     }
 
     fn of_query(query: &str) -> Option<Problem> {
-        QueryFields::parse(query).read(TaskQuery::read).err().map(Problem::malformed_parameter)
+        QueryFields::parse(query)
+            .read(TaskQuery::read)
+            .err()
+            .map(Problem::malformed_parameter)
     }
 
     #[test]
     fn fifty_errors_are_named_and_the_rest_is_counted() {
-        let many = |count: usize| Problem::invalid_fields(vec![FieldError::pointer("/a", "is wrong"); count]);
+        let many = |count: usize| {
+            Problem::invalid_fields(vec![FieldError::pointer("/a", "is wrong"); count])
+        };
         for count in [0, 1, 50] {
             assert_eq!(many(count).errors.as_slice().len(), count);
         }
         let errors = many(6_000);
         let (last, named) = errors.errors.as_slice().split_last().expect("errors");
-        assert_eq!((named.len(), last), (50, &FieldError::pointer("", "has 5950 more errors, which are not listed")));
+        assert_eq!(
+            (named.len(), last),
+            (
+                50,
+                &FieldError::pointer("", "has 5950 more errors, which are not listed")
+            )
+        );
     }
 
     #[test]
@@ -302,7 +387,8 @@ mod tests {
             ("a".repeat(129), "a".repeat(128) + "\u{2026}"),
             ("\0".repeat(60_000), "\0".repeat(21) + "\u{2026}"),
         ] {
-            let problem = Problem::malformed_parameter(vec![FieldError::parameter(name, "is unknown")]);
+            let problem =
+                Problem::malformed_parameter(vec![FieldError::parameter(name, "is unknown")]);
             assert_eq!(problem.errors.as_slice()[0].place, Place::Parameter(shown));
         }
     }

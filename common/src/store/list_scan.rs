@@ -1,5 +1,5 @@
-//! Pages of tasks: which key_ranges of which order are read, and where a page begins and ends. A store only reads so many
-//! tasks from a key_range, after a key.
+//! Pages of tasks: which key_ranges of which order are read, and where a page begins and ends. A
+//! store only reads so many tasks from a key_range, after a key.
 
 use std::future::Future;
 
@@ -18,7 +18,10 @@ static NO_FILTER: TaskFilter = TaskFilter {
     statuses: Vec::new(),
     priorities: Vec::new(),
     labels: Vec::new(),
-    due: crate::tasks::Bounds { after: None, before: None },
+    due: crate::tasks::Bounds {
+        after: None,
+        before: None,
+    },
     text: None,
 };
 
@@ -32,11 +35,17 @@ pub(super) struct KeyRange {
 
 impl KeyRange {
     fn all() -> Self {
-        Self { from: "!".to_owned(), to: AFTER_ALL.to_string() }
+        Self {
+            from: "!".to_owned(),
+            to: AFTER_ALL.to_string(),
+        }
     }
 
     fn starting_with(prefix: &str) -> Self {
-        Self { from: prefix.to_owned(), to: format!("{prefix}{AFTER_ALL}") }
+        Self {
+            from: prefix.to_owned(),
+            to: format!("{prefix}{AFTER_ALL}"),
+        }
     }
 }
 
@@ -67,7 +76,8 @@ pub(super) struct Read {
 
 /// Where an owner's tasks are read.
 pub(super) trait TaskReader: Sync {
-    /// Reads up to `limit` tasks of a key_range in the scan's order, after a key of it or from its beginning.
+    /// Reads up to `limit` tasks of a key_range in the scan's order, after a key of it or from its
+    /// beginning.
     fn read(
         &self,
         scan: &ListScan<'_>,
@@ -111,27 +121,52 @@ impl<'w> ListScan<'w> {
     pub(super) fn through_trash(limit: usize, after: Option<&'w Cursor>, now: Timestamp) -> Self {
         // After every key of that very time.
         let from = format!("{GONE}{}{AFTER_ALL}", kept_since(now));
-        let key_ranges = vec![KeyRange { from, to: format!("{GONE}{AFTER_ALL}") }];
-        Self { in_trash: true, index: "by_updated", descending: true, filter: &NO_FILTER, key_ranges, limit, after, order: TRASH_ORDER }
+        let key_ranges = vec![KeyRange {
+            from,
+            to: format!("{GONE}{AFTER_ALL}"),
+        }];
+        Self {
+            in_trash: true,
+            index: "by_updated",
+            descending: true,
+            filter: &NO_FILTER,
+            key_ranges,
+            limit,
+            after,
+            order: TRASH_ORDER,
+        }
     }
 
     /// Reads a page.
     pub(super) async fn page(&self, reader: &impl TaskReader) -> Result<Page<Task>, StoreError> {
         // A list by due date has its bounds in the key_range.
-        let unfiltered = self.filter.is_empty() || (self.index == "by_due" && self.filter.has_only_bounds());
+        let unfiltered =
+            self.filter.is_empty() || (self.index == "by_due" && self.filter.has_only_bounds());
         let mut found: Vec<(String, Task)> = Vec::new();
         let mut reads = READS.iter();
-        let Some((first, mut after)) = self.start() else { return Ok(self.finish(found, None)) };
+        let Some((first, mut after)) = self.start() else {
+            return Ok(self.finish(found, None));
+        };
         for key_range in self.key_ranges.iter().skip(first) {
-            let mut position = if self.descending { key_range.to.clone() } else { key_range.from.clone() };
+            let mut position = if self.descending {
+                key_range.to.clone()
+            } else {
+                key_range.from.clone()
+            };
             loop {
                 // One more than the page holds tells whether there is a next one.
                 let wanted = self.limit + 1 - found.len();
-                let limit = if unfiltered { wanted } else { *reads.next().unwrap_or(&0) };
+                let limit = if unfiltered {
+                    wanted
+                } else {
+                    *reads.next().unwrap_or(&0)
+                };
                 if limit == 0 {
                     return Ok(self.finish(found, Some(position)));
                 }
-                let Read { tasks, rest } = reader.read(self, key_range, after.take().as_deref(), limit).await?;
+                let Read { tasks, rest } = reader
+                    .read(self, key_range, after.take().as_deref(), limit)
+                    .await?;
                 self.collect(tasks, &mut found);
                 if found.len() > self.limit {
                     return Ok(self.finish(found, None));
@@ -144,35 +179,54 @@ impl<'w> ListScan<'w> {
         Ok(self.finish(found, None))
     }
 
-    /// The key_range in which reading starts, and after which key of it; `None` when there is nothing left to read.
+    /// The key_range in which reading starts, and after which key of it; `None` when there is
+    /// nothing left to read.
     fn start(&self) -> Option<(usize, Option<String>)> {
-        let Some(position) = self.after.map(|cursor| cursor.position.as_str()) else { return Some((0, None)) };
-        let holds = |key_range: &KeyRange| (key_range.from.as_str()..=key_range.to.as_str()).contains(&position);
+        let Some(position) = self.after.map(|cursor| cursor.position.as_str()) else {
+            return Some((0, None));
+        };
+        let holds = |key_range: &KeyRange| {
+            (key_range.from.as_str()..=key_range.to.as_str()).contains(&position)
+        };
         if let Some(at) = self.key_ranges.iter().position(holds) {
-            // A position that this API gave ends with the task's identifier, or is a key_range's beginning. So does any
-            // other one start: the list is the owner's own.
+            // A position that this API gave ends with the task's identifier, or is a key_range's
+            // beginning. So does any other one start: the list is the owner's own.
             return Some((at, task_of(position).map(|_| position.to_owned())));
         }
-        // The bounds have changed since the page before: all of the key_range is still to come, or none of it.
+        // The bounds have changed since the page before: all of the key_range is still to come, or
+        // none of it.
         let key_range = self.key_ranges.first()?;
-        let to_come = if self.descending { position > key_range.to.as_str() } else { position < key_range.from.as_str() };
+        let to_come = if self.descending {
+            position > key_range.to.as_str()
+        } else {
+            position < key_range.from.as_str()
+        };
         // Tasks that are never due come after all that are, though their keys are greater.
         let among_undated = self.index == "by_due" && position.starts_with(UNDATED);
         (to_come && !among_undated).then_some((0, None))
     }
 
-    fn collect(&self, tasks: Vec<(String, Result<Task, StoreError>)>, found: &mut Vec<(String, Task)>) {
+    fn collect(
+        &self,
+        tasks: Vec<(String, Result<Task, StoreError>)>,
+        found: &mut Vec<(String, Task)>,
+    ) {
         for (position, task) in tasks {
             match task {
                 Ok(task) if self.filter.matches(&task) => found.push((position, task)),
                 Ok(_) => {}
                 // One that does not fit must not hide the rest.
-                Err(error) => telemetry::event(Level::Error, "unreadable_task", &[("cause", error.to_string().into())]),
+                Err(error) => telemetry::event(
+                    Level::Error,
+                    "unreadable_task",
+                    &[("cause", error.to_string().into())],
+                ),
             }
         }
     }
 
-    /// The page of what was found. `stopped` is how far the reading came when it stopped before the end.
+    /// The page of what was found. `stopped` is how far the reading came when it stopped before the
+    /// end.
     fn finish(&self, mut found: Vec<(String, Task)>, stopped: Option<String>) -> Page<Task> {
         let next = if found.len() > self.limit {
             found.truncate(self.limit);
@@ -180,7 +234,10 @@ impl<'w> ListScan<'w> {
         } else {
             stopped
         };
-        Page { items: found.into_iter().map(|(_, task)| task).collect(), next: next.map(|position| Cursor::new(self.order, &position)) }
+        Page {
+            items: found.into_iter().map(|(_, task)| task).collect(),
+            next: next.map(|position| Cursor::new(self.order, &position)),
+        }
     }
 }
 
@@ -200,6 +257,9 @@ fn due_key_ranges(query: &TaskQuery) -> Vec<KeyRange> {
     } else if query.sort.descending {
         vec![dated, KeyRange::starting_with(UNDATED)]
     } else {
-        vec![KeyRange { from: dated.from, to: KeyRange::starting_with(UNDATED).to }]
+        vec![KeyRange {
+            from: dated.from,
+            to: KeyRange::starting_with(UNDATED).to,
+        }]
     }
 }

@@ -1,4 +1,5 @@
-//! The stores that the domain's traits are implemented on: one module for each driver, each a cargo feature.
+//! The stores that the domain's traits are implemented on: one module for each driver, each a cargo
+//! feature.
 
 #[cfg(not(any(feature = "dynamodb", feature = "mongodb")))]
 compile_error!("there is no store without a driver: choose the feature dynamodb or mongodb");
@@ -54,9 +55,11 @@ impl Stores {
         }
         match &settings.database {
             #[cfg(feature = "dynamodb")]
-            DatabaseUrl::DynamoDb | DatabaseUrl::DynamoDbAt(_) => {
-                Ok(Self::dynamodb(dynamodb::connect(settings, environment).await?, settings, needs))
-            }
+            DatabaseUrl::DynamoDb | DatabaseUrl::DynamoDbAt(_) => Ok(Self::dynamodb(
+                dynamodb::connect(settings, environment).await?,
+                settings,
+                needs,
+            )),
             #[cfg(feature = "mongodb")]
             DatabaseUrl::MongoDb(url) => {
                 let connection = Arc::new(mongodb::Connection::new(url, settings, environment)?);
@@ -90,9 +93,15 @@ impl Stores {
 
     /// The stores on a DynamoDB client.
     #[cfg(feature = "dynamodb")]
-    pub fn dynamodb(client: aws_sdk_dynamodb::Client, settings: &Settings, needs: &dyn Fn(Part) -> bool) -> Self {
-        let users = needs(Part::Users).then(|| Arc::new(dynamodb::Users::new(client.clone(), &settings.users_table)));
-        let tasks = needs(Part::Tasks).then(|| Arc::new(dynamodb::Tasks::new(client, &settings.tasks_table)));
+    pub fn dynamodb(
+        client: aws_sdk_dynamodb::Client,
+        settings: &Settings,
+        needs: &dyn Fn(Part) -> bool,
+    ) -> Self {
+        let users = needs(Part::Users)
+            .then(|| Arc::new(dynamodb::Users::new(client.clone(), &settings.users_table)));
+        let tasks = needs(Part::Tasks)
+            .then(|| Arc::new(dynamodb::Tasks::new(client, &settings.tasks_table)));
         Self {
             counters: users.clone().map(|users| users as Arc<dyn CounterStore>),
             users: users.map(|users| users as Arc<dyn UserStore>),
@@ -116,18 +125,35 @@ impl Stores {
 /// What a binary says that was built for another store.
 #[cfg(not(all(feature = "dynamodb", feature = "mongodb")))]
 fn without_driver(wanted: &DatabaseUrl) -> SettingError {
-    let feature = if matches!(wanted, DatabaseUrl::MongoDb(_)) { "mongodb" } else { "dynamodb" };
-    SettingError::new("DATABASE_URL", format!("asks for a store that this binary was built without: build it with the feature {feature}"))
+    let feature = if matches!(wanted, DatabaseUrl::MongoDb(_)) {
+        "mongodb"
+    } else {
+        "dynamodb"
+    };
+    SettingError::new(
+        "DATABASE_URL",
+        format!(
+            "asks for a store that this binary was built without: build it with the feature {feature}"
+        ),
+    )
 }
 
-/// A page of the sessions that were read; one that does not fit the types must not hide the rest. `rest` is after which
-/// session reading goes on, if it stopped before the end.
-fn session_page(sessions: impl Iterator<Item = Result<Session, StoreError>>, limit: usize, rest: Option<String>) -> Page<Session> {
+/// A page of the sessions that were read; one that does not fit the types must not hide the rest.
+/// `rest` is after which session reading goes on, if it stopped before the end.
+fn session_page(
+    sessions: impl Iterator<Item = Result<Session, StoreError>>,
+    limit: usize,
+    rest: Option<String>,
+) -> Page<Session> {
     let mut items = Vec::new();
     for session in sessions {
         match session {
             Ok(session) => items.push(session),
-            Err(error) => telemetry::event(Level::Error, "unreadable_session", &[("cause", error.to_string().into())]),
+            Err(error) => telemetry::event(
+                Level::Error,
+                "unreadable_session",
+                &[("cause", error.to_string().into())],
+            ),
         }
     }
     let next = if items.len() > limit {
@@ -136,5 +162,8 @@ fn session_page(sessions: impl Iterator<Item = Result<Session, StoreError>>, lim
     } else {
         rest
     };
-    Page { items, next: next.map(|position| Cursor::new(SESSION_ORDER, &position)) }
+    Page {
+        items,
+        next: next.map(|position| Cursor::new(SESSION_ORDER, &position)),
+    }
 }

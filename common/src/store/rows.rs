@@ -22,15 +22,55 @@ pub(super) struct AccountRow {
 
 impl From<AccountRow> for Account {
     fn from(row: AccountRow) -> Self {
-        let AccountRow { id, email, name, role, password_hash, epoch, created_at, updated_at, version } = row;
-        Self { id, email, name, role, password_hash, epoch, created_at, updated_at, version }
+        let AccountRow {
+            id,
+            email,
+            name,
+            role,
+            password_hash,
+            epoch,
+            created_at,
+            updated_at,
+            version,
+        } = row;
+        Self {
+            id,
+            email,
+            name,
+            role,
+            password_hash,
+            epoch,
+            created_at,
+            updated_at,
+            version,
+        }
     }
 }
 
 impl From<Account> for AccountRow {
     fn from(account: Account) -> Self {
-        let Account { id, email, name, role, password_hash, epoch, created_at, updated_at, version } = account;
-        Self { id, email, name, role, password_hash, epoch, created_at, updated_at, version }
+        let Account {
+            id,
+            email,
+            name,
+            role,
+            password_hash,
+            epoch,
+            created_at,
+            updated_at,
+            version,
+        } = account;
+        Self {
+            id,
+            email,
+            name,
+            role,
+            password_hash,
+            epoch,
+            created_at,
+            updated_at,
+            version,
+        }
     }
 }
 
@@ -49,7 +89,24 @@ pub(super) struct UserRow {
 
 impl From<UserRow> for User {
     fn from(row: UserRow) -> Self {
-        let UserRow { id, email, name, role, created_at, updated_at, version, .. } = row;
-        Self { id, email, name, role, created_at, updated_at, version }
+        let UserRow {
+            id,
+            email,
+            name,
+            role,
+            created_at,
+            updated_at,
+            version,
+            ..
+        } = row;
+        Self {
+            id,
+            email,
+            name,
+            role,
+            created_at,
+            updated_at,
+            version,
+        }
     }
 }

@@ -1,11 +1,13 @@
-//! The keys that put an owner's tasks in order: the same text in every store, so that a cursor means the same in each.
+//! The keys that put an owner's tasks in order: the same text in every store, so that a cursor
+//! means the same in each.
 
 use crate::tasks::{Due, Priority, TRASH_LIFETIME, TaskId};
 use crate::time::Timestamp;
 
 /// Greater than every character of a key, and every key is ASCII.
 pub(super) const AFTER_ALL: char = '~';
-/// Starts the `by_due` key of a task that is due, and of one that never is. So undated tasks come last in ascending order.
+/// Starts the `by_due` key of a task that is due, and of one that never is. So undated tasks come
+/// last in ascending order.
 pub(super) const DATED: &str = "1#";
 pub(super) const UNDATED: &str = "2#";
 
@@ -30,7 +32,10 @@ pub(super) fn gone_key(deleted_at: Timestamp, id: TaskId) -> String {
 
 /// The key in `by_due`.
 pub(super) fn due_key(due: Option<Due>, id: TaskId) -> String {
-    due.map_or_else(|| format!("{UNDATED}{id}"), |due| format!("{DATED}{}#{id}", due.sort_key()))
+    due.map_or_else(
+        || format!("{UNDATED}{id}"),
+        |due| format!("{DATED}{}#{id}", due.sort_key()),
+    )
 }
 
 /// The key in `by_priority`.
@@ -43,8 +48,9 @@ pub(super) fn task_of(key: &str) -> Option<TaskId> {
     key.get(key.len().saturating_sub(36)..)?.parse().ok()
 }
 
-/// What was deleted at this time or before is gone from the trash, to the millisecond, whether or not the store has swept
-/// it: stores sweep by the second, at the earliest. Times are text that sorts as time does.
+/// What was deleted at this time or before is gone from the trash, to the millisecond, whether or
+/// not the store has swept it: stores sweep by the second, at the earliest. Times are text that
+/// sorts as time does.
 pub(super) fn kept_since(now: Timestamp) -> String {
     now.minus(TRASH_LIFETIME).to_string()
 }

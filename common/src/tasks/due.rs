@@ -46,7 +46,10 @@ impl FromStr for Due {
         // A date is as long as the date of a date-time.
         match text.len() {
             10 => date(text).map(Self::On),
-            0..10 => Err("must be an RFC 3339 date or date-time, such as 2026-03-01 or 2026-03-01T09:30:00Z".to_owned()),
+            0..10 => Err(
+                "must be an RFC 3339 date or date-time, such as 2026-03-01 or 2026-03-01T09:30:00Z"
+                    .to_owned(),
+            ),
             _ => text.parse().map(Self::At),
         }
     }
@@ -68,13 +71,17 @@ impl Serialize for Due {
 
 impl<'de> Deserialize<'de> for Due {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
 impl Field for Due {
     fn read(value: Value) -> Result<Self, Faults> {
-        String::read(value)?.parse().map_err(|rule: String| fault(rule))
+        String::read(value)?
+            .parse()
+            .map_err(|rule: String| fault(rule))
     }
 }
 
@@ -105,9 +112,18 @@ mod tests {
     #[test]
     fn dates_and_date_times_are_read_as_rfc_3339_writes_them() {
         assert_eq!(due("2026-03-01"), Ok("2026-03-01".to_owned()));
-        assert_eq!(due("2026-03-01T09:30:00+02:00"), Ok("2026-03-01T07:30:00.000Z".to_owned()));
-        assert_eq!(due("2026-03-01t09:30:00.123999z"), Ok("2026-03-01T09:30:00.123Z".to_owned()));
-        assert_eq!(due("9999-12-31T23:59:59Z"), Ok("9999-12-31T23:59:59.000Z".to_owned()));
+        assert_eq!(
+            due("2026-03-01T09:30:00+02:00"),
+            Ok("2026-03-01T07:30:00.000Z".to_owned())
+        );
+        assert_eq!(
+            due("2026-03-01t09:30:00.123999z"),
+            Ok("2026-03-01T09:30:00.123Z".to_owned())
+        );
+        assert_eq!(
+            due("9999-12-31T23:59:59Z"),
+            Ok("9999-12-31T23:59:59.000Z".to_owned())
+        );
         for bad in [
             "2026-02-29",
             "2026-13-01",

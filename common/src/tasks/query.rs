@@ -33,7 +33,16 @@ pub struct TaskSort {
 
 impl TaskSort {
     /// Every order's name.
-    pub const NAMES: [&'static str; 8] = ["created", "-created", "updated", "-updated", "due", "-due", "priority", "-priority"];
+    pub const NAMES: [&'static str; 8] = [
+        "created",
+        "-created",
+        "updated",
+        "-updated",
+        "due",
+        "-due",
+        "priority",
+        "-priority",
+    ];
 
     /// The order's name: the field, with a leading hyphen for descending.
     pub fn name(self) -> &'static str {
@@ -50,7 +59,10 @@ impl TaskSort {
 impl Default for TaskSort {
     /// The newest first.
     fn default() -> Self {
-        Self { field: SortField::Created, descending: true }
+        Self {
+            field: SortField::Created,
+            descending: true,
+        }
     }
 }
 
@@ -58,7 +70,9 @@ impl FromStr for TaskSort {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (field, descending) = text.strip_prefix('-').map_or((text, false), |field| (field, true));
+        let (field, descending) = text
+            .strip_prefix('-')
+            .map_or((text, false), |field| (field, true));
         let field = match field {
             "created" => SortField::Created,
             "updated" => SortField::Updated,
@@ -106,8 +120,11 @@ impl Bounds {
     }
 
     fn hold(&self, due: Option<Due>) -> bool {
-        let Some(due) = due.map(Due::sort_key) else { return self.are_open() };
-        self.after.is_none_or(|after| due >= after.sort_key()) && self.before.is_none_or(|before| due < before.sort_key())
+        let Some(due) = due.map(Due::sort_key) else {
+            return self.are_open();
+        };
+        self.after.is_none_or(|after| due >= after.sort_key())
+            && self.before.is_none_or(|before| due < before.sort_key())
     }
 }
 
@@ -119,22 +136,30 @@ impl TaskFilter {
 
     /// Whether every task is wanted that is due within the bounds.
     pub fn has_only_bounds(&self) -> bool {
-        self.statuses.is_empty() && self.priorities.is_empty() && self.labels.is_empty() && self.text.is_none()
+        self.statuses.is_empty()
+            && self.priorities.is_empty()
+            && self.labels.is_empty()
+            && self.text.is_none()
     }
 
     /// Whether this task is wanted: what every store must answer the same.
     pub fn matches(&self, task: &Task) -> bool {
         (self.statuses.is_empty() || self.statuses.contains(&task.status))
             && (self.priorities.is_empty() || self.priorities.contains(&task.priority))
-            && (self.labels.is_empty() || self.labels.iter().any(|label| task.labels.contains(label)))
+            && (self.labels.is_empty()
+                || self.labels.iter().any(|label| task.labels.contains(label)))
             && self.due.hold(task.due)
             && self.matches_text(task)
     }
 
     fn matches_text(&self, task: &Task) -> bool {
-        self.text
-            .as_ref()
-            .is_none_or(|text| text.is_in(task.title.as_str()) || task.notes.as_ref().is_some_and(|notes| text.is_in(notes.as_str())))
+        self.text.as_ref().is_none_or(|text| {
+            text.is_in(task.title.as_str())
+                || task
+                    .notes
+                    .as_ref()
+                    .is_some_and(|notes| text.is_in(notes.as_str()))
+        })
     }
 }
 
@@ -161,7 +186,8 @@ pub(crate) struct TaskQuerySchema {
     /// The `next_cursor` of the previous page, with the same `sort`; absent for the first page.
     #[schemars(length(min = 1))]
     cursor: Option<String>,
-    /// The order; a leading hyphen means descending; `-created` by default. Tasks without a due date come last in both directions.
+    /// The order; a leading hyphen means descending; `-created` by default. Tasks without a due
+    /// date come last in both directions.
     #[schemars(extend("enum" = TaskSort::NAMES))]
     sort: Option<String>,
     /// Only tasks in this state; may repeat: any of them.
@@ -177,8 +203,9 @@ pub(crate) struct TaskQuerySchema {
     due_before: Option<Due>,
     /// Only tasks due on or after this date or date-time.
     due_after: Option<Due>,
-    /// Only tasks with this text in title or notes: 1 to 200 characters. Letters are compared, whatever their case and however
-    /// they are encoded; accents and other combining marks are set aside.
+    /// Only tasks with this text in title or notes: 1 to 200 characters. Letters are compared,
+    /// whatever their case and however they are encoded; accents and other combining marks are set
+    /// aside.
     #[schemars(length(min = 1, max = SearchText::MAX), regex(pattern = crate::text::LINES_PATTERN))]
     q: Option<String>,
 }

@@ -1,7 +1,8 @@
 //! Finding text: letters are compared, not how they were typed.
 //!
-//! Two texts are the same if they are a compatibility caseless match (Unicode, section 3.13, D146: NFKD, full case folding,
-//! NFKD) once combining marks are set aside. So `STRASSE` finds `straße`, and `cafe` finds `café`, however it is encoded.
+//! Two texts are the same if they are a compatibility caseless match (Unicode, section 3.13, D146:
+//! NFKD, full case folding, NFKD) once combining marks are set aside. So `STRASSE` finds `straße`,
+//! and `cafe` finds `café`, however it is encoded.
 
 use std::str::FromStr;
 
@@ -45,15 +46,18 @@ impl FromStr for SearchText {
     }
 }
 
-/// The letters of a text, without case and marks. What is ASCII needs no tables; as no mark is kept, their order needs no care,
-/// and one pass over the rest makes what the definition makes in five.
+/// The letters of a text, without case and marks. What is ASCII needs no tables; as no mark is
+/// kept, their order needs no care, and one pass over the rest makes what the definition makes in
+/// five.
 fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     let mut rest = text;
     while !rest.is_empty() {
-        let (ascii, others) = rest.split_at(rest.find(|c: char| !c.is_ascii()).unwrap_or(rest.len()));
+        let (ascii, others) =
+            rest.split_at(rest.find(|c: char| !c.is_ascii()).unwrap_or(rest.len()));
         folded.extend(ascii.chars().map(|c| c.to_ascii_lowercase()));
-        let (others, ascii) = others.split_at(others.find(|c: char| c.is_ascii()).unwrap_or(others.len()));
+        let (others, ascii) =
+            others.split_at(others.find(|c: char| c.is_ascii()).unwrap_or(others.len()));
         for c in DecomposingNormalizerBorrowed::new_nfkd().normalize_iter(others.chars()) {
             match CaseMapper::new().simple_fold(c) {
                 // The only one that folds to more than one character and has no decomposition.
@@ -67,9 +71,9 @@ fn fold(text: &str) -> String {
     folded
 }
 
-/// Whether a character only changes how a letter looks: combining marks such as accents and points, enclosing marks, and
-/// characters that show nothing. The vowel signs of Indic scripts have no combining class and stay:
-/// to their readers they are letters.
+/// Whether a character only changes how a letter looks: combining marks such as accents and points,
+/// enclosing marks, and characters that show nothing. The vowel signs of Indic scripts have no
+/// combining class and stay: to their readers they are letters.
 fn is_set_aside(c: char) -> bool {
     CanonicalCombiningClassMapBorrowed::new().get_u8(c) != 0
         || CodePointMapData::<GeneralCategory>::new().get(c) == GeneralCategory::EnclosingMark
@@ -93,15 +97,24 @@ mod tests {
             ("cafe", "caf\u{e9}"),
             ("STRASSE", "stra\u{df}e"),
             ("stra\u{1e9e}e", "strasse"),
-            ("\u{3bf}\u{3b4}\u{3bf}\u{3c3}", "\u{39f}\u{394}\u{39f}\u{3a3}"),
-            ("\u{3bf}\u{3b4}\u{3bf}\u{3c2}", "\u{3bf}\u{3b4}\u{3cc}\u{3c3}"),
+            (
+                "\u{3bf}\u{3b4}\u{3bf}\u{3c3}",
+                "\u{39f}\u{394}\u{39f}\u{3a3}",
+            ),
+            (
+                "\u{3bf}\u{3b4}\u{3bf}\u{3c2}",
+                "\u{3bf}\u{3b4}\u{3cc}\u{3c3}",
+            ),
             ("istanbul", "\u{130}stanbul"),
             ("office", "o\u{fb03}ce"),
             ("TEL", "\u{2121}"),
             ("12", "\u{ff11}\u{ff12}"),
             ("\u{1fb4}", "\u{3b1}\u{3b9}"),
             ("viet nam", "Vi\u{1ec7}t\u{a0}Nam"),
-            ("\u{645}\u{62d}\u{645}\u{62f}", "\u{645}\u{64f}\u{62d}\u{64e}\u{645}\u{64e}\u{651}\u{62f}"),
+            (
+                "\u{645}\u{62d}\u{645}\u{62f}",
+                "\u{645}\u{64f}\u{62d}\u{64e}\u{645}\u{64e}\u{651}\u{62f}",
+            ),
             ("\u{ac01}", "\u{1100}\u{1161}\u{11a8}"),
             ("\u{2764}", "\u{2764}\u{fe0f}"),
             ("week\u{ad}end", "weekend"),
@@ -128,17 +141,31 @@ mod tests {
     #[test]
     fn what_folds_to_nothing_is_refused() {
         for text in ["\u{301}", "\u{200b}", "\u{fe0f}\u{301}"] {
-            assert!(text.parse::<SearchText>().expect_err(text).contains("accents"), "{text:?}");
+            assert!(
+                text.parse::<SearchText>()
+                    .expect_err(text)
+                    .contains("accents"),
+                "{text:?}"
+            );
         }
         assert!(finds(" ", "a b"));
     }
 
     /// D146 to the letter, and marks set aside.
     fn defined(text: &str) -> String {
-        let (canonical, compatible) = (DecomposingNormalizerBorrowed::new_nfd(), DecomposingNormalizerBorrowed::new_nfkd());
+        let (canonical, compatible) = (
+            DecomposingNormalizerBorrowed::new_nfd(),
+            DecomposingNormalizerBorrowed::new_nfkd(),
+        );
         let cases = CaseMapper::new();
-        let once = compatible.normalize(&cases.fold_string(&canonical.normalize(text))).into_owned();
-        compatible.normalize(&cases.fold_string(&once)).chars().filter(|c| !is_set_aside(*c)).collect()
+        let once = compatible
+            .normalize(&cases.fold_string(&canonical.normalize(text)))
+            .into_owned();
+        compatible
+            .normalize(&cases.fold_string(&once))
+            .chars()
+            .filter(|c| !is_set_aside(*c))
+            .collect()
     }
 
     #[test]
@@ -146,12 +173,20 @@ mod tests {
         // Beyond these planes nothing has a case or a decomposition.
         for c in ('\0'..='\u{2ffff}').chain('\u{e0000}'..='\u{e0fff}') {
             let folded = fold(c.encode_utf8(&mut [0; 4]));
-            assert_eq!((fold(&folded), defined(&c.to_string())), (folded.clone(), folded.clone()), "U+{:04X}", u32::from(c));
+            assert_eq!(
+                (fold(&folded), defined(&c.to_string())),
+                (folded.clone(), folded.clone()),
+                "U+{:04X}",
+                u32::from(c)
+            );
             // The dotless i is no small I to anybody but Turkic languages.
             if c == '\u{131}' {
                 continue;
             }
-            for other in [c.to_uppercase().collect::<String>(), c.to_lowercase().collect()] {
+            for other in [
+                c.to_uppercase().collect::<String>(),
+                c.to_lowercase().collect(),
+            ] {
                 assert_eq!(fold(&other), folded, "U+{:04X}", u32::from(c));
             }
         }

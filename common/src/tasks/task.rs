@@ -17,8 +17,9 @@ id! {
     TaskId
 }
 
-/// Defines a text with rules: a newtype that only what fits them is read as, and its schema. What a store has kept is
-/// taken as it is: it fitted the rules of its day, and its owner must be able to see and change it.
+/// Defines a text with rules: a newtype that only what fits them is read as, and its schema. What a
+/// store has kept is taken as it is: it fitted the rules of its day, and its owner must be able to
+/// see and change it.
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $length:expr, $pattern:ident, $check:expr) => {
         $(#[$doc])*
@@ -62,8 +63,8 @@ text! {
 }
 
 text! {
-    /// A word to find tasks by: one line of 1 to 50 characters, one of them visible. It is kept as it was sent: `Home` and
-    /// `home` are two labels.
+    /// A word to find tasks by: one line of 1 to 50 characters, one of them visible. It is kept as
+    /// it was sent: `Home` and `home` are two labels.
     Label, (1..=50), LINE_PATTERN, |text| check_line(text, 50)
 }
 
@@ -75,7 +76,11 @@ impl Notes {
 fn check_notes(text: &str) -> Result<(), String> {
     check_lines(text, 0..=Notes::MAX)?;
     if text.len() > Notes::MAX {
-        return Err(format!("must have at most {} bytes in UTF-8, has {}", Notes::MAX, text.len()));
+        return Err(format!(
+            "must have at most {} bytes in UTF-8, has {}",
+            Notes::MAX,
+            text.len()
+        ));
     }
     Ok(())
 }
@@ -103,19 +108,36 @@ impl FromIterator<Label> for Labels {
 
 impl Field for Labels {
     fn read(value: Value) -> Result<Self, Faults> {
-        let Value::Array(items) = value else { return Err(fault(format!("must be an array of strings, not {}", kind_of(&value)))) };
+        let Value::Array(items) = value else {
+            return Err(fault(format!(
+                "must be an array of strings, not {}",
+                kind_of(&value)
+            )));
+        };
         if items.len() > Self::MAX {
-            return Err(fault(format!("must have at most {} labels, has {}", Self::MAX, items.len())));
+            return Err(fault(format!(
+                "must have at most {} labels, has {}",
+                Self::MAX,
+                items.len()
+            )));
         }
         let (mut labels, mut seen, mut faults) = (Vec::new(), HashSet::new(), Faults::new());
         for (at, item) in items.into_iter().enumerate() {
             match Label::read(item) {
-                Ok(label) if !seen.insert(label.clone()) => faults.push((format!("/{at}"), "occurs more than once".to_owned())),
+                Ok(label) if !seen.insert(label.clone()) => {
+                    faults.push((format!("/{at}"), "occurs more than once".to_owned()))
+                }
                 Ok(label) => labels.push(label),
-                Err(inside) => faults.extend(inside.into_iter().map(|(_, rule)| (format!("/{at}"), rule))),
+                Err(inside) => {
+                    faults.extend(inside.into_iter().map(|(_, rule)| (format!("/{at}"), rule)))
+                }
             }
         }
-        if faults.is_empty() { Ok(Self(labels)) } else { Err(faults) }
+        if faults.is_empty() {
+            Ok(Self(labels))
+        } else {
+            Err(faults)
+        }
     }
 }
 
@@ -240,9 +262,20 @@ pub struct TaskDraft {
 impl Body for TaskDraft {
     fn read(fields: &mut Fields) -> Option<Self> {
         let title = fields.required("title");
-        let (notes, status, priority) = (fields.optional("notes"), fields.optional("status"), fields.optional("priority"));
+        let (notes, status, priority) = (
+            fields.optional("notes"),
+            fields.optional("status"),
+            fields.optional("priority"),
+        );
         let (labels, due) = (fields.optional("labels"), fields.optional("due"));
-        Some(Self { title: title?, notes: notes?, status: status?, priority: priority?, labels: labels?, due: due? })
+        Some(Self {
+            title: title?,
+            notes: notes?,
+            status: status?,
+            priority: priority?,
+            labels: labels?,
+            due: due?,
+        })
     }
 }
 
@@ -267,7 +300,8 @@ impl TaskDraft {
     }
 }
 
-/// A JSON Merge Patch (RFC 7396) of a task. A null field gets the value that it has in a task created without it.
+/// A JSON Merge Patch (RFC 7396) of a task. A null field gets the value that it has in a task
+/// created without it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct TaskPatch {
@@ -299,9 +333,20 @@ fn without_default(schema: &mut schemars::Schema) {
 impl Body for TaskPatch {
     fn read(fields: &mut Fields) -> Option<Self> {
         let title = fields.replacement("title");
-        let (notes, status, priority) = (fields.change("notes"), fields.change("status"), fields.change("priority"));
+        let (notes, status, priority) = (
+            fields.change("notes"),
+            fields.change("status"),
+            fields.change("priority"),
+        );
         let (labels, due) = (fields.change("labels"), fields.change("due"));
-        Some(Self { title: title?, notes: notes?, status: status?, priority: priority?, labels: labels?, due: due? })
+        Some(Self {
+            title: title?,
+            notes: notes?,
+            status: status?,
+            priority: priority?,
+            labels: labels?,
+            due: due?,
+        })
     }
 }
 
@@ -310,13 +355,23 @@ impl Task {
     #[must_use]
     pub fn deleted(&self, now: Timestamp) -> Self {
         let now = now.after(self.updated_at);
-        Self { deleted_at: Some(now), updated_at: now, version: self.version + 1, ..self.clone() }
+        Self {
+            deleted_at: Some(now),
+            updated_at: now,
+            version: self.version + 1,
+            ..self.clone()
+        }
     }
 
     /// The task out of the trash: what every store must make of it.
     #[must_use]
     pub fn restored(&self, now: Timestamp) -> Self {
-        Self { deleted_at: None, updated_at: now.after(self.updated_at), version: self.version + 1, ..self.clone() }
+        Self {
+            deleted_at: None,
+            updated_at: now.after(self.updated_at),
+            version: self.version + 1,
+            ..self.clone()
+        }
     }
 }
 
@@ -338,7 +393,11 @@ impl TaskPatch {
             priority: apply(&self.priority, task.priority),
             labels: apply(&self.labels, task.labels.clone()),
             due: apply(&self.due.clone().map(Some), task.due),
-            completed_at: if status == Status::Done { task.completed_at.or(Some(now)) } else { None },
+            completed_at: if status == Status::Done {
+                task.completed_at.or(Some(now))
+            } else {
+                None
+            },
             created_at: task.created_at,
             updated_at: now.after(task.updated_at),
             version: task.version + 1,
@@ -370,34 +429,56 @@ mod tests {
 
     /// Members of a body, each valid, absent or null: what both a draft and a patch are made of.
     fn any_members() -> impl Strategy<Value = Map<String, Value>> {
-        let dues = vec!["2026-03-01", "2026-03-01T09:30:00Z", "2026-03-01T00:00:00.001+01:00"];
+        let dues = vec![
+            "2026-03-01",
+            "2026-03-01T09:30:00Z",
+            "2026-03-01T00:00:00.001+01:00",
+        ];
         let words = |words: Vec<&'static str>| select(words).prop_map(Value::from);
         let values = (
             "\\PC{0,19}x",
             "\\PC{0,20}",
             words(Status::ALL.iter().map(|status| status.as_str()).collect()),
-            words(Priority::ALL.iter().map(|priority| priority.as_str()).collect()),
+            words(
+                Priority::ALL
+                    .iter()
+                    .map(|priority| priority.as_str())
+                    .collect(),
+            ),
             subsequence(vec!["home", "garden", "e\u{301}", "\u{e9}"], 0..4),
             words(dues),
         );
         // A value, null, or nothing at all.
         let given = prop::array::uniform5(option::of(any::<bool>()));
-        (values, given, any::<bool>()).prop_map(|((title, notes, status, priority, labels, due), given, titled)| {
-            let nullable = [("notes", json!(notes)), ("status", status), ("priority", priority), ("labels", json!(labels)), ("due", due)];
-            let members = nullable.into_iter().zip(given);
-            let mut members: Map<_, _> =
-                members.filter_map(|((name, value), given)| Some((name.to_owned(), if given? { value } else { Value::Null }))).collect();
-            if titled {
-                members.insert("title".to_owned(), json!(title));
-            }
-            members
-        })
+        (values, given, any::<bool>()).prop_map(
+            |((title, notes, status, priority, labels, due), given, titled)| {
+                let nullable = [
+                    ("notes", json!(notes)),
+                    ("status", status),
+                    ("priority", priority),
+                    ("labels", json!(labels)),
+                    ("due", due),
+                ];
+                let members = nullable.into_iter().zip(given);
+                let mut members: Map<_, _> = members
+                    .filter_map(|((name, value), given)| {
+                        Some((name.to_owned(), if given? { value } else { Value::Null }))
+                    })
+                    .collect();
+                if titled {
+                    members.insert("title".to_owned(), json!(title));
+                }
+                members
+            },
+        )
     }
 
     /// A task that was created with these members.
     fn task(mut members: Map<String, Value>) -> Task {
         members.entry("title").or_insert(json!("Untitled"));
-        Fields::read::<TaskDraft>(members).expect("a valid draft").into_task(at(0))
+        Fields::read::<TaskDraft>(members)
+            .expect("a valid draft")
+            .into_task(at(0))
     }
 
     fn patch(members: Map<String, Value>) -> TaskPatch {
@@ -406,9 +487,14 @@ mod tests {
 
     /// The fields that a client sets, as a client reads them.
     fn content(task: &Task) -> Map<String, Value> {
-        let Value::Object(shown) = serde_json::to_value(task).expect("JSON") else { panic!("a task is an object") };
+        let Value::Object(shown) = serde_json::to_value(task).expect("JSON") else {
+            panic!("a task is an object")
+        };
         let set_by_clients = ["title", "notes", "status", "priority", "labels", "due"];
-        shown.into_iter().filter(|(name, _)| set_by_clients.contains(&name.as_str())).collect()
+        shown
+            .into_iter()
+            .filter(|(name, _)| set_by_clients.contains(&name.as_str()))
+            .collect()
     }
 
     proptest! {
@@ -472,7 +558,10 @@ mod tests {
     fn a_patch_without_members_changes_nothing() {
         assert!(patch(Map::new()).is_empty());
         for name in ["notes", "status", "priority", "labels", "due"] {
-            assert!(!patch(Map::from_iter([(name.to_owned(), Value::Null)])).is_empty(), "{name}");
+            assert!(
+                !patch(Map::from_iter([(name.to_owned(), Value::Null)])).is_empty(),
+                "{name}"
+            );
         }
     }
 
@@ -481,13 +570,17 @@ mod tests {
         let stored = json!({"id": "0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55", "title": " \n ", "notes": null, "labels": ["\u{200b}"], "due": null,
             "completed_at": null, "created_at": at(0), "updated_at": at(0), "version": 1});
         let task: Task = serde_json::from_value(stored).expect("a task");
-        assert_eq!((task.title.as_str(), task.labels.0[0].as_str()), (" \n ", "\u{200b}"));
+        assert_eq!(
+            (task.title.as_str(), task.labels.0[0].as_str()),
+            (" \n ", "\u{200b}")
+        );
         assert!(Title::read(json!(" \n ")).is_err() && Label::read(json!("\u{200b}")).is_err());
     }
 
     #[test]
     fn a_title_cannot_be_cleared() {
-        let errors = Fields::read::<TaskPatch>(Map::from_iter([("title".to_owned(), Value::Null)])).expect_err("a title is needed");
+        let errors = Fields::read::<TaskPatch>(Map::from_iter([("title".to_owned(), Value::Null)]))
+            .expect_err("a title is needed");
         assert_eq!(errors.len(), 1);
     }
 }

@@ -1,6 +1,8 @@
-//! Reading RFC 3339 date-times, exactly: what section 5.6 allows is read, and what it does not is refused for its own reason.
+//! Reading RFC 3339 date-times, exactly: what section 5.6 allows is read, and what it does not is
+//! refused for its own reason.
 //!
-//! jiff knows the calendar. Its own parser reads ISO 8601, which allows more, and ends a day before the year 9999 does.
+//! jiff knows the calendar. Its own parser reads ISO 8601, which allows more, and ends a day before
+//! the year 9999 does.
 
 use jiff::civil::Date;
 
@@ -24,7 +26,11 @@ pub(super) fn parse(text: &str) -> Result<Timestamp, String> {
     let fields = split(text)?;
     let leap = fields.second == 60;
     // A leap second is kept as the last millisecond before it ends: on its own day.
-    let (second, millisecond) = if leap { (59, 999) } else { (fields.second, fields.millisecond) };
+    let (second, millisecond) = if leap {
+        (59, 999)
+    } else {
+        (fields.second, fields.millisecond)
+    };
     let days = EPOCH.date().duration_until(fields.date).as_hours() / 24;
     let minutes = (days * 24 + fields.hour) * 60 + fields.minute - fields.offset;
     let milliseconds = (minutes * 60 + second) * 1_000 + millisecond;
@@ -41,18 +47,36 @@ pub(super) fn parse(text: &str) -> Result<Timestamp, String> {
 }
 
 fn split(text: &str) -> Result<Fields, String> {
-    let (start, rest) =
-        text.split_at_checked("0000-00-00T00:00:00".len()).filter(|(start, _)| like(start, "0000-00-00T00:00:00")).ok_or(SHAPE)?;
+    let (start, rest) = text
+        .split_at_checked("0000-00-00T00:00:00".len())
+        .filter(|(start, _)| like(start, "0000-00-00T00:00:00"))
+        .ok_or(SHAPE)?;
     let (fraction, offset) = match rest.strip_prefix('.') {
-        Some(rest) => rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).filter(|end| *end > 0).ok_or(SHAPE)?),
+        Some(rest) => rest.split_at(
+            rest.find(|c: char| !c.is_ascii_digit())
+                .filter(|end| *end > 0)
+                .ok_or(SHAPE)?,
+        ),
         None => ("", rest),
     };
-    if !["Z", "+00:00", "-00:00"].iter().any(|shape| like(offset, shape)) {
+    if !["Z", "+00:00", "-00:00"]
+        .iter()
+        .any(|shape| like(offset, shape))
+    {
         return Err(SHAPE.to_owned());
     }
-    let number = |text: &str, at: usize| text.get(at..at + 2).and_then(|digits| digits.parse::<i64>().ok()).unwrap_or(0);
-    let within =
-        |number: i64, most: i64, name: &str| if number <= most { Ok(number) } else { Err(format!("must have {name} from 00 to {most}")) };
+    let number = |text: &str, at: usize| {
+        text.get(at..at + 2)
+            .and_then(|digits| digits.parse::<i64>().ok())
+            .unwrap_or(0)
+    };
+    let within = |number: i64, most: i64, name: &str| {
+        if number <= most {
+            Ok(number)
+        } else {
+            Err(format!("must have {name} from 00 to {most}"))
+        }
+    };
     Ok(Fields {
         date: date(&start[..10])?,
         hour: within(number(start, 11), 23, "an hour")?,
@@ -76,7 +100,10 @@ pub(crate) fn date(text: &str) -> Result<Date, String> {
         return Err("must be an RFC 3339 date, such as 2026-03-01".to_owned());
     }
     let number = |range: std::ops::Range<usize>| text[range].parse::<i16>().unwrap_or(0);
-    let (month, day) = (i8::try_from(number(5..7)).unwrap_or(0), i8::try_from(number(8..10)).unwrap_or(0));
+    let (month, day) = (
+        i8::try_from(number(5..7)).unwrap_or(0),
+        i8::try_from(number(8..10)).unwrap_or(0),
+    );
     if !(1..=12).contains(&month) {
         return Err("must have a month from 01 to 12".to_owned());
     }
@@ -86,7 +113,13 @@ pub(crate) fn date(text: &str) -> Result<Date, String> {
 /// Whether the text is made like the shape, where a 0 stands for any digit.
 fn like(text: &str, shape: &str) -> bool {
     text.len() == shape.len()
-        && text.bytes().zip(shape.bytes()).all(|(b, like)| if like == b'0' { b.is_ascii_digit() } else { b.eq_ignore_ascii_case(&like) })
+        && text.bytes().zip(shape.bytes()).all(|(b, like)| {
+            if like == b'0' {
+                b.is_ascii_digit()
+            } else {
+                b.eq_ignore_ascii_case(&like)
+            }
+        })
 }
 
 #[cfg(test)]
@@ -105,9 +138,15 @@ mod tests {
             ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00.000Z"),
             ("0000-01-01T23:59:00+23:59", "0000-01-01T00:00:00.000Z"),
             ("9999-12-31T00:00:59.999-23:59", "9999-12-31T23:59:59.999Z"),
-            ("2026-03-01T09:30:00.1234567890123Z", "2026-03-01T09:30:00.123Z"),
+            (
+                "2026-03-01T09:30:00.1234567890123Z",
+                "2026-03-01T09:30:00.123Z",
+            ),
             ("2026-03-01T09:30:00.1Z", "2026-03-01T09:30:00.100Z"),
-            ("1969-12-31T23:59:59.9999999999Z", "1969-12-31T23:59:59.999Z"),
+            (
+                "1969-12-31T23:59:59.9999999999Z",
+                "1969-12-31T23:59:59.999Z",
+            ),
             ("2026-03-01t09:30:00-00:00", "2026-03-01T09:30:00.000Z"),
             ("1937-01-01T12:00:27.87+00:20", "1937-01-01T11:40:27.870Z"),
             // Leap seconds: both of RFC 3339's examples are one and the same.
@@ -123,9 +162,18 @@ mod tests {
     #[test]
     fn what_it_does_not_is_refused_for_its_own_reason() {
         for (text, reason) in [
-            ("2026-03-01T09:30:00+24:00", "an offset with an hour from 00 to 23"),
-            ("2026-03-01T09:30:00+25:59", "an offset with an hour from 00 to 23"),
-            ("2026-03-01T09:30:00-01:60", "an offset with a minute from 00 to 59"),
+            (
+                "2026-03-01T09:30:00+24:00",
+                "an offset with an hour from 00 to 23",
+            ),
+            (
+                "2026-03-01T09:30:00+25:59",
+                "an offset with an hour from 00 to 23",
+            ),
+            (
+                "2026-03-01T09:30:00-01:60",
+                "an offset with a minute from 00 to 59",
+            ),
             ("2026-03-01T24:00:00Z", "an hour from 00 to 23"),
             ("2026-03-01T09:60:00Z", "a minute from 00 to 59"),
             ("2026-03-01T09:30:61Z", "a second from 00 to 60"),
@@ -139,7 +187,11 @@ mod tests {
             ("0000-01-01T00:00:00+00:01", "the years 0000 to 9999 in UTC"),
             ("9999-12-31T23:59:59-00:01", "the years 0000 to 9999 in UTC"),
         ] {
-            assert!(read(text).expect_err(text).contains(reason), "{text}: {:?}", read(text));
+            assert!(
+                read(text).expect_err(text).contains(reason),
+                "{text}: {:?}",
+                read(text)
+            );
         }
         for text in [
             "",

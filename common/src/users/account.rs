@@ -17,17 +17,18 @@ id! {
     UserId
 }
 
-/// An email address, as HTML's `<input type=email>` defines a valid one (WHATWG, section 4.10.5.1.5), of at most 254
-/// characters (RFC 5321). Kept as it was typed; two that differ only in case are the same address. A domain in its own
-/// script is kept as what the DNS knows it by (UTS #46), so that both spellings are one address.
+/// An email address, as HTML's `<input type=email>` defines a valid one (WHATWG, section
+/// 4.10.5.1.5), of at most 254 characters (RFC 5321). Kept as it was typed; two that differ only in
+/// case are the same address. A domain in its own script is kept as what the DNS knows it by (UTS
+/// #46), so that both spellings are one address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Email(String);
 
 impl Email {
     const MAX: usize = 254;
-    /// The rule as a regular expression, for the API document. What a domain in its own script may hold takes more than
-    /// that to tell.
+    /// The rule as a regular expression, for the API document. What a domain in its own script may
+    /// hold takes more than that to tell.
     const PATTERN: &str = "^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)+|[^\\u0000-,/:-@\\[-`{-\\u007f]*[^\\u0000-\\u007f][^\\u0000-,/:-@\\[-`{-\\u007f]*)$";
 
     /// The form by which addresses are compared: lower case.
@@ -36,16 +37,25 @@ impl Email {
     }
 
     fn is_valid(text: &str) -> bool {
-        let Some((local, domain)) = text.split_once('@') else { return false };
-        let local_ok =
-            (1..=64).contains(&local.len()) && local.bytes().all(|b| b.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&b));
+        let Some((local, domain)) = text.split_once('@') else {
+            return false;
+        };
+        let local_ok = (1..=64).contains(&local.len())
+            && local
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&b));
         let label_ok = |label: &str| {
             (1..=63).contains(&label.len())
-                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-')
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
-        text.len() <= Self::MAX && local_ok && domain.contains('.') && domain.split('.').all(label_ok)
+        text.len() <= Self::MAX
+            && local_ok
+            && domain.contains('.')
+            && domain.split('.').all(label_ok)
     }
 }
 
@@ -60,16 +70,24 @@ impl TryFrom<String> for Email {
         if Self::is_valid(&address) {
             Ok(Self(address))
         } else {
-            Err(format!("must be an email address, such as ada@example.com, of at most {} characters", Self::MAX))
+            Err(format!(
+                "must be an email address, such as ada@example.com, of at most {} characters",
+                Self::MAX
+            ))
         }
     }
 }
 
-/// An address with its domain's A-label, where the domain is in its own script and the DNS could know it.
+/// An address with its domain's A-label, where the domain is in its own script and the DNS could
+/// know it.
 fn in_ascii(address: &str) -> Option<String> {
     let (local, domain) = address.split_once('@')?;
     // A domain in ASCII is left as it was typed.
-    let ascii = if domain.is_ascii() { return None } else { idna::domain_to_ascii_strict(domain).ok()? };
+    let ascii = if domain.is_ascii() {
+        return None;
+    } else {
+        idna::domain_to_ascii_strict(domain).ok()?
+    };
     Some(format!("{local}@{ascii}"))
 }
 
@@ -95,13 +113,14 @@ impl JsonSchema for Email {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // No `format`: what libraries check under that name differs, and is narrower than HTML's definition.
+        // No `format`: what libraries check under that name differs, and is narrower than HTML's
+        // definition.
         json_schema!({"type": "string", "description": "An email address. A domain in its own script is kept, and shown, in ASCII.", "minLength": 5, "maxLength": Self::MAX, "pattern": Self::PATTERN})
     }
 }
 
-/// What a person wants to be called: one line of 1 to 100 characters, one of them visible. What a store has kept is taken
-/// as it is.
+/// What a person wants to be called: one line of 1 to 100 characters, one of them visible. What a
+/// store has kept is taken as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline, extend("minLength" = 1, "maxLength" = 100, "pattern" = LINE_PATTERN))]
@@ -156,8 +175,23 @@ pub struct Account {
 
 impl Account {
     /// A new account.
-    pub fn new(email: Email, name: Option<Name>, password_hash: PasswordHash, now: Timestamp) -> Self {
-        Self { id: UserId::new(now), email, name, role: Role::User, password_hash, epoch: 0, created_at: now, updated_at: now, version: 1 }
+    pub fn new(
+        email: Email,
+        name: Option<Name>,
+        password_hash: PasswordHash,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id: UserId::new(now),
+            email,
+            name,
+            role: Role::User,
+            password_hash,
+            epoch: 0,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        }
     }
 }
 
@@ -182,8 +216,25 @@ pub struct User {
 
 impl From<Account> for User {
     fn from(account: Account) -> Self {
-        let Account { id, email, name, role, created_at, updated_at, version, .. } = account;
-        Self { id, email, name, role, created_at, updated_at, version }
+        let Account {
+            id,
+            email,
+            name,
+            role,
+            created_at,
+            updated_at,
+            version,
+            ..
+        } = account;
+        Self {
+            id,
+            email,
+            name,
+            role,
+            created_at,
+            updated_at,
+            version,
+        }
     }
 }
 
@@ -211,8 +262,16 @@ pub struct Registration {
 
 impl Body for Registration {
     fn read(fields: &mut Fields) -> Option<Self> {
-        let (email, password, name) = (fields.required("email"), fields.required("password"), fields.optional("name"));
-        Some(Self { email: email?, password: password?, name: name? })
+        let (email, password, name) = (
+            fields.required("email"),
+            fields.required("password"),
+            fields.optional("name"),
+        );
+        Some(Self {
+            email: email?,
+            password: password?,
+            name: name?,
+        })
     }
 }
 
@@ -229,7 +288,10 @@ pub struct Credentials {
 impl Body for Credentials {
     fn read(fields: &mut Fields) -> Option<Self> {
         let (email, password) = (fields.required("email"), fields.required("password"));
-        Some(Self { email: email?, password: password? })
+        Some(Self {
+            email: email?,
+            password: password?,
+        })
     }
 }
 
@@ -244,7 +306,9 @@ pub struct NamePatch {
 
 impl Body for NamePatch {
     fn read(fields: &mut Fields) -> Option<Self> {
-        Some(Self { name: fields.change("name")? })
+        Some(Self {
+            name: fields.change("name")?,
+        })
     }
 }
 
@@ -260,8 +324,14 @@ pub struct PasswordChange {
 
 impl Body for PasswordChange {
     fn read(fields: &mut Fields) -> Option<Self> {
-        let (current, new) = (fields.required("current_password"), fields.required("new_password"));
-        Some(Self { current_password: current?, new_password: new? })
+        let (current, new) = (
+            fields.required("current_password"),
+            fields.required("new_password"),
+        );
+        Some(Self {
+            current_password: current?,
+            new_password: new?,
+        })
     }
 }
 
@@ -275,7 +345,12 @@ mod tests {
 
     #[test]
     fn addresses_are_what_html_calls_valid() {
-        for good in ["ada@example.com", "a.b+c@x-y.co", "O'Neil@EXAMPLE.org", &format!("{}@example.com", "a".repeat(64))] {
+        for good in [
+            "ada@example.com",
+            "a.b+c@x-y.co",
+            "O'Neil@EXAMPLE.org",
+            &format!("{}@example.com", "a".repeat(64)),
+        ] {
             assert!(email(good).is_ok(), "{good}");
         }
         for bad in [
@@ -315,7 +390,10 @@ mod tests {
         ] {
             assert_eq!(email(typed).expect(typed).to_string(), kept);
         }
-        assert_eq!(canonical("a@ex\u{e4}mple.com"), canonical("A@XN--EXMPLE-CUA.com"));
+        assert_eq!(
+            canonical("a@ex\u{e4}mple.com"),
+            canonical("A@XN--EXMPLE-CUA.com")
+        );
         let long = format!("a@{}.com", "\u{e4}".repeat(60));
         for bad in [
             "\u{e9}@ex\u{e4}mple.com",
@@ -334,8 +412,17 @@ mod tests {
 
     #[test]
     fn an_address_with_a_space_around_it_says_so() {
-        for text in [" ada@example.com", "ada@example.com\t", "ada@example.com\u{a0}"] {
-            assert!(email(text).expect_err(text).contains("begin or end with a space"), "{text}");
+        for text in [
+            " ada@example.com",
+            "ada@example.com\t",
+            "ada@example.com\u{a0}",
+        ] {
+            assert!(
+                email(text)
+                    .expect_err(text)
+                    .contains("begin or end with a space"),
+                "{text}"
+            );
         }
     }
 

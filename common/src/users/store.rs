@@ -39,31 +39,65 @@ pub trait UserStore: Send + Sync {
     async fn account(&self, user: UserId) -> Result<Option<Account>, StoreError>;
 
     /// A session and its account's owner, for a session that lives.
-    async fn live_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<LiveSession, StoreError>;
+    async fn live_session(
+        &self,
+        user: UserId,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<LiveSession, StoreError>;
 
-    /// Changes what the owner, as it was read, is called, if the account is at a version that `precondition` allows.
-    async fn rename(&self, user: &User, name: &Change<Name>, precondition: &Precondition, now: Timestamp) -> Result<User, StoreError>;
+    /// Changes what the owner, as it was read, is called, if the account is at a version that
+    /// `precondition` allows.
+    async fn rename(
+        &self,
+        user: &User,
+        name: &Change<Name>,
+        precondition: &Precondition,
+        now: Timestamp,
+    ) -> Result<User, StoreError>;
 
-    /// Replaces a hash by one of the same password with other parameters; nothing when the password was changed meanwhile.
-    async fn replace_hash(&self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<(), StoreError>;
+    /// Replaces a hash by one of the same password with other parameters; nothing when the password
+    /// was changed meanwhile.
+    async fn replace_hash(
+        &self,
+        user: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<(), StoreError>;
 
     /// Whether this very password change was executed under this key before.
-    async fn password_change_repeated(&self, user: UserId, once: &IdempotencyKey, now: Timestamp) -> Result<bool, StoreError>;
+    async fn password_change_repeated(
+        &self,
+        user: UserId,
+        once: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 
-    /// Sets the new password, ends every session but the one that asked, and gives that one another refresh token, in whose
-    /// place any earlier one is void. Gives the session as it is then. Under a key that was used before it changes nothing.
-    async fn change_password(&self, update: PasswordUpdate<'_>, once: Option<&IdempotencyKey>) -> Result<Session, StoreError>;
+    /// Sets the new password, ends every session but the one that asked, and gives that one another
+    /// refresh token, in whose place any earlier one is void. Gives the session as it is then.
+    /// Under a key that was used before it changes nothing.
+    async fn change_password(
+        &self,
+        update: PasswordUpdate<'_>,
+        once: Option<&IdempotencyKey>,
+    ) -> Result<Session, StoreError>;
 
     /// Adds a session.
     async fn start_session(&self, session: &Session) -> Result<(), StoreError>;
 
-    /// Ends the sessions that were used least recently where more than this many live, as many as there are too many. It
-    /// keeps this one, which has just begun.
-    async fn end_least_used_sessions(&self, session: &Session, most: usize, now: Timestamp) -> Result<(), StoreError>;
+    /// Ends the sessions that were used least recently where more than this many live, as many as
+    /// there are too many. It keeps this one, which has just begun.
+    async fn end_least_used_sessions(
+        &self,
+        session: &Session,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 
-    /// Exchanges a session's refresh token of this generation. Of any number of exchanges at once, one moves the session on
-    /// by one. The token that was exchanged for the current one gets that one again, or, after [`GRACE`], a new one in its
-    /// place; any older or void one ends the session. A session is only given while its account has not ended it.
+    /// Exchanges a session's refresh token of this generation. Of any number of exchanges at once,
+    /// one moves the session on by one. The token that was exchanged for the current one gets that
+    /// one again, or, after [`GRACE`], a new one in its place; any older or void one ends the
+    /// session. A session is only given while its account has not ended it.
     ///
     /// [`GRACE`]: crate::auth::GRACE
     async fn rotate(
@@ -76,13 +110,29 @@ pub trait UserStore: Send + Sync {
     ) -> Result<Rotation, StoreError>;
 
     /// Ends a session; says whether there was one.
-    async fn end_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<bool, StoreError>;
+    async fn end_session(
+        &self,
+        user: UserId,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// Ends every session but this one.
-    async fn end_other_sessions(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<(), StoreError>;
+    async fn end_other_sessions(
+        &self,
+        user: UserId,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// The sessions that have not ended, oldest first.
-    async fn sessions(&self, user: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Session>, StoreError>;
+    async fn sessions(
+        &self,
+        user: UserId,
+        limit: usize,
+        after: Option<&Cursor>,
+        now: Timestamp,
+    ) -> Result<Page<Session>, StoreError>;
 
     /// Fails when the store cannot be reached.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -19,10 +19,17 @@ async fn change_password(
     Idempotency(once): Idempotency,
     Json(change): Json<PasswordChange>,
 ) -> Result<Json<Tokens>, Problem> {
-    let (now, users, hasher) = (app.clock.now(), app.users()?, app.passwords()?.admit(client.source)?);
+    let (now, users, hasher) = (
+        app.clock.now(),
+        app.users()?,
+        app.passwords()?.admit(client.source)?,
+    );
     let LiveSession { session, user } = live;
     let tokens = |session: Session| session.tokens(app, user.role, now).map(Json);
-    let (source, account) = (Subject::Source(client.source), Subject::Name(user.id.to_string()));
+    let (source, account) = (
+        Subject::Source(client.source),
+        Subject::Name(user.id.to_string()),
+    );
     let checks = [
         Limit::PasswordSource.of(source.clone()),
         Limit::PasswordAccount.of(account.clone()),
@@ -31,7 +38,8 @@ async fn change_password(
     ];
     let attempt = Attempt::begin(app, &checks).await?;
     let once = match once {
-        // The body holds passwords, so what is stored to recognise it must be as slow to guess from as they are.
+        // The body holds passwords, so what is stored to recognise it must be as slow to guess from
+        // as they are.
         Some(once) => Some(once.slowly(&hasher, user.id).await?),
         None => None,
     };
@@ -41,12 +49,25 @@ async fn change_password(
         attempt.succeeded(app).await?;
         return tokens(session);
     }
-    let account = users.account(user.id).await?.ok_or_else(|| Problem::invalid_token("there is no such account"))?;
-    if !hasher.verify(&change.current_password, Some(&account.password_hash)).await?.right {
+    let account = users
+        .account(user.id)
+        .await?
+        .ok_or_else(|| Problem::invalid_token("there is no such account"))?;
+    if !hasher
+        .verify(&change.current_password, Some(&account.password_hash))
+        .await?
+        .right
+    {
         return Err(Problem::wrong_password("/current_password"));
     }
     let new = hasher.hash(&change.new_password).await?;
-    let update = PasswordUpdate { session: &session, epoch: account.epoch, verified: &account.password_hash, new: &new, now };
+    let update = PasswordUpdate {
+        session: &session,
+        epoch: account.epoch,
+        verified: &account.password_hash,
+        new: &new,
+        now,
+    };
     let session = users.change_password(update, once.as_ref()).await?;
     attempt.succeeded(app).await?;
     tokens(session)

@@ -7,7 +7,8 @@ use common::problem::Problem;
 use common::users::User;
 
 /// `GET /v1/me`
-pub const ENDPOINT: Endpoint = Endpoint::get("get-me", "/v1/me", &session(get_me)).summary("Returns the caller's account.");
+pub const ENDPOINT: Endpoint =
+    Endpoint::get("get-me", "/v1/me", &session(get_me)).summary("Returns the caller's account.");
 
 async fn get_me(_: &App, live: LiveSession) -> Result<Json<User>, Problem> {
     Ok(Json(live.user))

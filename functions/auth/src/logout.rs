@@ -12,6 +12,8 @@ pub const ENDPOINT: Endpoint = Endpoint::post("logout", "/v1/auth/logout", &user
 
 // A key makes no difference: a session that has ended has ended, however often that is asked for.
 async fn logout(app: &App, caller: Caller, _: Idempotency) -> Result<NoContent, Problem> {
-    app.users()?.end_session(caller.user, caller.session, app.clock.now()).await?;
+    app.users()?
+        .end_session(caller.user, caller.session, app.clock.now())
+        .await?;
     Ok(NoContent)
 }

@@ -1,34 +1,74 @@
 //! Exchanges a refresh token for new tokens.
 
 use common::app::App;
-use common::auth::{Attempt, Client, Limit, RefreshRequest, RefreshToken, Rotation, Subject, Tokens};
+use common::auth::{
+    Attempt, Client, Limit, RefreshRequest, RefreshToken, Rotation, Subject, Tokens,
+};
 use common::http::{Endpoint, Json, Part, public};
 use common::problem::{Kind, Problem};
 use common::telemetry::{self, Level};
 
 /// `POST /v1/auth/refresh`
-pub const ENDPOINT: Endpoint = Endpoint::post("refresh-token", "/v1/auth/refresh", &public(refresh_token))
-    .summary("Exchanges a refresh token for new tokens. A refresh token can be used once.")
-    .uses(&[Part::Users, Part::SigningKeys])
-    .problems(&[Kind::InvalidRefreshToken, Kind::TooManyRequests]);
+pub const ENDPOINT: Endpoint =
+    Endpoint::post("refresh-token", "/v1/auth/refresh", &public(refresh_token))
+        .summary("Exchanges a refresh token for new tokens. A refresh token can be used once.")
+        .uses(&[Part::Users, Part::SigningKeys])
+        .problems(&[Kind::InvalidRefreshToken, Kind::TooManyRequests]);
 
-async fn refresh_token(app: &App, client: Client, Json(request): Json<RefreshRequest>) -> Result<Json<Tokens>, Problem> {
+async fn refresh_token(
+    app: &App,
+    client: Client,
+    Json(request): Json<RefreshRequest>,
+) -> Result<Json<Tokens>, Problem> {
     let now = app.clock.now();
     let Some(token) = RefreshToken::open(&request.refresh_token, app.issuer()?) else {
-        // Only what is no token of ours counts against the address, so that nobody who shares it can lock others out.
-        Attempt::begin(app, &[Limit::RefreshSource.of(Subject::Source(client.source))]).await?.keep();
-        return Err(Problem::invalid_refresh_token("the refresh token is not authentic"));
+        // Only what is no token of ours counts against the address, so that nobody who shares it
+        // can lock others out.
+        Attempt::begin(
+            app,
+            &[Limit::RefreshSource.of(Subject::Source(client.source))],
+        )
+        .await?
+        .keep();
+        return Err(Problem::invalid_refresh_token(
+            "the refresh token is not authentic",
+        ));
     };
     telemetry::note_caller(&token.user, &token.session);
-    Attempt::begin(app, &[Limit::RefreshSession.of(Subject::Name(token.session.to_string()))]).await?.keep();
-    let (session, role) = match app.users()?.rotate(token.user, token.session, token.generation, app.lifetimes.idle, now).await? {
+    Attempt::begin(
+        app,
+        &[Limit::RefreshSession.of(Subject::Name(token.session.to_string()))],
+    )
+    .await?
+    .keep();
+    let (session, role) = match app
+        .users()?
+        .rotate(
+            token.user,
+            token.session,
+            token.generation,
+            app.lifetimes.idle,
+            now,
+        )
+        .await?
+    {
         Rotation::Rotated(session, role) | Rotation::Repeated(session, role) => (session, role),
         Rotation::Ended => return Err(Problem::invalid_refresh_token("the session has ended")),
         Rotation::Stolen => {
-            let [user, session, source] = [token.user.to_string(), token.session.to_string(), client.source.to_string()];
-            let details = [("user", user.into()), ("session", session.into()), ("source", source.into())];
+            let [user, session, source] = [
+                token.user.to_string(),
+                token.session.to_string(),
+                client.source.to_string(),
+            ];
+            let details = [
+                ("user", user.into()),
+                ("session", session.into()),
+                ("source", source.into()),
+            ];
             telemetry::event(Level::Warn, "refresh_token_reused", &details);
-            return Err(Problem::invalid_refresh_token("an old refresh token was used again: the session was revoked"));
+            return Err(Problem::invalid_refresh_token(
+                "an old refresh token was used again: the session was revoked",
+            ));
         }
     };
     Ok(Json(session.tokens(app, role, now)?))

@@ -6,11 +6,23 @@ use common::http::{Endpoint, NoContent, Path, session};
 use common::problem::Problem;
 
 /// `DELETE /v1/me/sessions/{session_id}`
-pub const ENDPOINT: Endpoint = Endpoint::delete("revoke-session", "/v1/me/sessions/{session_id}", &session(revoke_session))
-    .summary("Revokes a session of the caller.");
+pub const ENDPOINT: Endpoint = Endpoint::delete(
+    "revoke-session",
+    "/v1/me/sessions/{session_id}",
+    &session(revoke_session),
+)
+.summary("Revokes a session of the caller.");
 
-async fn revoke_session(app: &App, live: LiveSession, Path(session): Path<SessionId>) -> Result<NoContent, Problem> {
-    if app.users()?.end_session(live.user.id, session, app.clock.now()).await? {
+async fn revoke_session(
+    app: &App,
+    live: LiveSession,
+    Path(session): Path<SessionId>,
+) -> Result<NoContent, Problem> {
+    if app
+        .users()?
+        .end_session(live.user.id, session, app.clock.now())
+        .await?
+    {
         Ok(NoContent)
     } else {
         Err(Problem::not_found("There is no such session."))

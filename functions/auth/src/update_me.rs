@@ -12,6 +12,15 @@ pub const ENDPOINT: Endpoint = Endpoint::patch("update-me", "/v1/me", &session(u
     .summary("Updates the caller's account with a JSON Merge Patch.")
     .problems(&[Kind::NotFound]);
 
-async fn update_me(app: &App, live: LiveSession, precondition: Precondition, Json(patch): Json<NamePatch>) -> Result<Json<User>, Problem> {
-    app.users()?.rename(&live.user, &patch.name, &precondition, app.clock.now()).await.map(Json).map_err(Problem::from)
+async fn update_me(
+    app: &App,
+    live: LiveSession,
+    precondition: Precondition,
+    Json(patch): Json<NamePatch>,
+) -> Result<Json<User>, Problem> {
+    app.users()?
+        .rename(&live.user, &patch.name, &precondition, app.clock.now())
+        .await
+        .map(Json)
+        .map_err(Problem::from)
 }

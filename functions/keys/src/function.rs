@@ -14,20 +14,32 @@ use serde_json::{Value, json};
 use crate::make_keys::{failed, handle};
 use crate::request::{Outcome, Request};
 
-/// How long the work may take. With the answer it fits inside the function's time in the template, a minute.
+/// How long the work may take. With the answer it fits inside the function's time in the template,
+/// a minute.
 const WORK: Duration = Duration::from_secs(30);
 /// One attempt to answer gives up after this; there are as many as waits, and one more.
 const ATTEMPT: Duration = Duration::from_secs(4);
-const WAITS: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(3)];
+const WAITS: [Duration; 3] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+];
 
 /// The `main` of the function.
 pub fn main() -> ExitCode {
-    let handler = service_fn(|event: LambdaEvent<Value>| async move { serve(&event.payload).await });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let served = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-        telemetry::log_panics();
-        runtime.block_on(lambda_runtime::run(handler)).map_err(|error| error.to_string())
-    });
+    let handler =
+        service_fn(|event: LambdaEvent<Value>| async move { serve(&event.payload).await });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let served = runtime
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| {
+            telemetry::log_panics();
+            runtime
+                .block_on(lambda_runtime::run(handler))
+                .map_err(|error| error.to_string())
+        });
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -41,7 +53,9 @@ pub fn main() -> ExitCode {
 async fn serve(event: &Value) -> Result<Value, lambda_runtime::Error> {
     let Some(request) = Request::new(event) else {
         telemetry::event(Level::Warn, "unsupported_event", &[]);
-        return Ok(json!({"message": "This function answers requests of a custom resource of AWS CloudFormation."}));
+        return Ok(
+            json!({"message": "This function answers requests of a custom resource of AWS CloudFormation."}),
+        );
     };
     let tools = tools().await;
     let work = async {
@@ -53,7 +67,10 @@ async fn serve(event: &Value) -> Result<Value, lambda_runtime::Error> {
     // The panic itself is logged where it happens.
     let outcome = match tokio::time::timeout(WORK, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => failed(&request, "the function failed: its log says where".to_owned()),
+        Ok(Err(_)) => failed(
+            &request,
+            "the function failed: its log says where".to_owned(),
+        ),
         Err(_) => failed(&request, format!("the keys were not made within {WORK:?}")),
     };
     log(&request, &outcome);
@@ -66,13 +83,26 @@ struct Tools {
     sessions: Duration,
 }
 
-/// Made for each request: there is one in months, and a setting that cannot be used is an answer as well.
+/// Made for each request: there is one in months, and a setting that cannot be used is an answer as
+/// well.
 async fn tools() -> Result<Tools, SettingError> {
     let environment = |name: &str| std::env::var(name).ok();
     let settings = Settings::read(&environment, &|_| false)?;
-    telemetry::init(settings.log_level, Format::Json, Box::new(std::io::stdout()));
-    let aws = Aws::connect(&environment, settings.ca_file.as_deref(), "the table of signing keys").await?;
-    Ok(Tools { aws, sessions: settings.lifetimes.absolute })
+    telemetry::init(
+        settings.log_level,
+        Format::Json,
+        Box::new(std::io::stdout()),
+    );
+    let aws = Aws::connect(
+        &environment,
+        settings.ca_file.as_deref(),
+        "the table of signing keys",
+    )
+    .await?;
+    Ok(Tools {
+        aws,
+        sessions: settings.lifetimes.absolute,
+    })
 }
 
 fn log(request: &Request<'_>, outcome: &Outcome) {
@@ -89,14 +119,17 @@ fn log(request: &Request<'_>, outcome: &Outcome) {
     telemetry::event(level, "keys", &details);
 }
 
-/// Puts the answer where CloudFormation waits for it. The address is signed for a request without a content type.
+/// Puts the answer where CloudFormation waits for it. The address is signed for a request without a
+/// content type.
 async fn answer(request: &Request<'_>, outcome: &Outcome) -> Result<(), lambda_runtime::Error> {
     let body = request.answer(outcome);
     // The answer does not depend on the settings: only what AWS itself uses is trusted.
     let https = Https::new(None).map_err(|error| error.to_string())?;
     let mut waits = WAITS.iter();
     loop {
-        let put = http::Request::put(request.response_url()).header("content-type", "").body(body.clone())?;
+        let put = http::Request::put(request.response_url())
+            .header("content-type", "")
+            .body(body.clone())?;
         let failure = match https.send(put, ATTEMPT).await {
             Ok((200..300, _)) => return Ok(()),
             Ok((status, _)) => format!("status {status}"),
@@ -105,7 +138,14 @@ async fn answer(request: &Request<'_>, outcome: &Outcome) -> Result<(), lambda_r
         match waits.next() {
             Some(wait) => tokio::time::sleep(*wait).await,
             None => {
-                telemetry::event(Level::Error, "no_answer", &[("request_id", json!(request.request_id())), ("cause", json!(failure))]);
+                telemetry::event(
+                    Level::Error,
+                    "no_answer",
+                    &[
+                        ("request_id", json!(request.request_id())),
+                        ("cause", json!(failure)),
+                    ],
+                );
                 return Err(format!("CloudFormation cannot be answered: {failure}").into());
             }
         }

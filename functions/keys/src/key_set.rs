@@ -1,4 +1,5 @@
-//! A set of keys: those that sign, those that sign next, and those that signed before and whose tokens still live.
+//! A set of keys: those that sign, those that sign next, and those that signed before and whose
+//! tokens still live.
 
 use std::time::Duration;
 
@@ -8,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// How large a set may be, in bytes: with its name it is an item that one read unit of DynamoDB reads.
+/// How large a set may be, in bytes: with its name it is an item that one read unit of DynamoDB
+/// reads.
 const MAX_SET: usize = 4000;
 /// How large the public keys may be: they share 4 KB with a function's other settings.
 const MAX_PUBLIC: usize = 2048;
-/// How long a public key is kept after it stopped signing: an access token lives for 15 minutes, and old versions of the
-/// functions sign until a deployment is through.
+/// How long a public key is kept after it stopped signing: an access token lives for 15 minutes,
+/// and old versions of the functions sign until a deployment is through.
 const PUBLIC_LIFETIME: Duration = Duration::from_hours(24);
 
 /// A key as a JWK. Private ones hold `d` or `k`.
@@ -22,7 +24,8 @@ type Key = Map<String, Value>;
 /// Keys in the order in which the functions read them: the first of each kind signs.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct KeySet {
-    /// Two pairs that sign access tokens, now and next, then the keys of refresh tokens: now, next, and earlier ones.
+    /// Two pairs that sign access tokens, now and next, then the keys of refresh tokens: now, next,
+    /// and earlier ones.
     keys: Vec<Key>,
     /// The public halves of the pairs that signed before.
     retired: Vec<Key>,
@@ -34,27 +37,61 @@ impl KeySet {
     /// A new set that has nothing in common with any other.
     pub(crate) fn generate(now: Timestamp, made_from: Option<String>) -> Result<Self, String> {
         let ((signature, mac), (next_signature, next_mac)) = (new_keys(now)?, new_keys(now)?);
-        Ok(Self { keys: vec![signature, next_signature, mac, next_mac], retired: Vec::new(), made_from })
+        Ok(Self {
+            keys: vec![signature, next_signature, mac, next_mac],
+            retired: Vec::new(),
+            made_from,
+        })
     }
 
-    /// The set after this one: what was next signs, what signed has retired, what retired long ago is dropped.
-    /// `sessions` is how long a session may live, and with it a refresh token of an old key.
-    pub(crate) fn rotate(self, now: Timestamp, sessions: Duration, made_from: String) -> Result<Self, String> {
-        let (signatures, macs): (Vec<Key>, Vec<Key>) = self.keys.into_iter().partition(|key| key["kty"] == "OKP");
-        let (Ok([signed, signs]), [mac_signed, mac_signs, mac_retired @ ..]) = (<[Key; 2]>::try_from(signatures), macs.as_slice()) else {
+    /// The set after this one: what was next signs, what signed has retired, what retired long ago
+    /// is dropped. `sessions` is how long a session may live, and with it a refresh token of an old
+    /// key.
+    pub(crate) fn rotate(
+        self,
+        now: Timestamp,
+        sessions: Duration,
+        made_from: String,
+    ) -> Result<Self, String> {
+        let (signatures, macs): (Vec<Key>, Vec<Key>) =
+            self.keys.into_iter().partition(|key| key["kty"] == "OKP");
+        let (Ok([signed, signs]), [mac_signed, mac_signs, mac_retired @ ..]) =
+            (<[Key; 2]>::try_from(signatures), macs.as_slice())
+        else {
             return Err("the present keys are no set of this function".to_owned());
         };
         let (next, mac_next) = new_keys(now)?;
         let live = |key: &Key, lifetime: Duration| {
-            key.get("retired_at").and_then(Value::as_i64).is_some_and(|at| at >= now.minus(lifetime).as_second())
+            key.get("retired_at")
+                .and_then(Value::as_i64)
+                .is_some_and(|at| at >= now.minus(lifetime).as_second())
         };
         // A day more, for the same reason as above.
         let mac_lifetime = sessions.saturating_add(Duration::from_hours(24));
-        let mut keys = vec![signs, next, mac_signs.clone(), mac_next, retire(mac_signed.clone(), now)];
-        keys.extend(mac_retired.iter().filter(|key| live(key, mac_lifetime)).cloned());
+        let mut keys = vec![
+            signs,
+            next,
+            mac_signs.clone(),
+            mac_next,
+            retire(mac_signed.clone(), now),
+        ];
+        keys.extend(
+            mac_retired
+                .iter()
+                .filter(|key| live(key, mac_lifetime))
+                .cloned(),
+        );
         let mut retired = vec![retire(public_half(&signed), now)];
-        retired.extend(self.retired.into_iter().filter(|key| live(key, PUBLIC_LIFETIME)));
-        Ok(Self { keys, retired, made_from: Some(made_from) })
+        retired.extend(
+            self.retired
+                .into_iter()
+                .filter(|key| live(key, PUBLIC_LIFETIME)),
+        );
+        Ok(Self {
+            keys,
+            retired,
+            made_from: Some(made_from),
+        })
     }
 
     /// Reads a set that `to_json` wrote.
@@ -63,10 +100,13 @@ impl KeySet {
         serde_json::from_str(json).map_err(|_| "the item holds no set of keys".to_owned())
     }
 
-    /// The set as it is kept, private keys included. The functions that issue tokens read it as a JWK set.
+    /// The set as it is kept, private keys included. The functions that issue tokens read it as a
+    /// JWK set.
     pub(crate) fn to_json(&self) -> Result<String, String> {
-        let json = serde_json::to_string(self).map_err(|_| "the keys cannot be written".to_owned())?;
-        SigningKeys::parse(&json).map_err(|error| format!("the keys cannot be used: it {error}"))?;
+        let json =
+            serde_json::to_string(self).map_err(|_| "the keys cannot be written".to_owned())?;
+        SigningKeys::parse(&json)
+            .map_err(|error| format!("the keys cannot be used: it {error}"))?;
         if json.len() > MAX_SET || self.public_keys()?.len() > MAX_PUBLIC {
             return Err("too many keys still have tokens that live: rotate again later, or throw all away by another KeyEpoch".to_owned());
         }
@@ -78,7 +118,8 @@ impl KeySet {
         let signing = self.keys.iter().filter(|key| key["kty"] == "OKP");
         let keys: Vec<Key> = signing.chain(&self.retired).map(public_half).collect();
         let json = json!({"keys": keys}).to_string();
-        PublicKeys::parse(&json).map_err(|error| format!("the public keys cannot be used: it {error}"))?;
+        PublicKeys::parse(&json)
+            .map_err(|error| format!("the public keys cannot be used: it {error}"))?;
         Ok(json)
     }
 }
@@ -87,10 +128,14 @@ impl KeySet {
 fn new_keys(now: Timestamp) -> Result<(Key, Key), String> {
     let (day, unique) = (now.to_string(), Uuid::new_v4().simple().to_string());
     let name = format!("{}-{}", day.get(..10).unwrap_or_default(), &unique[..8]);
-    let set = SigningKeys::generate(&name).map_err(|error| format!("the machine gives no keys: {error}"))?;
-    let set: Value = serde_json::from_str(&set.to_json()).map_err(|_| "the new keys cannot be read".to_owned())?;
+    let set = SigningKeys::generate(&name)
+        .map_err(|error| format!("the machine gives no keys: {error}"))?;
+    let set: Value = serde_json::from_str(&set.to_json())
+        .map_err(|_| "the new keys cannot be read".to_owned())?;
     match set["keys"].as_array().map(Vec::as_slice) {
-        Some([Value::Object(signature), Value::Object(mac)]) => Ok((signature.clone(), mac.clone())),
+        Some([Value::Object(signature), Value::Object(mac)]) => {
+            Ok((signature.clone(), mac.clone()))
+        }
         _ => Err("the new keys are not one of each kind".to_owned()),
     }
 }
@@ -102,7 +147,10 @@ fn retire(mut key: Key, now: Timestamp) -> Key {
 
 fn public_half(key: &Key) -> Key {
     let public = ["kty", "crv", "use", "alg", "kid", "x"];
-    public.iter().filter_map(|name| Some(((*name).to_owned(), key.get(*name)?.clone()))).collect()
+    public
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), key.get(*name)?.clone())))
+        .collect()
 }
 
 #[cfg(test)]
@@ -118,8 +166,13 @@ mod tests {
 
     fn names(json: &str, kind: &str) -> Vec<String> {
         let set: Value = serde_json::from_str(json).expect("JSON");
-        let keys = set["keys"].as_array().expect("keys").iter().filter(|key| key["kty"] == kind);
-        keys.map(|key| key["kid"].as_str().expect("a name").to_owned()).collect()
+        let keys = set["keys"]
+            .as_array()
+            .expect("keys")
+            .iter()
+            .filter(|key| key["kty"] == kind);
+        keys.map(|key| key["kid"].as_str().expect("a name").to_owned())
+            .collect()
     }
 
     #[test]
@@ -128,13 +181,30 @@ mod tests {
         let mut set = KeySet::generate(now, None).expect("keys");
         for _ in 0..20 {
             now = now.plus(Duration::from_hours(24 * 10));
-            let (private, public) = (set.to_json().expect("JSON"), set.public_keys().expect("public"));
-            let next = set.rotate(now, SESSIONS, "before".to_owned()).expect("keys");
-            let (next_private, next_public) = (next.to_json().expect("JSON"), next.public_keys().expect("public"));
-            for (kind, before, after) in [("OKP", &public, &next_public), ("oct", &private, &next_private)] {
+            let (private, public) = (
+                set.to_json().expect("JSON"),
+                set.public_keys().expect("public"),
+            );
+            let next = set
+                .rotate(now, SESSIONS, "before".to_owned())
+                .expect("keys");
+            let (next_private, next_public) = (
+                next.to_json().expect("JSON"),
+                next.public_keys().expect("public"),
+            );
+            for (kind, before, after) in [
+                ("OKP", &public, &next_public),
+                ("oct", &private, &next_private),
+            ] {
                 let (before, after) = (names(before, kind), names(after, kind));
-                assert!(after.contains(&before[0]), "what signed before is still known: {kind}");
-                assert!(before.contains(&after[0]) && after[0] == before[1], "what signs now was known before: {kind}");
+                assert!(
+                    after.contains(&before[0]),
+                    "what signed before is still known: {kind}"
+                );
+                assert!(
+                    before.contains(&after[0]) && after[0] == before[1],
+                    "what signs now was known before: {kind}"
+                );
             }
             set = next;
         }
@@ -145,10 +215,18 @@ mod tests {
         let set = KeySet::generate(start(), None).expect("keys");
         let first = names(&set.to_json().expect("JSON"), "oct")[0].clone();
         let second = set.rotate(start(), SESSIONS, "1".to_owned()).expect("keys");
-        let third = second.rotate(start().plus(SESSIONS), SESSIONS, "2".to_owned()).expect("keys");
+        let third = second
+            .rotate(start().plus(SESSIONS), SESSIONS, "2".to_owned())
+            .expect("keys");
         assert!(third.to_json().expect("JSON").contains(&first));
-        assert_eq!(names(&third.public_keys().expect("public"), "OKP").len(), 3, "two that sign, and the last");
-        let fourth = third.rotate(start().plus(SESSIONS + DAY * 2), SESSIONS, "3".to_owned()).expect("keys");
+        assert_eq!(
+            names(&third.public_keys().expect("public"), "OKP").len(),
+            3,
+            "two that sign, and the last"
+        );
+        let fourth = third
+            .rotate(start().plus(SESSIONS + DAY * 2), SESSIONS, "3".to_owned())
+            .expect("keys");
         assert!(!fourth.to_json().expect("JSON").contains(&first));
     }
 
@@ -157,7 +235,13 @@ mod tests {
         let mut set = KeySet::generate(start(), None).expect("keys");
         let mut rotations = 0;
         while set.to_json().is_ok() {
-            set = set.rotate(start().plus(DAY * 2 * rotations), SESSIONS, "before".to_owned()).expect("keys");
+            set = set
+                .rotate(
+                    start().plus(DAY * 2 * rotations),
+                    SESSIONS,
+                    "before".to_owned(),
+                )
+                .expect("keys");
             rotations += 1;
         }
         // So a rotation a week always fits.
@@ -167,9 +251,23 @@ mod tests {
 
     #[test]
     fn what_is_published_holds_nothing_private() {
-        let set = KeySet::generate(start(), None).expect("keys").rotate(start(), SESSIONS, "1".to_owned()).expect("keys");
+        let set = KeySet::generate(start(), None)
+            .expect("keys")
+            .rotate(start(), SESSIONS, "1".to_owned())
+            .expect("keys");
         let public = set.public_keys().expect("public");
-        assert!(!public.contains("\"d\"") && !public.contains("\"k\"") && !public.contains("retired_at"), "{public}");
-        assert_eq!(KeySet::parse(&set.to_json().expect("JSON")).expect("read").public_keys().expect("public"), public);
+        assert!(
+            !public.contains("\"d\"")
+                && !public.contains("\"k\"")
+                && !public.contains("retired_at"),
+            "{public}"
+        );
+        assert_eq!(
+            KeySet::parse(&set.to_json().expect("JSON"))
+                .expect("read")
+                .public_keys()
+                .expect("public"),
+            public
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Creates, changes and deletes sets of keys as CloudFormation asks: see the crate's own words for why it is safe.
+//! Creates, changes and deletes sets of keys as CloudFormation asks: see the crate's own words for
+//! why it is safe.
 
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use common::time::{Clock, SystemClock};
 use crate::key_set::KeySet;
 use crate::request::{Data, Outcome, Properties, Request};
 
-/// How often a call that is not allowed is repeated, a second apart: a role that was made a moment ago is not known
-/// everywhere yet.
+/// How often a call that is not allowed is repeated, a second apart: a role that was made a moment
+/// ago is not known everywhere yet.
 const ROLE_ATTEMPTS: u32 = 15;
 
 /// Does what is asked, once however often it is.
@@ -17,31 +18,54 @@ pub(crate) async fn handle(request: &Request<'_>, aws: &Aws, sessions: Duration)
     let table = match (request.table(), request.kind()) {
         (Ok(table), _) => KeyTable::new(aws.clone(), table.to_owned()),
         // Of a time when keys were kept elsewhere.
-        (Err(_), "Delete") => return Outcome { physical_id: request.physical_id().to_owned(), result: Ok(None) },
+        (Err(_), "Delete") => {
+            return Outcome {
+                physical_id: request.physical_id().to_owned(),
+                result: Ok(None),
+            };
+        }
         (Err(reason), _) => return failed(request, reason),
     };
-    let keys = Keys { request, table, sessions };
+    let keys = Keys {
+        request,
+        table,
+        sessions,
+    };
     match request.kind() {
         "Delete" => {
             let result = keys.delete().await.map(|()| None);
-            Outcome { physical_id: request.physical_id().to_owned(), result }
+            Outcome {
+                physical_id: request.physical_id().to_owned(),
+                result,
+            }
         }
         "Create" | "Update" => match keys.make().await {
-            Ok((name, data)) => Outcome { physical_id: name, result: Ok(Some(data)) },
+            Ok((name, data)) => Outcome {
+                physical_id: name,
+                result: Ok(Some(data)),
+            },
             Err(reason) => failed(request, reason),
         },
-        _ => failed(request, "RequestType must be Create, Update or Delete".to_owned()),
+        _ => failed(
+            request,
+            "RequestType must be Create, Update or Delete".to_owned(),
+        ),
     }
 }
 
-/// A failure replaces nothing: the resource keeps its name. One that was to be created gets the name that it would have
-/// had, under which CloudFormation deletes it.
+/// A failure replaces nothing: the resource keeps its name. One that was to be created gets the
+/// name that it would have had, under which CloudFormation deletes it.
 pub(crate) fn failed(request: &Request<'_>, reason: String) -> Outcome {
     let physical_id = match request.physical_id() {
-        "" => request.properties().map_or_else(|_| "none".to_owned(), |properties| properties.name()),
+        "" => request
+            .properties()
+            .map_or_else(|_| "none".to_owned(), |properties| properties.name()),
         known => known.to_owned(),
     };
-    Outcome { physical_id, result: Err(reason) }
+    Outcome {
+        physical_id,
+        result: Err(reason),
+    }
 }
 
 struct Keys<'r> {
@@ -65,17 +89,33 @@ impl Keys<'_> {
                 match self.write(&wanted, &set).await? {
                     true => set,
                     // The same request, handled twice at once: what was written first holds.
-                    false => self.read(&wanted).await?.ok_or("the keys were deleted while they were made")?,
+                    false => self
+                        .read(&wanted)
+                        .await?
+                        .ok_or("the keys were deleted while they were made")?,
                 }
             }
         };
-        Ok((wanted, Data { public_keys: made.public_keys()? }))
+        Ok((
+            wanted,
+            Data {
+                public_keys: made.public_keys()?,
+            },
+        ))
     }
 
-    /// A set that is there already is this request's own, made when it came before; or the one that an update is undone
-    /// to. Any other was left behind by accident: its keys are not known to the functions that run now.
-    async fn belongs(&self, set: &KeySet, wanted: &str, present: Option<&str>) -> Result<(), String> {
-        let Some(present) = present.filter(|present| *present != wanted) else { return Ok(()) };
+    /// A set that is there already is this request's own, made when it came before; or the one that
+    /// an update is undone to. Any other was left behind by accident: its keys are not known to the
+    /// functions that run now.
+    async fn belongs(
+        &self,
+        set: &KeySet,
+        wanted: &str,
+        present: Option<&str>,
+    ) -> Result<(), String> {
+        let Some(present) = present.filter(|present| *present != wanted) else {
+            return Ok(());
+        };
         if set.made_from.as_deref() == Some(present) {
             return Ok(());
         }
@@ -85,19 +125,25 @@ impl Keys<'_> {
         }
     }
 
-    /// The set after the present one; a new one when there is none, or when all is to be thrown away.
+    /// The set after the present one; a new one when there is none, or when all is to be thrown
+    /// away.
     async fn next(&self, properties: &Properties, present: Option<&str>) -> Result<KeySet, String> {
         let now = SystemClock.now();
-        let Some(present) = present else { return KeySet::generate(now, None) };
+        let Some(present) = present else {
+            return KeySet::generate(now, None);
+        };
         if !present.starts_with(&format!("{}/", properties.epoch)) {
             return KeySet::generate(now, Some(present.to_owned()));
         }
-        let set = self.read(present).await?.ok_or("the present keys are gone; another KeyEpoch makes new ones")?;
+        let set = self
+            .read(present)
+            .await?
+            .ok_or("the present keys are gone; another KeyEpoch makes new ones")?;
         set.rotate(now, self.sessions, present.to_owned())
     }
 
-    /// Deletes the set of the physical name. A resource whose creation was never answered has a name that CloudFormation
-    /// gave it: its set is the one that its properties name.
+    /// Deletes the set of the physical name. A resource whose creation was never answered has a
+    /// name that CloudFormation gave it: its set is the one that its properties name.
     async fn delete(&self) -> Result<(), String> {
         let name = match (self.request.present(), self.request.properties()) {
             (Some(present), _) => present.to_owned(),
@@ -105,18 +151,25 @@ impl Keys<'_> {
             // Nothing was made of such properties.
             (None, Err(_)) => return Ok(()),
         };
-        self.patiently(|| self.table.delete(&name)).await.map_err(|error| error.to_string())
+        self.patiently(|| self.table.delete(&name))
+            .await
+            .map_err(|error| error.to_string())
     }
 
     async fn read(&self, name: &str) -> Result<Option<KeySet>, String> {
-        let json = self.patiently(|| self.table.get(name)).await.map_err(|error| error.to_string())?;
+        let json = self
+            .patiently(|| self.table.get(name))
+            .await
+            .map_err(|error| error.to_string())?;
         json.map(|json| KeySet::parse(&json)).transpose()
     }
 
     /// Whether it was written: `false` when there is one.
     async fn write(&self, name: &str, set: &KeySet) -> Result<bool, String> {
         let json = set.to_json()?;
-        self.patiently(|| self.table.put(name, &json)).await.map_err(|error| error.to_string())
+        self.patiently(|| self.table.put(name, &json))
+            .await
+            .map_err(|error| error.to_string())
     }
 
     async fn patiently<T, F>(&self, call: impl Fn() -> F) -> Result<T, CallError>

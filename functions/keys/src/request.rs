@@ -53,7 +53,10 @@ impl<'e> Request<'e> {
 
     /// The table that the keys are in.
     pub(crate) fn table(&self) -> Result<&'e str, String> {
-        self.0["ResourceProperties"]["Table"].as_str().filter(|name| !name.is_empty()).ok_or_else(|| "Table must name a table".to_owned())
+        self.0["ResourceProperties"]["Table"]
+            .as_str()
+            .filter(|name| !name.is_empty())
+            .ok_or_else(|| "Table must name a table".to_owned())
     }
 
     pub(crate) fn properties(&self) -> Result<Properties, String> {
@@ -61,15 +64,21 @@ impl<'e> Request<'e> {
         let label = |name: &str| {
             let label = properties[name].as_str().unwrap_or_default();
             if !is_label(label) {
-                return Err(format!("{name} must have 1 to 32 letters, digits, dots, hyphens or underscores"));
+                return Err(format!(
+                    "{name} must have 1 to 32 letters, digits, dots, hyphens or underscores"
+                ));
             }
             Ok(label.to_owned())
         };
-        Ok(Properties { epoch: label("KeyEpoch")?, version: label("KeyVersion")? })
+        Ok(Properties {
+            epoch: label("KeyEpoch")?,
+            version: label("KeyVersion")?,
+        })
     }
 
-    /// The set of keys that the resource was in the last answer: `None` when it is to be created, or was named by somebody
-    /// else, as CloudFormation does for a creation that was never answered.
+    /// The set of keys that the resource was in the last answer: `None` when it is to be created,
+    /// or was named by somebody else, as CloudFormation does for a creation that was never
+    /// answered.
     pub(crate) fn present(&self) -> Option<&'e str> {
         let (epoch, version) = self.physical_id().split_once('/')?;
         (is_label(epoch) && is_label(version)).then_some(self.physical_id())
@@ -121,18 +130,42 @@ mod tests {
 
     #[test]
     fn a_label_that_could_name_another_set_is_refused() {
-        for bad in [json!("../1"), json!("a/b"), json!(""), json!(1), json!(null), json!("x".repeat(33))] {
+        for bad in [
+            json!("../1"),
+            json!("a/b"),
+            json!(""),
+            json!(1),
+            json!(null),
+            json!("x".repeat(33)),
+        ] {
             let event = json!({"ResponseURL": "", "ResourceProperties": {"KeyEpoch": "1", "KeyVersion": bad}});
-            assert!(Request::new(&event).expect("a request").properties().is_err(), "{bad}");
+            assert!(
+                Request::new(&event)
+                    .expect("a request")
+                    .properties()
+                    .is_err(),
+                "{bad}"
+            );
         }
     }
 
     #[test]
     fn a_resource_that_somebody_else_named_is_no_set_of_keys() {
-        let present =
-            |id: &str| Request::new(&json!({"ResponseURL": "", "PhysicalResourceId": id})).expect("a request").present().is_some();
+        let present = |id: &str| {
+            Request::new(&json!({"ResponseURL": "", "PhysicalResourceId": id}))
+                .expect("a request")
+                .present()
+                .is_some()
+        };
         assert!(present("1/2026-03-01"));
-        for other in ["", "none", "tasklane-SigningKeys-1ABCDEF", "/tasklane/tasklane/0aa0-11/1/1", "1/", "/1"] {
+        for other in [
+            "",
+            "none",
+            "tasklane-SigningKeys-1ABCDEF",
+            "/tasklane/tasklane/0aa0-11/1/1",
+            "1/",
+            "/1",
+        ] {
             assert!(!present(other), "{other}");
         }
     }

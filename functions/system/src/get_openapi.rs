@@ -6,7 +6,8 @@ use common::problem::Problem;
 
 /// `GET /v1/openapi.json`
 pub const ENDPOINT: Endpoint =
-    Endpoint::get("get-openapi", "/v1/openapi.json", &public(get_openapi)).summary("Returns this API document (OpenAPI 3.1).");
+    Endpoint::get("get-openapi", "/v1/openapi.json", &public(get_openapi))
+        .summary("Returns this API document (OpenAPI 3.1).");
 
 async fn get_openapi(_: &App) -> Result<PublicJson<Document>, Problem> {
     Document::parse(crate::OPENAPI).map(PublicJson)

@@ -5,7 +5,8 @@ use common::http::{Document, Endpoint, Options, RequestLine, public};
 use common::problem::Problem;
 
 /// API Gateway's `$default` route.
-pub const ENDPOINT: Endpoint = Endpoint::fallback("not-found", &public(not_found)).summary("Answers what nobody else serves.");
+pub const ENDPOINT: Endpoint =
+    Endpoint::fallback("not-found", &public(not_found)).summary("Answers what nobody else serves.");
 
 async fn not_found(_: &App, request: RequestLine) -> Result<Options, Problem> {
     let allowed = Document::parse(crate::OPENAPI)?.methods_at(&request.path)?;

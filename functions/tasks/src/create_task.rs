@@ -7,8 +7,10 @@ use common::problem::{Kind, Problem};
 use common::tasks::{Task, TaskDraft};
 
 /// `POST /v1/tasks`
-pub const ENDPOINT: Endpoint =
-    Endpoint::post("create-task", "/v1/tasks", &user(create_task)).summary("Creates a task.").uses(&[Part::Tasks]).problems(&[Kind::Full]);
+pub const ENDPOINT: Endpoint = Endpoint::post("create-task", "/v1/tasks", &user(create_task))
+    .summary("Creates a task.")
+    .uses(&[Part::Tasks])
+    .problems(&[Kind::Full]);
 
 async fn create_task(
     app: &App,
@@ -17,5 +19,9 @@ async fn create_task(
     Json(draft): Json<TaskDraft>,
 ) -> Result<Created<Task>, Problem> {
     let task = draft.into_task(app.clock.now());
-    Ok(Created(app.tasks()?.create(caller.user, task, once.as_ref()).await?))
+    Ok(Created(
+        app.tasks()?
+            .create(caller.user, task, once.as_ref())
+            .await?,
+    ))
 }

@@ -8,11 +8,19 @@ use common::problem::Problem;
 use common::tasks::TaskId;
 
 /// `DELETE /v1/tasks/{task_id}`
-pub const ENDPOINT: Endpoint = Endpoint::delete("delete-task", "/v1/tasks/{task_id}", &user(delete_task))
-    .summary("Moves a task to the trash, where it can be restored for 30 days.")
-    .uses(&[Part::Tasks]);
+pub const ENDPOINT: Endpoint =
+    Endpoint::delete("delete-task", "/v1/tasks/{task_id}", &user(delete_task))
+        .summary("Moves a task to the trash, where it can be restored for 30 days.")
+        .uses(&[Part::Tasks]);
 
-async fn delete_task(app: &App, caller: Caller, Path(id): Path<TaskId>, precondition: Precondition) -> Result<NoContent, Problem> {
-    app.tasks()?.trash(caller.user, id, &precondition, app.clock.now()).await?;
+async fn delete_task(
+    app: &App,
+    caller: Caller,
+    Path(id): Path<TaskId>,
+    precondition: Precondition,
+) -> Result<NoContent, Problem> {
+    app.tasks()?
+        .trash(caller.user, id, &precondition, app.clock.now())
+        .await?;
     Ok(NoContent)
 }

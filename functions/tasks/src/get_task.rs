@@ -11,6 +11,10 @@ pub const ENDPOINT: Endpoint = Endpoint::get("get-task", "/v1/tasks/{task_id}", 
     .summary("Returns a task, unless it is in the trash.")
     .uses(&[Part::Tasks]);
 
-async fn get_task(app: &App, caller: Caller, Path(id): Path<TaskId>) -> Result<Json<Task>, Problem> {
+async fn get_task(
+    app: &App,
+    caller: Caller,
+    Path(id): Path<TaskId>,
+) -> Result<Json<Task>, Problem> {
     Ok(Json(app.tasks()?.get(caller.user, id).await?))
 }

@@ -11,6 +11,10 @@ pub const ENDPOINT: Endpoint = Endpoint::get("list-tasks", "/v1/tasks", &user(li
     .summary("Lists the caller's tasks. A filtered page may be short; only the last page has no next_cursor.")
     .uses(&[Part::Tasks]);
 
-async fn list_tasks(app: &App, caller: Caller, Query(query): Query<TaskQuery>) -> Result<Listing<Task>, Problem> {
+async fn list_tasks(
+    app: &App,
+    caller: Caller,
+    Query(query): Query<TaskQuery>,
+) -> Result<Listing<Task>, Problem> {
     Ok(app.tasks()?.list(caller.user, &query).await?.into())
 }

@@ -11,6 +11,19 @@ pub const ENDPOINT: Endpoint = Endpoint::get("list-trash", "/v1/trash", &user(li
     .summary("Lists the tasks in the trash, the last deleted first.")
     .uses(&[Part::Tasks]);
 
-async fn list_trash(app: &App, caller: Caller, Query(page): Query<PageQuery<Task>>) -> Result<Listing<Task>, Problem> {
-    Ok(app.tasks()?.list_trash(caller.user, page.limit, page.after.as_ref(), app.clock.now()).await?.into())
+async fn list_trash(
+    app: &App,
+    caller: Caller,
+    Query(page): Query<PageQuery<Task>>,
+) -> Result<Listing<Task>, Problem> {
+    Ok(app
+        .tasks()?
+        .list_trash(
+            caller.user,
+            page.limit,
+            page.after.as_ref(),
+            app.clock.now(),
+        )
+        .await?
+        .into())
 }

@@ -8,10 +8,14 @@ use common::problem::{Kind, Problem};
 use common::tasks::{Task, TaskId};
 
 /// `POST /v1/tasks/{task_id}/restore`
-pub const ENDPOINT: Endpoint = Endpoint::post("restore-task", "/v1/tasks/{task_id}/restore", &user(restore_task))
-    .summary("Restores a task from the trash.")
-    .uses(&[Part::Tasks])
-    .problems(&[Kind::NotInTrash, Kind::Full]);
+pub const ENDPOINT: Endpoint = Endpoint::post(
+    "restore-task",
+    "/v1/tasks/{task_id}/restore",
+    &user(restore_task),
+)
+.summary("Restores a task from the trash.")
+.uses(&[Part::Tasks])
+.problems(&[Kind::NotInTrash, Kind::Full]);
 
 async fn restore_task(
     app: &App,
@@ -20,5 +24,15 @@ async fn restore_task(
     precondition: Precondition,
     Idempotency(once): Idempotency,
 ) -> Result<Json<Task>, Problem> {
-    Ok(Json(app.tasks()?.restore(caller.user, id, &precondition, once.as_ref(), app.clock.now()).await?))
+    Ok(Json(
+        app.tasks()?
+            .restore(
+                caller.user,
+                id,
+                &precondition,
+                once.as_ref(),
+                app.clock.now(),
+            )
+            .await?,
+    ))
 }

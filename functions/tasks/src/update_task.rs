@@ -8,10 +8,11 @@ use common::problem::{Kind, Problem};
 use common::tasks::{Task, TaskId, TaskPatch};
 
 /// `PATCH /v1/tasks/{task_id}`
-pub const ENDPOINT: Endpoint = Endpoint::patch("update-task", "/v1/tasks/{task_id}", &user(update_task))
-    .summary("Updates a task with a JSON Merge Patch: an absent field stays, null clears it.")
-    .uses(&[Part::Tasks])
-    .problems(&[Kind::Full]);
+pub const ENDPOINT: Endpoint =
+    Endpoint::patch("update-task", "/v1/tasks/{task_id}", &user(update_task))
+        .summary("Updates a task with a JSON Merge Patch: an absent field stays, null clears it.")
+        .uses(&[Part::Tasks])
+        .problems(&[Kind::Full]);
 
 async fn update_task(
     app: &App,
@@ -20,5 +21,9 @@ async fn update_task(
     precondition: Precondition,
     Json(patch): Json<TaskPatch>,
 ) -> Result<Json<Task>, Problem> {
-    Ok(Json(app.tasks()?.update(caller.user, id, &patch, &precondition, app.clock.now()).await?))
+    Ok(Json(
+        app.tasks()?
+            .update(caller.user, id, &patch, &precondition, app.clock.now())
+            .await?,
+    ))
 }

@@ -14,16 +14,32 @@ use crate::secrets;
 const SOMEBODY: &str = "0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55";
 
 fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
-    SERVICES.iter().flat_map(|service| service.endpoints.iter().copied()).filter(|endpoint| endpoint.method != Method::Any)
+    SERVICES
+        .iter()
+        .flat_map(|service| service.endpoints.iter().copied())
+        .filter(|endpoint| endpoint.method != Method::Any)
 }
 
 fn path(endpoint: &Endpoint) -> String {
-    let segment = |segment: &str| if segment.starts_with('{') { SOMEBODY.to_owned() } else { segment.to_owned() };
-    endpoint.path.split('/').map(segment).collect::<Vec<_>>().join("/")
+    let segment = |segment: &str| {
+        if segment.starts_with('{') {
+            SOMEBODY.to_owned()
+        } else {
+            segment.to_owned()
+        }
+    };
+    endpoint
+        .path
+        .split('/')
+        .map(segment)
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 fn now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970");
     i64::try_from(since.as_secs()).expect("before the year 292 billion")
 }
 
@@ -38,17 +54,26 @@ fn claims(name: &str, value: Value) -> Value {
 }
 
 fn sign(keys: &SigningKeys, claims: &Value) -> String {
-    Issuer::new(keys, "tasklane", "tasklane").expect("keys").sign(claims).expect("signed")
+    Issuer::new(keys, "tasklane", "tasklane")
+        .expect("keys")
+        .sign(claims)
+        .expect("signed")
 }
 
 /// A valid token but for `crit`, signed with the right key.
 fn sign_header(keys: &SigningKeys, crit: &Value) -> String {
     let set: Value = serde_json::from_str(&keys.to_json()).expect("JSON");
-    let seed = URL_SAFE_NO_PAD.decode(set["keys"][0]["d"].as_str().expect("a private key")).expect("base64url");
+    let seed = URL_SAFE_NO_PAD
+        .decode(set["keys"][0]["d"].as_str().expect("a private key"))
+        .expect("base64url");
     let pair = Ed25519KeyPair::from_seed_unchecked(&seed).expect("a key pair");
-    let header = json!({"alg": "EdDSA", "typ": "at+jwt", "kid": set["keys"][0]["kid"], "crit": crit});
-    let said =
-        format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims("nbf", json!(now())).to_string()));
+    let header =
+        json!({"alg": "EdDSA", "typ": "at+jwt", "kid": set["keys"][0]["kid"], "crit": crit});
+    let said = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(header.to_string()),
+        URL_SAFE_NO_PAD.encode(claims("nbf", json!(now())).to_string())
+    );
     let signature = URL_SAFE_NO_PAD.encode(pair.sign(said.as_bytes()));
     format!("{said}.{signature}")
 }
@@ -69,36 +94,122 @@ async fn no_endpoint_for_users_takes_any_token_but_a_valid_one() {
     let unsigned = valid.rsplit_once('.').expect("a token").0.to_owned() + ".";
     let bad = [
         ("garbage", "garbage".to_owned()),
-        ("expired", sign(&server.keys, &claims("exp", json!(now() - 1)))),
-        ("another audience", sign(&server.keys, &claims("aud", json!("others")))),
-        ("another issuer", sign(&server.keys, &claims("iss", json!("others")))),
+        (
+            "expired",
+            sign(&server.keys, &claims("exp", json!(now() - 1))),
+        ),
+        (
+            "another audience",
+            sign(&server.keys, &claims("aud", json!("others"))),
+        ),
+        (
+            "another issuer",
+            sign(&server.keys, &claims("iss", json!("others"))),
+        ),
         ("no expiry", sign(&server.keys, &claims("exp", Value::Null))),
-        ("a key of somebody else", sign(&SigningKeys::generate("story").expect("keys"), &claims("jti", json!(SOMEBODY)))),
-        ("another algorithm", with_header(&valid, &json!({"alg": "HS256", "typ": "at+jwt", "kid": kid}))),
-        ("no algorithm", with_header(&unsigned, &json!({"alg": "none", "typ": "at+jwt", "kid": kid}))),
-        ("another type", with_header(&valid, &json!({"alg": "EdDSA", "typ": "JWT", "kid": kid}))),
-        ("an unknown key", with_header(&valid, &json!({"alg": "EdDSA", "typ": "at+jwt", "kid": "other"}))),
+        (
+            "a key of somebody else",
+            sign(
+                &SigningKeys::generate("story").expect("keys"),
+                &claims("jti", json!(SOMEBODY)),
+            ),
+        ),
+        (
+            "another algorithm",
+            with_header(
+                &valid,
+                &json!({"alg": "HS256", "typ": "at+jwt", "kid": kid}),
+            ),
+        ),
+        (
+            "no algorithm",
+            with_header(
+                &unsigned,
+                &json!({"alg": "none", "typ": "at+jwt", "kid": kid}),
+            ),
+        ),
+        (
+            "another type",
+            with_header(&valid, &json!({"alg": "EdDSA", "typ": "JWT", "kid": kid})),
+        ),
+        (
+            "an unknown key",
+            with_header(
+                &valid,
+                &json!({"alg": "EdDSA", "typ": "at+jwt", "kid": "other"}),
+            ),
+        ),
         ("another signature", valid.clone() + "A"),
-        ("a life of ten years", sign(&server.keys, &claims("exp", json!(now() + 10 * 365 * 86400)))),
-        ("a second more than is issued", sign(&server.keys, &claims("exp", json!(now() + 902)))),
-        ("a life that begins in ten years", sign(&server.keys, &in_ten_years)),
-        ("no time of issue", sign(&server.keys, &claims("iat", Value::Null))),
-        ("a time of validity in the future", sign(&server.keys, &claims("nbf", json!(now() + 300)))),
-        ("a critical extension", sign_header(&server.keys, &json!(["exp"]))),
-        ("an unknown critical extension", sign_header(&server.keys, &json!(["https://example.com/extension"]))),
-        ("an empty list of critical extensions", sign_header(&server.keys, &json!([]))),
+        (
+            "a life of ten years",
+            sign(
+                &server.keys,
+                &claims("exp", json!(now() + 10 * 365 * 86400)),
+            ),
+        ),
+        (
+            "a second more than is issued",
+            sign(&server.keys, &claims("exp", json!(now() + 902))),
+        ),
+        (
+            "a life that begins in ten years",
+            sign(&server.keys, &in_ten_years),
+        ),
+        (
+            "no time of issue",
+            sign(&server.keys, &claims("iat", Value::Null)),
+        ),
+        (
+            "a time of validity in the future",
+            sign(&server.keys, &claims("nbf", json!(now() + 300))),
+        ),
+        (
+            "a critical extension",
+            sign_header(&server.keys, &json!(["exp"])),
+        ),
+        (
+            "an unknown critical extension",
+            sign_header(&server.keys, &json!(["https://example.com/extension"])),
+        ),
+        (
+            "an empty list of critical extensions",
+            sign_header(&server.keys, &json!([])),
+        ),
     ];
     for endpoint in endpoints().filter(|endpoint| endpoint.access != Access::Public) {
         let method: reqwest::Method = endpoint.method.as_str().parse().expect("a method");
-        let none = server.send(method.clone(), &path(endpoint), None, &[], None).await;
-        assert_eq!((none.status.as_u16(), none.headers["www-authenticate"].as_bytes()), (401, &b"Bearer"[..]), "{}", endpoint.name);
+        let none = server
+            .send(method.clone(), &path(endpoint), None, &[], None)
+            .await;
+        assert_eq!(
+            (
+                none.status.as_u16(),
+                none.headers["www-authenticate"].as_bytes()
+            ),
+            (401, &b"Bearer"[..]),
+            "{}",
+            endpoint.name
+        );
         for (what, token) in &bad {
-            let answer = server.send(method.clone(), &path(endpoint), Some(token), &[], None).await;
+            let answer = server
+                .send(method.clone(), &path(endpoint), Some(token), &[], None)
+                .await;
             assert_eq!(answer.status, 401, "{} with {what}", endpoint.name);
-            assert_eq!(answer.headers["www-authenticate"], "Bearer error=\"invalid_token\"", "{} with {what}", endpoint.name);
+            assert_eq!(
+                answer.headers["www-authenticate"], "Bearer error=\"invalid_token\"",
+                "{} with {what}",
+                endpoint.name
+            );
         }
-        let owner = server.register(&format!("{}@example.com", endpoint.name)).await;
-        assert_ne!(owner.call(method, &path(endpoint), &[], None).await.status, 401, "{} with a valid token", endpoint.name);
+        let owner = server
+            .register(&format!("{}@example.com", endpoint.name))
+            .await;
+        assert_ne!(
+            owner.call(method, &path(endpoint), &[], None).await.status,
+            401,
+            "{} with a valid token",
+            endpoint.name
+        );
     }
 }
 
@@ -109,8 +220,15 @@ async fn every_endpoint_is_served_at_its_path_by_its_own_function() {
         let method: reqwest::Method = endpoint.method.as_str().parse().expect("a method");
         let answer = server.send(method, &path(endpoint), None, &[], None).await;
         let log = secrets::log();
-        let line = log.lines().find(|line| line.contains(answer.header("x-request-id").expect("a name"))).expect("a line");
-        assert!(line.contains(&format!("\"function\":\"{}\"", endpoint.name)), "{}: {line}", endpoint.name);
+        let line = log
+            .lines()
+            .find(|line| line.contains(answer.header("x-request-id").expect("a name")))
+            .expect("a line");
+        assert!(
+            line.contains(&format!("\"function\":\"{}\"", endpoint.name)),
+            "{}: {line}",
+            endpoint.name
+        );
     }
 }
 
@@ -120,22 +238,49 @@ async fn public_endpoints_ask_for_no_token() {
     for endpoint in endpoints().filter(|endpoint| endpoint.access == Access::Public) {
         let method = endpoint.method.as_str().parse().expect("a method");
         let answer = server.send(method, &path(endpoint), None, &[], None).await;
-        assert!(answer.status != 401 && !answer.status.is_server_error(), "{}: {:?}", endpoint.name, answer.body);
+        assert!(
+            answer.status != 401 && !answer.status.is_server_error(),
+            "{}: {:?}",
+            endpoint.name,
+            answer.body
+        );
     }
 }
 
 #[tokio::test]
 async fn what_is_somebody_elses_is_not_there() {
     let server = Server::start().await;
-    let (ada, bob) = (server.register("ada@example.com").await, server.register("bob@example.com").await);
-    let task = ada.create_task(json!({"title": "Mine"})).await["id"].as_str().expect("an id").to_owned();
-    let session = ada.get("/v1/me/sessions").await.body["items"][0]["id"].as_str().expect("an id").to_owned();
+    let (ada, bob) = (
+        server.register("ada@example.com").await,
+        server.register("bob@example.com").await,
+    );
+    let task = ada.create_task(json!({"title": "Mine"})).await["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let session = ada.get("/v1/me/sessions").await.body["items"][0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     for endpoint in endpoints().filter(|endpoint| endpoint.path.contains('{')) {
-        let path = endpoint.path.replace("{task_id}", &task).replace("{session_id}", &session);
+        let path = endpoint
+            .path
+            .replace("{task_id}", &task)
+            .replace("{session_id}", &session);
         let body = (endpoint.method == Method::Patch).then(|| json!({"title": "Yours"}));
-        let answer = bob.call(endpoint.method.as_str().parse().expect("a method"), &path, &[], body).await;
+        let answer = bob
+            .call(
+                endpoint.method.as_str().parse().expect("a method"),
+                &path,
+                &[],
+                body,
+            )
+            .await;
         assert_eq!(answer.status, 404, "{}", endpoint.name);
     }
-    assert_eq!(ada.get(&format!("/v1/tasks/{task}")).await.body["version"], 1);
+    assert_eq!(
+        ada.get(&format!("/v1/tasks/{task}")).await.body["version"],
+        1
+    );
     assert_eq!(server.refresh(ada.refresh_token()).await.status, 200);
 }

@@ -11,14 +11,53 @@ use crate::secrets;
 async fn a_read_that_brings_the_current_tag_is_answered_without_content() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
-    let task = format!("/v1/tasks/{}", ada.create_task(json!({"title": "One"})).await["id"].as_str().expect("an id"));
-    for path in ["/v1/me", "/v1/me/sessions", "/v1/tasks", "/v1/trash", &task, "/v1/openapi.json", "/.well-known/jwks.json"] {
-        let tag = ada.get(path).await.header("etag").expect("a tag").to_owned();
-        for known in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
-            let same = ada.call(Method::GET, path, &[("if-none-match", &known)], None).await;
-            assert_eq!((same.status.as_u16(), same.header("etag"), same.header("content-type")), (304, Some(tag.as_str()), None), "{path}");
+    let task = format!(
+        "/v1/tasks/{}",
+        ada.create_task(json!({"title": "One"})).await["id"]
+            .as_str()
+            .expect("an id")
+    );
+    for path in [
+        "/v1/me",
+        "/v1/me/sessions",
+        "/v1/tasks",
+        "/v1/trash",
+        &task,
+        "/v1/openapi.json",
+        "/.well-known/jwks.json",
+    ] {
+        let tag = ada
+            .get(path)
+            .await
+            .header("etag")
+            .expect("a tag")
+            .to_owned();
+        for known in [
+            tag.clone(),
+            format!("W/{tag}"),
+            format!("\"other\", {tag}"),
+            "*".to_owned(),
+        ] {
+            let same = ada
+                .call(Method::GET, path, &[("if-none-match", &known)], None)
+                .await;
+            assert_eq!(
+                (
+                    same.status.as_u16(),
+                    same.header("etag"),
+                    same.header("content-type")
+                ),
+                (304, Some(tag.as_str()), None),
+                "{path}"
+            );
         }
-        assert_eq!(ada.call(Method::GET, path, &[("if-none-match", "\"other\"")], None).await.status, 200, "{path}");
+        assert_eq!(
+            ada.call(Method::GET, path, &[("if-none-match", "\"other\"")], None)
+                .await
+                .status,
+            200,
+            "{path}"
+        );
     }
 }
 
@@ -26,8 +65,17 @@ async fn a_read_that_brings_the_current_tag_is_answered_without_content() {
 async fn head_answers_what_get_would_without_its_content() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
-    for path in ["/v1/me", "/v1/tasks", "/v1/health", "/v1/openapi.json", "/v1/tasks/nothing"] {
-        let (get, head) = (ada.get(path).await, ada.call(Method::HEAD, path, &[], None).await);
+    for path in [
+        "/v1/me",
+        "/v1/tasks",
+        "/v1/health",
+        "/v1/openapi.json",
+        "/v1/tasks/nothing",
+    ] {
+        let (get, head) = (
+            ada.get(path).await,
+            ada.call(Method::HEAD, path, &[], None).await,
+        );
         assert_eq!(head.status, get.status, "{path}");
         for name in ["content-type", "content-length", "etag", "cache-control"] {
             // A problem holds its request's name, which is as long for each.
@@ -45,11 +93,23 @@ async fn a_path_says_which_methods_it_has() {
         ("/v1/auth/login", &["OPTIONS", "POST"]),
         ("/v1/me", &["GET", "HEAD", "OPTIONS", "PATCH"]),
     ] {
-        for (method, status) in [(Method::PUT, 405), (Method::OPTIONS, 204), (Method::TRACE, 405)] {
+        for (method, status) in [
+            (Method::PUT, 405),
+            (Method::OPTIONS, 204),
+            (Method::TRACE, 405),
+        ] {
             let answer = server.send(method, path, None, &[], None).await;
-            let mut methods: Vec<_> = answer.header("allow").expect("methods").split(", ").collect();
+            let mut methods: Vec<_> = answer
+                .header("allow")
+                .expect("methods")
+                .split(", ")
+                .collect();
             methods.sort_unstable();
-            assert_eq!((answer.status.as_u16(), methods.as_slice()), (status, allowed), "{path}");
+            assert_eq!(
+                (answer.status.as_u16(), methods.as_slice()),
+                (status, allowed),
+                "{path}"
+            );
         }
     }
 }
@@ -57,9 +117,20 @@ async fn a_path_says_which_methods_it_has() {
 #[tokio::test]
 async fn a_path_that_nobody_serves_is_a_problem_too() {
     let server = Server::start().await;
-    for path in ["/v1/tasks/", "/v1/nothing", "/V1/tasks", "/v1//tasks", "/v2/tasks", "/v1/auth/login/"] {
+    for path in [
+        "/v1/tasks/",
+        "/v1/nothing",
+        "/V1/tasks",
+        "/v1//tasks",
+        "/v2/tasks",
+        "/v1/auth/login/",
+    ] {
         for method in [Method::GET, Method::POST, Method::OPTIONS] {
-            assert_eq!(server.send(method, path, None, &[], None).await.status, 404, "{path}");
+            assert_eq!(
+                server.send(method, path, None, &[], None).await.status,
+                404,
+                "{path}"
+            );
         }
     }
 }
@@ -70,57 +141,148 @@ async fn every_answer_is_named_and_kept_from_sniffing_framing_and_caching() {
     let ada = server.register("ada@example.com").await;
     for path in ["/v1/tasks", "/v1/tasks/nothing", "/v1/nothing"] {
         let answer = ada.get(path).await;
-        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(
+            answer.header("x-content-type-options"),
+            Some("nosniff"),
+            "{path}"
+        );
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
-        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
-        assert_eq!(answer.header("content-security-policy"), Some("default-src 'none'; frame-ancestors 'none'"), "{path}");
-        assert_eq!(answer.header("strict-transport-security"), None, "{path}: this is not https (RFC 6797, section 7.2)");
+        assert_eq!(
+            answer.header("referrer-policy"),
+            Some("no-referrer"),
+            "{path}"
+        );
+        assert_eq!(
+            answer.header("content-security-policy"),
+            Some("default-src 'none'; frame-ancestors 'none'"),
+            "{path}"
+        );
+        assert_eq!(
+            answer.header("strict-transport-security"),
+            None,
+            "{path}: this is not https (RFC 6797, section 7.2)"
+        );
         let id = answer.header("x-request-id").expect("a name");
-        assert!(answer.body.get("request_id").is_none_or(|named| named == id), "{path}");
-        assert!(secrets::log().contains(id), "{path}: its log line has another name");
+        assert!(
+            answer
+                .body
+                .get("request_id")
+                .is_none_or(|named| named == id),
+            "{path}"
+        );
+        assert!(
+            secrets::log().contains(id),
+            "{path}: its log line has another name"
+        );
     }
     let public = server.get("/.well-known/jwks.json").await;
     assert_eq!(public.header("cache-control"), Some("public, max-age=300"));
-    assert!(!public.body.to_string().contains("\"d\""), "{:?}", public.body);
+    assert!(
+        !public.body.to_string().contains("\"d\""),
+        "{:?}",
+        public.body
+    );
 }
 
 #[tokio::test]
 async fn scripts_of_named_origins_may_call_and_others_may_not() {
     let cors_origins = vec!["https://app.example.com".parse().expect("an origin")];
-    let server = Server::start_in(&[], &NetworkOptions { cors_origins, ..NetworkOptions::default() }).await;
+    let server = Server::start_in(
+        &[],
+        &NetworkOptions {
+            cors_origins,
+            ..NetworkOptions::default()
+        },
+    )
+    .await;
     let preflight = |origin: &'static str| {
-        let headers = [("origin", origin), ("access-control-request-method", "PATCH"), ("access-control-request-headers", "if-match")];
-        let request =
-            headers.iter().fold(server.request(Method::OPTIONS, "/v1/me"), |request, (name, value)| request.header(*name, *value));
+        let headers = [
+            ("origin", origin),
+            ("access-control-request-method", "PATCH"),
+            ("access-control-request-headers", "if-match"),
+        ];
+        let request = headers.iter().fold(
+            server.request(Method::OPTIONS, "/v1/me"),
+            |request, (name, value)| request.header(*name, *value),
+        );
         async { request.send().await.expect("an answer") }
     };
     let welcome = preflight("https://app.example.com").await;
     assert!(welcome.status().is_success());
-    assert_eq!(welcome.headers()["access-control-allow-origin"], "https://app.example.com");
-    assert!(welcome.headers()["access-control-allow-methods"].to_str().expect("methods").contains("PATCH"));
-    assert!(!welcome.headers().contains_key("access-control-allow-credentials"));
-    assert!(!preflight("https://evil.example.com").await.headers().contains_key("access-control-allow-origin"));
-    let request = server.request(Method::GET, "/v1/me").header("origin", "https://app.example.com");
+    assert_eq!(
+        welcome.headers()["access-control-allow-origin"],
+        "https://app.example.com"
+    );
+    assert!(
+        welcome.headers()["access-control-allow-methods"]
+            .to_str()
+            .expect("methods")
+            .contains("PATCH")
+    );
+    assert!(
+        !welcome
+            .headers()
+            .contains_key("access-control-allow-credentials")
+    );
+    assert!(
+        !preflight("https://evil.example.com")
+            .await
+            .headers()
+            .contains_key("access-control-allow-origin")
+    );
+    let request = server
+        .request(Method::GET, "/v1/me")
+        .header("origin", "https://app.example.com");
     let refused = server.answer(request).await;
     // Problems can be read by the script as well, with the headers that tell what to do.
-    assert_eq!((refused.status.as_u16(), refused.header("access-control-allow-origin")), (401, Some("https://app.example.com")));
-    assert!(refused.header("access-control-expose-headers").is_some_and(|names| names.contains("retry-after")));
+    assert_eq!(
+        (
+            refused.status.as_u16(),
+            refused.header("access-control-allow-origin")
+        ),
+        (401, Some("https://app.example.com"))
+    );
+    assert!(
+        refused
+            .header("access-control-expose-headers")
+            .is_some_and(|names| names.contains("retry-after"))
+    );
 }
 
 #[tokio::test]
 async fn a_store_out_of_reach_is_a_503_that_says_when_to_come_back_and_nothing_else() {
     // A port that nobody listens on: it was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .expect("a port")
+        .local_addr()
+        .expect("an address")
+        .port();
     for scheme in ["dynamodb", "mongodb"] {
-        let server = Server::start_with(&[("DATABASE_URL", &format!("{scheme}://127.0.0.1:{port}"))]).await;
+        let server =
+            Server::start_with(&[("DATABASE_URL", &format!("{scheme}://127.0.0.1:{port}"))]).await;
         let account = json!({"email": "ada@example.com", "password": PASSWORD});
-        for answer in [server.post("/v1/auth/register", account).await, server.get("/v1/health").await] {
-            assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, Some("2")));
+        for answer in [
+            server.post("/v1/auth/register", account).await,
+            server.get("/v1/health").await,
+        ] {
+            assert_eq!(
+                (answer.status.as_u16(), answer.header("retry-after")),
+                (503, Some("2"))
+            );
             let body = answer.body.to_string();
-            assert!(!body.contains("127.0.0.1") && !body.contains("dynamo") && !body.contains("mongo"), "{body}");
+            assert!(
+                !body.contains("127.0.0.1") && !body.contains("dynamo") && !body.contains("mongo"),
+                "{body}"
+            );
             let logged = secrets::log();
-            let line = logged.lines().find(|line| line.contains(answer.header("x-request-id").expect("a name"))).expect("a line");
-            assert!(line.contains("\"level\":\"error\"") && line.contains("\"cause\":\""), "{line}");
+            let line = logged
+                .lines()
+                .find(|line| line.contains(answer.header("x-request-id").expect("a name")))
+                .expect("a line");
+            assert!(
+                line.contains("\"level\":\"error\"") && line.contains("\"cause\":\""),
+                "{line}"
+            );
         }
         // What needs no store goes on.
         assert_eq!(server.get("/.well-known/jwks.json").await.status, 200);
@@ -132,14 +294,33 @@ async fn the_log_has_one_line_a_request_with_its_caller_and_store_calls_and_no_f
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let agent = [("user-agent", "x\" \t{\"event\":\"forged-by-agent\"}")];
-    let answer = ada.call(Method::GET, "/v1/tasks?q=forged-by-query", &agent, None).await;
+    let answer = ada
+        .call(Method::GET, "/v1/tasks?q=forged-by-query", &agent, None)
+        .await;
     let log = secrets::log();
-    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect();
-    let named: Vec<_> = lines.iter().filter(|line| line["request_id"] == answer.header("x-request-id").expect("a name")).collect();
-    let [line] = named.as_slice() else { panic!("{named:?}") };
-    assert_eq!((&line["function"], &line["route"], &line["status"]), (&json!("list-tasks"), &json!("/v1/tasks"), &json!(200)));
-    assert_eq!((&line["caller"], &line["store_calls"]), (&ada.tokens["user"]["id"], &json!(1)));
+    let lines: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("one JSON object a line"))
+        .collect();
+    let named: Vec<_> = lines
+        .iter()
+        .filter(|line| line["request_id"] == answer.header("x-request-id").expect("a name"))
+        .collect();
+    let [line] = named.as_slice() else {
+        panic!("{named:?}")
+    };
+    assert_eq!(
+        (&line["function"], &line["route"], &line["status"]),
+        (&json!("list-tasks"), &json!("/v1/tasks"), &json!(200))
+    );
+    assert_eq!(
+        (&line["caller"], &line["store_calls"]),
+        (&ada.tokens["user"]["id"], &json!(1))
+    );
     assert_eq!((&line["requests"], &line["errors"]), (&json!(1), &json!(0)));
-    assert!(line["latency"].is_number() && line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Tasklane");
+    assert!(
+        line["latency"].is_number()
+            && line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Tasklane"
+    );
     assert!(!log.contains("forged-by"));
 }

@@ -1,11 +1,14 @@
-//! What each function calls on DynamoDB during the stories, for `.ci/check_policies.py`, which holds it against the template.
+//! What each function calls on DynamoDB during the stories, for `.ci/check_policies.py`, which
+//! holds it against the template.
 
 use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::sync::Mutex;
 
-use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use common::config::Settings;
@@ -21,7 +24,9 @@ const FILE: &str = "TASKLANE_RECORD_CALLS";
 /// The stores on an engine, with tables; who calls what is recorded.
 pub(crate) async fn recorded_stores(engine: &Engine, settings: &Settings) -> Stores {
     let client = connect_through(Recorder(engine.clone()));
-    create_tables(&client, &settings.users_table, &settings.tasks_table).await.expect("tables");
+    create_tables(&client, &settings.users_table, &settings.tasks_table)
+        .await
+        .expect("tables");
     Stores::dynamodb(client, settings, &|_| true)
 }
 
@@ -39,38 +44,76 @@ impl HttpConnector for Recorder {
 }
 
 impl HttpClient for Recorder {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }
 
 fn record(function: &str, request: &HttpRequest, file: &str) {
     static KNOWN: Mutex<Option<HashSet<String>>> = Mutex::new(None);
-    let operation = request.headers().get("x-amz-target").and_then(|target| target.rsplit('.').next()).expect("an operation");
-    let body: Value = serde_json::from_slice(request.body().bytes().expect("a body")).expect("JSON");
-    let call = format!("{}\n", json!({"function": function, "operation": operation, "body": outline(&body)}));
+    let operation = request
+        .headers()
+        .get("x-amz-target")
+        .and_then(|target| target.rsplit('.').next())
+        .expect("an operation");
+    let body: Value =
+        serde_json::from_slice(request.body().bytes().expect("a body")).expect("JSON");
+    let call = format!(
+        "{}\n",
+        json!({"function": function, "operation": operation, "body": outline(&body)})
+    );
     let mut known = KNOWN.lock().expect("the calls");
     // The first call of a run begins the file anew.
     let mut options = OpenOptions::new();
-    options.create(true).write(true).truncate(known.is_none()).append(known.is_some());
+    options
+        .create(true)
+        .write(true)
+        .truncate(known.is_none())
+        .append(known.is_some());
     if known.get_or_insert_default().insert(call.clone()) {
-        options.open(file).expect("the file of calls").write_all(call.as_bytes()).expect("written");
+        options
+            .open(file)
+            .expect("the file of calls")
+            .write_all(call.as_bytes())
+            .expect("written");
     }
 }
 
-/// A call's body without what it says of items: the tables and the index that it names, part by part.
+/// A call's body without what it says of items: the tables and the index that it names, part by
+/// part.
 fn outline(body: &Value) -> Value {
     let names = |body: &Value| {
-        let names = ["TableName", "IndexName"].iter().filter_map(|name| Some(((*name).to_owned(), body.get(name)?.clone())));
+        let names = ["TableName", "IndexName"]
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), body.get(name)?.clone())));
         names.collect::<Map<_, _>>()
     };
     let mut outline = names(body);
     if let Some(tables) = body["RequestItems"].as_object() {
-        outline.insert("RequestItems".to_owned(), tables.keys().map(|table| (table.clone(), json!({}))).collect());
+        outline.insert(
+            "RequestItems".to_owned(),
+            tables
+                .keys()
+                .map(|table| (table.clone(), json!({})))
+                .collect(),
+        );
     }
     if let Some(parts) = body["TransactItems"].as_array() {
-        let part = |part: &Value| part.as_object().into_iter().flatten().map(|(kind, call)| (kind.clone(), json!(names(call)))).collect();
-        outline.insert("TransactItems".to_owned(), parts.iter().map(part).collect::<Vec<Value>>().into());
+        let part = |part: &Value| {
+            part.as_object()
+                .into_iter()
+                .flatten()
+                .map(|(kind, call)| (kind.clone(), json!(names(call))))
+                .collect()
+        };
+        outline.insert(
+            "TransactItems".to_owned(),
+            parts.iter().map(part).collect::<Vec<Value>>().into(),
+        );
     }
     outline.into()
 }

@@ -70,10 +70,15 @@ pub(crate) struct Person<'s> {
     pub(crate) tokens: Value,
 }
 
-/// A database that no other story uses, where `TEST_MONGODB_URL` names a server, such as `mongodb://127.0.0.1:27017`.
+/// A database that no other story uses, where `TEST_MONGODB_URL` names a server, such as
+/// `mongodb://127.0.0.1:27017`.
 fn database_of_its_own() -> Option<String> {
     let server = std::env::var("TEST_MONGODB_URL").ok()?;
-    Some(format!("{}/story-{}", server.trim_end_matches('/'), uuid::Uuid::new_v4().simple()))
+    Some(format!(
+        "{}/story-{}",
+        server.trim_end_matches('/'),
+        uuid::Uuid::new_v4().simple()
+    ))
 }
 
 impl Server {
@@ -81,23 +86,32 @@ impl Server {
         Self::start_with(&[]).await
     }
 
-    /// A server with these settings. Unless they name a database, it has one of its own: on the embedded engine, or where
-    /// `TEST_MONGODB_URL` is set, on that server.
+    /// A server with these settings. Unless they name a database, it has one of its own: on the
+    /// embedded engine, or where `TEST_MONGODB_URL` is set, on that server.
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
         Self::start_in(settings, &NetworkOptions::default()).await
     }
 
-    /// A server that believes what its clients, as a proxy would, say of where a request comes from.
+    /// A server that believes what its clients, as a proxy would, say of where a request comes
+    /// from.
     pub(crate) async fn behind_a_proxy(settings: &[(&str, &str)]) -> Self {
         let proxies = "127.0.0.0/8".parse().expect("a network");
-        Self::start_in(settings, &NetworkOptions { proxies, ..NetworkOptions::default() }).await
+        Self::start_in(
+            settings,
+            &NetworkOptions {
+                proxies,
+                ..NetworkOptions::default()
+            },
+        )
+        .await
     }
 
     pub(crate) async fn start_in(given: &[(&str, &str)], network_options: &NetworkOptions) -> Self {
         let secrets = Secrets::watch();
         let keys = SigningKeys::generate("story").expect("keys");
         let own = database_of_its_own();
-        let environment = |name: &str| match (given.iter().find(|(given, _)| *given == name), name) {
+        let environment = |name: &str| match (given.iter().find(|(given, _)| *given == name), name)
+        {
             (Some((_, value)), _) => Some((*value).to_owned()),
             (None, "DATABASE_URL") => Some(own.clone().unwrap_or_else(|| "dynamodb://".to_owned())),
             (None, "TASKLANE_SIGNING_KEYS") => Some(keys.to_json()),
@@ -109,39 +123,70 @@ impl Server {
             calls::recorded_stores(&Engine::in_memory().expect("an engine"), &settings).await
         } else {
             if environment("DATABASE_URL") == own {
-                common::store::migrate(&settings, &environment, &mut |_| {}).await.expect("the server of TEST_MONGODB_URL answers");
+                common::store::migrate(&settings, &environment, &mut |_| {})
+                    .await
+                    .expect("the server of TEST_MONGODB_URL answers");
             }
-            Stores::connect(&settings, &environment, &|_| true).await.expect("a store")
+            Stores::connect(&settings, &environment, &|_| true)
+                .await
+                .expect("a store")
         };
         let clock = Arc::new(MovableClock::default());
-        let app = App::new(&settings, stores).expect("an app").with_clock(clock.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let app = App::new(&settings, stores)
+            .expect("an app")
+            .with_clock(clock.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let (router, network_options) = (router(&app, network_options), network_options.clone());
         tokio::spawn(async move {
-            connections::serve(listener, router, &network_options.connections, &network_options.proxies, std::future::pending()).await;
+            connections::serve(
+                listener,
+                router,
+                &network_options.connections,
+                &network_options.proxies,
+                std::future::pending(),
+            )
+            .await;
         });
-        Self { api: Api::at(url, secrets), keys, clock }
+        Self {
+            api: Api::at(url, secrets),
+            keys,
+            clock,
+        }
     }
 
     /// Lets time pass.
     pub(crate) fn wait(&self, time: Duration) {
-        self.clock.0.fetch_add(i64::try_from(time.as_millis()).expect("a while"), Ordering::SeqCst);
+        self.clock.0.fetch_add(
+            i64::try_from(time.as_millis()).expect("a while"),
+            Ordering::SeqCst,
+        );
     }
 }
 
 impl Api {
-    /// The API that `TEST_API_URL` names, such as `http://127.0.0.1:3000`; without that, a server of the story's own.
+    /// The API that `TEST_API_URL` names, such as `http://127.0.0.1:3000`; without that, a server
+    /// of the story's own.
     pub(crate) async fn anywhere() -> Self {
-        let Ok(url) = std::env::var("TEST_API_URL") else { return Server::start().await.api };
+        let Ok(url) = std::env::var("TEST_API_URL") else {
+            return Server::start().await.api;
+        };
         let api = Self::at(url.trim_end_matches('/').to_owned(), Secrets::watch());
         let health = api.request(Method::GET, "/v1/health").send().await;
-        assert!(health.is_ok(), "TEST_API_URL is {url}, and no API answers there: {health:?}");
+        assert!(
+            health.is_ok(),
+            "TEST_API_URL is {url}, and no API answers there: {health:?}"
+        );
         api
     }
 
     fn at(url: String, secrets: Secrets) -> Self {
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client");
         Self { url, http, secrets }
     }
 
@@ -158,10 +203,20 @@ impl Api {
         let response = self.http.execute(request).await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.expect("a body");
-        let is_json = headers.get("content-type").is_some_and(|kind| kind.as_bytes().ends_with(b"json"));
-        let body = if is_json && !text.is_empty() { serde_json::from_str(&text).expect("JSON") } else { Value::Null };
+        let is_json = headers
+            .get("content-type")
+            .is_some_and(|kind| kind.as_bytes().ends_with(b"json"));
+        let body = if is_json && !text.is_empty() {
+            serde_json::from_str(&text).expect("JSON")
+        } else {
+            Value::Null
+        };
         self.secrets.note(&body);
-        let answer = Answer { status, headers, body };
+        let answer = Answer {
+            status,
+            headers,
+            body,
+        };
         documented::check(&method, &path, &answer);
         answer
     }
@@ -196,69 +251,123 @@ impl Api {
     }
 
     pub(crate) async fn register(&self, email: &str) -> Person<'_> {
-        let answer = self.post("/v1/auth/register", json!({"email": email, "password": PASSWORD})).await;
+        let answer = self
+            .post(
+                "/v1/auth/register",
+                json!({"email": email, "password": PASSWORD}),
+            )
+            .await;
         assert_eq!(answer.status, 201, "{:?}", answer.body);
-        Person { api: self, tokens: answer.body }
+        Person {
+            api: self,
+            tokens: answer.body,
+        }
     }
 
     /// An attempt to log in, which may fail.
     pub(crate) async fn try_log_in(&self, email: &str, password: &str) -> Answer {
-        self.post("/v1/auth/login", json!({"email": email, "password": password})).await
+        self.post(
+            "/v1/auth/login",
+            json!({"email": email, "password": password}),
+        )
+        .await
     }
 
     /// An attempt to log in from this source, of a server behind a proxy.
-    pub(crate) async fn try_log_in_from(&self, source: &str, email: &str, password: &str) -> Answer {
+    pub(crate) async fn try_log_in_from(
+        &self,
+        source: &str,
+        email: &str,
+        password: &str,
+    ) -> Answer {
         let credentials = json!({"email": email, "password": password});
-        self.send(Method::POST, "/v1/auth/login", None, &[("x-forwarded-for", source)], Some(credentials)).await
+        self.send(
+            Method::POST,
+            "/v1/auth/login",
+            None,
+            &[("x-forwarded-for", source)],
+            Some(credentials),
+        )
+        .await
     }
 
     pub(crate) async fn log_in(&self, email: &str) -> Person<'_> {
         let answer = self.try_log_in(email, PASSWORD).await;
         assert_eq!(answer.status, 200, "{:?}", answer.body);
-        Person { api: self, tokens: answer.body }
+        Person {
+            api: self,
+            tokens: answer.body,
+        }
     }
 
     pub(crate) async fn refresh(&self, refresh_token: &str) -> Answer {
-        self.post("/v1/auth/refresh", json!({"refresh_token": refresh_token})).await
+        self.post("/v1/auth/refresh", json!({"refresh_token": refresh_token}))
+            .await
     }
 }
 
 impl Answer {
     /// A header's value as text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().expect("a text"))
+        self.headers
+            .get(name)
+            .map(|value| value.to_str().expect("a text"))
     }
 
     /// The places that a problem names, in order: `/title`, `?limit`, `if-match:`.
     pub(crate) fn faults(&self) -> Vec<String> {
         let place = |error: &Value| match error.as_object().expect("an error") {
-            error if error.contains_key("pointer") => error["pointer"].as_str().expect("a pointer").to_owned(),
-            error if error.contains_key("parameter") => format!("?{}", error["parameter"].as_str().expect("a name")),
+            error if error.contains_key("pointer") => {
+                error["pointer"].as_str().expect("a pointer").to_owned()
+            }
+            error if error.contains_key("parameter") => {
+                format!("?{}", error["parameter"].as_str().expect("a name"))
+            }
             error => format!("{}:", error["header"].as_str().expect("a name")),
         };
-        let mut places: Vec<_> = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default().iter().map(place).collect();
+        let mut places: Vec<_> = self.body["errors"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+            .iter()
+            .map(place)
+            .collect();
         places.sort();
         places
     }
 
     /// What one field of the items of a list is.
     pub(crate) fn items(&self, field: &str) -> Vec<&Value> {
-        self.body["items"].as_array().expect("a list").iter().map(|item| &item[field]).collect()
+        self.body["items"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|item| &item[field])
+            .collect()
     }
 }
 
 impl Person<'_> {
     pub(crate) fn access_token(&self) -> &str {
-        self.tokens["access_token"].as_str().expect("an access token")
+        self.tokens["access_token"]
+            .as_str()
+            .expect("an access token")
     }
 
     pub(crate) fn refresh_token(&self) -> &str {
-        self.tokens["refresh_token"].as_str().expect("a refresh token")
+        self.tokens["refresh_token"]
+            .as_str()
+            .expect("a refresh token")
     }
 
     /// Changes the password; the tokens are then the ones that the answer holds.
     pub(crate) async fn change_password(&mut self, from: &str, to: &str) {
-        let answer = self.post("/v1/me/password", json!({"current_password": from, "new_password": to})).await;
+        let answer = self
+            .post(
+                "/v1/me/password",
+                json!({"current_password": from, "new_password": to}),
+            )
+            .await;
         assert_eq!(answer.status, 200, "{:?}", answer.body);
         self.tokens = answer.body;
     }
@@ -270,8 +379,16 @@ impl Person<'_> {
         self.tokens = answer.body;
     }
 
-    pub(crate) async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
-        self.api.send(method, path, Some(self.access_token()), headers, body).await
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Answer {
+        self.api
+            .send(method, path, Some(self.access_token()), headers, body)
+            .await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -302,8 +419,14 @@ impl Person<'_> {
         loop {
             let page = self.get(&format!("/v1/tasks?{query}{cursor}")).await;
             assert_eq!(page.status, 200, "{:?}", page.body);
-            titles.extend(page.items("title").into_iter().map(|title| title.as_str().expect("a title").to_owned()));
-            let Some(next) = page.body["next_cursor"].as_str() else { return titles };
+            titles.extend(
+                page.items("title")
+                    .into_iter()
+                    .map(|title| title.as_str().expect("a title").to_owned()),
+            );
+            let Some(next) = page.body["next_cursor"].as_str() else {
+                return titles;
+            };
             cursor = format!("&cursor={next}");
         }
     }

@@ -13,8 +13,12 @@ use crate::client::{PASSWORD, Server};
 async fn a_write_that_rules_the_version_out_does_nothing_and_says_which_one_there_is() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
-    let (live, gone) = (ada.create_task(json!({"title": "Live"})).await, ada.create_task(json!({"title": "Gone"})).await);
-    let path = |task: &serde_json::Value| format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
+    let (live, gone) = (
+        ada.create_task(json!({"title": "Live"})).await,
+        ada.create_task(json!({"title": "Gone"})).await,
+    );
+    let path =
+        |task: &serde_json::Value| format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
     ada.delete(&path(&gone)).await;
     let title = || Some(json!({"title": "Changed"}));
     for (method, path, body, version) in [
@@ -22,7 +26,12 @@ async fn a_write_that_rules_the_version_out_does_nothing_and_says_which_one_ther
         (Method::PATCH, path(&live), Some(json!({})), 1),
         (Method::DELETE, path(&live), None, 1),
         (Method::POST, format!("{}/restore", path(&gone)), None, 2),
-        (Method::PATCH, "/v1/me".to_owned(), Some(json!({"name": "Eve"})), 1),
+        (
+            Method::PATCH,
+            "/v1/me".to_owned(),
+            Some(json!({"name": "Eve"})),
+            1,
+        ),
     ] {
         let tag = format!("\"{version}\"");
         for (header, value) in [
@@ -34,49 +43,162 @@ async fn a_write_that_rules_the_version_out_does_nothing_and_says_which_one_ther
             ("if-match", format!("W/{tag}")),
             ("if-match", ", ,".to_owned()),
         ] {
-            let refused = ada.call(method.clone(), &path, &[(header, &value)], body.clone()).await;
-            assert_eq!((refused.status.as_u16(), refused.header("etag")), (412, Some(tag.as_str())), "{method} {path} {header}: {value}");
+            let refused = ada
+                .call(method.clone(), &path, &[(header, &value)], body.clone())
+                .await;
+            assert_eq!(
+                (refused.status.as_u16(), refused.header("etag")),
+                (412, Some(tag.as_str())),
+                "{method} {path} {header}: {value}"
+            );
         }
         // Both must hold, and the first is not enough.
         let both = [("if-match", tag.as_str()), ("if-none-match", &tag)];
-        assert_eq!(ada.call(method.clone(), &path, &both, body.clone()).await.status, 412, "{method} {path}");
+        assert_eq!(
+            ada.call(method.clone(), &path, &both, body.clone())
+                .await
+                .status,
+            412,
+            "{method} {path}"
+        );
     }
     assert_eq!(ada.get(&path(&live)).await.body, live);
     assert_eq!(ada.get("/v1/trash").await.items("version"), [2]);
     assert_eq!(ada.get("/v1/me").await.body["version"], 1);
 
     // What the conditions allow is done.
-    let allowed = [("if-match", ",, \"9\" ,,\"1\""), ("if-none-match", "\"2\", \"other\"")];
-    assert_eq!(ada.call(Method::PATCH, &path(&live), &allowed, title()).await.status, 200);
-    assert_eq!(ada.call(Method::DELETE, &path(&live), &[("if-none-match", "\"1\"")], None).await.status, 204);
+    let allowed = [
+        ("if-match", ",, \"9\" ,,\"1\""),
+        ("if-none-match", "\"2\", \"other\""),
+    ];
+    assert_eq!(
+        ada.call(Method::PATCH, &path(&live), &allowed, title())
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        ada.call(
+            Method::DELETE,
+            &path(&live),
+            &[("if-none-match", "\"1\"")],
+            None
+        )
+        .await
+        .status,
+        204
+    );
     let restore = format!("{}/restore", path(&live));
-    assert_eq!(ada.call(Method::POST, &restore, &[("if-none-match", "\"2\""), ("if-match", "*")], None).await.status, 200);
-    assert_eq!(ada.call(Method::PATCH, "/v1/me", &[("if-none-match", "")], Some(json!({"name": "Ada"}))).await.status, 200);
+    assert_eq!(
+        ada.call(
+            Method::POST,
+            &restore,
+            &[("if-none-match", "\"2\""), ("if-match", "*")],
+            None
+        )
+        .await
+        .status,
+        200
+    );
+    assert_eq!(
+        ada.call(
+            Method::PATCH,
+            "/v1/me",
+            &[("if-none-match", "")],
+            Some(json!({"name": "Ada"}))
+        )
+        .await
+        .status,
+        200
+    );
 }
 
 #[tokio::test]
 async fn a_read_heeds_if_match_before_if_none_match() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
-    let task = format!("/v1/tasks/{}", ada.create_task(json!({"title": "One"})).await["id"].as_str().expect("an id"));
-    for path in ["/v1/me", "/v1/me/sessions", "/v1/tasks", "/v1/trash", &task, "/v1/health", "/v1/openapi.json", "/.well-known/jwks.json"] {
-        let tag = ada.get(path).await.header("etag").expect("a tag").to_owned();
+    let task = format!(
+        "/v1/tasks/{}",
+        ada.create_task(json!({"title": "One"})).await["id"]
+            .as_str()
+            .expect("an id")
+    );
+    for path in [
+        "/v1/me",
+        "/v1/me/sessions",
+        "/v1/tasks",
+        "/v1/trash",
+        &task,
+        "/v1/health",
+        "/v1/openapi.json",
+        "/.well-known/jwks.json",
+    ] {
+        let tag = ada
+            .get(path)
+            .await
+            .header("etag")
+            .expect("a tag")
+            .to_owned();
         for method in [Method::GET, Method::HEAD] {
-            for (if_match, status) in
-                [("*", 200), (tag.as_str(), 200), (&format!("\"a\",,{tag}"), 200), ("\"a\"", 412), (&format!("W/{tag}"), 412), ("", 412)]
-            {
-                let answer = ada.call(method.clone(), path, &[("if-match", if_match)], None).await;
-                assert_eq!((answer.status.as_u16(), answer.header("etag")), (status, Some(tag.as_str())), "{method} {path} {if_match}");
+            for (if_match, status) in [
+                ("*", 200),
+                (tag.as_str(), 200),
+                (&format!("\"a\",,{tag}"), 200),
+                ("\"a\"", 412),
+                (&format!("W/{tag}"), 412),
+                ("", 412),
+            ] {
+                let answer = ada
+                    .call(method.clone(), path, &[("if-match", if_match)], None)
+                    .await;
+                assert_eq!(
+                    (answer.status.as_u16(), answer.header("etag")),
+                    (status, Some(tag.as_str())),
+                    "{method} {path} {if_match}"
+                );
             }
-            let other = ada.call(method.clone(), path, &[("if-match", "\"a\""), ("if-none-match", &tag)], None).await;
-            let same = ada.call(method.clone(), path, &[("if-match", &tag), ("if-none-match", &tag)], None).await;
-            assert_eq!((other.status.as_u16(), same.status.as_u16()), (412, 304), "{method} {path}");
+            let other = ada
+                .call(
+                    method.clone(),
+                    path,
+                    &[("if-match", "\"a\""), ("if-none-match", &tag)],
+                    None,
+                )
+                .await;
+            let same = ada
+                .call(
+                    method.clone(),
+                    path,
+                    &[("if-match", &tag), ("if-none-match", &tag)],
+                    None,
+                )
+                .await;
+            assert_eq!(
+                (other.status.as_u16(), same.status.as_u16()),
+                (412, 304),
+                "{method} {path}"
+            );
         }
     }
     // What is not there has no version: the condition changes nothing.
-    assert_eq!(ada.call(Method::GET, "/v1/nothing", &[("if-match", "\"1\"")], None).await.status, 404);
-    assert_eq!(ada.call(Method::POST, "/v1/nothing", &[("if-match", "\"1\"")], None).await.status, 404);
-    assert_eq!(ada.call(Method::PUT, "/v1/tasks", &[("if-match", "\"1\"")], None).await.status, 405);
+    assert_eq!(
+        ada.call(Method::GET, "/v1/nothing", &[("if-match", "\"1\"")], None)
+            .await
+            .status,
+        404
+    );
+    assert_eq!(
+        ada.call(Method::POST, "/v1/nothing", &[("if-match", "\"1\"")], None)
+            .await
+            .status,
+        404
+    );
+    assert_eq!(
+        ada.call(Method::PUT, "/v1/tasks", &[("if-match", "\"1\"")], None)
+            .await
+            .status,
+        405
+    );
 }
 
 #[tokio::test]
@@ -84,40 +206,91 @@ async fn a_write_of_what_has_no_version_is_refused_where_if_match_asks_for_one()
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let endpoints = SERVICES.iter().flat_map(|service| service.endpoints.iter());
-    for endpoint in endpoints.filter(|endpoint| endpoint.method == Declared::Post && !endpoint.path.contains('{')) {
-        let refused = ada.call(Method::POST, endpoint.path, &[("if-match", "\"1\"")], None).await;
-        assert_eq!((refused.status.as_u16(), refused.header("etag")), (412, None), "{}", endpoint.name);
-        assert_eq!(ada.call(Method::POST, endpoint.path, &[("if-none-match", "1")], None).await.status, 400, "{}", endpoint.name);
+    for endpoint in endpoints
+        .filter(|endpoint| endpoint.method == Declared::Post && !endpoint.path.contains('{'))
+    {
+        let refused = ada
+            .call(Method::POST, endpoint.path, &[("if-match", "\"1\"")], None)
+            .await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.header("etag")),
+            (412, None),
+            "{}",
+            endpoint.name
+        );
+        assert_eq!(
+            ada.call(Method::POST, endpoint.path, &[("if-none-match", "1")], None)
+                .await
+                .status,
+            400,
+            "{}",
+            endpoint.name
+        );
     }
-    let stranger = server.send(Method::POST, "/v1/tasks", None, &[("if-match", "\"1\"")], None).await;
+    let stranger = server
+        .send(
+            Method::POST,
+            "/v1/tasks",
+            None,
+            &[("if-match", "\"1\"")],
+            None,
+        )
+        .await;
     assert_eq!(stranger.status, 401);
     assert_eq!(ada.titles("").await, Vec::<String>::new());
     // Nothing is there yet, which is what the client asked for.
-    let first = ada.call(Method::POST, "/v1/tasks", &[("if-none-match", "*")], Some(json!({"title": "One"}))).await;
+    let first = ada
+        .call(
+            Method::POST,
+            "/v1/tasks",
+            &[("if-none-match", "*")],
+            Some(json!({"title": "One"})),
+        )
+        .await;
     assert_eq!(first.status, 201);
-    assert_eq!(server.try_log_in("ada@example.com", PASSWORD).await.status, 200);
+    assert_eq!(
+        server.try_log_in("ada@example.com", PASSWORD).await.status,
+        200
+    );
 }
 
 /// The head of an answer, as it comes over the connection.
 async fn head_of(server: &Server, request: &str) -> String {
-    let mut connection = TcpStream::connect(server.url.trim_start_matches("http://")).await.expect("a connection");
-    connection.write_all(request.as_bytes()).await.expect("sent");
+    let mut connection = TcpStream::connect(server.url.trim_start_matches("http://"))
+        .await
+        .expect("a connection");
+    connection
+        .write_all(request.as_bytes())
+        .await
+        .expect("sent");
     let mut answer = String::new();
-    connection.read_to_string(&mut answer).await.expect("an answer");
-    answer.split("\r\n\r\n").next().unwrap_or_default().to_lowercase()
+    connection
+        .read_to_string(&mut answer)
+        .await
+        .expect("an answer");
+    answer
+        .split("\r\n\r\n")
+        .next()
+        .unwrap_or_default()
+        .to_lowercase()
 }
 
 #[tokio::test]
 async fn no_304_claims_to_be_empty() {
     let server = Server::start().await;
     let whole = server.get("/v1/health").await;
-    let (tag, length) = (whole.header("etag").expect("a tag"), whole.header("content-length").expect("a length"));
+    let (tag, length) = (
+        whole.header("etag").expect("a tag"),
+        whole.header("content-length").expect("a length"),
+    );
     for method in ["HEAD", "GET"] {
         let head =
             head_of(&server, &format!("{method} /v1/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\nif-none-match: {tag}\r\n\r\n"))
                 .await;
         assert!(head.starts_with("http/1.1 304"), "{head}");
-        let said = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let said = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
         assert!(said.is_none_or(|said| said == length), "{method}: {head}");
     }
 }

@@ -1,4 +1,5 @@
-//! Moving from one store to another with `tasklane copy`: whoever has an account goes on, and nothing stops it for good.
+//! Moving from one store to another with `tasklane copy`: whoever has an account goes on, and
+//! nothing stops it for good.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -26,40 +27,95 @@ const TASKS: usize = 1000;
 
 fn copy(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tasklane"));
-    command.env_clear().arg("copy").args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .env_clear()
+        .arg("copy")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
 fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 async fn somebody_goes_on_on_another_store(from: StoreKind, to: StoreKind) {
-    let (from, to) = (StoreProcess::start(from).await, StoreProcess::start(to).await);
+    let (from, to) = (
+        StoreProcess::start(from).await,
+        StoreProcess::start(to).await,
+    );
     let [from_url, to_url] = [&from, &to].map(|store| store.url_at(store.address));
     let before = Server::start_with(&[("DATABASE_URL", &from_url)]).await;
     let ada = before.register("ada@example.com").await;
     let draft = json!({"title": "Water the plants", "due": "2026-03-01", "labels": ["home"]});
     let key = [("idempotency-key", "plants-1")];
-    let created = ada.call(Method::POST, "/v1/tasks", &key, Some(draft.clone())).await.body;
-    ada.patch(&format!("/v1/tasks/{}", created["id"].as_str().expect("an id")), json!({"status": "done"})).await;
+    let created = ada
+        .call(Method::POST, "/v1/tasks", &key, Some(draft.clone()))
+        .await
+        .body;
+    ada.patch(
+        &format!("/v1/tasks/{}", created["id"].as_str().expect("an id")),
+        json!({"status": "done"}),
+    )
+    .await;
     let deleted = ada.create_task(json!({"title": "Not this"})).await;
-    ada.delete(&format!("/v1/tasks/{}", deleted["id"].as_str().expect("an id"))).await;
-    ada.create_task(json!({"title": "Call the bank", "priority": "urgent"})).await;
+    ada.delete(&format!(
+        "/v1/tasks/{}",
+        deleted["id"].as_str().expect("an id")
+    ))
+    .await;
+    ada.create_task(json!({"title": "Call the bank", "priority": "urgent"}))
+        .await;
 
-    let copied = copy(&["--from", &from_url, "--to", &to_url]).output().expect("the program runs");
+    let copied = copy(&["--from", &from_url, "--to", &to_url])
+        .output()
+        .expect("the program runs");
     assert!(copied.status.success(), "{}", said(&copied));
-    assert!(said(&copied).contains("Everything is copied, and the same on both sides: 1 account, 1 session"), "{}", said(&copied));
+    assert!(
+        said(&copied)
+            .contains("Everything is copied, and the same on both sides: 1 account, 1 session"),
+        "{}",
+        said(&copied)
+    );
 
     let public = serde_json::to_string(&before.keys.public()).expect("keys");
-    let settings =
-        [("DATABASE_URL", to_url.as_str()), ("TASKLANE_SIGNING_KEYS", &before.keys.to_json()), ("TASKLANE_PUBLIC_KEYS", &public)];
+    let settings = [
+        ("DATABASE_URL", to_url.as_str()),
+        ("TASKLANE_SIGNING_KEYS", &before.keys.to_json()),
+        ("TASKLANE_PUBLIC_KEYS", &public),
+    ];
     let after = Server::start_with(&settings).await;
-    let there = async |path: &str| after.send(Method::GET, path, Some(ada.access_token()), &[], None).await.body;
-    for path in ["/v1/me", "/v1/me/sessions", "/v1/tasks?sort=due", "/v1/tasks?sort=-priority", "/v1/tasks?status=done", "/v1/trash"] {
+    let there = async |path: &str| {
+        after
+            .send(Method::GET, path, Some(ada.access_token()), &[], None)
+            .await
+            .body
+    };
+    for path in [
+        "/v1/me",
+        "/v1/me/sessions",
+        "/v1/tasks?sort=due",
+        "/v1/tasks?sort=-priority",
+        "/v1/tasks?status=done",
+        "/v1/trash",
+    ] {
         assert_eq!(there(path).await, ada.get(path).await.body, "{path}");
     }
-    let repeated = after.send(Method::POST, "/v1/tasks", Some(ada.access_token()), &key, Some(draft)).await;
+    let repeated = after
+        .send(
+            Method::POST,
+            "/v1/tasks",
+            Some(ada.access_token()),
+            &key,
+            Some(draft),
+        )
+        .await;
     assert_eq!((repeated.status.as_u16(), repeated.body), (201, created));
     assert_eq!(after.refresh(ada.refresh_token()).await.status, 200);
     after.log_in("ADA@example.com").await;
@@ -68,14 +124,27 @@ async fn somebody_goes_on_on_another_store(from: StoreKind, to: StoreKind) {
 /// A data folder with somebody's tasks.
 async fn filled_folder() -> (tempfile::TempDir, UserId) {
     let folder = tempfile::tempdir().expect("a folder");
-    let settings = Settings::read(&|name| (name == "DATABASE_URL").then(|| "dynamodb://".to_owned()), &|part| part == Part::Tasks);
+    let settings = Settings::read(
+        &|name| (name == "DATABASE_URL").then(|| "dynamodb://".to_owned()),
+        &|part| part == Part::Tasks,
+    );
     let engine = Engine::open(&folder.path().join("data")).expect("an engine");
-    let stores = embedded_stores(&engine, &settings.expect("settings")).await.expect("tables");
+    let stores = embedded_stores(&engine, &settings.expect("settings"))
+        .await
+        .expect("tables");
     let (tasks, now) = (stores.tasks.expect("tasks"), SystemClock.now());
     let owner = UserId::new(now);
     let new = |n: usize| -> Task {
         let title = format!("Task {n}").parse().expect("a title");
-        TaskDraft { title, notes: None, status: None, priority: None, labels: None, due: None }.into_task(now)
+        TaskDraft {
+            title,
+            notes: None,
+            status: None,
+            priority: None,
+            labels: None,
+            due: None,
+        }
+        .into_task(now)
     };
     // Not all at once: each has to be done within the time that a call may take.
     for some in (0..TASKS).collect::<Vec<_>>().chunks(50) {
@@ -90,15 +159,26 @@ async fn filled_folder() -> (tempfile::TempDir, UserId) {
 async fn tasks_at(url: &str) -> Arc<dyn TaskStore> {
     let environment = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
     let settings = Settings::read(&environment, &|part| part == Part::Tasks).expect("settings");
-    Stores::connect(&settings, &environment, &|part| part == Part::Tasks).await.expect("a store").tasks.expect("tasks")
+    Stores::connect(&settings, &environment, &|part| part == Part::Tasks)
+        .await
+        .expect("a store")
+        .tasks
+        .expect("tasks")
 }
 
 /// How many tasks somebody has there; none as long as there is nothing to have them in.
 async fn count(tasks: &dyn TaskStore, owner: UserId) -> usize {
     let (mut count, mut after) = (0, None);
     loop {
-        let query = TaskQuery { filter: TaskFilter::default(), sort: TaskSort::default(), limit: 100, after };
-        let Ok(page) = tasks.list(owner, &query).await else { return 0 };
+        let query = TaskQuery {
+            filter: TaskFilter::default(),
+            sort: TaskSort::default(),
+            limit: 100,
+            after,
+        };
+        let Ok(page) = tasks.list(owner, &query).await else {
+            return 0;
+        };
         count += page.items.len();
         match page.next {
             Some(next) => after = Some(next),
@@ -110,12 +190,22 @@ async fn count(tasks: &dyn TaskStore, owner: UserId) -> usize {
 /// A copy from the folder to a store that is reached over this network, and how to start it.
 fn copy_over(network: &Network, store: &StoreProcess, folder: &Path) -> Command {
     let data = folder.join("data");
-    copy(&["--from", "embedded", "--data", &data.to_string_lossy(), "--to", &store.url_at(network.address)])
+    copy(&[
+        "--from",
+        "embedded",
+        "--data",
+        &data.to_string_lossy(),
+        "--to",
+        &store.url_at(network.address),
+    ])
 }
 
 async fn wait_for(tasks: &dyn TaskStore, owner: UserId, wanted: usize, process: &mut Child) {
     while count(tasks, owner).await < wanted {
-        assert!(process.try_wait().expect("a status").is_none(), "it ended by itself");
+        assert!(
+            process.try_wait().expect("a status").is_none(),
+            "it ended by itself"
+        );
     }
 }
 
@@ -126,30 +216,51 @@ async fn a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(k
     let tasks = tasks_at(&store.url_at(store.address)).await;
 
     network.be(Fault::Slow(Duration::from_millis(20)));
-    let mut killed = copy_over(&network, &store, folder.path()).spawn().expect("the program starts");
+    let mut killed = copy_over(&network, &store, folder.path())
+        .spawn()
+        .expect("the program starts");
     wait_for(&*tasks, owner, 250, &mut killed).await;
     killed.kill().expect("killed");
     killed.wait().expect("ended");
 
-    let mut stopped = copy_over(&network, &store, folder.path()).spawn().expect("the program starts");
+    let mut stopped = copy_over(&network, &store, folder.path())
+        .spawn()
+        .expect("the program starts");
     wait_for(&*tasks, owner, 650, &mut stopped).await;
-    let signal = Command::new("sh").args(["-c", &format!("kill -INT {}", stopped.id())]).status().expect("a shell");
+    let signal = Command::new("sh")
+        .args(["-c", &format!("kill -INT {}", stopped.id())])
+        .status()
+        .expect("a shell");
     assert!(signal.success());
     let stopped = stopped.wait_with_output().expect("ended");
     assert_eq!(stopped.status.code(), Some(1));
-    assert!(said(&stopped).contains("the same command goes on from here"), "{}", said(&stopped));
+    assert!(
+        said(&stopped).contains("the same command goes on from here"),
+        "{}",
+        said(&stopped)
+    );
     let resumed_after = |output: &Output| -> usize {
         let said = said(output);
         let (_, after) = said.split_once("resumed after ").expect("it goes on");
-        after.split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
+        after
+            .split(' ')
+            .next()
+            .and_then(|number| number.parse().ok())
+            .expect("a number")
     };
     assert!(resumed_after(&stopped) >= 200, "{}", said(&stopped));
 
     network.be(Fault::None);
-    let finished = copy_over(&network, &store, folder.path()).output().expect("the program runs");
+    let finished = copy_over(&network, &store, folder.path())
+        .output()
+        .expect("the program runs");
     assert!(finished.status.success(), "{}", said(&finished));
     assert!(resumed_after(&finished) >= 600, "{}", said(&finished));
-    assert!(said(&finished).contains(&format!("{TASKS} tasks")), "{}", said(&finished));
+    assert!(
+        said(&finished).contains(&format!("{TASKS} tasks")),
+        "{}",
+        said(&finished)
+    );
     assert_eq!(count(&*tasks, owner).await, TASKS);
 }
 
@@ -159,7 +270,9 @@ async fn a_store_that_cannot_answer_for_a_while_is_waited_for(kind: StoreKind, f
     let network = Network::to(store.address).await;
     let tasks = tasks_at(&store.url_at(store.address)).await;
     network.be(Fault::Slow(Duration::from_millis(20)));
-    let mut copying = copy_over(&network, &store, folder.path()).spawn().expect("the program starts");
+    let mut copying = copy_over(&network, &store, folder.path())
+        .spawn()
+        .expect("the program starts");
     wait_for(&*tasks, owner, 250, &mut copying).await;
     network.be(fault);
     let mut lines = BufReader::new(copying.stderr.take().expect("stderr")).lines();
@@ -181,12 +294,19 @@ mod dynamodb {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command() {
-        super::a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(StoreKind::DynamoDb).await;
+        super::a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(
+            StoreKind::DynamoDb,
+        )
+        .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_store_that_cannot_answer_for_a_while_is_waited_for() {
-        super::a_store_that_cannot_answer_for_a_while_is_waited_for(StoreKind::DynamoDb, Fault::Throttled).await;
+        super::a_store_that_cannot_answer_for_a_while_is_waited_for(
+            StoreKind::DynamoDb,
+            Fault::Throttled,
+        )
+        .await;
     }
 }
 
@@ -204,13 +324,20 @@ mod mongodb {
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs .ci/stores/build.sh"]
     async fn a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command() {
-        super::a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(StoreKind::MongoDb).await;
+        super::a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(
+            StoreKind::MongoDb,
+        )
+        .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs .ci/stores/build.sh"]
     async fn a_store_that_cannot_answer_for_a_while_is_waited_for() {
-        super::a_store_that_cannot_answer_for_a_while_is_waited_for(StoreKind::MongoDb, Fault::Broken).await;
+        super::a_store_that_cannot_answer_for_a_while_is_waited_for(
+            StoreKind::MongoDb,
+            Fault::Broken,
+        )
+        .await;
     }
 }
 
@@ -219,23 +346,67 @@ fn what_cannot_be_copied_is_said_without_a_password() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data").to_string_lossy().into_owned();
     let refused = |from: &str, to: &str, word: &str| {
-        let ended = copy(&["--data", &data, "--from", from, "--to", to]).output().expect("the program runs");
+        let ended = copy(&["--data", &data, "--from", from, "--to", to])
+            .output()
+            .expect("the program runs");
         let said = said(&ended);
-        assert!(!ended.status.success() && said.contains(word), "{from}, {to}: {said}");
+        assert!(
+            !ended.status.success() && said.contains(word),
+            "{from}, {to}: {said}"
+        );
         assert!(!said.contains("s3cret"), "{said}");
         said
     };
-    refused("embedded", "mongodb://ada:s3cret@db", "--from names the engine in the data folder, and there is no");
-    refused("postgres://ada:s3cret@db", "embedded", "--from must be `embedded` or a URL");
+    refused(
+        "embedded",
+        "mongodb://ada:s3cret@db",
+        "--from names the engine in the data folder, and there is no",
+    );
+    refused(
+        "postgres://ada:s3cret@db",
+        "embedded",
+        "--from must be `embedded` or a URL",
+    );
     drop(Engine::open(Path::new(&data)).expect("an engine"));
-    refused("embedded", "mongodb://ada:s3c@ret@db", "--to must be `embedded` or a URL");
-    refused("embedded", "mongodb://ada:s3cret@db/lane?w=majority&s3cret=1", "--to has an option that cannot be used: number 2");
-    refused("embedded", "dynamodb://", "AWS_ACCESS_KEY_ID is missing; --to=dynamodb:// needs it");
+    refused(
+        "embedded",
+        "mongodb://ada:s3c@ret@db",
+        "--to must be `embedded` or a URL",
+    );
+    refused(
+        "embedded",
+        "mongodb://ada:s3cret@db/lane?w=majority&s3cret=1",
+        "--to has an option that cannot be used: number 2",
+    );
+    refused(
+        "embedded",
+        "dynamodb://",
+        "AWS_ACCESS_KEY_ID is missing; --to=dynamodb:// needs it",
+    );
     refused("embedded", "embedded", "--from and --to are the same");
-    let unreachable = refused("embedded", "mongodb://ada:s3cret@127.0.0.1:1/lane", "--to cannot be reached");
+    let unreachable = refused(
+        "embedded",
+        "mongodb://ada:s3cret@127.0.0.1:1/lane",
+        "--to cannot be reached",
+    );
     assert!(unreachable.lines().count() <= 3, "{unreachable}");
-    let tables = copy(&["--from", "embedded", "--to", "dynamodb://db:1", "--to-tables", "one"]).output().expect("the program runs");
-    assert!(said(&tables).contains("two names with a comma between them"), "{}", said(&tables));
-    let half = copy(&["--from", "embedded"]).output().expect("the program runs");
+    let tables = copy(&[
+        "--from",
+        "embedded",
+        "--to",
+        "dynamodb://db:1",
+        "--to-tables",
+        "one",
+    ])
+    .output()
+    .expect("the program runs");
+    assert!(
+        said(&tables).contains("two names with a comma between them"),
+        "{}",
+        said(&tables)
+    );
+    let half = copy(&["--from", "embedded"])
+        .output()
+        .expect("the program runs");
     assert!(said(&half).contains("--to <URL>"), "{}", said(&half));
 }

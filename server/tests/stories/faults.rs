@@ -1,4 +1,5 @@
-//! What clients see when the store is out of reach, slow, or dies: clear answers in time, and nothing lost or doubled.
+//! What clients see when the store is out of reach, slow, or dies: clear answers in time, and
+//! nothing lost or doubled.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,11 +23,24 @@ async fn start(store: &StoreProcess) -> (Network, Server) {
 }
 
 async fn create_once(person: &Person<'_>, title: &str) -> Answer {
-    person.call(Method::POST, "/v1/tasks", &[("idempotency-key", title)], Some(json!({"title": title}))).await
+    person
+        .call(
+            Method::POST,
+            "/v1/tasks",
+            &[("idempotency-key", title)],
+            Some(json!({"title": title})),
+        )
+        .await
 }
 
-/// Creates tasks by four clients at once, each under a key of its own, again until it is acknowledged.
-async fn create_many(person: &Person<'_>, count: u32, acknowledged: &AtomicU32, attempts: &AtomicU32) {
+/// Creates tasks by four clients at once, each under a key of its own, again until it is
+/// acknowledged.
+async fn create_many(
+    person: &Person<'_>,
+    count: u32,
+    acknowledged: &AtomicU32,
+    attempts: &AtomicU32,
+) {
     let client = async |first: u32| {
         for n in (first..count).step_by(4) {
             loop {
@@ -34,8 +48,11 @@ async fn create_many(person: &Person<'_>, count: u32, acknowledged: &AtomicU32, 
                 let answer = create_once(person, &format!("task-{n}")).await;
                 match answer.status.as_u16() {
                     201 => break,
-                    // What may or may not have been done, and what still runs, is asked for again as it was.
-                    503 | 409 => assert!(answer.header("retry-after").is_some(), "{:?}", answer.body),
+                    // What may or may not have been done, and what still runs, is asked for again
+                    // as it was.
+                    503 | 409 => {
+                        assert!(answer.header("retry-after").is_some(), "{:?}", answer.body)
+                    }
                     _ => panic!("{:?}", answer.body),
                 }
             }
@@ -55,11 +72,19 @@ async fn assert_each_once(person: &Person<'_>, count: u32) {
     assert_eq!(found, expected);
 }
 
-async fn every_call_is_a_503_in_time_and_service_returns_by_itself(kind: StoreKind, faults: &[Fault]) {
+async fn every_call_is_a_503_in_time_and_service_returns_by_itself(
+    kind: StoreKind,
+    faults: &[Fault],
+) {
     let store = StoreProcess::start(kind).await;
     let (network, server) = start(&store).await;
     let ada = server.register("ada@example.com").await;
-    let task = format!("/v1/tasks/{}", ada.create_task(json!({"title": "One"})).await["id"].as_str().expect("an id"));
+    let task = format!(
+        "/v1/tasks/{}",
+        ada.create_task(json!({"title": "One"})).await["id"]
+            .as_str()
+            .expect("an id")
+    );
     for fault in faults {
         network.be(*fault);
         let begun = Instant::now();
@@ -68,20 +93,40 @@ async fn every_call_is_a_503_in_time_and_service_returns_by_itself(kind: StoreKi
             join_all([
                 ada.call(Method::GET, "/v1/tasks", &[], None),
                 ada.call(Method::GET, &task, &[], None),
-                ada.call(Method::POST, "/v1/tasks", &[("idempotency-key", "k")], Some(json!({"title": "k"}))),
+                ada.call(
+                    Method::POST,
+                    "/v1/tasks",
+                    &[("idempotency-key", "k")],
+                    Some(json!({"title": "k"}))
+                ),
                 ada.call(Method::PATCH, &task, &[], Some(json!({"title": "Three"}))),
                 ada.call(Method::DELETE, "/v1/me/sessions", &[], None),
             ]),
             join_all([
                 server.send(Method::GET, "/v1/health", None, &[], None),
-                server.send(Method::POST, "/v1/auth/refresh", None, &[], Some(json!({"refresh_token": ada.refresh_token()}))),
+                server.send(
+                    Method::POST,
+                    "/v1/auth/refresh",
+                    None,
+                    &[],
+                    Some(json!({"refresh_token": ada.refresh_token()}))
+                ),
                 server.send(Method::POST, "/v1/auth/login", None, &[], Some(login)),
             ])
         );
         answers.extend(public);
-        assert!(begun.elapsed() < IN_TIME, "{fault:?}: {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < IN_TIME,
+            "{fault:?}: {:?}",
+            begun.elapsed()
+        );
         for answer in answers {
-            assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, Some("2")), "{fault:?}: {:?}", answer.body);
+            assert_eq!(
+                (answer.status.as_u16(), answer.header("retry-after")),
+                (503, Some("2")),
+                "{fault:?}: {:?}",
+                answer.body
+            );
         }
         network.be(Fault::None);
         // Nobody restarts anything. A driver that has given a server up finds it again by itself.
@@ -95,7 +140,11 @@ async fn every_call_is_a_503_in_time_and_service_returns_by_itself(kind: StoreKi
         assert_eq!(back.status, 201, "{fault:?}");
         assert_eq!(ada.get(&task).await.status, 200, "{fault:?}");
     }
-    assert_eq!(ada.titles("").await.len(), 2, "one task, and one under its key");
+    assert_eq!(
+        ada.titles("").await.len(),
+        2,
+        "one task, and one under its key"
+    );
 }
 
 async fn answers_that_are_lost_double_nothing(kind: StoreKind, every: u32) {
@@ -107,10 +156,14 @@ async fn answers_that_are_lost_double_nothing(kind: StoreKind, every: u32) {
     create_many(&ada, 100, &acknowledged, &attempts).await;
     network.be(Fault::None);
     assert_each_once(&ada, 100).await;
-    println!("every {every}. answer cut: {attempts:?} calls made, {acknowledged:?} acknowledged, 100 found");
+    println!(
+        "every {every}. answer cut: {attempts:?} calls made, {acknowledged:?} acknowledged, 100 found"
+    );
 }
 
-async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged(kind: StoreKind) {
+async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged(
+    kind: StoreKind,
+) {
     let mut store = StoreProcess::start(kind).await;
     let server = Server::start_with(&[("DATABASE_URL", &store.url_at(store.address))]).await;
     let ada = server.register("ada@example.com").await;
@@ -126,7 +179,9 @@ async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowled
     };
     tokio::join!(create_many(&ada, 200, &acknowledged, &attempts), crash);
     assert_each_once(&ada, 200).await;
-    println!("store killed three times: {attempts:?} calls made, {acknowledged:?} acknowledged, 200 found");
+    println!(
+        "store killed three times: {attempts:?} calls made, {acknowledged:?} acknowledged, 200 found"
+    );
 }
 
 mod dynamodb {
@@ -144,26 +199,47 @@ mod dynamodb {
         let environment = |name: &str| match name {
             "DATABASE_URL" => Some("dynamodb://".to_owned()),
             "AWS_ENDPOINT_URL_DYNAMODB" => Some(format!("http://{}", network.address)),
-            "AWS_REGION" | "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
+            "AWS_REGION" | "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => {
+                Some("local".to_owned())
+            }
             _ => None,
         };
         let needs = |part| part == Part::Tasks;
         let settings = Settings::read(&environment, &needs).expect("settings");
-        let stores = Stores::connect(&settings, &environment, &needs).await.expect("stores");
+        let stores = Stores::connect(&settings, &environment, &needs)
+            .await
+            .expect("stores");
         let opened = async {
             while network.connections() == 0 {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(IN_TIME, opened).await.expect("a connection before the first call");
-        stores.tasks.expect("tasks").ping().await.expect("an answer");
+        tokio::time::timeout(IN_TIME, opened)
+            .await
+            .expect("a connection before the first call");
+        stores
+            .tasks
+            .expect("tasks")
+            .ping()
+            .await
+            .expect("an answer");
         assert_eq!(network.connections(), 1);
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn every_call_is_a_503_in_time_and_service_returns_by_itself() {
-        let faults = [Fault::Broken, Fault::CutAnswers(1), Fault::BlackHole, Fault::Slow(Duration::from_secs(5)), Fault::Throttled];
-        super::every_call_is_a_503_in_time_and_service_returns_by_itself(StoreKind::DynamoDb, &faults).await;
+        let faults = [
+            Fault::Broken,
+            Fault::CutAnswers(1),
+            Fault::BlackHole,
+            Fault::Slow(Duration::from_secs(5)),
+            Fault::Throttled,
+        ];
+        super::every_call_is_a_503_in_time_and_service_returns_by_itself(
+            StoreKind::DynamoDb,
+            &faults,
+        )
+        .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -173,7 +249,10 @@ mod dynamodb {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged() {
-        super::a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged(StoreKind::DynamoDb).await;
+        super::a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged(
+            StoreKind::DynamoDb,
+        )
+        .await;
     }
 }
 
@@ -184,20 +263,33 @@ mod mongodb {
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs .ci/stores/build.sh"]
     async fn every_call_is_a_503_in_time_and_service_returns_by_itself() {
-        let faults = [Fault::Broken, Fault::CutAnswers(1), Fault::BlackHole, Fault::Slow(Duration::from_secs(5))];
-        super::every_call_is_a_503_in_time_and_service_returns_by_itself(StoreKind::MongoDb, &faults).await;
+        let faults = [
+            Fault::Broken,
+            Fault::CutAnswers(1),
+            Fault::BlackHole,
+            Fault::Slow(Duration::from_secs(5)),
+        ];
+        super::every_call_is_a_503_in_time_and_service_returns_by_itself(
+            StoreKind::MongoDb,
+            &faults,
+        )
+        .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs .ci/stores/build.sh"]
     async fn answers_that_are_lost_double_nothing() {
-        // The driver gives the server up for each cut, and finds it again by asking over the same network.
+        // The driver gives the server up for each cut, and finds it again by asking over the same
+        // network.
         super::answers_that_are_lost_double_nothing(StoreKind::MongoDb, 20).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs .ci/stores/build.sh"]
     async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged() {
-        super::a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged(StoreKind::MongoDb).await;
+        super::a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged(
+            StoreKind::MongoDb,
+        )
+        .await;
     }
 }

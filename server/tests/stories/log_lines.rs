@@ -1,4 +1,5 @@
-//! What a request's line in the log tells whoever follows an attack: whence, against whom, as a part of what.
+//! What a request's line in the log tells whoever follows an attack: whence, against whom, as a
+//! part of what.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,8 +10,14 @@ use crate::secrets::log;
 /// The line of the request that was answered so.
 fn line(answer: &Answer) -> Value {
     let id = answer.header("x-request-id").expect("a request id");
-    let lines: Vec<Value> = log().lines().filter(|line| line.contains(id)).map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let mut requests = lines.into_iter().filter(|line| line["event"] == "request" && line["request_id"] == id);
+    let lines: Vec<Value> = log()
+        .lines()
+        .filter(|line| line.contains(id))
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let mut requests = lines
+        .into_iter()
+        .filter(|line| line["event"] == "request" && line["request_id"] == id);
     let line = requests.next().expect("a line");
     assert_eq!(requests.next(), None, "one line a request");
     line
@@ -32,13 +39,21 @@ async fn every_line_says_where_its_request_came_from() {
 
     for answer in &answers {
         assert_eq!(line(answer)["source"], "127.0.0.1", "{answer:?}");
-        assert_eq!(line(answer).get("lambda_request_id"), None, "there is no Lambda here");
+        assert_eq!(
+            line(answer).get("lambda_request_id"),
+            None,
+            "there is no Lambda here"
+        );
     }
 }
 
 #[tokio::test]
 async fn attempts_against_one_account_line_up_and_no_line_names_it() {
-    let server = Server::start_with(&[("TASKLANE_LIMIT_LOGIN_ACCOUNT_SOURCE", "3/15m"), ("TASKLANE_LIMIT_REGISTER_ACCOUNT", "2/1h")]).await;
+    let server = Server::start_with(&[
+        ("TASKLANE_LIMIT_LOGIN_ACCOUNT_SOURCE", "3/15m"),
+        ("TASKLANE_LIMIT_REGISTER_ACCOUNT", "2/1h"),
+    ])
+    .await;
     server.register("ada.lovelace@example.com").await;
 
     let mut refused = Vec::new();
@@ -52,17 +67,33 @@ async fn attempts_against_one_account_line_up_and_no_line_names_it() {
         assert_eq!(answer.status, status);
         refused.push(line(&answer));
     }
-    let taken = server.post("/v1/auth/register", json!({"email": "ada.lovelace@example.com", "password": PASSWORD})).await;
+    let taken = server
+        .post(
+            "/v1/auth/register",
+            json!({"email": "ada.lovelace@example.com", "password": PASSWORD}),
+        )
+        .await;
     assert_eq!(taken.status, 409);
     refused.push(line(&taken));
-    let other = line(&server.try_log_in("nobody.at.all@example.com", "not her password").await);
+    let other = line(
+        &server
+            .try_log_in("nobody.at.all@example.com", "not her password")
+            .await,
+    );
 
     let account = refused[0]["account"].as_str().expect("a digest");
     assert_eq!(account.len(), 16);
     for line in &refused {
-        assert_eq!((&line["account"], &line["caller"]), (&json!(account), &Value::Null), "{line}");
+        assert_eq!(
+            (&line["account"], &line["caller"]),
+            (&json!(account), &Value::Null),
+            "{line}"
+        );
     }
-    assert_ne!(other["account"], account, "an address that is unknown has a digest of its own");
+    assert_ne!(
+        other["account"], account,
+        "an address that is unknown has a digest of its own"
+    );
     // That no line has an address in clear is held by every story: see `secrets`.
 }
 
@@ -72,16 +103,33 @@ async fn an_attempt_that_succeeds_says_whose_account_it_was() {
     let ada = server.register("ada.signed.in@example.com").await;
     let user = ada.tokens["user"]["id"].clone();
 
-    let failed = line(&server.try_log_in("ada.signed.in@example.com", "not her password").await);
-    let login = server.try_log_in("ada.signed.in@example.com", PASSWORD).await;
-    let refresh = server.refresh(login.body["refresh_token"].as_str().expect("a token")).await;
+    let failed = line(
+        &server
+            .try_log_in("ada.signed.in@example.com", "not her password")
+            .await,
+    );
+    let login = server
+        .try_log_in("ada.signed.in@example.com", PASSWORD)
+        .await;
+    let refresh = server
+        .refresh(login.body["refresh_token"].as_str().expect("a token"))
+        .await;
     let (login, refresh) = (line(&login), line(&refresh));
 
-    assert_eq!((&login["account"], &login["caller"]), (&failed["account"], &user));
-    assert_eq!((&refresh["caller"], &refresh["session"]), (&user, &login["session"]));
+    assert_eq!(
+        (&login["account"], &login["caller"]),
+        (&failed["account"], &user)
+    );
+    assert_eq!(
+        (&refresh["caller"], &refresh["session"]),
+        (&user, &login["session"])
+    );
     let read = line(&ada.get("/v1/me").await);
     assert_eq!(read["caller"], user);
-    assert!(read["session"].is_string() && read["session"] != login["session"], "{read}");
+    assert!(
+        read["session"].is_string() && read["session"] != login["session"],
+        "{read}"
+    );
 }
 
 #[tokio::test]
@@ -92,10 +140,28 @@ async fn a_line_names_the_trace_that_its_client_says_and_nothing_else_that_it_sa
         (vec![("traceparent", PARENT)], Some(PARENT)),
         (vec![("traceparent", PARENT), ("traceparent", PARENT)], None),
         (vec![("traceparent", "00-password-is-s3cret-01")], None),
-        (vec![("x-amzn-trace-id", "Root=1-6968b398-6d912bb8af77191319e83f82")], None),
+        (
+            vec![(
+                "x-amzn-trace-id",
+                "Root=1-6968b398-6d912bb8af77191319e83f82",
+            )],
+            None,
+        ),
     ] {
-        let line = line(&server.send(Method::GET, "/v1/health", None, &headers, None).await);
-        assert_eq!(line.get("traceparent").and_then(Value::as_str), wanted, "{headers:?}");
-        assert_eq!(line.get("xray_trace_id"), None, "only Lambda is believed about that");
+        let line = line(
+            &server
+                .send(Method::GET, "/v1/health", None, &headers, None)
+                .await,
+        );
+        assert_eq!(
+            line.get("traceparent").and_then(Value::as_str),
+            wanted,
+            "{headers:?}"
+        );
+        assert_eq!(
+            line.get("xray_trace_id"),
+            None,
+            "only Lambda is believed about that"
+        );
     }
 }

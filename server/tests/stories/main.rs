@@ -1,5 +1,5 @@
-//! Stories of clients, told through the API's HTTP surface: one server of its own for each, in this process.
-//! Those of `anywhere` are told to a running API where `TEST_API_URL` names one.
+//! Stories of clients, told through the API's HTTP surface: one server of its own for each, in this
+//! process. Those of `anywhere` are told to a running API where `TEST_API_URL` names one.
 
 mod access;
 mod accounts;

@@ -1,4 +1,5 @@
-//! The network between server and store, which a story can break and mend, and the store as a process that can be killed.
+//! The network between server and store, which a story can break and mend, and the store as a
+//! process that can be killed.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,14 +22,15 @@ pub(crate) enum Fault {
     None,
     /// Connections break as soon as they are made.
     Broken,
-    /// Every nth answer breaks off in its middle: the store has done as asked, and nobody hears of it.
+    /// Every nth answer breaks off in its middle: the store has done as asked, and nobody hears of
+    /// it.
     CutAnswers(u32),
     /// What is sent arrives nowhere.
     BlackHole,
     /// Every message takes this long.
     Slow(Duration),
-    /// The store answers that too much is asked of it. DynamoDB's words, sent by the network because no engine here
-    /// has a limit to reach.
+    /// The store answers that too much is asked of it. DynamoDB's words, sent by the network
+    /// because no engine here has a limit to reach.
     Throttled,
 }
 
@@ -53,7 +55,11 @@ impl Network {
                 tokio::spawn(connect(near, store, now.clone(), Arc::clone(&answers)));
             }
         });
-        Self { address, fault, connections }
+        Self {
+            address,
+            fault,
+            connections,
+        }
     }
 
     /// How many connections were made so far.
@@ -66,12 +72,19 @@ impl Network {
     }
 }
 
-async fn connect(near: TcpStream, store: SocketAddr, fault: watch::Receiver<Fault>, answers: Arc<AtomicU32>) {
+async fn connect(
+    near: TcpStream,
+    store: SocketAddr,
+    fault: watch::Receiver<Fault>,
+    answers: Arc<AtomicU32>,
+) {
     if *fault.borrow() == Fault::Broken {
         return;
     }
     // A store that is down is seen as a connection that breaks.
-    let Ok(far) = TcpStream::connect(store).await else { return };
+    let Ok(far) = TcpStream::connect(store).await else {
+        return;
+    };
     let (near_read, near_write) = near.into_split();
     let (far_read, far_write) = far.into_split();
     let (ask, mut throttled) = tokio::sync::mpsc::channel(1);
@@ -129,7 +142,9 @@ async fn responses(
         let now = *fault.borrow();
         let sent = match now {
             Fault::BlackHole => continue,
-            Fault::CutAnswers(every) if answers.fetch_add(1, Ordering::SeqCst) % every == every - 1 => {
+            Fault::CutAnswers(every)
+                if answers.fetch_add(1, Ordering::SeqCst) % every == every - 1 =>
+            {
                 let _ = near.write_all(&buffer[..length / 2]).await;
                 return;
             }
@@ -141,7 +156,8 @@ async fn responses(
     }
 }
 
-/// A store that is a process of its own, on a port and a folder that it keeps when it is started again.
+/// A store that is a process of its own, on a port and a folder that it keeps when it is started
+/// again.
 pub(crate) struct StoreProcess {
     kind: StoreKind,
     pub(crate) address: SocketAddr,
@@ -154,7 +170,8 @@ pub(crate) struct StoreProcess {
 pub(crate) enum StoreKind {
     /// The embedded engine behind DynamoDB's interface.
     DynamoDb,
-    /// A server that speaks MongoDB's protocol: the one in `target/stores/mongo-java`, which `.ci/stores/build.sh` makes.
+    /// A server that speaks MongoDB's protocol: the one in `target/stores/mongo-java`, which
+    /// `.ci/stores/build.sh` makes.
     MongoDb,
 }
 
@@ -165,13 +182,23 @@ impl StoreProcess {
         drop(free);
         let folder = tempfile::tempdir().expect("a folder");
         let process = kind.launch(address, folder.path());
-        let store = Self { kind, address, folder, process };
+        let store = Self {
+            kind,
+            address,
+            folder,
+            process,
+        };
         store.wait_until_it_listens().await;
         if let StoreKind::MongoDb = kind {
             let url = store.url_at(address);
             let environment = |name: &str| (name == "DATABASE_URL").then(|| url.clone());
-            let settings = Settings::read(&environment, &|part| matches!(part, Part::Users | Part::Tasks)).expect("settings");
-            common::store::migrate(&settings, &environment, &mut |_| {}).await.expect("indexes");
+            let settings = Settings::read(&environment, &|part| {
+                matches!(part, Part::Users | Part::Tasks)
+            })
+            .expect("settings");
+            common::store::migrate(&settings, &environment, &mut |_| {})
+                .await
+                .expect("indexes");
         }
         store
     }
@@ -201,7 +228,9 @@ impl StoreProcess {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), listening).await.expect("the store listens within a minute");
+        tokio::time::timeout(Duration::from_secs(60), listening)
+            .await
+            .expect("the store listens within a minute");
     }
 }
 
@@ -217,15 +246,29 @@ impl StoreKind {
         let mut command = match self {
             Self::DynamoDb => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_tasklane"));
-                command.env_clear().arg("dynamodb").arg("--listen").arg(address.to_string()).arg("--data").arg(folder);
+                command
+                    .env_clear()
+                    .arg("dynamodb")
+                    .arg("--listen")
+                    .arg(address.to_string())
+                    .arg("--data")
+                    .arg(folder);
                 command
             }
             Self::MongoDb => {
-                let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/stores/mongo-java/run.sh"));
+                let mut command = Command::new(
+                    Path::new(env!("CARGO_MANIFEST_DIR"))
+                        .join("../target/stores/mongo-java/run.sh"),
+                );
                 command.arg(address.port().to_string()).arg(folder);
                 command
             }
         };
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the store starts")
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the store starts")
     }
 }

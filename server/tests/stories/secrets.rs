@@ -6,8 +6,16 @@ use std::sync::{Mutex, Once};
 use common::telemetry::{self, Format, Level};
 use serde_json::Value;
 
-/// The members whose values no log may hold: what nobody but client and server may know, and who somebody is.
-const SECRET: [&str; 6] = ["email", "password", "current_password", "new_password", "access_token", "refresh_token"];
+/// The members whose values no log may hold: what nobody but client and server may know, and who
+/// somebody is.
+const SECRET: [&str; 6] = [
+    "email",
+    "password",
+    "current_password",
+    "new_password",
+    "access_token",
+    "refresh_token",
+];
 
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
@@ -30,7 +38,8 @@ pub(crate) fn log() -> String {
     String::from_utf8(LOG.lock().expect("the log").clone()).expect("UTF-8")
 }
 
-/// The secrets that one story's client has sent and received. When the story is over, none of them was logged.
+/// The secrets that one story's client has sent and received. When the story is over, none of them
+/// was logged.
 pub(crate) struct Secrets(Mutex<Vec<String>>);
 
 impl Secrets {
@@ -42,10 +51,17 @@ impl Secrets {
     }
 
     pub(crate) fn note_request(&self, request: &reqwest::Request) {
-        if let Some(token) = request.headers().get("authorization").and_then(|value| value.to_str().ok()?.split_once(' ')) {
+        if let Some(token) = request
+            .headers()
+            .get("authorization")
+            .and_then(|value| value.to_str().ok()?.split_once(' '))
+        {
             self.add(token.1);
         }
-        if let Some(body) = request.body().and_then(|body| serde_json::from_slice(body.as_bytes()?).ok()) {
+        if let Some(body) = request
+            .body()
+            .and_then(|body| serde_json::from_slice(body.as_bytes()?).ok())
+        {
             self.note(&body);
         }
     }
@@ -71,7 +87,10 @@ impl Drop for Secrets {
         }
         let log = log();
         for secret in self.0.get_mut().expect("the secrets") {
-            assert!(!log.contains(secret.as_str()), "a secret was logged: {secret}");
+            assert!(
+                !log.contains(secret.as_str()),
+                "a secret was logged: {secret}"
+            );
         }
     }
 }

@@ -17,8 +17,14 @@ async fn fifty_refreshes_of_one_token_at_once_hold_the_same_successor_and_a_livi
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let answers = join_all((0..50).map(|_| server.refresh(ada.refresh_token()))).await;
-    let successors: HashSet<_> = answers.iter().map(|answer| answer.body["refresh_token"].to_string()).collect();
-    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    let successors: HashSet<_> = answers
+        .iter()
+        .map(|answer| answer.body["refresh_token"].to_string())
+        .collect();
+    assert!(
+        answers.iter().all(|answer| answer.status == 200),
+        "{answers:?}"
+    );
     assert_eq!(successors.len(), 1);
     let successor = answers[0].body["refresh_token"].as_str().expect("a token");
     assert_eq!(server.refresh(successor).await.status, 200);
@@ -28,8 +34,14 @@ async fn fifty_refreshes_of_one_token_at_once_hold_the_same_successor_and_a_livi
 async fn a_refresh_token_older_than_the_last_one_ends_the_session() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
-    let second = server.refresh(ada.refresh_token()).await.body["refresh_token"].as_str().expect("a token").to_owned();
-    let third = server.refresh(&second).await.body["refresh_token"].as_str().expect("a token").to_owned();
+    let second = server.refresh(ada.refresh_token()).await.body["refresh_token"]
+        .as_str()
+        .expect("a token")
+        .to_owned();
+    let third = server.refresh(&second).await.body["refresh_token"]
+        .as_str()
+        .expect("a token")
+        .to_owned();
     assert_eq!(server.refresh(ada.refresh_token()).await.status, 401);
     assert_eq!(server.refresh(&third).await.status, 401);
 }
@@ -38,9 +50,17 @@ async fn a_refresh_token_older_than_the_last_one_ends_the_session() {
 async fn one_of_ten_racing_registrations_gets_the_address() {
     let server = Server::start().await;
     // Ten attempts an hour at one address are within its limit.
-    let answers =
-        join_all((0..10).map(|_| server.post("/v1/auth/register", json!({"email": "ada@example.com", "password": PASSWORD})))).await;
-    let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    let answers = join_all((0..10).map(|_| {
+        server.post(
+            "/v1/auth/register",
+            json!({"email": "ada@example.com", "password": PASSWORD}),
+        )
+    }))
+    .await;
+    let mut statuses: Vec<_> = answers
+        .iter()
+        .map(|answer| answer.status.as_u16())
+        .collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [&[201][..], &[409; 9]].concat());
 }
@@ -52,13 +72,25 @@ async fn the_token_just_before_gets_the_same_successor_for_half_a_minute_and_the
     let successor = server.refresh(ada.refresh_token()).await.body["refresh_token"].clone();
 
     server.wait(Duration::from_secs(25));
-    assert_eq!(server.refresh(ada.refresh_token()).await.body["refresh_token"], successor);
+    assert_eq!(
+        server.refresh(ada.refresh_token()).await.body["refresh_token"],
+        successor
+    );
 
     server.wait(Duration::from_secs(10));
     let late = server.refresh(ada.refresh_token()).await;
-    assert_eq!(late.status, 200, "the answer was lost, so the client has nothing else");
+    assert_eq!(
+        late.status, 200,
+        "the answer was lost, so the client has nothing else"
+    );
     assert_ne!(late.body["refresh_token"], successor);
-    assert_eq!(server.refresh(late.body["refresh_token"].as_str().expect("a token")).await.status, 200);
+    assert_eq!(
+        server
+            .refresh(late.body["refresh_token"].as_str().expect("a token"))
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -87,7 +119,13 @@ async fn a_thief_with_a_copy_of_a_used_token_is_found_when_the_owner_refreshes_n
 
     assert_eq!(server.refresh(owner.refresh_token()).await.status, 401);
 
-    assert_eq!(server.refresh(thief.body["refresh_token"].as_str().expect("a token")).await.status, 401);
+    assert_eq!(
+        server
+            .refresh(thief.body["refresh_token"].as_str().expect("a token"))
+            .await
+            .status,
+        401
+    );
     assert_eq!(server.refresh(&copied).await.status, 401);
 }
 
@@ -95,16 +133,36 @@ async fn a_thief_with_a_copy_of_a_used_token_is_found_when_the_owner_refreshes_n
 async fn a_session_that_has_ended_reads_and_changes_nothing_of_its_account() {
     let server = Server::start().await;
     let mut owner = server.register("ada@example.com").await;
-    let (revoked, logged_out) = (server.log_in("ada@example.com").await, server.log_in("ada@example.com").await);
+    let (revoked, logged_out) = (
+        server.log_in("ada@example.com").await,
+        server.log_in("ada@example.com").await,
+    );
     let sessions = owner.get("/v1/me/sessions").await;
-    let session = |which: usize| format!("/v1/me/sessions/{}", sessions.items("id")[which].as_str().expect("an id"));
+    let session = |which: usize| {
+        format!(
+            "/v1/me/sessions/{}",
+            sessions.items("id")[which].as_str().expect("an id")
+        )
+    };
     let (owners, second) = (session(0), session(1));
     assert_eq!(owner.delete(&second).await.status, 204);
-    assert_eq!(logged_out.call(Method::POST, "/v1/auth/logout", &[], None).await.status, 204);
+    assert_eq!(
+        logged_out
+            .call(Method::POST, "/v1/auth/logout", &[], None)
+            .await
+            .status,
+        204
+    );
     let outdated = server.log_in("ada@example.com").await;
-    owner.change_password(PASSWORD, "another lane of tasks").await;
+    owner
+        .change_password(PASSWORD, "another lane of tasks")
+        .await;
     let name = || Some(json!({"name": "Eve"}));
-    let change = || Some(json!({"current_password": "another lane of tasks", "new_password": "a lane of somebody else"}));
+    let change = || {
+        Some(
+            json!({"current_password": "another lane of tasks", "new_password": "a lane of somebody else"}),
+        )
+    };
 
     for ended in [&revoked, &logged_out, &outdated] {
         for (method, path, body) in [
@@ -117,9 +175,13 @@ async fn a_session_that_has_ended_reads_and_changes_nothing_of_its_account() {
         ] {
             let answer = ended.call(method.clone(), path, &[], body).await;
             assert_eq!(answer.status, 401, "{method} {path}");
-            assert_eq!(answer.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
+            assert_eq!(
+                answer.header("www-authenticate"),
+                Some("Bearer error=\"invalid_token\"")
+            );
         }
-        // Documented: tasks are read and written without the store of accounts, for the token's fifteen minutes.
+        // Documented: tasks are read and written without the store of accounts, for the token's
+        // fifteen minutes.
         assert_eq!(ended.get("/v1/tasks").await.status, 200);
     }
 
@@ -130,7 +192,10 @@ async fn a_session_that_has_ended_reads_and_changes_nothing_of_its_account() {
 
 #[test]
 fn every_endpoint_about_accounts_asks_whether_the_session_lives_but_logging_out() {
-    let by_token = auth::SERVICE.endpoints.iter().filter(|endpoint| endpoint.access == Access::User);
+    let by_token = auth::SERVICE
+        .endpoints
+        .iter()
+        .filter(|endpoint| endpoint.access == Access::User);
     let by_token: Vec<_> = by_token.map(|endpoint| endpoint.name).collect();
     assert_eq!(by_token, ["logout"]);
 }
@@ -145,12 +210,22 @@ async fn an_account_has_a_hundred_sessions_at_most_and_the_one_used_least_recent
     for _ in 2..100 {
         server.log_in("ada@example.com").await;
     }
-    assert_eq!(first.get("/v1/me/sessions?limit=100").await.items("id").len(), 100);
+    assert_eq!(
+        first
+            .get("/v1/me/sessions?limit=100")
+            .await
+            .items("id")
+            .len(),
+        100
+    );
 
     server.log_in("ada@example.com").await;
 
     let page = first.get("/v1/me/sessions?limit=100").await;
-    assert_eq!((page.items("id").len(), &page.body["next_cursor"]), (100, &json!(null)));
+    assert_eq!(
+        (page.items("id").len(), &page.body["next_cursor"]),
+        (100, &json!(null))
+    );
     assert_eq!(server.refresh(second.refresh_token()).await.status, 401);
     first.refresh().await;
 }
@@ -163,7 +238,13 @@ async fn a_session_that_is_not_refreshed_for_thirty_days_has_ended() {
     let refreshed = server.refresh(ada.refresh_token()).await;
     assert_eq!(refreshed.status, 200);
     server.wait(DAY * 30 + Duration::from_secs(1));
-    assert_eq!(server.refresh(refreshed.body["refresh_token"].as_str().expect("a token")).await.status, 401);
+    assert_eq!(
+        server
+            .refresh(refreshed.body["refresh_token"].as_str().expect("a token"))
+            .await
+            .status,
+        401
+    );
 }
 
 #[tokio::test]
@@ -174,13 +255,22 @@ async fn a_session_that_is_always_refreshed_ends_after_ninety_days() {
     for _ in 0..4 {
         server.wait(DAY * 20);
         let refreshed = server.refresh(&token).await.body;
-        token = refreshed["refresh_token"].as_str().expect("a token").to_owned();
+        token = refreshed["refresh_token"]
+            .as_str()
+            .expect("a token")
+            .to_owned();
     }
     let last = server.refresh(&token).await.body;
     let left = last["refresh_expires_in"].as_i64().expect("seconds");
     assert!((10 * 86_400 - 60..=10 * 86_400).contains(&left), "{left}");
     server.wait(DAY * 10 + Duration::from_secs(1));
-    assert_eq!(server.refresh(last["refresh_token"].as_str().expect("a token")).await.status, 401);
+    assert_eq!(
+        server
+            .refresh(last["refresh_token"].as_str().expect("a token"))
+            .await
+            .status,
+        401
+    );
 }
 
 #[tokio::test]
@@ -191,10 +281,19 @@ async fn an_access_token_ends_after_fifteen_minutes_and_a_refresh_gives_another(
     assert_eq!(ada.get("/v1/me").await.status, 200);
     server.wait(Duration::from_secs(6));
     let expired = ada.get("/v1/me").await;
-    assert_eq!((expired.status.as_u16(), expired.header("www-authenticate")), (401, Some("Bearer error=\"invalid_token\"")));
+    assert_eq!(
+        (expired.status.as_u16(), expired.header("www-authenticate")),
+        (401, Some("Bearer error=\"invalid_token\""))
+    );
     let refreshed = server.refresh(ada.refresh_token()).await.body;
     let token = refreshed["access_token"].as_str();
-    assert_eq!(server.send(Method::GET, "/v1/me", token, &[], None).await.status, 200);
+    assert_eq!(
+        server
+            .send(Method::GET, "/v1/me", token, &[], None)
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -208,9 +307,21 @@ async fn a_refresh_token_that_is_not_exactly_ours_is_none() {
     let last = changed.len() - 5;
     changed[last] = if changed[last] == b'A' { b'B' } else { b'A' };
     let changed = String::from_utf8(changed).expect("ASCII");
-    for bad in [foreign.refresh_token(), &changed, &token[..token.len() - 1], &format!("{token}A"), ada.access_token(), "tlr_", "x"] {
+    for bad in [
+        foreign.refresh_token(),
+        &changed,
+        &token[..token.len() - 1],
+        &format!("{token}A"),
+        ada.access_token(),
+        "tlr_",
+        "x",
+    ] {
         let answer = server.refresh(bad).await;
-        assert_eq!((answer.status.as_u16(), &answer.body["title"]), (401, &json!("Invalid refresh token")), "{bad}");
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body["title"]),
+            (401, &json!("Invalid refresh token")),
+            "{bad}"
+        );
     }
     // None of these was a theft.
     assert_eq!(server.refresh(token).await.status, 200);
@@ -219,9 +330,17 @@ async fn a_refresh_token_that_is_not_exactly_ours_is_none() {
 #[tokio::test]
 async fn logging_out_ends_this_session_and_no_other() {
     let server = Server::start().await;
-    let (here, there) = (server.register("ada@example.com").await, server.log_in("ada@example.com").await);
+    let (here, there) = (
+        server.register("ada@example.com").await,
+        server.log_in("ada@example.com").await,
+    );
     for _ in 0..2 {
-        assert_eq!(here.call(Method::POST, "/v1/auth/logout", &[], None).await.status, 204);
+        assert_eq!(
+            here.call(Method::POST, "/v1/auth/logout", &[], None)
+                .await
+                .status,
+            204
+        );
     }
     assert_eq!(server.refresh(here.refresh_token()).await.status, 401);
     assert_eq!(server.refresh(there.refresh_token()).await.status, 200);
@@ -231,19 +350,41 @@ async fn logging_out_ends_this_session_and_no_other() {
 async fn an_owner_sees_every_session_and_ends_them_one_by_one_or_all_but_this() {
     let server = Server::start().await;
     let here = server.register("ada@example.com").await;
-    let (second, third) = (server.log_in("ada@example.com").await, server.log_in("ada@example.com").await);
+    let (second, third) = (
+        server.log_in("ada@example.com").await,
+        server.log_in("ada@example.com").await,
+    );
     let sessions = here.get("/v1/me/sessions").await;
     assert_eq!(sessions.items("current"), [true, false, false]);
     let oldest = &sessions.body["items"][0];
     for time in ["created_at", "last_used_at", "expires_at"] {
-        assert!(oldest[time].as_str().is_some_and(|time| time.ends_with('Z')), "{oldest}");
+        assert!(
+            oldest[time]
+                .as_str()
+                .is_some_and(|time| time.ends_with('Z')),
+            "{oldest}"
+        );
     }
     let page = here.get("/v1/me/sessions?limit=2").await;
-    let rest = here.get(&format!("/v1/me/sessions?cursor={}", page.body["next_cursor"].as_str().expect("more"))).await;
+    let rest = here
+        .get(&format!(
+            "/v1/me/sessions?cursor={}",
+            page.body["next_cursor"].as_str().expect("more")
+        ))
+        .await;
     assert_eq!((page.items("id").len(), rest.items("id").len()), (2, 1));
 
-    let path = format!("/v1/me/sessions/{}", sessions.body["items"][1]["id"].as_str().expect("an id"));
-    assert_eq!((here.delete(&path).await.status.as_u16(), here.delete(&path).await.status.as_u16()), (204, 404));
+    let path = format!(
+        "/v1/me/sessions/{}",
+        sessions.body["items"][1]["id"].as_str().expect("an id")
+    );
+    assert_eq!(
+        (
+            here.delete(&path).await.status.as_u16(),
+            here.delete(&path).await.status.as_u16()
+        ),
+        (204, 404)
+    );
     assert_eq!(server.refresh(second.refresh_token()).await.status, 401);
     assert_eq!(here.delete("/v1/me/sessions").await.status, 204);
     assert_eq!(server.refresh(third.refresh_token()).await.status, 401);

@@ -1,5 +1,6 @@
-//! Comparing both sides in bounded memory, in whatever order each is read: records are counted and their digests summed up
-//! in buckets, by name; only what is in buckets that differ is then looked at one by one.
+//! Comparing both sides in bounded memory, in whatever order each is read: records are counted and
+//! their digests summed up in buckets, by name; only what is in buckets that differ is then looked
+//! at one by one.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -55,7 +56,10 @@ pub(super) async fn compare(
 ) -> Result<Compared, String> {
     let now = clock.now();
     let mut unreadable = 0;
-    let (mut ours, mut theirs) = (vec![Bucket::default(); BUCKETS], vec![Bucket::default(); BUCKETS]);
+    let (mut ours, mut theirs) = (
+        vec![Bucket::default(); BUCKETS],
+        vec![Bucket::default(); BUCKETS],
+    );
     let mut seen = 0;
     for (side, buckets) in [(from, &mut ours), (to, &mut theirs)] {
         let mut pages = pin!(pages(side, kind, now, tell));
@@ -87,7 +91,12 @@ pub(super) async fn compare(
         }
     }
     tell(Progress::Compared(kind, count));
-    Ok(Compared { count, unreadable, differences, and_more })
+    Ok(Compared {
+        count,
+        unreadable,
+        differences,
+        and_more,
+    })
 }
 
 /// Which buckets differ, as many as may be looked into, and whether there are more.
@@ -99,7 +108,11 @@ fn differing(ours: &[Bucket], theirs: &[Bucket]) -> (Vec<bool>, bool) {
         }
         // One at least, however large it is.
         let wanted = records == 0 || records + ours.count.max(theirs.count) <= LOOKED_INTO;
-        records += if wanted { ours.count.max(theirs.count) } else { 0 };
+        records += if wanted {
+            ours.count.max(theirs.count)
+        } else {
+            0
+        };
         and_more |= !wanted;
         wanted
     });
@@ -107,7 +120,13 @@ fn differing(ours: &[Bucket], theirs: &[Bucket]) -> (Vec<bool>, bool) {
 }
 
 /// The records of the buckets that are wanted.
-async fn look_into(side: &Side, kind: RecordKind, wanted: &[bool], now: Timestamp, tell: &dyn Fn(Progress<'_>)) -> Result<Known, String> {
+async fn look_into(
+    side: &Side,
+    kind: RecordKind,
+    wanted: &[bool],
+    now: Timestamp,
+    tell: &dyn Fn(Progress<'_>),
+) -> Result<Known, String> {
     let (mut known, mut pages) = (Known::new(), pin!(pages(side, kind, now, tell)));
     while let Some(page) = pages.try_next().await? {
         for record in &page.records {
@@ -120,7 +139,11 @@ async fn look_into(side: &Side, kind: RecordKind, wanted: &[bool], now: Timestam
     Ok(known)
 }
 
-fn differences_of<'k>(ours: &'k Known, theirs: &'k Known, now: Timestamp) -> Vec<(&'k str, Difference)> {
+fn differences_of<'k>(
+    ours: &'k Known,
+    theirs: &'k Known,
+    now: Timestamp,
+) -> Vec<(&'k str, Difference)> {
     let lives = |end: &Option<Timestamp>| end.is_none_or(|end| end > now);
     let mut found = Vec::new();
     for (name, (digest, end)) in ours {
@@ -130,7 +153,9 @@ fn differences_of<'k>(ours: &'k Known, theirs: &'k Known, now: Timestamp) -> Vec
             _ => {}
         }
     }
-    let extra = theirs.iter().filter(|(name, (_, end))| lives(end) && !ours.contains_key(*name));
+    let extra = theirs
+        .iter()
+        .filter(|(name, (_, end))| lives(end) && !ours.contains_key(*name));
     found.extend(extra.map(|(name, _)| (name.as_str(), Difference::Extra)));
     found.sort_unstable_by_key(|(name, _)| *name);
     found
@@ -142,12 +167,17 @@ fn digest_of(record: &Record) -> Result<[u8; 32], String> {
 
 /// Half of a digest as a number: what is summed up.
 fn half_of(digest: [u8; 32]) -> u128 {
-    digest.iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte))
+    digest
+        .iter()
+        .take(16)
+        .fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
 fn bucket_of(name: &str) -> usize {
     let digest = digest(&SHA256, name.as_bytes());
-    let [first, second, ..] = digest.as_ref() else { return 0 };
+    let [first, second, ..] = digest.as_ref() else {
+        return 0;
+    };
     (usize::from(*first) << 8 | usize::from(*second)) % BUCKETS
 }
 
@@ -156,27 +186,57 @@ mod tests {
     use super::*;
 
     fn buckets(counts: &[u64]) -> Vec<Bucket> {
-        counts.iter().map(|count| Bucket { count: *count, sum: u128::from(*count) }).collect()
+        counts
+            .iter()
+            .map(|count| Bucket {
+                count: *count,
+                sum: u128::from(*count),
+            })
+            .collect()
     }
 
     #[test]
     fn as_many_buckets_are_looked_into_as_fit_and_the_rest_is_not_forgotten() {
         let (half, none) = (LOOKED_INTO / 2, &buckets(&[0, 0, 0, 7]));
-        assert_eq!(differing(&buckets(&[half, 0, half, 7]), none), (vec![true, false, true, false], false));
-        assert_eq!(differing(&buckets(&[half, 1, half, 7]), none), (vec![true, true, false, false], true));
-        assert_eq!(differing(&buckets(&[LOOKED_INTO * 2, 0, 1, 7]), none), (vec![true, false, false, false], true));
+        assert_eq!(
+            differing(&buckets(&[half, 0, half, 7]), none),
+            (vec![true, false, true, false], false)
+        );
+        assert_eq!(
+            differing(&buckets(&[half, 1, half, 7]), none),
+            (vec![true, true, false, false], true)
+        );
+        assert_eq!(
+            differing(&buckets(&[LOOKED_INTO * 2, 0, 1, 7]), none),
+            (vec![true, false, false, false], true)
+        );
         assert_eq!(differing(none, none), (vec![false; 4], false));
     }
 
     #[test]
     fn what_has_ended_by_now_is_no_difference() {
-        let (now, second) = (Timestamp::from_millisecond(10_000), |at: i64| Some(Timestamp::from_millisecond(at * 1000)));
-        let ours: Known =
-            [("kept", None), ("lives", second(11)), ("ended", second(10))].map(|(n, end)| (n.to_owned(), ([0; 32], end))).into();
-        let theirs: Known = [("extra", second(11)), ("also ended", second(10))].map(|(n, end)| (n.to_owned(), ([0; 32], end))).into();
+        let (now, second) = (Timestamp::from_millisecond(10_000), |at: i64| {
+            Some(Timestamp::from_millisecond(at * 1000))
+        });
+        let ours: Known = [("kept", None), ("lives", second(11)), ("ended", second(10))]
+            .map(|(n, end)| (n.to_owned(), ([0; 32], end)))
+            .into();
+        let theirs: Known = [("extra", second(11)), ("also ended", second(10))]
+            .map(|(n, end)| (n.to_owned(), ([0; 32], end)))
+            .into();
         let found = differences_of(&ours, &theirs, now);
-        assert_eq!(found, [("extra", Difference::Extra), ("kept", Difference::Missing), ("lives", Difference::Missing)]);
-        let changed: Known = ours.keys().map(|name| (name.clone(), ([1; 32], None))).collect();
+        assert_eq!(
+            found,
+            [
+                ("extra", Difference::Extra),
+                ("kept", Difference::Missing),
+                ("lives", Difference::Missing)
+            ]
+        );
+        let changed: Known = ours
+            .keys()
+            .map(|name| (name.clone(), ([1; 32], None)))
+            .collect();
         assert_eq!(differences_of(&ours, &changed, now).len(), 3);
     }
 }

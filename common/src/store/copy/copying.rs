@@ -1,4 +1,5 @@
-//! The copying: record by record from one side to the other, from where an earlier call has come to.
+//! The copying: record by record from one side to the other, from where an earlier call has come
+//! to.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -14,13 +15,14 @@ use crate::time::{Clock, Timestamp};
 
 /// How many records are written at the same moment.
 const WRITERS: usize = 16;
-/// How long is waited before a call that a store could not answer is made again, in seconds: a minute altogether.
+/// How long is waited before a call that a store could not answer is made again, in seconds: a
+/// minute altogether.
 const PAUSES: [u64; 6] = [1, 2, 4, 8, 15, 30];
 
 /// What a copy is about to do or has done.
 pub enum Progress<'p> {
-    /// There was an earlier call, and this one goes on: with these, of which so many are copied, or with comparing when
-    /// everything is copied.
+    /// There was an earlier call, and this one goes on: with these, of which so many are copied, or
+    /// with comparing when everything is copied.
     Resumed(Option<(RecordKind, u64)>),
     /// So many records of this kind are copied; whether that is all of them.
     Copied(RecordKind, u64, bool),
@@ -39,7 +41,8 @@ pub enum Progress<'p> {
 /// What a copy has come to.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// How many records of each kind there are to copy. Where nothing is wrong, the other side has the very same.
+    /// How many records of each kind there are to copy. Where nothing is wrong, the other side has
+    /// the very same.
     pub kinds: Vec<(RecordKind, u64)>,
     /// How many things, of both sides together, could not be read.
     pub unreadable: u64,
@@ -62,29 +65,54 @@ struct Note {
 #[serde(rename_all = "snake_case")]
 enum Stage {
     /// So many records of this kind were copied, up to this position.
-    Copying { kind: RecordKind, after: Option<String>, copied: u64 },
+    Copying {
+        kind: RecordKind,
+        after: Option<String>,
+        copied: u64,
+    },
     /// FullScan was copied, and is being compared.
     Comparing,
     /// FullScan was the same. From here on the store may be in use, so nothing is copied any more.
     Finished,
 }
 
-/// Copies everything that has not expired to the other side and compares both. What is there already stays as it is. The
-/// same call again resumes an interrupted copy, and only compares one that was finished. Nothing else may write to either side
-/// before it is over.
+/// Copies everything that has not expired to the other side and compares both. What is there
+/// already stays as it is. The same call again resumes an interrupted copy, and only compares one
+/// that was finished. Nothing else may write to either side before it is over.
 ///
 /// # Errors
-/// One line that says why there is nothing to copy, why it may not be copied there, or which store does not do as asked.
-pub async fn copy(from: &Side, to: &Side, clock: &dyn Clock, tell: &dyn Fn(Progress<'_>)) -> Result<Summary, String> {
+/// One line that says why there is nothing to copy, why it may not be copied there, or which store
+/// does not do as asked.
+pub async fn copy(
+    from: &Side,
+    to: &Side,
+    clock: &dyn Clock,
+    tell: &dyn Fn(Progress<'_>),
+) -> Result<Summary, String> {
     let copying = Copying { from, to, tell };
     let mut stage = copying.begin(clock.now()).await?;
-    while let Stage::Copying { kind, after, copied } = stage {
+    while let Stage::Copying {
+        kind,
+        after,
+        copied,
+    } = stage
+    {
         stage = copying.copy_page(kind, after, copied, clock.now()).await?;
         copying.keep(&stage).await?;
     }
-    let mut summary = Summary { kinds: Vec::new(), unreadable: 0, differences: 0, and_more: false };
+    let mut summary = Summary {
+        kinds: Vec::new(),
+        unreadable: 0,
+        differences: 0,
+        and_more: false,
+    };
     for kind in RecordKind::ALL {
-        let Compared { count, unreadable, differences, and_more } = compare(from, to, kind, clock, tell).await?;
+        let Compared {
+            count,
+            unreadable,
+            differences,
+            and_more,
+        } = compare(from, to, kind, clock, tell).await?;
         summary.kinds.push((kind, count));
         summary.unreadable += unreadable;
         summary.differences += differences;
@@ -112,7 +140,11 @@ impl Stage {
     }
 
     fn before(kind: RecordKind) -> Self {
-        Self::Copying { kind, after: None, copied: 0 }
+        Self::Copying {
+            kind,
+            after: None,
+            copied: 0,
+        }
     }
 }
 
@@ -123,14 +155,21 @@ struct Copying<'c> {
 }
 
 impl Copying<'_> {
-    /// Where to begin: where an earlier copy from the same side has come to, or at the beginning of an empty store.
+    /// Where to begin: where an earlier copy from the same side has come to, or at the beginning of
+    /// an empty store.
     async fn begin(&self, now: Timestamp) -> Result<Stage, String> {
         let (from, to) = (&self.from.name, &self.to.name);
         let stage = match self.note().await? {
             Some(Note { from: noted, stage }) if noted == *from => stage,
-            Some(Note { stage: Stage::Finished, .. }) | None => return self.begin_anew(now).await,
+            Some(Note {
+                stage: Stage::Finished,
+                ..
+            })
+            | None => return self.begin_anew(now).await,
             Some(Note { from, .. }) => {
-                return Err(format!("a copy of {from} to {to} was interrupted: go on with that one, or empty what was copied to"));
+                return Err(format!(
+                    "a copy of {from} to {to} was interrupted: go on with that one, or empty what was copied to"
+                ));
             }
         };
         (self.tell)(Progress::Resumed(match &stage {
@@ -142,7 +181,10 @@ impl Copying<'_> {
 
     async fn begin_anew(&self, now: Timestamp) -> Result<Stage, String> {
         if let Some(found) = self.anything_in(self.to, now).await? {
-            return Err(format!("{} must be empty, and there is {found}", self.to.name));
+            return Err(format!(
+                "{} must be empty, and there is {found}",
+                self.to.name
+            ));
         }
         if self.anything_in(self.from, now).await?.is_none() {
             return Err(format!("there is nothing to copy in {}", self.from.name));
@@ -158,7 +200,11 @@ impl Copying<'_> {
             let mut pages = pin!(pages(side, kind, now, self.tell));
             while let Some(page) = pages.try_next().await? {
                 let found = page.records.first().map(Record::to_string);
-                if let Some(found) = found.or_else(|| page.unreadable.first().map(|unreadable| unreadable.key.clone())) {
+                if let Some(found) = found.or_else(|| {
+                    page.unreadable
+                        .first()
+                        .map(|unreadable| unreadable.key.clone())
+                }) {
                     return Ok(Some(found));
                 }
             }
@@ -166,18 +212,34 @@ impl Copying<'_> {
         Ok(None)
     }
 
-    /// Copies a page of a kind, of which so many were copied before, and gives what comes next. What cannot be read is told of
-    /// when both sides are compared: once, however often the copying was interrupted.
-    async fn copy_page(&self, kind: RecordKind, after: Option<String>, copied: u64, now: Timestamp) -> Result<Stage, String> {
+    /// Copies a page of a kind, of which so many were copied before, and gives what comes next.
+    /// What cannot be read is told of when both sides are compared: once, however often the copying
+    /// was interrupted.
+    async fn copy_page(
+        &self,
+        kind: RecordKind,
+        after: Option<String>,
+        copied: u64,
+        now: Timestamp,
+    ) -> Result<Stage, String> {
         let page = read(self.from, kind, after, now, self.tell).await?;
         let adding = stream::iter(&page.records).map(|record| self.add(record));
-        // Several of these may be in one document, and FerretDB loses one of two changes of a document at once.
-        let writers = if kind == RecordKind::PasswordKey { 1 } else { WRITERS };
+        // Several of these may be in one document, and FerretDB loses one of two changes of a
+        // document at once.
+        let writers = if kind == RecordKind::PasswordKey {
+            1
+        } else {
+            WRITERS
+        };
         adding.buffer_unordered(writers).try_collect::<()>().await?;
         let copied = copied + page.records.len() as u64;
         (self.tell)(Progress::Copied(kind, copied, page.next.is_none()));
         Ok(match page.next {
-            Some(next) => Stage::Copying { kind, after: Some(next), copied },
+            Some(next) => Stage::Copying {
+                kind,
+                after: Some(next),
+                copied,
+            },
             None => kind.next().map_or(Stage::Comparing, Stage::before),
         })
     }
@@ -190,13 +252,24 @@ impl Copying<'_> {
     async fn note(&self) -> Result<Option<Note>, String> {
         let note = patiently(self.to, self.tell, async || self.to.store.note().await).await?;
         let note = note.as_deref().map(serde_json::from_str).transpose();
-        note.map_err(|error| format!("what {} has noted of a copy cannot be read: {error}", self.to.name))
+        note.map_err(|error| {
+            format!(
+                "what {} has noted of a copy cannot be read: {error}",
+                self.to.name
+            )
+        })
     }
 
     async fn keep(&self, stage: &Stage) -> Result<(), String> {
-        let note = Note { from: self.from.name.clone(), stage: stage.clone() };
+        let note = Note {
+            from: self.from.name.clone(),
+            stage: stage.clone(),
+        };
         let note = serde_json::to_string(&note).map_err(|error| error.to_string())?;
-        patiently(self.to, self.tell, async || self.to.store.put_note(&note).await).await
+        patiently(self.to, self.tell, async || {
+            self.to.store.put_note(&note).await
+        })
+        .await
     }
 }
 
@@ -224,13 +297,21 @@ async fn read(
     now: Timestamp,
     tell: &dyn Fn(Progress<'_>),
 ) -> Result<RecordPage, String> {
-    let mut page = patiently(side, tell, async || side.store.read(kind, after.as_deref()).await).await?;
-    page.records.retain(|record| record.ends_at().is_none_or(|end| end > now));
+    let mut page = patiently(side, tell, async || {
+        side.store.read(kind, after.as_deref()).await
+    })
+    .await?;
+    page.records
+        .retain(|record| record.ends_at().is_none_or(|end| end > now));
     Ok(page)
 }
 
 /// Makes a call, again when the store cannot answer, and says of an error which store it is.
-async fn patiently<T>(side: &Side, tell: &dyn Fn(Progress<'_>), call: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, String> {
+async fn patiently<T>(
+    side: &Side,
+    tell: &dyn Fn(Progress<'_>),
+    call: impl AsyncFn() -> Result<T, StoreError>,
+) -> Result<T, String> {
     for pause in PAUSES {
         match call().await {
             Err(error @ StoreError::Unavailable(_)) => tell(Progress::Waiting(&side.name, &error)),

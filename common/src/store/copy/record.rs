@@ -30,8 +30,15 @@ pub enum RecordKind {
 }
 
 impl RecordKind {
-    /// Every kind, in the order in which they are copied: what needs an account comes after accounts.
-    pub const ALL: [Self; 5] = [Self::Account, Self::Session, Self::PasswordKey, Self::Task, Self::TaskKey];
+    /// Every kind, in the order in which they are copied: what needs an account comes after
+    /// accounts.
+    pub const ALL: [Self; 5] = [
+        Self::Account,
+        Self::Session,
+        Self::PasswordKey,
+        Self::Task,
+        Self::TaskKey,
+    ];
 
     /// What so many of them are called.
     pub fn counted(self, count: u64) -> String {
@@ -47,7 +54,10 @@ impl RecordKind {
 
     /// The kind after this one.
     pub(super) fn next(self) -> Option<Self> {
-        Self::ALL.into_iter().skip_while(|kind| *kind != self).nth(1)
+        Self::ALL
+            .into_iter()
+            .skip_while(|kind| *kind != self)
+            .nth(1)
     }
 }
 
@@ -59,11 +69,20 @@ pub(in crate::store) enum Record {
     /// A session that its account has not ended, in its account's epoch.
     Session(Session),
     /// A password change that was executed.
-    PasswordKey { user: UserId, once: IdempotencyKey, expires_at: Timestamp },
+    PasswordKey {
+        user: UserId,
+        once: IdempotencyKey,
+        expires_at: Timestamp,
+    },
     /// A task, in the trash if it was deleted.
     Task { owner: UserId, task: Task },
     /// A request that was executed, and the task as it was then.
-    TaskKey { owner: UserId, once: IdempotencyKey, expires_at: Timestamp, result: Task },
+    TaskKey {
+        owner: UserId,
+        once: IdempotencyKey,
+        expires_at: Timestamp,
+        result: Task,
+    },
 }
 
 /// A page of records of one kind.
@@ -90,8 +109,14 @@ impl RecordPage {
     pub(in crate::store) fn add(&mut self, key: String, read: Result<Option<Record>, StoreError>) {
         match read {
             Ok(record) => self.records.extend(record),
-            Err(StoreError::Corrupt(cause)) => self.unreadable.push(Unreadable { key, cause: cause.to_string() }),
-            Err(error) => self.unreadable.push(Unreadable { key, cause: error.to_string() }),
+            Err(StoreError::Corrupt(cause)) => self.unreadable.push(Unreadable {
+                key,
+                cause: cause.to_string(),
+            }),
+            Err(error) => self.unreadable.push(Unreadable {
+                key,
+                cause: error.to_string(),
+            }),
         }
     }
 }
@@ -102,8 +127,12 @@ impl Record {
         match self {
             Self::Account(_) => None,
             Self::Session(session) => Some(session.expires_at),
-            Self::Task { task, .. } => task.deleted_at.map(|deleted_at| deleted_at.plus(TRASH_LIFETIME)),
-            Self::PasswordKey { expires_at, .. } | Self::TaskKey { expires_at, .. } => Some(*expires_at),
+            Self::Task { task, .. } => task
+                .deleted_at
+                .map(|deleted_at| deleted_at.plus(TRASH_LIFETIME)),
+            Self::PasswordKey { expires_at, .. } | Self::TaskKey { expires_at, .. } => {
+                Some(*expires_at)
+            }
         }
     }
 
@@ -112,14 +141,43 @@ impl Record {
         let content = match self {
             Self::Account(account) => serde_json::to_vec(&AccountRow::from(account.clone())),
             Self::Session(session) => {
-                let Session { id, user, generation, previous, epoch, created_at, last_used_at, expires_at, ends_at, user_agent } = session;
-                serde_json::to_vec(&(id, user, generation, previous, epoch, created_at, last_used_at, expires_at, ends_at, user_agent))
+                let Session {
+                    id,
+                    user,
+                    generation,
+                    previous,
+                    epoch,
+                    created_at,
+                    last_used_at,
+                    expires_at,
+                    ends_at,
+                    user_agent,
+                } = session;
+                serde_json::to_vec(&(
+                    id,
+                    user,
+                    generation,
+                    previous,
+                    epoch,
+                    created_at,
+                    last_used_at,
+                    expires_at,
+                    ends_at,
+                    user_agent,
+                ))
             }
-            Self::PasswordKey { user, once, expires_at } => serde_json::to_vec(&(user, &once.key, &once.fingerprint, expires_at)),
+            Self::PasswordKey {
+                user,
+                once,
+                expires_at,
+            } => serde_json::to_vec(&(user, &once.key, &once.fingerprint, expires_at)),
             Self::Task { owner, task } => serde_json::to_vec(&(owner, task)),
-            Self::TaskKey { owner, once, expires_at, result } => {
-                serde_json::to_vec(&(owner, &once.key, &once.fingerprint, expires_at, result))
-            }
+            Self::TaskKey {
+                owner,
+                once,
+                expires_at,
+                result,
+            } => serde_json::to_vec(&(owner, &once.key, &once.fingerprint, expires_at, result)),
         };
         let content = content.map_err(|error| StoreError::Corrupt(error.into()))?;
         let mut bytes = [0; 32];
@@ -133,8 +191,12 @@ impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Account(account) => write!(f, "account {}", account.id),
-            Self::Session(session) => write!(f, "session {} of account {}", session.id, session.user),
-            Self::PasswordKey { user, once, .. } => write!(f, "key {} of a password change of account {user}", once.key),
+            Self::Session(session) => {
+                write!(f, "session {} of account {}", session.id, session.user)
+            }
+            Self::PasswordKey { user, once, .. } => {
+                write!(f, "key {} of a password change of account {user}", once.key)
+            }
             Self::Task { owner, task } => write!(f, "task {} of account {owner}", task.id),
             Self::TaskKey { owner, once, .. } => write!(f, "key {} of account {owner}", once.key),
         }

@@ -1,5 +1,5 @@
-//! The client: time limits that fit inside a function's own, and bounded retries. Every write is made so that repeating
-//! it does no harm: see `write` in docs/data-model.md.
+//! The client: time limits that fit inside a function's own, and bounded retries. Every write is
+//! made so that repeating it does no harm: see `write` in docs/data-model.md.
 
 use std::error::Error;
 use std::future::Future;
@@ -17,29 +17,45 @@ use crate::config::{DatabaseUrl, SettingError, Settings};
 use crate::problem::StoreError;
 use crate::telemetry;
 
-/// A call gives up after this, retries included: well before a function is stopped (10 seconds in the template).
+/// A call gives up after this, retries included: well before a function is stopped (10 seconds in
+/// the template).
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
 /// One attempt of a call gives up after this.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
 const ATTEMPTS: u32 = 3;
 
-/// A client for the DynamoDB of the settings, with a connection that is open already where it is a region's. Whether the
-/// database answers is found out by using it.
+/// A client for the DynamoDB of the settings, with a connection that is open already where it is a
+/// region's. Whether the database answers is found out by using it.
 ///
 /// # Errors
-/// Region or credentials are not in the environment, the certificate file cannot be read, or another store is wanted.
-pub async fn connect(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
+/// Region or credentials are not in the environment, the certificate file cannot be read, or
+/// another store is wanted.
+pub async fn connect(
+    settings: &Settings,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Client, SettingError> {
     match &settings.database {
         DatabaseUrl::DynamoDb => connect_region(settings, environment).await,
         DatabaseUrl::DynamoDbAt(address) => connect_to(address, environment),
-        DatabaseUrl::MongoDb(_) => Err(SettingError::new("DATABASE_URL", "does not name a DynamoDB")),
+        DatabaseUrl::MongoDb(_) => Err(SettingError::new(
+            "DATABASE_URL",
+            "does not name a DynamoDB",
+        )),
     }
 }
 
 /// A client for the region's DynamoDB.
-async fn connect_region(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
+async fn connect_region(
+    settings: &Settings,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Client, SettingError> {
     let reaching = Aws::reach_dynamodb(environment).await;
-    let aws = Aws::connect(environment, settings.ca_file.as_deref(), "DATABASE_URL=dynamodb://").await?;
+    let aws = Aws::connect(
+        environment,
+        settings.ca_file.as_deref(),
+        "DATABASE_URL=dynamodb://",
+    )
+    .await?;
     if let Some(reaching) = reaching {
         aws.warm_up(reaching).await.await;
     }
@@ -59,17 +75,28 @@ pub fn client(aws: &Aws) -> Client {
 pub const LOCAL_ACCESS_KEY: &str = "local";
 
 /// A client for a DynamoDB-compatible engine at this address, over plain HTTP.
-fn connect_to(address: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client, SettingError> {
+fn connect_to(
+    address: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Client, SettingError> {
     let variable = |name| environment(name).unwrap_or_else(|| LOCAL_ACCESS_KEY.to_owned());
-    // Lambda's own credentials, and SAM's in its place, are in the environment of every function: an access key in the URL
-    // goes before them, and is no secret here.
+    // Lambda's own credentials, and SAM's in its place, are in the environment of every function:
+    // an access key in the URL goes before them, and is no secret here.
     let (access_key, address) = match address.split_once('@') {
         Some((access_key, address)) => (access_key.to_owned(), address),
         None => (variable("AWS_ACCESS_KEY_ID"), address),
     };
-    let credentials = Credentials::new(access_key, variable("AWS_SECRET_ACCESS_KEY"), None, None, "local");
+    let credentials = Credentials::new(
+        access_key,
+        variable("AWS_SECRET_ACCESS_KEY"),
+        None,
+        None,
+        "local",
+    );
     let config = base(SharedHttpClient::new(Https::new(None)?))
-        .region(Region::new(environment("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned())))
+        .region(Region::new(
+            environment("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned()),
+        ))
         .credentials_provider(credentials)
         .endpoint_url(format!("http://{address}"));
     Ok(Client::from_conf(config.build()))
@@ -86,16 +113,26 @@ pub fn connect_through(http: impl HttpClient + 'static) -> Client {
 }
 
 fn base(http: SharedHttpClient) -> Builder {
-    let timeouts = TimeoutConfig::builder().operation_timeout(OPERATION_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    let timeouts = TimeoutConfig::builder()
+        .operation_timeout(OPERATION_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .build();
     let retries = RetryConfig::standard()
         .with_max_attempts(ATTEMPTS)
         .with_initial_backoff(Duration::from_millis(50))
         .with_max_backoff(Duration::from_millis(500));
-    Builder::new().behavior_version(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts).retry_config(retries)
+    Builder::new()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(http)
+        .timeout_config(timeouts)
+        .retry_config(retries)
 }
 
 /// Makes a call and notes that it was made and how long it took.
-pub(super) async fn call<T, E>(operation: &'static str, sending: impl Future<Output = Result<T, SdkError<E>>>) -> Result<T, SdkError<E>> {
+pub(super) async fn call<T, E>(
+    operation: &'static str,
+    sending: impl Future<Output = Result<T, SdkError<E>>>,
+) -> Result<T, SdkError<E>> {
     let started = Instant::now();
     let answer = sending.await;
     telemetry::note_store_call(operation, started.elapsed());
@@ -108,7 +145,9 @@ where
     E: Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
     let temporary = match &error {
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
+            true
+        }
         SdkError::ServiceError(service) => {
             service.raw().status().is_server_error()
                 || matches!(
@@ -124,8 +163,7 @@ where
         }
         _ => false,
     };
-    let full =
-        matches!(&error, SdkError::ServiceError(service) if service.err().code() == Some("ItemCollectionSizeLimitExceededException"));
+    let full = matches!(&error, SdkError::ServiceError(service) if service.err().code() == Some("ItemCollectionSizeLimitExceededException"));
     let cause = DisplayErrorContext(error).to_string();
     if full {
         StoreError::Full

@@ -32,7 +32,8 @@ pub(super) fn key(pk: impl Display, sk: impl Display) -> Item {
 
 /// Writes a value as an item: what is null is absent.
 pub(super) fn write(value: &impl Serialize) -> Result<Item, StoreError> {
-    let mut item: Item = serde_dynamo::to_item(value).map_err(|error| StoreError::Corrupt(error.into()))?;
+    let mut item: Item =
+        serde_dynamo::to_item(value).map_err(|error| StoreError::Corrupt(error.into()))?;
     item.retain(|_, attribute| !attribute.is_null());
     Ok(item)
 }
@@ -76,7 +77,11 @@ impl Expression {
 
     /// The placeholders of these attributes' names, as a projection writes them.
     pub(super) fn list_of(&mut self, names: &[&str]) -> String {
-        names.iter().map(|name| self.name(name)).collect::<Vec<_>>().join(", ")
+        names
+            .iter()
+            .map(|name| self.name(name))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// The placeholder of a value.
@@ -130,7 +135,11 @@ impl Expression {
     }
 
     /// The condition that an attribute is one of these values; none of them is never true.
-    pub(super) fn one_of(&mut self, name: &str, values: impl IntoIterator<Item = AttributeValue>) -> String {
+    pub(super) fn one_of(
+        &mut self,
+        name: &str,
+        values: impl IntoIterator<Item = AttributeValue>,
+    ) -> String {
         let values: Vec<String> = values.into_iter().map(|value| self.value(value)).collect();
         let name = self.name(name);
         if values.is_empty() {
@@ -140,18 +149,31 @@ impl Expression {
         format!("{name} IN ({})", values.join(", "))
     }
 
-    /// The condition that the version is one that the precondition allows, with a leading `AND`; nothing for any.
+    /// The condition that the version is one that the precondition allows, with a leading `AND`;
+    /// nothing for any.
     pub(super) fn and_version(&mut self, precondition: &Precondition) -> String {
         match precondition {
             Precondition::Any => String::new(),
-            Precondition::OneOf(versions) => format!(" AND {}", self.one_of("version", versions.iter().map(number))),
-            Precondition::NoneOf(versions) => format!(" AND NOT {}", self.one_of("version", versions.iter().map(number))),
+            Precondition::OneOf(versions) => format!(
+                " AND {}",
+                self.one_of("version", versions.iter().map(number))
+            ),
+            Precondition::NoneOf(versions) => format!(
+                " AND NOT {}",
+                self.one_of("version", versions.iter().map(number))
+            ),
         }
     }
 }
 
-/// The record that a request was executed: whose, under which key, what came of it, and how long that is remembered.
-pub(super) fn once_record(pk: impl Display, once: &IdempotencyKey, result: Option<Item>, expires_at: Timestamp) -> Item {
+/// The record that a request was executed: whose, under which key, what came of it, and how long
+/// that is remembered.
+pub(super) fn once_record(
+    pk: impl Display,
+    once: &IdempotencyKey,
+    result: Option<Item>,
+    expires_at: Timestamp,
+) -> Item {
     let mut item = key(pk, once_key(once));
     item.insert("fingerprint".to_owned(), text(&once.fingerprint));
     item.insert("expires_at".to_owned(), number(expires_at.as_second()));
@@ -166,10 +188,16 @@ pub(super) fn once_key(once: &IdempotencyKey) -> String {
     format!("once#{}", once.key)
 }
 
-/// What a record of a key says about a request with that key: `None` when it has expired, the result when the
-/// request is the same.
-pub(super) fn replay(record: Item, once: &IdempotencyKey, now: Timestamp) -> Result<Option<Item>, StoreError> {
-    if number_of::<i64>(&record, "expires_at").is_none_or(|expires_at| expires_at <= now.as_second()) {
+/// What a record of a key says about a request with that key: `None` when it has expired, the
+/// result when the request is the same.
+pub(super) fn replay(
+    record: Item,
+    once: &IdempotencyKey,
+    now: Timestamp,
+) -> Result<Option<Item>, StoreError> {
+    if number_of::<i64>(&record, "expires_at")
+        .is_none_or(|expires_at| expires_at <= now.as_second())
+    {
         return Ok(None);
     }
     if text_of(&record, "fingerprint") != Some(&once.fingerprint) {

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem,
+};
 use serde::{Deserialize, Serialize};
 
 use super::client::{call, failed};
@@ -66,10 +69,17 @@ struct SessionItems {
 
 impl Users {
     /// A session that lives, and its account's owner.
-    pub(super) async fn read_live_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<LiveSession, StoreError> {
+    pub(super) async fn read_live_session(
+        &self,
+        user: UserId,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<LiveSession, StoreError> {
         for _ in 0..LIVE_READS {
             let mut items = self.read_with_account(user, session).await?;
-            let (Some(account), Some(item)) = (items.remove("account"), items.remove(&session_sk(session))) else {
+            let (Some(account), Some(item)) =
+                (items.remove("account"), items.remove(&session_sk(session)))
+            else {
                 return Err(StoreError::SessionEnded);
             };
             let (account, session) = (read::<UserRow>(account)?, read_session(item)?);
@@ -77,15 +87,23 @@ impl Users {
                 return Err(StoreError::SessionEnded);
             }
             if session.epoch == account.epoch {
-                return Ok(LiveSession { session, user: account.into() });
+                return Ok(LiveSession {
+                    session,
+                    user: account.into(),
+                });
             }
-            // It has ended, or ended the others between the reading of one and the other: then both are the same by now.
+            // It has ended, or ended the others between the reading of one and the other: then both
+            // are the same by now.
         }
         Err(StoreError::SessionEnded)
     }
 
     /// An account and a session of it, by sort key.
-    async fn read_with_account(&self, user: UserId, session: SessionId) -> Result<HashMap<String, Item>, StoreError> {
+    async fn read_with_account(
+        &self,
+        user: UserId,
+        session: SessionId,
+    ) -> Result<HashMap<String, Item>, StoreError> {
         let mut expression = Expression::default();
         let fields = expression.list_of(&LIVE_FIELDS);
         let keys = KeysAndAttributes::builder()
@@ -93,31 +111,52 @@ impl Users {
             .consistent_read(true)
             .projection_expression(fields)
             .set_expression_attribute_names(Some(expression.names));
-        let keys = keys.build().map_err(|error| StoreError::Corrupt(error.into()))?;
-        let request = self.client.batch_get_item().request_items(&self.table, keys);
+        let keys = keys
+            .build()
+            .map_err(|error| StoreError::Corrupt(error.into()))?;
+        let request = self
+            .client
+            .batch_get_item()
+            .request_items(&self.table, keys);
         let output = call("BatchGetItem", request.send()).await.map_err(failed)?;
         if output.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
-            return Err(StoreError::Unavailable("BatchGetItem left keys unprocessed".into()));
+            return Err(StoreError::Unavailable(
+                "BatchGetItem left keys unprocessed".into(),
+            ));
         }
-        let items = output.responses.into_iter().flatten().flat_map(|(_, items)| items);
-        Ok(items.filter_map(|item| Some((text_of(&item, "sk")?.to_owned(), item))).collect())
+        let items = output
+            .responses
+            .into_iter()
+            .flatten()
+            .flat_map(|(_, items)| items);
+        Ok(items
+            .filter_map(|item| Some((text_of(&item, "sk")?.to_owned(), item)))
+            .collect())
     }
 
     /// The session as it is, with its account's role, unless the account has ended it.
     async fn with_role(&self, session: Session) -> Result<Option<(Session, Role)>, StoreError> {
-        let Some(account) = self.get_fields(account_key(session.user), &["epoch", "role"]).await? else { return Ok(None) };
+        let Some(account) = self
+            .get_fields(account_key(session.user), &["epoch", "role"])
+            .await?
+        else {
+            return Ok(None);
+        };
         let AccountSession { epoch, role } = read(account)?;
         if epoch == session.epoch {
             return Ok(Some((session, role)));
         }
         // One that ended all others after it was read has moved on with its account.
-        let Some(item) = self.get(session_key(session.user, session.id)).await? else { return Ok(None) };
+        let Some(item) = self.get(session_key(session.user, session.id)).await? else {
+            return Ok(None);
+        };
         let moved_on = read_session(item)?.epoch == epoch;
         Ok(moved_on.then_some((Session { epoch, ..session }, role)))
     }
 
-    /// Moves a session on to the account's next epoch, if it has not ended. With `generation`, which it must have, it also
-    /// gets the next refresh token, in whose place all earlier ones are void.
+    /// Moves a session on to the account's next epoch, if it has not ended. With `generation`,
+    /// which it must have, it also gets the next refresh token, in whose place all earlier ones are
+    /// void.
     pub(super) fn keep_session(
         &self,
         (user, session): (UserId, SessionId),
@@ -133,22 +172,39 @@ impl Users {
         if let Some(generation) = generation {
             expression.set("generation", number(generation + 1));
             expression.remove("previous");
-            let (current, expected) = (expression.name("generation"), expression.value(number(generation)));
+            let (current, expected) = (
+                expression.name("generation"),
+                expression.value(number(generation)),
+            );
             condition.push_str(&format!(" AND {current} = {expected}"));
         }
-        update(&self.table, session_key(user, session), &condition, expression)
+        update(
+            &self.table,
+            session_key(user, session),
+            &condition,
+            expression,
+        )
     }
 
     /// A session whose account has not ended it: as it is, in the epoch that it has.
-    pub(super) async fn session_of_epoch(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
-        // In this order, because only a session that lives is moved on: one that is behind by now has ended.
+    pub(super) async fn session_of_epoch(
+        &self,
+        user: UserId,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        // In this order, because only a session that lives is moved on: one that is behind by now
+        // has ended.
         let account = self.epoch(user).await?;
-        let Some(item) = self.get(session_key(user, session)).await? else { return Ok(None) };
+        let Some(item) = self.get(session_key(user, session)).await? else {
+            return Ok(None);
+        };
         let session = read_session(item)?;
         Ok((session.expires_at > now && session.epoch >= account).then_some(session))
     }
 
-    /// Exchanges a refresh token: one update, whether it is the current one or the one before it after the grace time.
+    /// Exchanges a refresh token: one update, whether it is the current one or the one before it
+    /// after the grace time.
     pub(super) async fn exchange(
         &self,
         (user, session): (UserId, SessionId),
@@ -161,10 +217,15 @@ impl Users {
         expression.set("previous", number(generation));
         expression.set("last_used_at", text(now));
         expression.set("expires_at", number(now.plus(idle).as_second()));
-        let [current, previous, used] = ["generation", "previous", "last_used_at"].map(|name| expression.name(name));
-        let (lives, presented) = (lives(&mut expression, now), expression.value(number(generation)));
+        let [current, previous, used] =
+            ["generation", "previous", "last_used_at"].map(|name| expression.name(name));
+        let (lives, presented) = (
+            lives(&mut expression, now),
+            expression.value(number(generation)),
+        );
         let grace = expression.value(text(now.minus(GRACE)));
-        let takes = format!("({current} = {presented} OR ({previous} = {presented} AND {used} < {grace}))");
+        let takes =
+            format!("({current} = {presented} OR ({previous} = {presented} AND {used} < {grace}))");
         let request = self
             .client
             .update_item()
@@ -178,8 +239,12 @@ impl Users {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let item = match call("UpdateItem", request.send()).await {
             Ok(output) => {
-                let rotated = self.with_role(read_session(output.attributes.unwrap_or_default())?).await?;
-                return Ok(rotated.map_or(Rotation::Ended, |(session, role)| Rotation::Rotated(session, role)));
+                let rotated = self
+                    .with_role(read_session(output.attributes.unwrap_or_default())?)
+                    .await?;
+                return Ok(rotated.map_or(Rotation::Ended, |(session, role)| {
+                    Rotation::Rotated(session, role)
+                }));
             }
             Err(error) => match refused_item(&error) {
                 Some(item) if item.is_empty() => return Ok(Rotation::Ended),
@@ -192,9 +257,14 @@ impl Users {
             Refused::Ended => Ok(Rotation::Ended),
             Refused::Repeated => {
                 let repeated = self.with_role(session).await?;
-                Ok(repeated.map_or(Rotation::Ended, |(session, role)| Rotation::Repeated(session, role)))
+                Ok(repeated.map_or(Rotation::Ended, |(session, role)| {
+                    Rotation::Repeated(session, role)
+                }))
             }
-            Refused::Reused => self.end_session(user, session.id, now).await.map(|_| Rotation::Stolen),
+            Refused::Reused => self
+                .end_session(user, session.id, now)
+                .await
+                .map(|_| Rotation::Stolen),
         }
     }
 
@@ -208,20 +278,51 @@ impl Users {
     ) -> Result<Page<Session>, StoreError> {
         let epoch = self.epoch(user).await?;
         // Only a position that names a session is one.
-        let start = after.and_then(|cursor| cursor.position.parse().ok()).map(|session| session_key(user, session));
-        let SessionItems { items, rest } = self.query_sessions(user, epoch, None, start, now).await?;
-        let rest = rest.as_ref().and_then(|last| text_of(last, "sk")).and_then(|sk| sk.strip_prefix("session#")).map(str::to_owned);
-        Ok(session_page(items.into_iter().map(read_session), limit, rest))
+        let start = after
+            .and_then(|cursor| cursor.position.parse().ok())
+            .map(|session| session_key(user, session));
+        let SessionItems { items, rest } =
+            self.query_sessions(user, epoch, None, start, now).await?;
+        let rest = rest
+            .as_ref()
+            .and_then(|last| text_of(last, "sk"))
+            .and_then(|sk| sk.strip_prefix("session#"))
+            .map(str::to_owned);
+        Ok(session_page(
+            items.into_iter().map(read_session),
+            limit,
+            rest,
+        ))
     }
 
     /// Ends the sessions used least recently where more than this many live.
-    pub(super) async fn trim_sessions(&self, kept: &Session, most: usize, now: Timestamp) -> Result<(), StoreError> {
+    pub(super) async fn trim_sessions(
+        &self,
+        kept: &Session,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let (mut others, mut start) = (Vec::new(), None);
         loop {
-            let page = self.query_sessions(kept.user, kept.epoch, Some(&["id", "last_used_at"]), start, now).await?;
+            let page = self
+                .query_sessions(
+                    kept.user,
+                    kept.epoch,
+                    Some(&["id", "last_used_at"]),
+                    start,
+                    now,
+                )
+                .await?;
             let uses = page.items.into_iter().filter_map(|item| {
                 let id: SessionId = text_of(&item, "id")?.parse().ok()?;
-                (id != kept.id).then(|| (text_of(&item, "last_used_at").unwrap_or_default().to_owned(), id))
+                (id != kept.id).then(|| {
+                    (
+                        text_of(&item, "last_used_at")
+                            .unwrap_or_default()
+                            .to_owned(),
+                        id,
+                    )
+                })
             });
             others.extend(uses);
             start = page.rest;
@@ -237,7 +338,8 @@ impl Users {
         Ok(())
     }
 
-    /// Sessions of an account that are of this epoch and have not expired, after a key: all of each, or these fields.
+    /// Sessions of an account that are of this epoch and have not expired, after a key: all of
+    /// each, or these fields.
     async fn query_sessions(
         &self,
         user: UserId,
@@ -250,7 +352,10 @@ impl Users {
         let fields = fields.map(|fields| expression.list_of(fields));
         let (pk, sk) = (expression.name("pk"), expression.name("sk"));
         let (current, lives) = (expression.name("epoch"), lives(&mut expression, now));
-        let (owner, prefix) = (expression.value(text(user_key(user))), expression.value(text("session#")));
+        let (owner, prefix) = (
+            expression.value(text(user_key(user))),
+            expression.value(text("session#")),
+        );
         let epoch = expression.value(number(epoch));
         let request = self
             .client
@@ -265,12 +370,19 @@ impl Users {
             .limit(SESSION_READS)
             .set_exclusive_start_key(start);
         let output = call("Query", request.send()).await.map_err(failed)?;
-        Ok(SessionItems { items: output.items.unwrap_or_default(), rest: output.last_evaluated_key })
+        Ok(SessionItems {
+            items: output.items.unwrap_or_default(),
+            rest: output.last_evaluated_key,
+        })
     }
 
     pub(super) async fn epoch(&self, user: UserId) -> Result<u32, StoreError> {
-        let account = self.get_fields(account_key(user), &["epoch"]).await?.ok_or(StoreError::SessionEnded)?;
-        number_of(&account, "epoch").ok_or_else(|| StoreError::Corrupt("an account without an epoch".into()))
+        let account = self
+            .get_fields(account_key(user), &["epoch"])
+            .await?
+            .ok_or(StoreError::SessionEnded)?;
+        number_of(&account, "epoch")
+            .ok_or_else(|| StoreError::Corrupt("an account without an epoch".into()))
     }
 }
 
@@ -281,8 +393,8 @@ struct AccountSession {
     role: Role,
 }
 
-/// The condition that a session has not expired. Its idle end alone does not tell: refreshing moves it on past the
-/// absolute one.
+/// The condition that a session has not expired. Its idle end alone does not tell: refreshing moves
+/// it on past the absolute one.
 fn lives(expression: &mut Expression, now: Timestamp) -> String {
     let (expires, ends) = (expression.name("expires_at"), expression.name("ends_at"));
     let seconds = expression.value(number(now.as_second()));
@@ -291,7 +403,9 @@ fn lives(expression: &mut Expression, now: Timestamp) -> String {
 
 /// Whether a session, as it was deleted, had not expired.
 pub(super) fn had_not_expired(session: &HashMap<String, AttributeValue>, now: Timestamp) -> bool {
-    ["expires_at", "ends_at"].iter().all(|end| number_of::<i64>(session, end).is_some_and(|end| end > now.as_second()))
+    ["expires_at", "ends_at"]
+        .iter()
+        .all(|end| number_of::<i64>(session, end).is_some_and(|end| end > now.as_second()))
 }
 
 fn session_sk(session: SessionId) -> String {
@@ -331,7 +445,8 @@ pub(super) fn read_session(item: Item) -> Result<Session, StoreError> {
         created_at: row.created_at,
         last_used_at: row.last_used_at,
         // Every refresh moves the idle end on, but nothing moves the absolute one.
-        expires_at: Timestamp::from_millisecond(row.expires_at.saturating_mul(1000)).earlier_of(ends_at),
+        expires_at: Timestamp::from_millisecond(row.expires_at.saturating_mul(1000))
+            .earlier_of(ends_at),
         ends_at,
         user_agent: row.user_agent,
     })

@@ -1,20 +1,29 @@
-//! The tables, as `template.yaml` has them in AWS: made here for the embedded engine, and by a command elsewhere.
+//! The tables, as `template.yaml` has them in AWS: made here for the embedded engine, and by a
+//! command elsewhere.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, LocalSecondaryIndex, Projection, ProjectionType, ScalarAttributeType,
-    TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, LocalSecondaryIndex, Projection,
+    ProjectionType, ScalarAttributeType, TableDescription, TableStatus, TimeToLiveSpecification,
+    TimeToLiveStatus,
 };
 
 use super::client::failed;
 use crate::config::Settings;
 use crate::problem::StoreError;
 
-/// The tasks table's local secondary indexes. The range key of each is the attribute of the same name. They exist from the table's
-/// creation or never: `by_rank` is empty and there for lists that are put in order by hand.
-const INDEXES: [&str; 5] = ["by_created", "by_updated", "by_due", "by_priority", "by_rank"];
+/// The tasks table's local secondary indexes. The range key of each is the attribute of the same
+/// name. They exist from the table's creation or never: `by_rank` is empty and there for lists that
+/// are put in order by hand.
+const INDEXES: [&str; 5] = [
+    "by_created",
+    "by_updated",
+    "by_due",
+    "by_priority",
+    "by_rank",
+];
 
 /// The attribute that DynamoDB's TTL looks at.
 const EXPIRY: &str = "expires_at";
@@ -26,17 +35,33 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// One line that says which table is not as it must be, or why the database does not do as asked.
-pub async fn migrate(client: &Client, settings: &Settings, tell: &mut dyn FnMut(&str)) -> Result<(), String> {
-    for (name, indexes) in [(&settings.users_table, &[][..]), (&settings.tasks_table, &INDEXES[..])] {
-        migrate_table(client, name, indexes, tell).await.map_err(|error| format!("the table {name} cannot be used: {error}"))?;
+pub async fn migrate(
+    client: &Client,
+    settings: &Settings,
+    tell: &mut dyn FnMut(&str),
+) -> Result<(), String> {
+    for (name, indexes) in [
+        (&settings.users_table, &[][..]),
+        (&settings.tasks_table, &INDEXES[..]),
+    ] {
+        migrate_table(client, name, indexes, tell)
+            .await
+            .map_err(|error| format!("the table {name} cannot be used: {error}"))?;
     }
     Ok(())
 }
 
-async fn migrate_table(client: &Client, name: &str, indexes: &[&str], tell: &mut dyn FnMut(&str)) -> Result<(), String> {
+async fn migrate_table(
+    client: &Client,
+    name: &str,
+    indexes: &[&str],
+    tell: &mut dyn FnMut(&str),
+) -> Result<(), String> {
     match describe(client, name).await? {
         None => {
-            create(client, name, indexes).await.map_err(|error| error.to_string())?;
+            create(client, name, indexes)
+                .await
+                .map_err(|error| error.to_string())?;
             wait_until_active(client, name).await?;
             tell(&format!("table {name}: made"));
         }
@@ -45,10 +70,20 @@ async fn migrate_table(client: &Client, name: &str, indexes: &[&str], tell: &mut
             tell(&format!("table {name}: is there"));
         }
     }
-    let ttl = client.describe_time_to_live().table_name(name).send().await.map_err(|error| failed(error).to_string())?;
+    let ttl = client
+        .describe_time_to_live()
+        .table_name(name)
+        .send()
+        .await
+        .map_err(|error| failed(error).to_string())?;
     let ttl = ttl.time_to_live_description;
-    let enabled = ttl.as_ref().and_then(|ttl| ttl.time_to_live_status.as_ref());
-    if matches!(enabled, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
+    let enabled = ttl
+        .as_ref()
+        .and_then(|ttl| ttl.time_to_live_status.as_ref());
+    if matches!(
+        enabled,
+        Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)
+    ) {
         return match ttl.as_ref().and_then(|ttl| ttl.attribute_name()) {
             Some(EXPIRY) | None => {
                 tell(&format!("expiry of {name}: is there"));
@@ -57,7 +92,9 @@ async fn migrate_table(client: &Client, name: &str, indexes: &[&str], tell: &mut
             Some(other) => Err(format!("its items expire by {other}, and must by {EXPIRY}")),
         };
     }
-    enable_expiry(client, name).await.map_err(|error| error.to_string())?;
+    enable_expiry(client, name)
+        .await
+        .map_err(|error| error.to_string())?;
     tell(&format!("expiry of {name}: made"));
     Ok(())
 }
@@ -65,14 +102,23 @@ async fn migrate_table(client: &Client, name: &str, indexes: &[&str], tell: &mut
 async fn describe(client: &Client, name: &str) -> Result<Option<TableDescription>, String> {
     match client.describe_table().table_name(name).send().await {
         Ok(output) => Ok(output.table),
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => Ok(None),
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(|error| error.is_resource_not_found_exception()) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(failed(error).to_string()),
     }
 }
 
 async fn wait_until_active(client: &Client, name: &str) -> Result<(), String> {
     for _ in 0..LOOKS {
-        if describe(client, name).await?.is_some_and(|table| table.table_status == Some(TableStatus::Active)) {
+        if describe(client, name)
+            .await?
+            .is_some_and(|table| table.table_status == Some(TableStatus::Active))
+        {
             return Ok(());
         }
         tokio::time::sleep(BETWEEN_LOOKS).await;
@@ -83,21 +129,32 @@ async fn wait_until_active(client: &Client, name: &str) -> Result<(), String> {
 /// Keys and local indexes are fixed when a table is made.
 fn check_keys(table: &TableDescription, indexes: &[&str]) -> Result<(), String> {
     let are = |keys: &[KeySchemaElement], range: &str| {
-        let key = |kind| keys.iter().find(|key| *key.key_type() == kind).map(KeySchemaElement::attribute_name);
+        let key = |kind| {
+            keys.iter()
+                .find(|key| *key.key_type() == kind)
+                .map(KeySchemaElement::attribute_name)
+        };
         key(KeyType::Hash) == Some("pk") && key(KeyType::Range) == Some(range)
     };
     if !are(table.key_schema(), "sk") {
-        return Err("its keys are not pk and sk: name another table, or delete this one".to_owned());
+        return Err(
+            "its keys are not pk and sk: name another table, or delete this one".to_owned(),
+        );
     }
     for index in indexes {
-        let found = table.local_secondary_indexes().iter().find(|found| found.index_name() == Some(index));
+        let found = table
+            .local_secondary_indexes()
+            .iter()
+            .find(|found| found.index_name() == Some(index));
         let whole = |found: &&_| {
             let found: &aws_sdk_dynamodb::types::LocalSecondaryIndexDescription = found;
             let projection = found.projection().and_then(Projection::projection_type);
             are(found.key_schema(), index) && projection == Some(&ProjectionType::All)
         };
         if found.filter(whole).is_none() {
-            return Err(format!("it lacks the local index {index} with all attributes, which cannot be added: name another table"));
+            return Err(format!(
+                "it lacks the local index {index} with all attributes, which cannot be added: name another table"
+            ));
         }
     }
     Ok(())
@@ -107,7 +164,11 @@ fn check_keys(table: &TableDescription, indexes: &[&str]) -> Result<(), String> 
 ///
 /// # Errors
 /// The engine refuses.
-pub async fn create_tables(client: &Client, users_table: &str, tasks_table: &str) -> Result<(), StoreError> {
+pub async fn create_tables(
+    client: &Client,
+    users_table: &str,
+    tasks_table: &str,
+) -> Result<(), StoreError> {
     for (name, indexes) in [(users_table, &[][..]), (tasks_table, &INDEXES[..])] {
         if create(client, name, indexes).await? {
             enable_expiry(client, name).await?;
@@ -119,9 +180,20 @@ pub async fn create_tables(client: &Client, users_table: &str, tasks_table: &str
 /// Makes a table; `false` when it is there.
 async fn create(client: &Client, name: &str, indexes: &[&str]) -> Result<bool, StoreError> {
     let invalid = |error: aws_sdk_dynamodb::error::BuildError| StoreError::Corrupt(error.into());
-    let attribute =
-        |name: &str| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().map_err(invalid);
-    let element = |name: &str, kind: KeyType| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().map_err(invalid);
+    let attribute = |name: &str| {
+        AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(ScalarAttributeType::S)
+            .build()
+            .map_err(invalid)
+    };
+    let element = |name: &str, kind: KeyType| {
+        KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind)
+            .build()
+            .map_err(invalid)
+    };
 
     let mut table = client
         .create_table()
@@ -136,7 +208,11 @@ async fn create(client: &Client, name: &str, indexes: &[&str]) -> Result<bool, S
             .index_name(*index)
             .key_schema(element("pk", KeyType::Hash)?)
             .key_schema(element(index, KeyType::Range)?)
-            .projection(Projection::builder().projection_type(ProjectionType::All).build());
+            .projection(
+                Projection::builder()
+                    .projection_type(ProjectionType::All)
+                    .build(),
+            );
         table = table.local_secondary_indexes(index.build().map_err(invalid)?);
     }
     for index in indexes {
@@ -144,13 +220,29 @@ async fn create(client: &Client, name: &str, indexes: &[&str]) -> Result<bool, S
     }
     match table.send().await {
         Ok(_) => Ok(true),
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception()) => Ok(false),
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(|error| error.is_resource_in_use_exception()) =>
+        {
+            Ok(false)
+        }
         Err(error) => Err(failed(error)),
     }
 }
 
 async fn enable_expiry(client: &Client, name: &str) -> Result<(), StoreError> {
-    let ttl = TimeToLiveSpecification::builder().attribute_name(EXPIRY).enabled(true).build();
+    let ttl = TimeToLiveSpecification::builder()
+        .attribute_name(EXPIRY)
+        .enabled(true)
+        .build();
     let ttl = ttl.map_err(|error| StoreError::Corrupt(error.into()))?;
-    client.update_time_to_live().table_name(name).time_to_live_specification(ttl).send().await.map(drop).map_err(failed)
+    client
+        .update_time_to_live()
+        .table_name(name)
+        .time_to_live_specification(ttl)
+        .send()
+        .await
+        .map(drop)
+        .map_err(failed)
 }

@@ -1,4 +1,5 @@
-//! Reads pages of tasks: one query on the index that has the order, a bounded few where it is filtered.
+//! Reads pages of tasks: one query on the index that has the order, a bounded few where it is
+//! filtered.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -11,8 +12,9 @@ use crate::store::list_scan::{KeyRange, ListScan, Read, TaskReader};
 use crate::store::task_keys::{DATED, UNDATED, task_of};
 use crate::users::UserId;
 
-/// An owner's tasks in a table. The range key of each local secondary index is the attribute of the same name, which a
-/// task has only while it belongs in that list: a task in the trash is in `by_updated` and in no other.
+/// An owner's tasks in a table. The range key of each local secondary index is the attribute of the
+/// same name, which a task has only while it belongs in that list: a task in the trash is in
+/// `by_updated` and in no other.
 pub(super) struct OwnersTasks<'t> {
     /// How the table is reached.
     pub(super) client: &'t Client,
@@ -23,7 +25,13 @@ pub(super) struct OwnersTasks<'t> {
 }
 
 impl TaskReader for OwnersTasks<'_> {
-    async fn read(&self, scan: &ListScan<'_>, key_range: &KeyRange, after: Option<&str>, limit: usize) -> Result<Read, StoreError> {
+    async fn read(
+        &self,
+        scan: &ListScan<'_>,
+        key_range: &KeyRange,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Read, StoreError> {
         let start = after.and_then(|position| {
             let mut start = key(self.owner, task_key(task_of(position)?));
             start.insert(scan.index.to_owned(), text(position));
@@ -32,7 +40,8 @@ impl TaskReader for OwnersTasks<'_> {
         let mut expression = Expression::default();
         let (pk, range) = (expression.name("pk"), expression.name(scan.index));
         let owner = expression.value(text(self.owner));
-        // What comes before the start is left out of the key_range as well: an engine may look through it otherwise.
+        // What comes before the start is left out of the key_range as well: an engine may look
+        // through it otherwise.
         let (from, to) = match after {
             Some(after) if scan.descending => (key_range.from.as_str(), after),
             Some(after) => (after, key_range.to.as_str()),
@@ -46,7 +55,9 @@ impl TaskReader for OwnersTasks<'_> {
             .table_name(self.table)
             .index_name(scan.index)
             .consistent_read(true)
-            .key_condition_expression(format!("{pk} = {owner} AND {range} BETWEEN {from} AND {to}"))
+            .key_condition_expression(format!(
+                "{pk} = {owner} AND {range} BETWEEN {from} AND {to}"
+            ))
             .set_filter_expression(filter)
             .set_expression_attribute_names(Some(expression.names))
             .set_expression_attribute_values(Some(expression.values))
@@ -58,8 +69,13 @@ impl TaskReader for OwnersTasks<'_> {
             let position = text_of(&item, scan.index).unwrap_or_default().to_owned();
             (position, read(item))
         });
-        let rest = output.last_evaluated_key.map(|last| text_of(&last, scan.index).unwrap_or_default().to_owned());
-        Ok(Read { tasks: tasks.collect(), rest })
+        let rest = output
+            .last_evaluated_key
+            .map(|last| text_of(&last, scan.index).unwrap_or_default().to_owned());
+        Ok(Read {
+            tasks: tasks.collect(),
+            rest,
+        })
     }
 }
 
@@ -68,25 +84,47 @@ fn filter_expression(scan: &ListScan<'_>, expression: &mut Expression) -> Option
     let filter = scan.filter;
     let mut conditions = Vec::new();
     if !filter.statuses.is_empty() {
-        conditions.push(expression.one_of("status", filter.statuses.iter().map(|status| text(status.as_str()))));
+        conditions.push(expression.one_of(
+            "status",
+            filter.statuses.iter().map(|status| text(status.as_str())),
+        ));
     }
     if !filter.priorities.is_empty() {
-        conditions.push(expression.one_of("priority", filter.priorities.iter().map(|priority| text(priority.as_str()))));
+        conditions.push(
+            expression.one_of(
+                "priority",
+                filter
+                    .priorities
+                    .iter()
+                    .map(|priority| text(priority.as_str())),
+            ),
+        );
     }
     if !filter.labels.is_empty() {
         let labels = expression.name("labels");
         let any: Vec<String> = filter
             .labels
             .iter()
-            .map(|label| format!("contains({labels}, {})", expression.value(AttributeValue::S(label.as_str().to_owned()))))
+            .map(|label| {
+                format!(
+                    "contains({labels}, {})",
+                    expression.value(AttributeValue::S(label.as_str().to_owned()))
+                )
+            })
             .collect();
         conditions.push(format!("({})", any.join(" OR ")));
     }
     // A list by due date has its bounds in the key condition, and a key is no matter for a filter.
     if scan.index != "by_due" && !filter.due.are_open() {
         let due = expression.name("by_due");
-        let from = filter.due.after.map_or_else(|| DATED.to_owned(), |after| format!("{DATED}{}", after.sort_key()));
-        let to = filter.due.before.map_or_else(|| UNDATED.to_owned(), |before| format!("{DATED}{}", before.sort_key()));
+        let from = filter.due.after.map_or_else(
+            || DATED.to_owned(),
+            |after| format!("{DATED}{}", after.sort_key()),
+        );
+        let to = filter.due.before.map_or_else(
+            || UNDATED.to_owned(),
+            |before| format!("{DATED}{}", before.sort_key()),
+        );
         let (from, to) = (expression.value(text(from)), expression.value(text(to)));
         conditions.push(format!("{due} BETWEEN {from} AND {to}"));
     }

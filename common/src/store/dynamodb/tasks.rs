@@ -4,11 +4,16 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{
+    KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
+};
 use uuid::Uuid;
 
 use super::client::{call, failed};
-use super::items::{Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of, write};
+use super::items::{
+    Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of,
+    write,
+};
 use super::task_pages::OwnersTasks;
 use super::writes::{Transaction, first_item, once_put, put, refused_item, transact, update};
 use crate::fields::Change;
@@ -42,15 +47,23 @@ pub(super) fn task_key(id: TaskId) -> String {
 impl Tasks {
     /// Tasks in this table.
     pub fn new(client: Client, table: &str) -> Self {
-        Self { client, table: table.to_owned() }
+        Self {
+            client,
+            table: table.to_owned(),
+        }
     }
 
     fn of(&self, owner: UserId) -> OwnersTasks<'_> {
-        OwnersTasks { client: &self.client, table: &self.table, owner }
+        OwnersTasks {
+            client: &self.client,
+            table: &self.table,
+            owner,
+        }
     }
 
-    /// Changes a task at this time, or just after its last change if that was later. `change` gives the expression and its
-    /// condition; where that does not hold, `explain` says why of the task as it is then, unless it is the time alone.
+    /// Changes a task at this time, or just after its last change if that was later. `change` gives
+    /// the expression and its condition; where that does not hold, `explain` says why of the task
+    /// as it is then, unless it is the time alone.
     async fn change(
         &self,
         owner: UserId,
@@ -64,26 +77,49 @@ impl Tasks {
         for attempt in 0..CHANGE_ATTEMPTS {
             let (mut expression, condition) = change(at)?;
             let (updated, time) = (expression.name("updated_at"), expression.value(text(at)));
-            match self.update_item(owner, id, expression, &format!("{condition} AND {updated} < {time}")).await {
+            match self
+                .update_item(
+                    owner,
+                    id,
+                    expression,
+                    &format!("{condition} AND {updated} < {time}"),
+                )
+                .await
+            {
                 Ok(item) => return read(item),
                 Err(UpdateError::Failed(error)) => return Err(error),
                 Err(UpdateError::Condition(item)) => {
                     if let Some(reason) = explain(&item) {
                         return Err(reason);
                     }
-                    let updated_at = text_of(&item, "updated_at").and_then(|time| time.parse().ok()).unwrap_or(at);
+                    let updated_at = text_of(&item, "updated_at")
+                        .and_then(|time| time.parse().ok())
+                        .unwrap_or(at);
                     // Others who write this very task at once are each at another time by now.
-                    let elapsed = if attempt == 0 { Duration::ZERO } else { begun.elapsed() };
+                    let elapsed = if attempt == 0 {
+                        Duration::ZERO
+                    } else {
+                        begun.elapsed()
+                    };
                     at = now.plus(elapsed).after(updated_at);
                 }
             }
         }
-        Err(StoreError::Unavailable("lost every retry to concurrent writers".into()))
+        Err(StoreError::Unavailable(
+            "lost every retry to concurrent writers".into(),
+        ))
     }
 
-    /// Updates a task that `condition` holds for. Every update leaves a mark of its own on the item, by which an
-    /// attempt that was executed although its answer was lost is recognised when it is repeated.
-    async fn update_item(&self, owner: UserId, id: TaskId, mut expression: Expression, condition: &str) -> Result<Item, UpdateError> {
+    /// Updates a task that `condition` holds for. Every update leaves a mark of its own on the
+    /// item, by which an attempt that was executed although its answer was lost is recognised when
+    /// it is repeated.
+    async fn update_item(
+        &self,
+        owner: UserId,
+        id: TaskId,
+        mut expression: Expression,
+        condition: &str,
+    ) -> Result<Item, UpdateError> {
         let mark = text(Uuid::new_v4());
         expression.set("write", mark.clone());
         let (pk, write) = (expression.name("pk"), expression.name("write"));
@@ -94,7 +130,9 @@ impl Tasks {
             .table_name(&self.table)
             .set_key(Some(key(owner, task_key(id))))
             .update_expression(expression.update())
-            .condition_expression(format!("attribute_exists({pk}) AND {write} <> {mine} AND {condition}"))
+            .condition_expression(format!(
+                "attribute_exists({pk}) AND {write} <> {mine} AND {condition}"
+            ))
             .set_expression_attribute_names(Some(expression.names))
             .set_expression_attribute_values(Some(expression.values))
             .return_values(ReturnValue::AllNew)
@@ -109,8 +147,8 @@ impl Tasks {
         }
     }
 
-    /// Restores under a key. Record and task are read together, then written together on the version that was read;
-    /// whoever was quicker decides what is read the next time.
+    /// Restores under a key. Record and task are read together, then written together on the
+    /// version that was read; whoever was quicker decides what is read the next time.
     async fn restore_once(
         &self,
         owner: UserId,
@@ -121,7 +159,11 @@ impl Tasks {
     ) -> Result<Task, StoreError> {
         for _ in 0..ATTEMPTS {
             let (record, task) = self.record_and_task(owner, id, once).await?;
-            if let Some(result) = record.map(|record| replay(record, once, now)).transpose()?.flatten() {
+            if let Some(result) = record
+                .map(|record| replay(record, once, now))
+                .transpose()?
+                .flatten()
+            {
                 return read(result);
             }
             let item = task.ok_or(StoreError::NotFound("task"))?;
@@ -134,8 +176,22 @@ impl Tasks {
             let (version, deleted) = (expression.name("version"), expression.name("deleted_at"));
             let read_version = expression.value(number(task.version));
             let condition = format!("{version} = {read_version} AND attribute_exists({deleted})");
-            let update = update(&self.table, key(owner, task_key(id)), &condition, expression)?;
-            let record = once_put(&self.table, once_record(owner, once, Some(write(&restored)?), now.plus(IDEMPOTENCY_KEY_LIFETIME)), now)?;
+            let update = update(
+                &self.table,
+                key(owner, task_key(id)),
+                &condition,
+                expression,
+            )?;
+            let record = once_put(
+                &self.table,
+                once_record(
+                    owner,
+                    once,
+                    Some(write(&restored)?),
+                    now.plus(IDEMPOTENCY_KEY_LIFETIME),
+                ),
+                now,
+            )?;
             if let Transaction::Done = transact(&self.client, vec![record, update]).await? {
                 return Ok(restored);
             }
@@ -143,19 +199,42 @@ impl Tasks {
         Err(StoreError::StillRunning)
     }
 
-    async fn record_and_task(&self, owner: UserId, id: TaskId, once: &IdempotencyKey) -> Result<(Option<Item>, Option<Item>), StoreError> {
+    async fn record_and_task(
+        &self,
+        owner: UserId,
+        id: TaskId,
+        once: &IdempotencyKey,
+    ) -> Result<(Option<Item>, Option<Item>), StoreError> {
         let keys = KeysAndAttributes::builder()
             .keys(key(owner, once_key(once)))
             .keys(key(owner, task_key(id)))
             .consistent_read(true)
             .build()
             .map_err(|error| StoreError::Corrupt(error.into()))?;
-        let output = call("BatchGetItem", self.client.batch_get_item().request_items(&self.table, keys).send()).await.map_err(failed)?;
+        let output = call(
+            "BatchGetItem",
+            self.client
+                .batch_get_item()
+                .request_items(&self.table, keys)
+                .send(),
+        )
+        .await
+        .map_err(failed)?;
         if output.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
-            return Err(StoreError::Unavailable("BatchGetItem left keys unprocessed".into()));
+            return Err(StoreError::Unavailable(
+                "BatchGetItem left keys unprocessed".into(),
+            ));
         }
-        let mut items = output.responses.and_then(|mut responses| responses.remove(&self.table)).unwrap_or_default();
-        let mut take = |sk: String| items.iter().position(|item| text_of(item, "sk") == Some(&sk)).map(|at| items.swap_remove(at));
+        let mut items = output
+            .responses
+            .and_then(|mut responses| responses.remove(&self.table))
+            .unwrap_or_default();
+        let mut take = |sk: String| {
+            items
+                .iter()
+                .position(|item| text_of(item, "sk") == Some(&sk))
+                .map(|at| items.swap_remove(at))
+        };
         Ok((take(once_key(once)), take(task_key(id))))
     }
 }
@@ -169,20 +248,45 @@ enum UpdateError {
 
 #[async_trait]
 impl TaskStore for Tasks {
-    async fn create(&self, owner: UserId, task: Task, once: Option<&IdempotencyKey>) -> Result<Task, StoreError> {
+    async fn create(
+        &self,
+        owner: UserId,
+        task: Task,
+        once: Option<&IdempotencyKey>,
+    ) -> Result<Task, StoreError> {
         let item = task_item(owner, &task)?;
         let Some(once) = once else {
-            let request =
-                self.client.put_item().table_name(&self.table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)");
+            let request = self
+                .client
+                .put_item()
+                .table_name(&self.table)
+                .set_item(Some(item))
+                .condition_expression("attribute_not_exists(pk)");
             return match call("PutItem", request.send()).await {
                 Ok(_) => Ok(task),
-                // The identifier is new: only an attempt of this very call, whose answer was lost, can have stored it.
-                Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => Ok(task),
+                // The identifier is new: only an attempt of this very call, whose answer was lost,
+                // can have stored it.
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+                {
+                    Ok(task)
+                }
                 Err(error) => Err(failed(error)),
             };
         };
         let now = task.created_at;
-        let record = once_put(&self.table, once_record(owner, once, Some(write(&task)?), now.plus(IDEMPOTENCY_KEY_LIFETIME)), now)?;
+        let record = once_put(
+            &self.table,
+            once_record(
+                owner,
+                once,
+                Some(write(&task)?),
+                now.plus(IDEMPOTENCY_KEY_LIFETIME),
+            ),
+            now,
+        )?;
         let put = put(&self.table, item, None)?;
         match transact(&self.client, vec![record, put]).await? {
             Transaction::Done => Ok(task),
@@ -194,7 +298,12 @@ impl TaskStore for Tasks {
     }
 
     async fn get(&self, owner: UserId, id: TaskId) -> Result<Task, StoreError> {
-        let request = self.client.get_item().table_name(&self.table).set_key(Some(key(owner, task_key(id)))).consistent_read(true);
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(owner, task_key(id))))
+            .consistent_read(true);
         let item = call("GetItem", request.send()).await.map_err(failed)?.item;
         let live = item.filter(|item| !item.contains_key("deleted_at"));
         read(live.ok_or(StoreError::NotFound("task"))?)
@@ -214,7 +323,13 @@ impl TaskStore for Tasks {
     ) -> Result<Task, StoreError> {
         if patch.is_empty() {
             let task = self.get(owner, id).await?;
-            return if precondition.allows(task.version) { Ok(task) } else { Err(StoreError::Stale { current: task.version }) };
+            return if precondition.allows(task.version) {
+                Ok(task)
+            } else {
+                Err(StoreError::Stale {
+                    current: task.version,
+                })
+            };
         }
         let change = |at| {
             let mut expression = patch_expression(id, patch, now)?;
@@ -223,10 +338,19 @@ impl TaskStore for Tasks {
             let condition = live(&mut expression, precondition);
             Ok((expression, condition))
         };
-        self.change(owner, id, now, change, |item| why_not_live(item, precondition)).await
+        self.change(owner, id, now, change, |item| {
+            why_not_live(item, precondition)
+        })
+        .await
     }
 
-    async fn trash(&self, owner: UserId, id: TaskId, precondition: &Precondition, now: Timestamp) -> Result<(), StoreError> {
+    async fn trash(
+        &self,
+        owner: UserId,
+        id: TaskId,
+        precondition: &Precondition,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let change = |at: Timestamp| {
             let mut expression = Expression::default();
             expression.set("deleted_at", text(at));
@@ -241,11 +365,23 @@ impl TaskStore for Tasks {
             let condition = live(&mut expression, precondition);
             Ok((expression, condition))
         };
-        self.change(owner, id, now, change, |item| why_not_live(item, precondition)).await.map(drop)
+        self.change(owner, id, now, change, |item| {
+            why_not_live(item, precondition)
+        })
+        .await
+        .map(drop)
     }
 
-    async fn list_trash(&self, owner: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Task>, StoreError> {
-        ListScan::through_trash(limit, after, now).page(&self.of(owner)).await
+    async fn list_trash(
+        &self,
+        owner: UserId,
+        limit: usize,
+        after: Option<&Cursor>,
+        now: Timestamp,
+    ) -> Result<Page<Task>, StoreError> {
+        ListScan::through_trash(limit, after, now)
+            .page(&self.of(owner))
+            .await
     }
 
     async fn restore(
@@ -270,16 +406,29 @@ impl TaskStore for Tasks {
             expression.remove("deleted_at");
             expression.remove("expires_at");
             let deleted = expression.name("deleted_at");
-            let (kept_since, and_version) = (expression.value(text(kept_since(now))), expression.and_version(precondition));
+            let (kept_since, and_version) = (
+                expression.value(text(kept_since(now))),
+                expression.and_version(precondition),
+            );
             let condition = format!("{deleted} > {kept_since}{and_version}");
             Ok((expression, condition))
         };
-        self.change(owner, id, now, change, |item| check_restorable(item, precondition, now).err()).await
+        self.change(owner, id, now, change, |item| {
+            check_restorable(item, precondition, now).err()
+        })
+        .await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let request = self.client.get_item().table_name(&self.table).set_key(Some(key("ping", "ping")));
-        call("GetItem", request.send()).await.map(drop).map_err(failed)
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key("ping", "ping")));
+        call("GetItem", request.send())
+            .await
+            .map(drop)
+            .map_err(failed)
     }
 }
 
@@ -289,12 +438,18 @@ pub(super) fn task_item(owner: UserId, task: &Task) -> Result<Item, StoreError> 
     item.extend(key(owner, task_key(task.id)));
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
     set("write", text(Uuid::new_v4()));
-    let (due, priority) = (text(due_key(task.due, task.id)), text(priority_key(task.priority, task.id)));
+    let (due, priority) = (
+        text(due_key(task.due, task.id)),
+        text(priority_key(task.priority, task.id)),
+    );
     if let Some(deleted_at) = task.deleted_at {
         set("by_updated", text(gone_key(deleted_at, task.id)));
         set("trashed_due", due);
         set("trashed_priority", priority);
-        set("expires_at", number(deleted_at.plus(TRASH_LIFETIME).as_second()));
+        set(
+            "expires_at",
+            number(deleted_at.plus(TRASH_LIFETIME).as_second()),
+        );
     } else {
         set("by_created", text(created_key(task.id)));
         set("by_updated", text(live_key(task.updated_at, task.id)));
@@ -305,7 +460,11 @@ pub(super) fn task_item(owner: UserId, task: &Task) -> Result<Item, StoreError> 
 }
 
 /// What [`TaskPatch::apply`] does, as an update expression; but for the time of the change.
-fn patch_expression(id: TaskId, patch: &TaskPatch, now: Timestamp) -> Result<Expression, StoreError> {
+fn patch_expression(
+    id: TaskId,
+    patch: &TaskPatch,
+    now: Timestamp,
+) -> Result<Expression, StoreError> {
     let mut expression = Expression::default();
     if let Some(title) = &patch.title {
         expression.set("title", text(title.as_str()));
@@ -319,7 +478,10 @@ fn patch_expression(id: TaskId, patch: &TaskPatch, now: Timestamp) -> Result<Exp
         expression.set("status", text(status.as_str()));
         if status == Status::Done {
             let (completed, now) = (expression.name("completed_at"), expression.value(text(now)));
-            expression.set_to("completed_at", &format!("if_not_exists({completed}, {now})"));
+            expression.set_to(
+                "completed_at",
+                &format!("if_not_exists({completed}, {now})"),
+            );
         } else {
             expression.remove("completed_at");
         }
@@ -329,7 +491,8 @@ fn patch_expression(id: TaskId, patch: &TaskPatch, now: Timestamp) -> Result<Exp
         expression.set("by_priority", text(priority_key(priority, id)));
     }
     if let Some(labels) = patch.labels.new_value() {
-        let labels = serde_dynamo::to_attribute_value(labels).map_err(|error| StoreError::Corrupt(error.into()))?;
+        let labels = serde_dynamo::to_attribute_value(labels)
+            .map_err(|error| StoreError::Corrupt(error.into()))?;
         expression.set("labels", labels);
     }
     match patch.due {
@@ -355,7 +518,12 @@ fn restore_expression(task: &Task) -> Expression {
     expression.set("by_due", text(due_key(task.due, task.id)));
     expression.set("by_priority", text(priority_key(task.priority, task.id)));
     expression.increase("version", 1);
-    for gone in ["deleted_at", "expires_at", "trashed_due", "trashed_priority"] {
+    for gone in [
+        "deleted_at",
+        "expires_at",
+        "trashed_due",
+        "trashed_priority",
+    ] {
         expression.remove(gone);
     }
     expression
@@ -364,7 +532,10 @@ fn restore_expression(task: &Task) -> Expression {
 /// The condition that a task is not in the trash and that the precondition allows its version.
 fn live(expression: &mut Expression, precondition: &Precondition) -> String {
     let deleted = expression.name("deleted_at");
-    format!("attribute_not_exists({deleted}){}", expression.and_version(precondition))
+    format!(
+        "attribute_not_exists({deleted}){}",
+        expression.and_version(precondition)
+    )
 }
 
 /// Why a task that was to be changed was not: it does not exist, or it is at another version.
@@ -376,13 +547,24 @@ fn why_not_live(item: &Item, precondition: &Precondition) -> Option<StoreError> 
 }
 
 /// Whether a stored task can be restored.
-fn check_restorable(item: &Item, precondition: &Precondition, now: Timestamp) -> Result<(), StoreError> {
-    let Some(version) = number_of(item, "version") else { return Err(StoreError::NotFound("task")) };
+fn check_restorable(
+    item: &Item,
+    precondition: &Precondition,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(version) = number_of(item, "version") else {
+        return Err(StoreError::NotFound("task"));
+    };
     if !item.contains_key("deleted_at") {
         return Err(StoreError::NotInTrash);
     }
-    if text_of(item, "deleted_at").is_some_and(|deleted_at| deleted_at <= kept_since(now).as_str()) {
+    if text_of(item, "deleted_at").is_some_and(|deleted_at| deleted_at <= kept_since(now).as_str())
+    {
         return Err(StoreError::NotFound("task"));
     }
-    if precondition.allows(version) { Ok(()) } else { Err(StoreError::Stale { current: version }) }
+    if precondition.allows(version) {
+        Ok(())
+    } else {
+        Err(StoreError::Stale { current: version })
+    }
 }

@@ -1,4 +1,5 @@
-//! Accounts, addresses, sessions and counters: items of one table, each kind with sort keys of its own.
+//! Accounts, addresses, sessions and counters: items of one table, each kind with sort keys of its
+//! own.
 
 use std::time::Duration;
 
@@ -8,7 +9,10 @@ use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use uuid::Uuid;
 
 use super::client::{call, failed};
-use super::items::{Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of, write};
+use super::items::{
+    Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of,
+    write,
+};
 use super::sessions::{had_not_expired, session_item, session_key};
 use super::writes::{Transaction, first_item, once_put, put, refused_item, transact, update};
 use crate::auth::{CounterStore, LiveSession, PasswordHash, Rotation, Session, SessionId};
@@ -46,16 +50,28 @@ pub(super) fn email_key(email: &Email) -> Item {
 impl Users {
     /// Accounts in this table.
     pub fn new(client: Client, table: &str) -> Self {
-        Self { client, table: table.to_owned() }
+        Self {
+            client,
+            table: table.to_owned(),
+        }
     }
 
     pub(super) async fn get(&self, key: Item) -> Result<Option<Item>, StoreError> {
-        let request = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .consistent_read(true);
         Ok(call("GetItem", request.send()).await.map_err(failed)?.item)
     }
 
     /// These attributes of an item, and no others.
-    pub(super) async fn get_fields(&self, key: Item, fields: &[&str]) -> Result<Option<Item>, StoreError> {
+    pub(super) async fn get_fields(
+        &self,
+        key: Item,
+        fields: &[&str],
+    ) -> Result<Option<Item>, StoreError> {
         let mut expression = Expression::default();
         let fields = expression.list_of(fields);
         let request = self
@@ -86,39 +102,68 @@ impl UserStore for Users {
 
     async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
         let Some(address) = self.get(email_key(email)).await? else {
-            // Nobody's account is looked for all the same, so that an unknown address takes as long as a known one.
+            // Nobody's account is looked for all the same, so that an unknown address takes as long
+            // as a known one.
             return self.account(UserId::from_uuid(Uuid::nil())).await;
         };
         let user = text_of(&address, "user").and_then(|user| user.parse().ok());
-        self.account(user.ok_or_else(|| StoreError::Corrupt("an address without an account".into()))?).await
+        self.account(
+            user.ok_or_else(|| StoreError::Corrupt("an address without an account".into()))?,
+        )
+        .await
     }
 
     async fn account(&self, user: UserId) -> Result<Option<Account>, StoreError> {
-        self.get(account_key(user)).await?.map(|item| read::<AccountRow>(item).map(Account::from)).transpose()
+        self.get(account_key(user))
+            .await?
+            .map(|item| read::<AccountRow>(item).map(Account::from))
+            .transpose()
     }
 
-    async fn live_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<LiveSession, StoreError> {
+    async fn live_session(
+        &self,
+        user: UserId,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<LiveSession, StoreError> {
         self.read_live_session(user, session, now).await
     }
 
-    async fn rename(&self, user: &User, name: &Change<Name>, precondition: &Precondition, now: Timestamp) -> Result<User, StoreError> {
+    async fn rename(
+        &self,
+        user: &User,
+        name: &Change<Name>,
+        precondition: &Precondition,
+        now: Timestamp,
+    ) -> Result<User, StoreError> {
         let mut expression = Expression::default();
         let name = match name {
             Change::Keep if precondition.allows(user.version) => return Ok(user.clone()),
-            Change::Keep => return Err(StoreError::Stale { current: user.version }),
+            Change::Keep => {
+                return Err(StoreError::Stale {
+                    current: user.version,
+                });
+            }
             Change::Clear => {
                 expression.remove("name");
                 None
             }
             Change::Set(name) => {
-                expression.set("name", serde_dynamo::to_attribute_value(name).map_err(|error| StoreError::Corrupt(error.into()))?);
+                expression.set(
+                    "name",
+                    serde_dynamo::to_attribute_value(name)
+                        .map_err(|error| StoreError::Corrupt(error.into()))?,
+                );
                 Some(name.clone())
             }
         };
         expression.set("updated_at", text(now));
         expression.increase("version", 1);
         let pk = expression.name("pk");
-        let condition = format!("attribute_exists({pk}){}", expression.and_version(precondition));
+        let condition = format!(
+            "attribute_exists({pk}){}",
+            expression.and_version(precondition)
+        );
         let request = self
             .client
             .update_item()
@@ -134,20 +179,37 @@ impl UserStore for Users {
         match call("UpdateItem", request.send()).await {
             Ok(output) => {
                 let version = number_of(&output.attributes.unwrap_or_default(), "version");
-                let version = version.ok_or_else(|| StoreError::Corrupt("an account without a version".into()))?;
-                Ok(User { name, updated_at: now, version, ..user.clone() })
+                let version = version
+                    .ok_or_else(|| StoreError::Corrupt("an account without a version".into()))?;
+                Ok(User {
+                    name,
+                    updated_at: now,
+                    version,
+                    ..user.clone()
+                })
             }
             Err(error) => Err(match refused_item(&error) {
-                Some(item) => number_of(&item, "version").map_or(StoreError::NotFound("account"), |current| StoreError::Stale { current }),
+                Some(item) => number_of(&item, "version")
+                    .map_or(StoreError::NotFound("account"), |current| {
+                        StoreError::Stale { current }
+                    }),
                 None => failed(error),
             }),
         }
     }
 
-    async fn replace_hash(&self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<(), StoreError> {
+    async fn replace_hash(
+        &self,
+        user: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<(), StoreError> {
         let mut expression = Expression::default();
         expression.set("password_hash", hash_value(new)?);
-        let (hash, verified) = (expression.name("password_hash"), expression.value(hash_value(old)?));
+        let (hash, verified) = (
+            expression.name("password_hash"),
+            expression.value(hash_value(old)?),
+        );
         let request = self
             .client
             .update_item()
@@ -163,37 +225,82 @@ impl UserStore for Users {
         }
     }
 
-    async fn password_change_repeated(&self, user: UserId, once: &IdempotencyKey, now: Timestamp) -> Result<bool, StoreError> {
+    async fn password_change_repeated(
+        &self,
+        user: UserId,
+        once: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let record = self.get(key(user_key(user), once_key(once))).await?;
-        Ok(record.map(|record| replay(record, once, now)).transpose()?.flatten().is_some())
+        Ok(record
+            .map(|record| replay(record, once, now))
+            .transpose()?
+            .flatten()
+            .is_some())
     }
 
-    async fn change_password(&self, change: PasswordUpdate<'_>, once: Option<&IdempotencyKey>) -> Result<Session, StoreError> {
-        let PasswordUpdate { session, epoch, verified, new, now } = change;
+    async fn change_password(
+        &self,
+        change: PasswordUpdate<'_>,
+        once: Option<&IdempotencyKey>,
+    ) -> Result<Session, StoreError> {
+        let PasswordUpdate {
+            session,
+            epoch,
+            verified,
+            new,
+            now,
+        } = change;
         let (user, mut current) = (session.user, session.clone());
         for _ in 0..ATTEMPTS {
             let mut account = Expression::default();
             account.set("password_hash", hash_value(new)?);
             account.set("epoch", number(epoch + 1));
             let (hash, known) = (account.name("password_hash"), account.name("epoch"));
-            let (verified, epoch_value) = (account.value(hash_value(verified)?), account.value(number(epoch)));
+            let (verified, epoch_value) = (
+                account.value(hash_value(verified)?),
+                account.value(number(epoch)),
+            );
             let condition = format!("{hash} = {verified} AND {known} = {epoch_value}");
             let mut parts = vec![
                 update(&self.table, account_key(user), &condition, account)?,
                 self.keep_session((user, session.id), epoch, Some(current.generation), now)?,
             ];
             if let Some(once) = once {
-                parts.insert(0, once_put(&self.table, once_record(user_key(user), once, None, now.plus(IDEMPOTENCY_KEY_LIFETIME)), now)?);
+                parts.insert(
+                    0,
+                    once_put(
+                        &self.table,
+                        once_record(
+                            user_key(user),
+                            once,
+                            None,
+                            now.plus(IDEMPOTENCY_KEY_LIFETIME),
+                        ),
+                        now,
+                    )?,
+                );
             }
             let Transaction::Refused(reasons) = transact(&self.client, parts).await? else {
-                return Ok(Session { epoch: epoch + 1, generation: current.generation + 1, previous: None, ..current });
+                return Ok(Session {
+                    epoch: epoch + 1,
+                    generation: current.generation + 1,
+                    previous: None,
+                    ..current
+                });
             };
             let repeated = match once.zip(first_item(&reasons)) {
-                Some((once, record)) => replay(record, once, now)?.ok_or(StoreError::StillRunning).map(|_| true)?,
+                Some((once, record)) => replay(record, once, now)?
+                    .ok_or(StoreError::StillRunning)
+                    .map(|_| true)?,
                 None => false,
             };
-            // The reasons do not tell why the epochs were others: the session may have ended, or may have moved on itself.
-            let stored = self.session_of_epoch(user, session.id, now).await?.ok_or(StoreError::SessionEnded)?;
+            // The reasons do not tell why the epochs were others: the session may have ended, or
+            // may have moved on itself.
+            let stored = self
+                .session_of_epoch(user, session.id, now)
+                .await?
+                .ok_or(StoreError::SessionEnded)?;
             if repeated {
                 return Ok(stored);
             }
@@ -202,15 +309,29 @@ impl UserStore for Users {
             }
             current = stored;
         }
-        Err(StoreError::Unavailable("the session was refreshed at every attempt".into()))
+        Err(StoreError::Unavailable(
+            "the session was refreshed at every attempt".into(),
+        ))
     }
 
     async fn start_session(&self, session: &Session) -> Result<(), StoreError> {
-        let request = self.client.put_item().table_name(&self.table).set_item(Some(session_item(session)?));
-        call("PutItem", request.send()).await.map(drop).map_err(failed)
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(session_item(session)?));
+        call("PutItem", request.send())
+            .await
+            .map(drop)
+            .map_err(failed)
     }
 
-    async fn end_least_used_sessions(&self, session: &Session, most: usize, now: Timestamp) -> Result<(), StoreError> {
+    async fn end_least_used_sessions(
+        &self,
+        session: &Session,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.trim_sessions(session, most, now).await
     }
 
@@ -225,35 +346,66 @@ impl UserStore for Users {
         self.exchange((user, session), generation, idle, now).await
     }
 
-    async fn end_session(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<bool, StoreError> {
-        let request =
-            self.client.delete_item().table_name(&self.table).set_key(Some(session_key(user, session))).return_values(ReturnValue::AllOld);
-        let ended = call("DeleteItem", request.send()).await.map_err(failed)?.attributes.unwrap_or_default();
+    async fn end_session(
+        &self,
+        user: UserId,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(session_key(user, session)))
+            .return_values(ReturnValue::AllOld);
+        let ended = call("DeleteItem", request.send())
+            .await
+            .map_err(failed)?
+            .attributes
+            .unwrap_or_default();
         Ok(had_not_expired(&ended, now))
     }
 
-    async fn end_other_sessions(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<(), StoreError> {
+    async fn end_other_sessions(
+        &self,
+        user: UserId,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let epoch = self.epoch(user).await?;
         let mut account = Expression::default();
         account.set("epoch", number(epoch + 1));
         let (current, expected) = (account.name("epoch"), account.value(number(epoch)));
         let parts = vec![
-            update(&self.table, account_key(user), &format!("{current} = {expected}"), account)?,
+            update(
+                &self.table,
+                account_key(user),
+                &format!("{current} = {expected}"),
+                account,
+            )?,
             self.keep_session((user, session), epoch, None, now)?,
         ];
         match transact(&self.client, parts).await? {
             Transaction::Done => Ok(()),
-            // Other sessions were ended at the same moment: this one among them, or on behalf of this very one, which is
-            // what was asked for.
+            // Other sessions were ended at the same moment: this one among them, or on behalf of
+            // this very one, which is what was asked for.
             Transaction::Refused(_) => match self.session_of_epoch(user, session, now).await? {
                 None => Err(StoreError::SessionEnded),
                 Some(meanwhile) if meanwhile.epoch > epoch => Ok(()),
-                Some(_) => Err(StoreError::Unavailable("the account was changed meanwhile".into())),
+                Some(_) => Err(StoreError::Unavailable(
+                    "the account was changed meanwhile".into(),
+                )),
             },
         }
     }
 
-    async fn sessions(&self, user: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Session>, StoreError> {
+    async fn sessions(
+        &self,
+        user: UserId,
+        limit: usize,
+        after: Option<&Cursor>,
+        now: Timestamp,
+    ) -> Result<Page<Session>, StoreError> {
         self.list_sessions(user, limit, after, now).await
     }
 
@@ -264,7 +416,12 @@ impl UserStore for Users {
 
 #[async_trait]
 impl CounterStore for Users {
-    async fn add(&self, counter: &str, amount: i64, expires_at: Timestamp) -> Result<i64, StoreError> {
+    async fn add(
+        &self,
+        counter: &str,
+        amount: i64,
+        expires_at: Timestamp,
+    ) -> Result<i64, StoreError> {
         let request = self
             .client
             .update_item()
@@ -274,16 +431,22 @@ impl CounterStore for Users {
             .expression_attribute_names("#count", "count")
             .expression_attribute_values(":amount", number(amount))
             .expression_attribute_values(":expires_at", number(expires_at.as_second()))
-            // Not the updated ones alone: an engine may leave out a count that nothing was added to.
+            // Not the updated ones alone: an engine may leave out a count that nothing was added
+            // to.
             .return_values(ReturnValue::AllNew);
         let output = call("UpdateItem", request.send()).await.map_err(failed)?;
-        number_of(&output.attributes.unwrap_or_default(), "count").ok_or_else(|| StoreError::Corrupt("a counter without a count".into()))
+        number_of(&output.attributes.unwrap_or_default(), "count")
+            .ok_or_else(|| StoreError::Corrupt("a counter without a count".into()))
     }
 
     async fn count(&self, counter: &str, now: Timestamp) -> Result<i64, StoreError> {
         let counted = self.get(key(format!("limit#{counter}"), "limit")).await?;
-        let counted = counted.filter(|counted| number_of::<i64>(counted, "expires_at").is_some_and(|end| end > now.as_second()));
-        Ok(counted.and_then(|counted| number_of(&counted, "count")).unwrap_or(0))
+        let counted = counted.filter(|counted| {
+            number_of::<i64>(counted, "expires_at").is_some_and(|end| end > now.as_second())
+        });
+        Ok(counted
+            .and_then(|counted| number_of(&counted, "count"))
+            .unwrap_or(0))
     }
 }
 

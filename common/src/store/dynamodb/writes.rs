@@ -7,7 +7,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{
+    CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
 use uuid::Uuid;
 
 use super::client::{call, failed};
@@ -21,13 +23,20 @@ const CONFLICTS: u32 = 6;
 /// The item that an update's condition did not hold for; empty when there is none.
 pub(super) fn refused_item(error: &SdkError<UpdateItemError>) -> Option<Item> {
     match error.as_service_error() {
-        Some(UpdateItemError::ConditionalCheckFailedException(refused)) => Some(refused.item().cloned().unwrap_or_default()),
+        Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+            Some(refused.item().cloned().unwrap_or_default())
+        }
         _ => None,
     }
 }
 
 /// Updates an item under a condition, within a transaction.
-pub(super) fn update(table: &str, key: Item, condition: &str, expression: Expression) -> Result<TransactWriteItem, StoreError> {
+pub(super) fn update(
+    table: &str,
+    key: Item,
+    condition: &str,
+    expression: Expression,
+) -> Result<TransactWriteItem, StoreError> {
     let update = Update::builder()
         .table_name(table)
         .set_key(Some(key))
@@ -35,11 +44,21 @@ pub(super) fn update(table: &str, key: Item, condition: &str, expression: Expres
         .condition_expression(condition)
         .set_expression_attribute_names(Some(expression.names))
         .set_expression_attribute_values(Some(expression.values));
-    Ok(TransactWriteItem::builder().update(update.build().map_err(|error| StoreError::Corrupt(error.into()))?).build())
+    Ok(TransactWriteItem::builder()
+        .update(
+            update
+                .build()
+                .map_err(|error| StoreError::Corrupt(error.into()))?,
+        )
+        .build())
 }
 
 /// Adds an item under a condition, within a transaction.
-pub(super) fn put(table: &str, item: Item, condition: Option<(&str, Item)>) -> Result<TransactWriteItem, StoreError> {
+pub(super) fn put(
+    table: &str,
+    item: Item,
+    condition: Option<(&str, Item)>,
+) -> Result<TransactWriteItem, StoreError> {
     let (condition, values) = condition.unwrap_or(("attribute_not_exists(pk)", HashMap::new()));
     let put = Put::builder()
         .table_name(table)
@@ -47,13 +66,27 @@ pub(super) fn put(table: &str, item: Item, condition: Option<(&str, Item)>) -> R
         .condition_expression(condition)
         .set_expression_attribute_values((!values.is_empty()).then_some(values))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    Ok(TransactWriteItem::builder().put(put.build().map_err(|error| StoreError::Corrupt(error.into()))?).build())
+    Ok(TransactWriteItem::builder()
+        .put(
+            put.build()
+                .map_err(|error| StoreError::Corrupt(error.into()))?,
+        )
+        .build())
 }
 
-/// Adds the record of a key, unless there is one that has not expired. It goes first in its transaction.
-pub(super) fn once_put(table: &str, record: Item, now: Timestamp) -> Result<TransactWriteItem, StoreError> {
+/// Adds the record of a key, unless there is one that has not expired. It goes first in its
+/// transaction.
+pub(super) fn once_put(
+    table: &str,
+    record: Item,
+    now: Timestamp,
+) -> Result<TransactWriteItem, StoreError> {
     let values = HashMap::from([(":now".to_owned(), number(now.as_second()))]);
-    put(table, record, Some(("attribute_not_exists(pk) OR expires_at <= :now", values)))
+    put(
+        table,
+        record,
+        Some(("attribute_not_exists(pk) OR expires_at <= :now", values)),
+    )
 }
 
 /// What became of a transaction.
@@ -65,15 +98,22 @@ pub(super) enum Transaction {
 }
 
 /// Executes a transaction, again when it met another one on the same items.
-pub(super) async fn transact(client: &Client, parts: Vec<TransactWriteItem>) -> Result<Transaction, StoreError> {
+pub(super) async fn transact(
+    client: &Client,
+    parts: Vec<TransactWriteItem>,
+) -> Result<Transaction, StoreError> {
     let mut conflicts = 0;
     loop {
-        let request = client.transact_write_items().set_transact_items(Some(parts.clone()));
+        let request = client
+            .transact_write_items()
+            .set_transact_items(Some(parts.clone()));
         let error = match call("TransactWriteItems", request.send()).await {
             Ok(_) => return Ok(Transaction::Done),
             Err(error) => error,
         };
-        let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+        let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+            error.as_service_error()
+        else {
             return Err(failed(error));
         };
         let reasons = cancelled.cancellation_reasons().to_vec();
@@ -81,13 +121,17 @@ pub(super) async fn transact(client: &Client, parts: Vec<TransactWriteItem>) -> 
         if has("ConditionalCheckFailed") {
             return Ok(Transaction::Refused(reasons));
         }
-        let retriable = has("TransactionConflict") || has("ThrottlingError") || has("ProvisionedThroughputExceeded");
+        let retriable = has("TransactionConflict")
+            || has("ThrottlingError")
+            || has("ProvisionedThroughputExceeded");
         if !retriable {
             return Err(failed(error));
         }
         conflicts += 1;
         if conflicts == CONFLICTS {
-            return Err(StoreError::Unavailable("the transaction kept meeting others".into()));
+            return Err(StoreError::Unavailable(
+                "the transaction kept meeting others".into(),
+            ));
         }
         // Spread out by what is as good as random: the first byte of a new UUID.
         let jitter = u64::from(Uuid::new_v4().as_bytes()[0]);
@@ -97,6 +141,8 @@ pub(super) async fn transact(client: &Client, parts: Vec<TransactWriteItem>) -> 
 
 /// The item that the first part's condition did not hold for, if that was the reason.
 pub(super) fn first_item(reasons: &[CancellationReason]) -> Option<Item> {
-    let first = reasons.first().filter(|reason| reason.code() == Some("ConditionalCheckFailed"))?;
+    let first = reasons
+        .first()
+        .filter(|reason| reason.code() == Some("ConditionalCheckFailed"))?;
     Some(first.item().cloned().unwrap_or_default())
 }

@@ -1,4 +1,5 @@
-//! An account's document: the account, which session outlives its epoch, and the last password changes under a key.
+//! An account's document: the account, which session outlives its epoch, and the last password
+//! changes under a key.
 
 use mongodb::bson::{Document, doc};
 use serde::{Deserialize, Serialize};
@@ -57,11 +58,20 @@ pub(super) fn account_document(account: &Account) -> Result<Document, StoreError
 /// Reads an account's document.
 pub(super) fn read_account(document: Document) -> Result<StoredAccount, StoreError> {
     let kept = kept_session(&document);
-    let once = document.get("once").cloned().map(mongodb::bson::deserialize_from_bson).transpose();
+    let once = document
+        .get("once")
+        .cloned()
+        .map(mongodb::bson::deserialize_from_bson)
+        .transpose();
     let account: Account = read::<AccountRow>(document)?.into();
     Ok(StoredAccount {
-        living: LivingSessions { epoch: account.epoch, kept },
-        once: once.map_err(|error| StoreError::Corrupt(error.into()))?.unwrap_or_default(),
+        living: LivingSessions {
+            epoch: account.epoch,
+            kept,
+        },
+        once: once
+            .map_err(|error| StoreError::Corrupt(error.into()))?
+            .unwrap_or_default(),
         account,
     })
 }
@@ -70,7 +80,13 @@ pub(super) fn read_account(document: Document) -> Result<StoredAccount, StoreErr
 pub(super) fn read_owner(document: Document) -> Result<Owner, StoreError> {
     let kept = kept_session(&document);
     let row: UserRow = read(document)?;
-    Ok(Owner { living: LivingSessions { epoch: row.epoch, kept }, user: row.into() })
+    Ok(Owner {
+        living: LivingSessions {
+            epoch: row.epoch,
+            kept,
+        },
+        user: row.into(),
+    })
 }
 
 fn kept_session(document: &Document) -> Option<SessionId> {
@@ -81,7 +97,10 @@ impl LivingSessions {
     /// Gives a session in the account's epoch, unless the account has ended it.
     pub(super) fn living(&self, session: Session) -> Option<Session> {
         let lives = session.epoch == self.epoch || self.kept == Some(session.id);
-        lives.then_some(Session { epoch: self.epoch, ..session })
+        lives.then_some(Session {
+            epoch: self.epoch,
+            ..session
+        })
     }
 
     /// Describes the sessions of this account, whose they are, that it has not ended.
@@ -95,7 +114,11 @@ impl LivingSessions {
 impl OnceRow {
     /// The row of this change.
     pub(super) fn new(once: &IdempotencyKey, expires_at: Timestamp) -> Self {
-        Self { key: once.key.clone(), fingerprint: once.fingerprint.clone(), expires_at: expires_at.as_second() }
+        Self {
+            key: once.key.clone(),
+            fingerprint: once.fingerprint.clone(),
+            expires_at: expires_at.as_second(),
+        }
     }
 }
 
@@ -106,7 +129,11 @@ impl StoredAccount {
     }
 
     /// Whether this very password change was executed before.
-    pub(super) fn repeats(&self, once: &IdempotencyKey, now: Timestamp) -> Result<bool, StoreError> {
+    pub(super) fn repeats(
+        &self,
+        once: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         match self.remembered(now).find(|row| row.key == once.key) {
             Some(row) if row.fingerprint == once.fingerprint => Ok(true),
             Some(_) => Err(StoreError::KeyReused),
@@ -114,12 +141,14 @@ impl StoredAccount {
         }
     }
 
-    /// The update that ends every session but this one. It holds for the account as it was read: see [`Self::unchanged`].
+    /// The update that ends every session but this one. It holds for the account as it was read:
+    /// see [`Self::unchanged`].
     pub(super) fn keep_only(&self, session: SessionId) -> Document {
         doc! {"epoch": i64::from(self.account.epoch) + 1, "kept_session": session.to_string()}
     }
 
-    /// The filter that describes the account as long as nobody has ended sessions or changed the password since.
+    /// The filter that describes the account as long as nobody has ended sessions or changed the
+    /// password since.
     pub(super) fn unchanged(&self) -> Result<Document, StoreError> {
         Ok(doc! {
             "_id": self.account.id.to_string(),
@@ -129,15 +158,27 @@ impl StoredAccount {
     }
 
     /// What the account remembers after a password change under this key.
-    pub(super) fn remembering(&self, once: &IdempotencyKey, now: Timestamp) -> Result<mongodb::bson::Bson, StoreError> {
+    pub(super) fn remembering(
+        &self,
+        once: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<mongodb::bson::Bson, StoreError> {
         let row = OnceRow::new(once, now.plus(IDEMPOTENCY_KEY_LIFETIME));
         let kept = self.remembered(now).cloned().collect::<Vec<_>>();
-        let rows: Vec<OnceRow> = kept.into_iter().rev().take(REMEMBERED - 1).rev().chain([row]).collect();
+        let rows: Vec<OnceRow> = kept
+            .into_iter()
+            .rev()
+            .take(REMEMBERED - 1)
+            .rev()
+            .chain([row])
+            .collect();
         value(&rows)
     }
 
     fn remembered(&self, now: Timestamp) -> impl Iterator<Item = &OnceRow> {
-        self.once.iter().filter(move |row| row.expires_at > now.as_second())
+        self.once
+            .iter()
+            .filter(move |row| row.expires_at > now.as_second())
     }
 }
 
@@ -158,7 +199,10 @@ mod tests {
     }
 
     fn once(key: &str) -> IdempotencyKey {
-        IdempotencyKey { key: key.to_owned(), fingerprint: format!("of {key}") }
+        IdempotencyKey {
+            key: key.to_owned(),
+            fingerprint: format!("of {key}"),
+        }
     }
 
     #[test]
@@ -166,15 +210,29 @@ mod tests {
         let now = Timestamp::from_millisecond(1_000_000);
         let mut account = stored(mongodb::bson::Bson::Array(Vec::new()));
         for at in 0..30 {
-            account = stored(account.remembering(&once(&at.to_string()), now).expect("a value"));
+            account = stored(
+                account
+                    .remembering(&once(&at.to_string()), now)
+                    .expect("a value"),
+            );
         }
         assert_eq!(account.once.len(), REMEMBERED);
         assert!(!account.repeats(&once("9"), now).expect("an answer"));
         assert!(account.repeats(&once("10"), now).expect("an answer"));
-        let another = IdempotencyKey { fingerprint: "another".to_owned(), ..once("29") };
-        assert!(matches!(account.repeats(&another, now), Err(StoreError::KeyReused)));
+        let another = IdempotencyKey {
+            fingerprint: "another".to_owned(),
+            ..once("29")
+        };
+        assert!(matches!(
+            account.repeats(&another, now),
+            Err(StoreError::KeyReused)
+        ));
         let later = now.plus(IDEMPOTENCY_KEY_LIFETIME);
-        assert!(account.repeats(&once("29"), later.minus(Duration::from_secs(1))).expect("an answer"));
+        assert!(
+            account
+                .repeats(&once("29"), later.minus(Duration::from_secs(1)))
+                .expect("an answer")
+        );
         assert!(!account.repeats(&once("29"), later).expect("an answer"));
     }
 
@@ -182,12 +240,18 @@ mod tests {
     fn a_session_lives_in_its_accounts_epoch_or_as_the_one_that_was_kept() {
         let now = Timestamp::from_millisecond(0);
         let mut account = stored(mongodb::bson::Bson::Array(Vec::new()));
-        let lifetimes = crate::auth::SessionLifetimes { idle: Duration::from_secs(60), absolute: Duration::from_secs(60) };
+        let lifetimes = crate::auth::SessionLifetimes {
+            idle: Duration::from_secs(60),
+            absolute: Duration::from_secs(60),
+        };
         let client = crate::auth::Client::new(std::net::Ipv4Addr::LOCALHOST.into(), None);
         let session = || Session::start(&account.account, &client, lifetimes, now);
         let (kept, other) = (session(), session());
         assert!(account.living(other.clone()).is_some());
-        account.living = LivingSessions { epoch: 1, kept: Some(kept.id) };
+        account.living = LivingSessions {
+            epoch: 1,
+            kept: Some(kept.id),
+        };
         assert_eq!(account.living(kept).map(|session| session.epoch), Some(1));
         assert!(account.living(other).is_none());
     }

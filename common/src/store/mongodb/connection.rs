@@ -1,5 +1,6 @@
-//! The connection: one client for each environment or server, made at start; time limits that fit inside a function's
-//! own. Every call is one command on one document or one index, and none needs a transaction.
+//! The connection: one client for each environment or server, made at start; time limits that fit
+//! inside a function's own. Every call is one command on one document or one index, and none needs
+//! a transaction.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -9,7 +10,9 @@ use std::time::{Duration, Instant};
 use mongodb::Database;
 use mongodb::bson::doc;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
-use mongodb::options::{Acknowledgment, ClientOptions, ConnectionString, ReadConcern, Tls, TlsOptions};
+use mongodb::options::{
+    Acknowledgment, ClientOptions, ConnectionString, ReadConcern, Tls, TlsOptions,
+};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -17,14 +20,16 @@ use crate::config::{MongoUrl, SettingError, Settings, read_ca_file};
 use crate::problem::StoreError;
 use crate::telemetry;
 
-/// A call gives up after this, whatever it waits for: well before a function is stopped (10 seconds in the template).
+/// A call gives up after this, whatever it waits for: well before a function is stopped (10 seconds
+/// in the template).
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long a call waits for a server that can answer it, unless the URL says otherwise.
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Connections that nobody used for so long are closed: what is between may have forgotten them.
 const MAX_IDLE: Duration = Duration::from_secs(60);
-/// How many connections a server keeps, unless the URL says otherwise. A Lambda environment answers one request at a time.
+/// How many connections a server keeps, unless the URL says otherwise. A Lambda environment answers
+/// one request at a time.
 const SERVER_POOL: u32 = 10;
 const LAMBDA_POOL: u32 = 2;
 
@@ -62,7 +67,11 @@ impl Connection {
     ///
     /// # Errors
     /// The URL's options or the certificate file cannot be used.
-    pub fn new(url: &MongoUrl, settings: &Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
+    pub fn new(
+        url: &MongoUrl,
+        settings: &Settings,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, SettingError> {
         if asks_for_role(url) && !cfg!(feature = "mongodb-aws") {
             let rule = "asks for MONGODB-AWS, which this binary was built without: build it with --features mongodb-aws";
             return Err(SettingError::new("DATABASE_URL", rule));
@@ -74,34 +83,58 @@ impl Connection {
             string: ConnectionString::parse(url.expose()).map_err(|_| unusable_options(url))?,
             name: url.database().to_owned(),
             ca_file: settings.ca_file.clone(),
-            pool: if environment("AWS_LAMBDA_RUNTIME_API").is_some() { LAMBDA_POOL } else { SERVER_POOL },
+            pool: if environment("AWS_LAMBDA_RUNTIME_API").is_some() {
+                LAMBDA_POOL
+            } else {
+                SERVER_POOL
+            },
             #[cfg(feature = "mongodb-aws")]
-            role: environment("AWS_ACCESS_KEY_ID").zip(environment("AWS_SECRET_ACCESS_KEY")).map(|(key, secret)| RoleCredentials {
-                key,
-                secret,
-                token: environment("AWS_SESSION_TOKEN"),
-            }),
+            role: environment("AWS_ACCESS_KEY_ID")
+                .zip(environment("AWS_SECRET_ACCESS_KEY"))
+                .map(|(key, secret)| RoleCredentials {
+                    key,
+                    secret,
+                    token: environment("AWS_SESSION_TOKEN"),
+                }),
             opened: Mutex::new(None),
         })
     }
 
-    /// Makes the client and its first connection. A database that cannot be reached is no error here: whether it can is
-    /// found out by using it.
+    /// Makes the client and its first connection. A database that cannot be reached is no error
+    /// here: whether it can is found out by using it.
     ///
     /// # Errors
     /// The URL's options cannot be used.
     pub async fn warm_up(&self, url: &MongoUrl) -> Result<(), SettingError> {
-        match self.call("ping", |database| async move { database.run_command(doc! {"ping": 1}).await }).await {
-            Err(CallError::Driver(error)) if matches!(*error.kind, ErrorKind::InvalidArgument { .. }) => Err(unusable_options(url)),
-            Err(CallError::Driver(error)) if matches!(*error.kind, ErrorKind::InvalidTlsConfig { .. }) => {
-                Err(SettingError::new("TASKLANE_CA_FILE", "cannot be used, or a certificate file of DATABASE_URL cannot"))
+        match self
+            .call("ping", |database| async move {
+                database.run_command(doc! {"ping": 1}).await
+            })
+            .await
+        {
+            Err(CallError::Driver(error))
+                if matches!(*error.kind, ErrorKind::InvalidArgument { .. }) =>
+            {
+                Err(unusable_options(url))
+            }
+            Err(CallError::Driver(error))
+                if matches!(*error.kind, ErrorKind::InvalidTlsConfig { .. }) =>
+            {
+                Err(SettingError::new(
+                    "TASKLANE_CA_FILE",
+                    "cannot be used, or a certificate file of DATABASE_URL cannot",
+                ))
             }
             _ => Ok(()),
         }
     }
 
     /// Makes a call and notes that it was made and how long it took.
-    pub(super) async fn call<T, F>(&self, operation: &'static str, send: impl FnOnce(Database) -> F) -> Result<T, CallError>
+    pub(super) async fn call<T, F>(
+        &self,
+        operation: &'static str,
+        send: impl FnOnce(Database) -> F,
+    ) -> Result<T, CallError>
     where
         F: Future<Output = mongodb::error::Result<T>>,
     {
@@ -141,30 +174,48 @@ impl Connection {
         if let Some(opened) = &*current {
             return Ok(opened.clone());
         }
-        let opened = Opened { number: CLIENTS.fetch_add(1, Ordering::Relaxed), database: self.open().await? };
+        let opened = Opened {
+            number: CLIENTS.fetch_add(1, Ordering::Relaxed),
+            database: self.open().await?,
+        };
         Ok(current.insert(opened).clone())
     }
 
-    /// Leaves a client whose connections are silent; the next call makes another one. The driver waits without limit for
-    /// the greeting on a new connection, and a few that never get it keep every other call waiting.
+    /// Leaves a client whose connections are silent; the next call makes another one. The driver
+    /// waits without limit for the greeting on a new connection, and a few that never get it keep
+    /// every other call waiting.
     async fn give_up(&self, number: Option<u64>) {
         let mut current = self.opened.lock().await;
-        if current.as_ref().is_some_and(|opened| Some(opened.number) == number) {
+        if current
+            .as_ref()
+            .is_some_and(|opened| Some(opened.number) == number)
+        {
             *current = None;
         }
     }
 
-    /// Makes the client; for mongodb+srv this asks the DNS, so it may fail and is tried again by the next call.
+    /// Makes the client; for mongodb+srv this asks the DNS, so it may fail and is tried again by
+    /// the next call.
     async fn open(&self) -> Result<Database, Error> {
         let mut options = ClientOptions::parse(self.string.clone()).await?;
-        options.app_name.get_or_insert_with(|| "tasklane".to_owned());
-        options.server_selection_timeout.get_or_insert(SELECTION_TIMEOUT);
+        options
+            .app_name
+            .get_or_insert_with(|| "tasklane".to_owned());
+        options
+            .server_selection_timeout
+            .get_or_insert(SELECTION_TIMEOUT);
         options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
         options.max_idle_time.get_or_insert(MAX_IDLE);
         options.max_pool_size.get_or_insert(self.pool);
         // What was acknowledged survives the loss of a server, and what was read does, too.
-        options.read_concern.get_or_insert_with(ReadConcern::majority);
-        options.write_concern.get_or_insert_default().w.get_or_insert(Acknowledgment::Majority);
+        options
+            .read_concern
+            .get_or_insert_with(ReadConcern::majority);
+        options
+            .write_concern
+            .get_or_insert_default()
+            .w
+            .get_or_insert(Acknowledgment::Majority);
         if let (Some(path), Some(Tls::Enabled(tls))) = (&self.ca_file, &mut options.tls) {
             let TlsOptions { ca_file_path, .. } = tls;
             ca_file_path.get_or_insert_with(|| path.clone());
@@ -174,37 +225,55 @@ impl Connection {
         Ok(mongodb::Client::with_options(options)?.database(&self.name))
     }
 
-    /// Gives the driver the credentials that are in the environment, so that it need not look for any.
+    /// Gives the driver the credentials that are in the environment, so that it need not look for
+    /// any.
     #[cfg(feature = "mongodb-aws")]
     fn assume_role(&self, options: &mut ClientOptions) {
         use mongodb::options::AuthMechanism;
 
-        let Some(credential) = &mut options.credential else { return };
-        if credential.mechanism != Some(AuthMechanism::MongoDbAws) || credential.username.is_some() {
+        let Some(credential) = &mut options.credential else {
+            return;
+        };
+        if credential.mechanism != Some(AuthMechanism::MongoDbAws) || credential.username.is_some()
+        {
             return;
         }
         // Where there are none, as in a container, the driver asks whoever hands them out.
         let Some(role) = &self.role else { return };
         credential.username = Some(role.key.clone());
         credential.password = Some(role.secret.clone());
-        credential.mechanism_properties = role.token.as_ref().map(|token| doc! {"AWS_SESSION_TOKEN": token});
+        credential.mechanism_properties = role
+            .token
+            .as_ref()
+            .map(|token| doc! {"AWS_SESSION_TOKEN": token});
     }
 }
 
 /// Whether the URL wants the role's credentials to be used.
 fn asks_for_role(url: &MongoUrl) -> bool {
-    url.expose().to_ascii_lowercase().contains("authmechanism=mongodb-aws")
+    url.expose()
+        .to_ascii_lowercase()
+        .contains("authmechanism=mongodb-aws")
 }
 
-/// Says which option of the URL the driver refuses, by its place: its text may be a piece of a password.
+/// Says which option of the URL the driver refuses, by its place: its text may be a piece of a
+/// password.
 fn unusable_options(url: &MongoUrl) -> SettingError {
-    let options = url.expose().split_once('?').map_or("", |(_, options)| options);
-    let refused = |option: &str| match ConnectionString::parse(format!("mongodb://ada:lovelace@localhost/?{option}")) {
+    let options = url
+        .expose()
+        .split_once('?')
+        .map_or("", |(_, options)| options);
+    let refused = |option: &str| match ConnectionString::parse(format!(
+        "mongodb://ada:lovelace@localhost/?{option}"
+    )) {
         Ok(_) => option.to_ascii_lowercase().starts_with("sockettimeoutms="),
         Err(_) => true,
     };
     let rule = match options.split('&').position(refused) {
-        Some(at) if !options.is_empty() => format!("has an option that cannot be used: number {} of those after the ?", at + 1),
+        Some(at) if !options.is_empty() => format!(
+            "has an option that cannot be used: number {} of those after the ?",
+            at + 1
+        ),
         _ => "has options that cannot be used together".to_owned(),
     };
     SettingError::new("DATABASE_URL", rule)
@@ -222,7 +291,9 @@ pub(super) enum CallError {
 impl CallError {
     /// Whether there is a document with this key already.
     pub(super) fn is_duplicate(&self) -> bool {
-        let Self::Driver(error) = self else { return false };
+        let Self::Driver(error) = self else {
+            return false;
+        };
         matches!(code(error), Some(11000 | 11001 | 12582))
     }
 }
@@ -234,7 +305,11 @@ pub(super) fn failed(error: CallError) -> StoreError {
         CallError::Driver(error) => error,
     };
     let cause = describe(&error);
-    if is_temporary(&error) { StoreError::Unavailable(cause.into()) } else { StoreError::Corrupt(cause.into()) }
+    if is_temporary(&error) {
+        StoreError::Unavailable(cause.into())
+    } else {
+        StoreError::Corrupt(cause.into())
+    }
 }
 
 /// The server's error code, if it is the server that says no.
@@ -258,26 +333,55 @@ fn is_temporary(error: &Error) -> bool {
             // Done, but not yet where it survives.
             | ErrorKind::Write(WriteFailure::WriteConcernError(_))
     );
-    let by_label = ["RetryableWriteError", "RetryableError", "SystemOverloadedError", "TransientTransactionError"];
-    by_kind || by_label.iter().any(|label| error.contains_label(label)) || code(error).is_some_and(is_temporary_code)
+    let by_label = [
+        "RetryableWriteError",
+        "RetryableError",
+        "SystemOverloadedError",
+        "TransientTransactionError",
+    ];
+    by_kind
+        || by_label.iter().any(|label| error.contains_label(label))
+        || code(error).is_some_and(is_temporary_code)
 }
 
 /// Codes of servers that step down, start, stop, are slow or have too much to do
 /// (https://www.mongodb.com/docs/manual/reference/error-codes/).
 fn is_temporary_code(code: i32) -> bool {
-    const CODES: [i32; 24] =
-        [6, 7, 24, 50, 64, 89, 91, 112, 134, 189, 202, 246, 262, 317, 358, 462, 9001, 10058, 10107, 11600, 11602, 13435, 13436, 16500];
+    const CODES: [i32; 24] = [
+        6, 7, 24, 50, 64, 89, 91, 112, 134, 189, 202, 246, 262, 317, 358, 462, 9001, 10058, 10107,
+        11600, 11602, 13435, 13436, 16500,
+    ];
     CODES.contains(&code)
 }
 
 /// The error for the log: no document and no command, which servers like to quote.
 fn describe(error: &Error) -> String {
-    let before_quotes = |message: &str| message.split(['{', '"']).next().unwrap_or_default().trim_end().to_owned();
+    let before_quotes = |message: &str| {
+        message
+            .split(['{', '"'])
+            .next()
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned()
+    };
     match &*error.kind {
-        ErrorKind::Command(error) => format!("error {} {}: {}", error.code, error.code_name, before_quotes(&error.message)),
-        ErrorKind::Write(WriteFailure::WriteError(error)) => format!("write error {}: {}", error.code, before_quotes(&error.message)),
+        ErrorKind::Command(error) => format!(
+            "error {} {}: {}",
+            error.code,
+            error.code_name,
+            before_quotes(&error.message)
+        ),
+        ErrorKind::Write(WriteFailure::WriteError(error)) => format!(
+            "write error {}: {}",
+            error.code,
+            before_quotes(&error.message)
+        ),
         ErrorKind::Write(WriteFailure::WriteConcernError(error)) => {
-            format!("write concern error {}: {}", error.code, before_quotes(&error.message))
+            format!(
+                "write concern error {}: {}",
+                error.code,
+                before_quotes(&error.message)
+            )
         }
         ErrorKind::Bson(_) => "the answer could not be read".to_owned(),
         kind => kind.to_string(),
@@ -294,8 +398,11 @@ mod tests {
 
     fn connect(url: &str) -> Result<Connection, String> {
         let environment = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
-        let settings = Settings::read(&environment, &|part| part == Part::Tasks).map_err(|error| error.to_string())?;
-        let DatabaseUrl::MongoDb(address) = &settings.database else { return Err("not a MongoDB URL".to_owned()) };
+        let settings = Settings::read(&environment, &|part| part == Part::Tasks)
+            .map_err(|error| error.to_string())?;
+        let DatabaseUrl::MongoDb(address) = &settings.database else {
+            return Err("not a MongoDB URL".to_owned());
+        };
         Connection::new(address, &settings, &environment).map_err(|error| error.to_string())
     }
 
@@ -311,15 +418,24 @@ mod tests {
             ("w=majority&tls=s3cret", "number 2"),
             ("tls=true&tls=s3cret", "number 2"),
         ] {
-            let error = connect(&format!("mongodb://ada:s3cret@db/lane?{options}")).err().expect(options);
-            assert!(error.starts_with("DATABASE_URL") && error.contains(rule) && !error.contains("s3cret"), "{error}");
+            let error = connect(&format!("mongodb://ada:s3cret@db/lane?{options}"))
+                .err()
+                .expect(options);
+            assert!(
+                error.starts_with("DATABASE_URL")
+                    && error.contains(rule)
+                    && !error.contains("s3cret"),
+                "{error}"
+            );
         }
     }
 
     #[cfg(not(feature = "mongodb-aws"))]
     #[test]
     fn a_binary_without_roles_says_so() {
-        let error = connect("mongodb+srv://db.example.net/?authMechanism=MONGODB-AWS").err().expect("refused");
+        let error = connect("mongodb+srv://db.example.net/?authMechanism=MONGODB-AWS")
+            .err()
+            .expect("refused");
         assert!(error.contains("--features mongodb-aws"), "{error}");
     }
 
@@ -336,11 +452,20 @@ mod tests {
     #[test]
     fn a_server_that_steps_down_or_has_too_much_to_do_is_unavailable() {
         for code in [91, 112, 189, 10107, 11600, 13435] {
-            let refused = CallError::Driver(refusal(doc! {"code": code, "codeName": "", "errmsg": ""}));
-            assert!(matches!(failed(refused), StoreError::Unavailable(_)), "{code}");
+            let refused =
+                CallError::Driver(refusal(doc! {"code": code, "codeName": "", "errmsg": ""}));
+            assert!(
+                matches!(failed(refused), StoreError::Unavailable(_)),
+                "{code}"
+            );
         }
-        assert!(matches!(failed(CallError::TimedOut), StoreError::Unavailable(_)));
-        let duplicate = CallError::Driver(refusal(doc! {"code": 11000, "codeName": "DuplicateKey", "errmsg": ""}));
+        assert!(matches!(
+            failed(CallError::TimedOut),
+            StoreError::Unavailable(_)
+        ));
+        let duplicate = CallError::Driver(refusal(
+            doc! {"code": 11000, "codeName": "DuplicateKey", "errmsg": ""},
+        ));
         assert!(duplicate.is_duplicate() && !CallError::TimedOut.is_duplicate());
     }
 }

@@ -17,8 +17,8 @@ use crate::time::Timestamp;
 /// How often what lost a race is tried again.
 pub(super) const ATTEMPTS: u32 = 6;
 
-/// Waits before the next attempt, longer each time. What a winner wrote is not read before most servers have it, so a
-/// loser that tried again at once would see the same as before.
+/// Waits before the next attempt, longer each time. What a winner wrote is not read before most
+/// servers have it, so a loser that tried again at once would see the same as before.
 pub(super) async fn pause(attempt: u32) {
     tokio::time::sleep(Duration::from_millis(10 << attempt)).await;
 }
@@ -38,28 +38,51 @@ pub(super) struct Documents {
 impl Documents {
     /// The collection with this name.
     pub(super) fn new(connection: &Arc<Connection>, name: &'static str) -> Self {
-        Self { connection: Arc::clone(connection), name }
+        Self {
+            connection: Arc::clone(connection),
+            name,
+        }
     }
 
     /// The document that the filter describes.
     pub(super) async fn find_one(&self, filter: Document) -> Result<Option<Document>, StoreError> {
-        let send = |database: mongodb::Database| async move { self.of(&database).find_one(filter).await };
+        let send =
+            |database: mongodb::Database| async move { self.of(&database).find_one(filter).await };
         self.connection.call("findOne", send).await.map_err(failed)
     }
 
     /// The document that the filter describes, without these fields.
-    pub(super) async fn find_one_without(&self, filter: Document, fields: &[&str]) -> Result<Option<Document>, StoreError> {
-        let projection: Document = fields.iter().map(|field| ((*field).to_owned(), Bson::Int32(0))).collect();
-        let send = |database: mongodb::Database| async move { self.of(&database).find_one(filter).projection(projection).await };
+    pub(super) async fn find_one_without(
+        &self,
+        filter: Document,
+        fields: &[&str],
+    ) -> Result<Option<Document>, StoreError> {
+        let projection: Document = fields
+            .iter()
+            .map(|field| ((*field).to_owned(), Bson::Int32(0)))
+            .collect();
+        let send = |database: mongodb::Database| async move {
+            self.of(&database)
+                .find_one(filter)
+                .projection(projection)
+                .await
+        };
         self.connection.call("findOne", send).await.map_err(failed)
     }
 
     /// The first documents that the filter describes, in this order.
-    pub(super) async fn find(&self, filter: Document, order: Document, limit: usize) -> Result<Vec<Document>, StoreError> {
-        self.find_read(filter, order, limit, as_far_as_readable).await
+    pub(super) async fn find(
+        &self,
+        filter: Document,
+        order: Document,
+        limit: usize,
+    ) -> Result<Vec<Document>, StoreError> {
+        self.find_read(filter, order, limit, as_far_as_readable)
+            .await
     }
 
-    /// What is read of the first documents that the filter describes, in this order, from the answer as it came.
+    /// What is read of the first documents that the filter describes, in this order, from the
+    /// answer as it came.
     pub(super) async fn find_read<T>(
         &self,
         filter: Document,
@@ -71,7 +94,13 @@ impl Documents {
         let send = |database: mongodb::Database| async move {
             // All of them fit into one answer, so one is asked for.
             let batch = limit.saturating_add(1);
-            let mut documents = self.of(&database).find(filter).sort(order).limit(i64::from(limit)).batch_size(batch).await?;
+            let mut documents = self
+                .of(&database)
+                .find(filter)
+                .sort(order)
+                .limit(i64::from(limit))
+                .batch_size(batch)
+                .await?;
             let mut items = Vec::new();
             while documents.advance().await? {
                 items.push(read(documents.current()));
@@ -83,38 +112,72 @@ impl Documents {
 
     /// Adds a document; `false` when there is one with its `_id`, or with what else must be unique.
     pub(super) async fn insert(&self, document: Document) -> Result<bool, StoreError> {
-        let send = |database: mongodb::Database| async move { self.of(&database).insert_one(document).await };
-        unless_duplicate(self.connection.call("insertOne", send).await).map(|inserted| inserted.is_some())
+        let send = |database: mongodb::Database| async move {
+            self.of(&database).insert_one(document).await
+        };
+        unless_duplicate(self.connection.call("insertOne", send).await)
+            .map(|inserted| inserted.is_some())
     }
 
     /// Adds a document, or puts it in the place of the one with its `_id`.
     pub(super) async fn put(&self, id: &str, document: Document) -> Result<(), StoreError> {
-        let send =
-            |database: mongodb::Database| async move { self.of(&database).replace_one(doc! {"_id": id}, document).upsert(true).await };
-        self.connection.call("replaceOne", send).await.map(drop).map_err(failed)
+        let send = |database: mongodb::Database| async move {
+            self.of(&database)
+                .replace_one(doc! {"_id": id}, document)
+                .upsert(true)
+                .await
+        };
+        self.connection
+            .call("replaceOne", send)
+            .await
+            .map(drop)
+            .map_err(failed)
     }
 
     /// Updates the document that the filter describes; `None` when there is none.
-    pub(super) async fn update(&self, filter: Document, update: Document) -> Result<Option<Document>, StoreError> {
+    pub(super) async fn update(
+        &self,
+        filter: Document,
+        update: Document,
+    ) -> Result<Option<Document>, StoreError> {
         let send = |database: mongodb::Database| async move {
-            self.of(&database).find_one_and_update(filter, update).return_document(ReturnDocument::After).await
+            self.of(&database)
+                .find_one_and_update(filter, update)
+                .return_document(ReturnDocument::After)
+                .await
         };
-        self.connection.call("findOneAndUpdate", send).await.map_err(failed)
+        self.connection
+            .call("findOneAndUpdate", send)
+            .await
+            .map_err(failed)
     }
 
-    /// Updates the document that the filter describes, which is made if there is none; `None` when somebody else made it at
-    /// the same moment.
-    pub(super) async fn upsert(&self, filter: Document, update: Document) -> Result<Option<Document>, StoreError> {
+    /// Updates the document that the filter describes, which is made if there is none; `None` when
+    /// somebody else made it at the same moment.
+    pub(super) async fn upsert(
+        &self,
+        filter: Document,
+        update: Document,
+    ) -> Result<Option<Document>, StoreError> {
         let send = |database: mongodb::Database| async move {
-            self.of(&database).find_one_and_update(filter, update).upsert(true).return_document(ReturnDocument::After).await
+            self.of(&database)
+                .find_one_and_update(filter, update)
+                .upsert(true)
+                .return_document(ReturnDocument::After)
+                .await
         };
         unless_duplicate(self.connection.call("findOneAndUpdate", send).await).map(Option::flatten)
     }
 
     /// Deletes the document that the filter describes and gives it.
     pub(super) async fn delete(&self, filter: Document) -> Result<Option<Document>, StoreError> {
-        let send = |database: mongodb::Database| async move { self.of(&database).find_one_and_delete(filter).await };
-        self.connection.call("findOneAndDelete", send).await.map_err(failed)
+        let send = |database: mongodb::Database| async move {
+            self.of(&database).find_one_and_delete(filter).await
+        };
+        self.connection
+            .call("findOneAndDelete", send)
+            .await
+            .map_err(failed)
     }
 
     fn of(&self, database: &mongodb::Database) -> mongodb::Collection<Document> {
@@ -132,12 +195,18 @@ fn unless_duplicate<T>(answer: Result<T, CallError>) -> Result<Option<T>, StoreE
 
 /// Writes a value as a document: what is null is absent, and `id` is `_id`.
 pub(super) fn write(value: &impl Serialize) -> Result<Document, StoreError> {
-    let written = bson::serialize_to_document(value).map_err(|error| StoreError::Corrupt(error.into()))?;
-    let named = written.into_iter().filter(|(_, value)| *value != Bson::Null);
-    Ok(named.map(|(name, value)| (if name == "id" { "_id".to_owned() } else { name }, value)).collect())
+    let written =
+        bson::serialize_to_document(value).map_err(|error| StoreError::Corrupt(error.into()))?;
+    let named = written
+        .into_iter()
+        .filter(|(_, value)| *value != Bson::Null);
+    Ok(named
+        .map(|(name, value)| (if name == "id" { "_id".to_owned() } else { name }, value))
+        .collect())
 }
 
-/// Reads a document, whose `id` is its `_id` unless it has one of its own; fields that the type does not know are left aside.
+/// Reads a document, whose `id` is its `_id` unless it has one of its own; fields that the type
+/// does not know are left aside.
 pub(super) fn read<T: DeserializeOwned>(mut document: Document) -> Result<T, StoreError> {
     if let (Some(id), false) = (document.remove("_id"), document.contains_key("id")) {
         document.insert("id", id);
@@ -149,14 +218,19 @@ pub(super) fn read<T: DeserializeOwned>(mut document: Document) -> Result<T, Sto
 pub(super) fn read_raw<T: DeserializeOwned>(document: &RawDocument) -> Result<T, StoreError> {
     // Identifiers and times are text, as everywhere else.
     let read = bson::deserialize_from_slice(document.as_bytes());
-    read.map(|HumanReadable(value)| value).map_err(|error| StoreError::Corrupt(error.into()))
+    read.map(|HumanReadable(value)| value)
+        .map_err(|error| StoreError::Corrupt(error.into()))
 }
 
-/// A document as it came from the server. Of one that is no valid BSON there is only its `_id`, so that whoever reads it finds
-/// everything else lacking, there and not in the documents around it.
+/// A document as it came from the server. Of one that is no valid BSON there is only its `_id`, so
+/// that whoever reads it finds everything else lacking, there and not in the documents around it.
 fn as_far_as_readable(document: &RawDocument) -> Document {
     Document::try_from(document).unwrap_or_else(|_| {
-        let id = document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok());
+        let id = document
+            .get("_id")
+            .ok()
+            .flatten()
+            .and_then(|id| Bson::try_from(id).ok());
         id.map(|id| doc! {"_id": id}).unwrap_or_default()
     })
 }
@@ -173,7 +247,10 @@ pub(super) fn date(at: Timestamp) -> DateTime {
 
 /// The date of a field.
 pub(super) fn date_of(document: &Document, name: &str) -> Option<Timestamp> {
-    document.get_datetime(name).ok().map(|date| Timestamp::from_millisecond(date.timestamp_millis()))
+    document
+        .get_datetime(name)
+        .ok()
+        .map(|date| Timestamp::from_millisecond(date.timestamp_millis()))
 }
 
 /// The text of a field.
@@ -197,7 +274,10 @@ pub(super) fn at_version(mut filter: Document, precondition: &Precondition) -> D
         Precondition::OneOf(versions) => ("$in", versions),
         Precondition::NoneOf(versions) => ("$nin", versions),
     };
-    let versions: Vec<i64> = versions.iter().filter_map(|version| i64::try_from(*version).ok()).collect();
+    let versions: Vec<i64> = versions
+        .iter()
+        .filter_map(|version| i64::try_from(*version).ok())
+        .collect();
     filter.insert("version", doc! {operator: versions});
     filter
 }
@@ -211,13 +291,26 @@ mod tests {
     #[test]
     fn of_a_document_that_is_no_valid_bson_there_is_its_id() {
         let whole = doc! {"_id": "somebody#something", "title": "whole"};
-        let mut bytes = RawDocumentBuf::try_from(&whole).expect("a document").into_bytes();
-        let title = bytes.windows(5).position(|window| window == b"whole").expect("the title");
-        let raw = |bytes: &[u8]| RawDocumentBuf::from_bytes(bytes.to_vec()).expect("the frame of a document");
+        let mut bytes = RawDocumentBuf::try_from(&whole)
+            .expect("a document")
+            .into_bytes();
+        let title = bytes
+            .windows(5)
+            .position(|window| window == b"whole")
+            .expect("the title");
+        let raw = |bytes: &[u8]| {
+            RawDocumentBuf::from_bytes(bytes.to_vec()).expect("the frame of a document")
+        };
         assert_eq!(as_far_as_readable(&raw(&bytes)), whole);
         bytes[title] = 0xff;
-        assert_eq!(as_far_as_readable(&raw(&bytes)), doc! {"_id": "somebody#something"});
-        let id = bytes.windows(8).position(|window| window == b"somebody").expect("the _id");
+        assert_eq!(
+            as_far_as_readable(&raw(&bytes)),
+            doc! {"_id": "somebody#something"}
+        );
+        let id = bytes
+            .windows(8)
+            .position(|window| window == b"somebody")
+            .expect("the _id");
         bytes[id] = 0xff;
         assert_eq!(as_far_as_readable(&raw(&bytes)), Document::new());
     }

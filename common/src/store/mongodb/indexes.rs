@@ -1,4 +1,5 @@
-//! Collections and indexes: what there must be, making it, and checking that it is there. Never on a request.
+//! Collections and indexes: what there must be, making it, and checking that it is there. Never on
+//! a request.
 
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use super::connection::{CallError, Connection, failed};
 use super::{COUNTERS, REQUESTS, SCHEMA, SESSIONS, TASKS, USERS};
 use crate::problem::StoreError;
 
-/// The version of what is described here; a database that has a greater one was made by a newer program.
+/// The version of what is described here; a database that has a greater one was made by a newer
+/// program.
 const VERSION: i32 = 1;
 
 /// How long making an index may take, on however many documents there are.
@@ -42,8 +44,18 @@ enum IndexKind {
     Expiry,
 }
 
-const fn index(collection: &'static str, name: &'static str, fields: &'static [&'static str], kind: IndexKind) -> Index {
-    Index { collection, name, fields, kind }
+const fn index(
+    collection: &'static str,
+    name: &'static str,
+    fields: &'static [&'static str],
+    kind: IndexKind,
+) -> Index {
+    Index {
+        collection,
+        name,
+        fields,
+        kind,
+    }
 }
 
 const COLLECTIONS: [&str; 5] = [USERS, SESSIONS, COUNTERS, TASKS, REQUESTS];
@@ -53,11 +65,31 @@ const INDEXES: [Index; 11] = [
     index(SESSIONS, "of_user", &["user", "_id"], IndexKind::Plain),
     index(SESSIONS, "expiry", &["expires_at"], IndexKind::Expiry),
     index(COUNTERS, "expiry", &["expires_at"], IndexKind::Expiry),
-    index(TASKS, "by_created", &["owner", "by_created"], IndexKind::Plain),
-    index(TASKS, "by_updated", &["owner", "by_updated"], IndexKind::Plain),
+    index(
+        TASKS,
+        "by_created",
+        &["owner", "by_created"],
+        IndexKind::Plain,
+    ),
+    index(
+        TASKS,
+        "by_updated",
+        &["owner", "by_updated"],
+        IndexKind::Plain,
+    ),
     index(TASKS, "by_due", &["owner", "by_due"], IndexKind::Plain),
-    index(TASKS, "by_priority", &["owner", "by_priority"], IndexKind::Plain),
-    index(TASKS, "trash_by_updated", &["trash_of", "by_updated"], IndexKind::Sparse),
+    index(
+        TASKS,
+        "by_priority",
+        &["owner", "by_priority"],
+        IndexKind::Plain,
+    ),
+    index(
+        TASKS,
+        "trash_by_updated",
+        &["trash_of", "by_updated"],
+        IndexKind::Sparse,
+    ),
     index(TASKS, "expiry", &["purge_at"], IndexKind::Expiry),
     index(REQUESTS, "expiry", &["expires_at"], IndexKind::Expiry),
 ];
@@ -69,21 +101,29 @@ pub enum SchemaError {
     #[error("the database of DATABASE_URL cannot be used: {0}")]
     Silent(StoreError),
     /// It was made by a newer program.
-    #[error("the database of DATABASE_URL is at version {0} and this program knows {VERSION}: use a newer program")]
+    #[error(
+        "the database of DATABASE_URL is at version {0} and this program knows {VERSION}: use a newer program"
+    )]
     Newer(i32),
     /// These indexes are not there.
     #[error("the database of DATABASE_URL lacks indexes ({}); make them with: tasklane migrate", .0.join(", "))]
     Indexes(Vec<String>),
     /// An index of this name is there, and is another one.
-    #[error("the index {0} of the database of DATABASE_URL is not the one that is needed: drop it, then run tasklane migrate")]
+    #[error(
+        "the index {0} of the database of DATABASE_URL is not the one that is needed: drop it, then run tasklane migrate"
+    )]
     OtherIndex(String),
 }
 
 /// Makes what is not there yet, and tells of each collection and index what was done.
 ///
 /// # Errors
-/// The database was made by a newer program, has another index of the same name, or does not do as asked.
-pub async fn migrate(connection: &Connection, tell: &mut dyn FnMut(&str)) -> Result<(), SchemaError> {
+/// The database was made by a newer program, has another index of the same name, or does not do as
+/// asked.
+pub async fn migrate(
+    connection: &Connection,
+    tell: &mut dyn FnMut(&str),
+) -> Result<(), SchemaError> {
     read_schema(connection).await?;
     let mut without = Vec::new();
     for collection in COLLECTIONS {
@@ -91,10 +131,23 @@ pub async fn migrate(connection: &Connection, tell: &mut dyn FnMut(&str)) -> Res
         if present.is_none() {
             create_collection(connection, collection).await?;
         }
-        tell(&format!("collection {collection}: {}", if present.is_some() { "is there" } else { "made" }));
+        tell(&format!(
+            "collection {collection}: {}",
+            if present.is_some() {
+                "is there"
+            } else {
+                "made"
+            }
+        ));
         let present = present.unwrap_or_default();
-        for index in INDEXES.iter().filter(|index| index.collection == collection) {
-            let there = match present.iter().find(|found| name_of(found) == Some(index.name)) {
+        for index in INDEXES
+            .iter()
+            .filter(|index| index.collection == collection)
+        {
+            let there = match present
+                .iter()
+                .find(|found| name_of(found) == Some(index.name))
+            {
                 Some(found) if index.is(found) => true,
                 Some(_) => return Err(SchemaError::OtherIndex(index.full_name())),
                 None => false,
@@ -112,9 +165,16 @@ pub async fn migrate(connection: &Connection, tell: &mut dyn FnMut(&str)) -> Res
     }
     let send = |database: Database| async move {
         let set = doc! {"$set": {"version": VERSION, "without": without}};
-        database.collection::<Document>(SCHEMA).update_one(doc! {"_id": SCHEMA}, set).upsert(true).await
+        database
+            .collection::<Document>(SCHEMA)
+            .update_one(doc! {"_id": SCHEMA}, set)
+            .upsert(true)
+            .await
     };
-    connection.call("updateOne", send).await.map_err(|error| SchemaError::Silent(failed(error)))?;
+    connection
+        .call("updateOne", send)
+        .await
+        .map_err(|error| SchemaError::Silent(failed(error)))?;
     tell(&format!("the database is at version {VERSION}"));
     Ok(())
 }
@@ -127,10 +187,17 @@ pub async fn check(connection: &Connection) -> Result<(), SchemaError> {
     let without = read_schema(connection).await?;
     let mut missing = Vec::new();
     for collection in COLLECTIONS {
-        let present = present_indexes(connection, collection).await?.unwrap_or_default();
-        let needed = INDEXES.iter().filter(|index| index.collection == collection);
+        let present = present_indexes(connection, collection)
+            .await?
+            .unwrap_or_default();
+        let needed = INDEXES
+            .iter()
+            .filter(|index| index.collection == collection);
         for index in needed {
-            match present.iter().find(|found| name_of(found) == Some(index.name)) {
+            match present
+                .iter()
+                .find(|found| name_of(found) == Some(index.name))
+            {
                 Some(found) if index.is(found) => {}
                 Some(_) => return Err(SchemaError::OtherIndex(index.full_name())),
                 None if without.contains(&index.full_name()) => {}
@@ -138,18 +205,37 @@ pub async fn check(connection: &Connection) -> Result<(), SchemaError> {
             }
         }
     }
-    if missing.is_empty() { Ok(()) } else { Err(SchemaError::Indexes(missing)) }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(SchemaError::Indexes(missing))
+    }
 }
 
 /// Checks the version, and gives the indexes that the server could not make.
 async fn read_schema(connection: &Connection) -> Result<Vec<String>, SchemaError> {
-    let send = |database: Database| async move { database.collection::<Document>(SCHEMA).find_one(doc! {"_id": SCHEMA}).await };
-    let found = connection.call("findOne", send).await.map_err(|error| SchemaError::Silent(failed(error)))?.unwrap_or_default();
+    let send = |database: Database| async move {
+        database
+            .collection::<Document>(SCHEMA)
+            .find_one(doc! {"_id": SCHEMA})
+            .await
+    };
+    let found = connection
+        .call("findOne", send)
+        .await
+        .map_err(|error| SchemaError::Silent(failed(error)))?
+        .unwrap_or_default();
     match found.get_i32("version") {
         Ok(version) if version > VERSION => Err(SchemaError::Newer(version)),
         _ => {
-            let without = found.get_array("without").map(Vec::as_slice).unwrap_or_default();
-            Ok(without.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
+            let without = found
+                .get_array("without")
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            Ok(without
+                .iter()
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect())
         }
     }
 }
@@ -166,23 +252,41 @@ async fn create_collection(connection: &Connection, collection: &str) -> Result<
 /// Makes an index; `false` when it only sweeps and the server cannot do that.
 async fn create_index(connection: &Connection, index: &Index) -> Result<bool, SchemaError> {
     let create = |model: IndexModel| {
-        let send = |database: Database| async move { database.collection::<Document>(index.collection).create_index(model).await };
+        let send = |database: Database| async move {
+            database
+                .collection::<Document>(index.collection)
+                .create_index(model)
+                .await
+        };
         connection.call_within(BUILD_TIMEOUT, "createIndex", send)
     };
     match create(index.model(index.kind)).await {
         // Saving room is nothing that anything depends on.
         Err(error) if has_code(&error, NOT_IMPLEMENTED) && index.kind == IndexKind::Sparse => {
-            create(index.model(IndexKind::Plain)).await.map(|_| true).map_err(|error| SchemaError::Silent(failed(error)))
+            create(index.model(IndexKind::Plain))
+                .await
+                .map(|_| true)
+                .map_err(|error| SchemaError::Silent(failed(error)))
         }
-        Err(error) if has_code(&error, NOT_IMPLEMENTED) && index.kind == IndexKind::Expiry => Ok(false),
-        made => made.map(|_| true).map_err(|error| SchemaError::Silent(failed(error))),
+        Err(error) if has_code(&error, NOT_IMPLEMENTED) && index.kind == IndexKind::Expiry => {
+            Ok(false)
+        }
+        made => made
+            .map(|_| true)
+            .map_err(|error| SchemaError::Silent(failed(error))),
     }
 }
 
 /// The indexes of a collection; `None` when there is no such collection.
-async fn present_indexes(connection: &Connection, collection: &str) -> Result<Option<Vec<IndexModel>>, SchemaError> {
+async fn present_indexes(
+    connection: &Connection,
+    collection: &str,
+) -> Result<Option<Vec<IndexModel>>, SchemaError> {
     let send = |database: Database| async move {
-        let indexes = database.collection::<Document>(collection).list_indexes().await?;
+        let indexes = database
+            .collection::<Document>(collection)
+            .list_indexes()
+            .await?;
         futures_util::TryStreamExt::try_collect(indexes).await
     };
     match connection.call("listIndexes", send).await {
@@ -206,7 +310,10 @@ impl Index {
     }
 
     fn keys(&self) -> Document {
-        self.fields.iter().map(|field| ((*field).to_owned(), 1.into())).collect()
+        self.fields
+            .iter()
+            .map(|field| ((*field).to_owned(), 1.into()))
+            .collect()
     }
 
     fn model(&self, kind: IndexKind) -> IndexModel {
@@ -221,12 +328,20 @@ impl Index {
                 options.sparse = Some(true);
             }
         }
-        IndexModel::builder().keys(self.keys()).options(options).build()
+        IndexModel::builder()
+            .keys(self.keys())
+            .options(options)
+            .build()
     }
 
-    /// Whether this is the index. What only saves room or sweeps is not compared: some servers do not tell it.
+    /// Whether this is the index. What only saves room or sweeps is not compared: some servers do
+    /// not tell it.
     fn is(&self, found: &IndexModel) -> bool {
-        let unique = found.options.as_ref().and_then(|options| options.unique).unwrap_or(false);
+        let unique = found
+            .options
+            .as_ref()
+            .and_then(|options| options.unique)
+            .unwrap_or(false);
         found.keys.keys().eq(self.keys().keys()) && unique == (self.kind == IndexKind::Unique)
     }
 }
@@ -238,11 +353,22 @@ mod tests {
     #[test]
     fn every_index_is_recognised_and_no_other_one_is() {
         for index in &INDEXES {
-            assert!(COLLECTIONS.contains(&index.collection), "{}", index.full_name());
+            assert!(
+                COLLECTIONS.contains(&index.collection),
+                "{}",
+                index.full_name()
+            );
             assert!(index.is(&index.model(index.kind)), "{}", index.full_name());
-            let others = INDEXES.iter().filter(|other| other.collection == index.collection && other.name != index.name);
+            let others = INDEXES
+                .iter()
+                .filter(|other| other.collection == index.collection && other.name != index.name);
             for other in others {
-                assert!(!index.is(&other.model(other.kind)), "{} and {}", index.full_name(), other.full_name());
+                assert!(
+                    !index.is(&other.model(other.kind)),
+                    "{} and {}",
+                    index.full_name(),
+                    other.full_name()
+                );
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Accounts, sessions, limits and tasks on MongoDB: the data model is in docs/data-model.md.
 //!
-//! Whatever must hold holds by a single document or by a unique index, so it holds on a server without transactions too.
+//! Whatever must hold holds by a single document or by a unique index, so it holds on a server
+//! without transactions too.
 
 mod accounts;
 mod connection;

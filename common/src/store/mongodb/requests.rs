@@ -1,4 +1,5 @@
-//! Requests that must be executed once: who has claimed which key, for which request, and what came of it.
+//! Requests that must be executed once: who has claimed which key, for which request, and what came
+//! of it.
 
 use mongodb::bson::{Document, doc};
 
@@ -27,8 +28,9 @@ impl Requests {
         Self(documents)
     }
 
-    /// Claims a key for a request, unless another request has it. Where the result is known before it is executed, it is
-    /// recorded with the claim, so that whoever repeats the request executes it with the same result.
+    /// Claims a key for a request, unless another request has it. Where the result is known before
+    /// it is executed, it is recorded with the claim, so that whoever repeats the request executes
+    /// it with the same result.
     pub(super) async fn claim(
         &self,
         owner: UserId,
@@ -37,20 +39,39 @@ impl Requests {
         now: Timestamp,
     ) -> Result<Claim, StoreError> {
         let request = name_of(owner, once);
-        let mut claim = request_document(owner, once, now.plus(IDEMPOTENCY_KEY_LIFETIME), result.as_ref())?;
+        let mut claim = request_document(
+            owner,
+            once,
+            now.plus(IDEMPOTENCY_KEY_LIFETIME),
+            result.as_ref(),
+        )?;
         claim.remove("_id");
         for attempt in 0..ATTEMPTS {
-            // Whoever claims it first is told the same as whoever comes later: whose it is, and what is known to come of it.
-            match self.0.upsert(doc! {"_id": &request}, doc! {"$setOnInsert": claim.clone()}).await? {
+            // Whoever claims it first is told the same as whoever comes later: whose it is, and
+            // what is known to come of it.
+            match self
+                .0
+                .upsert(doc! {"_id": &request}, doc! {"$setOnInsert": claim.clone()})
+                .await?
+            {
                 Some(current) if lives(&current, now) => {
                     if text_of(&current, "fingerprint") != Some(&once.fingerprint) {
                         return Err(StoreError::KeyReused);
                     }
-                    let task = current.get_document("task").ok().cloned().map(read).transpose()?;
+                    let task = current
+                        .get_document("task")
+                        .ok()
+                        .cloned()
+                        .map(read)
+                        .transpose()?;
                     return Ok(task.map_or(Claim::Open(request), Claim::Executed));
                 }
                 // An expired one is gone, whether or not it was swept.
-                Some(expired) => drop(self.0.delete(doc! {"_id": &request, "expires_at": expired.get("expires_at")}).await?),
+                Some(expired) => drop(
+                    self.0
+                        .delete(doc! {"_id": &request, "expires_at": expired.get("expires_at")})
+                        .await?,
+                ),
                 None => pause(attempt).await,
             }
         }
@@ -58,7 +79,12 @@ impl Requests {
     }
 
     /// What is written into the task, in the same update that executes the request.
-    pub(super) fn record(request: &str, once: &IdempotencyKey, result: &Task, now: Timestamp) -> Result<Document, StoreError> {
+    pub(super) fn record(
+        request: &str,
+        once: &IdempotencyKey,
+        result: &Task,
+        now: Timestamp,
+    ) -> Result<Document, StoreError> {
         Ok(doc! {
             "request": request,
             "fingerprint": &once.fingerprint,
@@ -67,7 +93,8 @@ impl Requests {
         })
     }
 
-    /// Copies what a task records of a request to where the request is remembered. Gives the result if it is this request's.
+    /// Copies what a task records of a request to where the request is remembered. Gives the result
+    /// if it is this request's.
     pub(super) async fn complete(
         &self,
         record: &Document,
@@ -75,20 +102,29 @@ impl Requests {
         once: &IdempotencyKey,
         now: Timestamp,
     ) -> Result<Option<Task>, StoreError> {
-        let (Some(recorded), true) = (text_of(record, "request"), lives(record, now)) else { return Ok(None) };
+        let (Some(recorded), true) = (text_of(record, "request"), lives(record, now)) else {
+            return Ok(None);
+        };
         let mut executed = record.clone();
         executed.remove("request");
-        // A repetition that was refused may have let go of the key meanwhile; and one that is complete already stays so.
+        // A repetition that was refused may have let go of the key meanwhile; and one that is
+        // complete already stays so.
         let open = doc! {"_id": recorded, "fingerprint": executed.remove("fingerprint"), "task": {"$exists": false}};
         self.0.upsert(open, doc! {"$set": executed}).await?;
-        let is_this = recorded == request && text_of(record, "fingerprint") == Some(&once.fingerprint);
+        let is_this =
+            recorded == request && text_of(record, "fingerprint") == Some(&once.fingerprint);
         let task = record.get_document("task").ok().filter(|_| is_this);
         task.cloned().map(read).transpose()
     }
 
     /// Lets go of a key whose request was refused.
-    pub(super) async fn give_up(&self, request: &str, once: &IdempotencyKey) -> Result<(), StoreError> {
-        let open = doc! {"_id": request, "fingerprint": &once.fingerprint, "task": {"$exists": false}};
+    pub(super) async fn give_up(
+        &self,
+        request: &str,
+        once: &IdempotencyKey,
+    ) -> Result<(), StoreError> {
+        let open =
+            doc! {"_id": request, "fingerprint": &once.fingerprint, "task": {"$exists": false}};
         self.0.delete(open).await.map(drop)
     }
 }
@@ -113,5 +149,6 @@ pub(super) fn request_document(
 }
 
 fn lives(document: &Document, now: Timestamp) -> bool {
-    date_of(document, "expires_at").is_some_and(|expires_at| expires_at.as_second() > now.as_second())
+    date_of(document, "expires_at")
+        .is_some_and(|expires_at| expires_at.as_second() > now.as_second())
 }

@@ -1,5 +1,6 @@
-//! Tasks: one document each. A live task has an `owner`; one in the trash has `trash_of` in its place, so that no list and
-//! no change of live tasks can see it, and nothing else need be touched to bring it back.
+//! Tasks: one document each. A live task has an `owner`; one in the trash has `trash_of` in its
+//! place, so that no list and no change of live tasks can see it, and nothing else need be touched
+//! to bring it back.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,10 @@ use async_trait::async_trait;
 use mongodb::bson::{Document, doc};
 
 use super::connection::Connection;
-use super::documents::{ATTEMPTS, Documents, at_version, date, lost, pause, read, read_raw, text_of, value, version_of, write};
+use super::documents::{
+    ATTEMPTS, Documents, at_version, date, lost, pause, read, read_raw, text_of, value, version_of,
+    write,
+};
 use super::requests::{Claim, Requests};
 use super::{REQUESTS, TASKS};
 use crate::fields::Change;
@@ -32,16 +36,23 @@ pub struct Tasks {
 impl Tasks {
     /// Tasks in this database.
     pub fn new(connection: &Arc<Connection>) -> Self {
-        Self { tasks: Documents::new(connection, TASKS), requests: Requests::new(Documents::new(connection, REQUESTS)) }
+        Self {
+            tasks: Documents::new(connection, TASKS),
+            requests: Requests::new(Documents::new(connection, REQUESTS)),
+        }
     }
 
     fn of(&self, owner: UserId) -> OwnersTasks<'_> {
-        OwnersTasks { tasks: &self.tasks, owner }
+        OwnersTasks {
+            tasks: &self.tasks,
+            owner,
+        }
     }
 
-    /// Changes a task at this time, or just after its last change if that was later: makes the first of the updates whose
-    /// filter describes the task. Where none does, `explain` says why of the task as it is then; when it finds no reason, it is
-    /// the time alone, or the task has changed in between, and everything is tried again.
+    /// Changes a task at this time, or just after its last change if that was later: makes the
+    /// first of the updates whose filter describes the task. Where none does, `explain` says why of
+    /// the task as it is then; when it finds no reason, it is the time alone, or the task has
+    /// changed in between, and everything is tried again.
     async fn change(
         &self,
         name: &str,
@@ -58,12 +69,20 @@ impl Tasks {
                     return Ok(document);
                 }
             }
-            let document = self.tasks.find_one(doc! {"_id": name}).await?.unwrap_or_default();
+            let document = self
+                .tasks
+                .find_one(doc! {"_id": name})
+                .await?
+                .unwrap_or_default();
             if let Some(reason) = explain(&document) {
                 return Err(reason);
             }
             // Others who write this very task at once are each at another time by now.
-            let elapsed = if attempt == 0 { Duration::ZERO } else { begun.elapsed() };
+            let elapsed = if attempt == 0 {
+                Duration::ZERO
+            } else {
+                begun.elapsed()
+            };
             let updated_at = text_of(&document, "updated_at").and_then(|time| time.parse().ok());
             at = now.plus(elapsed).after(updated_at.unwrap_or(at));
             pause(attempt).await;
@@ -71,7 +90,8 @@ impl Tasks {
         Err(lost())
     }
 
-    /// Restores under a key: see docs/data-model.md for why it is done once, wherever it is interrupted.
+    /// Restores under a key: see docs/data-model.md for why it is done once, wherever it is
+    /// interrupted.
     async fn restore_once(
         &self,
         owner: UserId,
@@ -81,14 +101,20 @@ impl Tasks {
         now: Timestamp,
     ) -> Result<Task, StoreError> {
         for attempt in 0..ATTEMPTS {
-            let document = self.tasks.find_one(doc! {"_id": name_of(owner, id)}).await?.unwrap_or_default();
-            // The key is looked at after the task: what others did to the task before is known by now.
+            let document = self
+                .tasks
+                .find_one(doc! {"_id": name_of(owner, id)})
+                .await?
+                .unwrap_or_default();
+            // The key is looked at after the task: what others did to the task before is known by
+            // now.
             let request = match self.requests.claim(owner, once, None, now).await? {
                 Claim::Executed(task) => return Ok(task),
                 Claim::Open(request) => request,
             };
             if let Ok(last) = document.get_document("restored") {
-                // Whichever request restored it last: its result is made safe before it is overwritten here.
+                // Whichever request restored it last: its result is made safe before it is
+                // overwritten here.
                 if let Some(task) = self.requests.complete(last, &request, once, now).await? {
                     return Ok(task);
                 }
@@ -101,7 +127,10 @@ impl Tasks {
             let restored = task.restored(now);
             let record = Requests::record(&request, once, &restored, now)?;
             let mut update = restoration(owner, id, restored.updated_at);
-            update.get_document_mut("$set").map_err(|error| StoreError::Corrupt(error.into()))?.insert("restored", record.clone());
+            update
+                .get_document_mut("$set")
+                .map_err(|error| StoreError::Corrupt(error.into()))?
+                .insert("restored", record.clone());
             let filter = restorable(owner, id, &Precondition::OneOf(vec![task.version]), now);
             if self.tasks.update(filter, update).await?.is_some() {
                 self.requests.complete(&record, &request, once, now).await?;
@@ -115,7 +144,12 @@ impl Tasks {
 
 #[async_trait]
 impl TaskStore for Tasks {
-    async fn create(&self, owner: UserId, task: Task, once: Option<&IdempotencyKey>) -> Result<Task, StoreError> {
+    async fn create(
+        &self,
+        owner: UserId,
+        task: Task,
+        once: Option<&IdempotencyKey>,
+    ) -> Result<Task, StoreError> {
         let task = match once {
             None => task,
             Some(once) => {
@@ -127,11 +161,19 @@ impl TaskStore for Tasks {
             }
         };
         // One that is there already was stored by an earlier attempt of this very request.
-        self.tasks.insert(task_document(owner, &task)?).await.map(|_| task)
+        self.tasks
+            .insert(task_document(owner, &task)?)
+            .await
+            .map(|_| task)
     }
 
     async fn get(&self, owner: UserId, id: TaskId) -> Result<Task, StoreError> {
-        read(self.tasks.find_one(live(owner, id)).await?.ok_or(StoreError::NotFound("task"))?)
+        read(
+            self.tasks
+                .find_one(live(owner, id))
+                .await?
+                .ok_or(StoreError::NotFound("task"))?,
+        )
     }
 
     async fn list(&self, owner: UserId, query: &TaskQuery) -> Result<Page<Task>, StoreError> {
@@ -148,24 +190,61 @@ impl TaskStore for Tasks {
     ) -> Result<Task, StoreError> {
         if patch.is_empty() {
             let task = self.get(owner, id).await?;
-            return if precondition.allows(task.version) { Ok(task) } else { Err(StoreError::Stale { current: task.version }) };
+            return if precondition.allows(task.version) {
+                Ok(task)
+            } else {
+                Err(StoreError::Stale {
+                    current: task.version,
+                })
+            };
         }
-        let updates = |at| patch_updates(&at_version(live(owner, id), precondition), id, patch, now, at);
-        read(self.change(&name_of(owner, id), now, updates, |document| why_not_live(document, precondition)).await?)
+        let updates = |at| {
+            patch_updates(
+                &at_version(live(owner, id), precondition),
+                id,
+                patch,
+                now,
+                at,
+            )
+        };
+        read(
+            self.change(&name_of(owner, id), now, updates, |document| {
+                why_not_live(document, precondition)
+            })
+            .await?,
+        )
     }
 
-    async fn trash(&self, owner: UserId, id: TaskId, precondition: &Precondition, now: Timestamp) -> Result<(), StoreError> {
+    async fn trash(
+        &self,
+        owner: UserId,
+        id: TaskId,
+        precondition: &Precondition,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let updates = |at: Timestamp| {
             let mut set = in_trash(owner, id, at);
             set.insert("updated_at", at.to_string());
             let update = doc! {"$set": set, "$unset": {"owner": ""}, "$inc": {"version": 1_i64}};
             Ok(vec![(at_version(live(owner, id), precondition), update)])
         };
-        self.change(&name_of(owner, id), now, updates, |document| why_not_live(document, precondition)).await.map(drop)
+        self.change(&name_of(owner, id), now, updates, |document| {
+            why_not_live(document, precondition)
+        })
+        .await
+        .map(drop)
     }
 
-    async fn list_trash(&self, owner: UserId, limit: usize, after: Option<&Cursor>, now: Timestamp) -> Result<Page<Task>, StoreError> {
-        ListScan::through_trash(limit, after, now).page(&self.of(owner)).await
+    async fn list_trash(
+        &self,
+        owner: UserId,
+        limit: usize,
+        after: Option<&Cursor>,
+        now: Timestamp,
+    ) -> Result<Page<Task>, StoreError> {
+        ListScan::through_trash(limit, after, now)
+            .page(&self.of(owner))
+            .await
     }
 
     async fn restore(
@@ -179,8 +258,18 @@ impl TaskStore for Tasks {
         if let Some(once) = once {
             return self.restore_once(owner, id, precondition, once, now).await;
         }
-        let updates = |at| Ok(vec![(restorable(owner, id, precondition, now), restoration(owner, id, at))]);
-        read(self.change(&name_of(owner, id), now, updates, |document| why_not_restorable(document, precondition, now)).await?)
+        let updates = |at| {
+            Ok(vec![(
+                restorable(owner, id, precondition, now),
+                restoration(owner, id, at),
+            )])
+        };
+        read(
+            self.change(&name_of(owner, id), now, updates, |document| {
+                why_not_restorable(document, precondition, now)
+            })
+            .await?,
+        )
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -195,11 +284,21 @@ struct OwnersTasks<'t> {
 }
 
 impl TaskReader for OwnersTasks<'_> {
-    async fn read(&self, scan: &ListScan<'_>, key_range: &KeyRange, after: Option<&str>, limit: usize) -> Result<Read, StoreError> {
+    async fn read(
+        &self,
+        scan: &ListScan<'_>,
+        key_range: &KeyRange,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Read, StoreError> {
         let whose = if scan.in_trash { "trash_of" } else { "owner" };
         let mut range = doc! {"$gte": &key_range.from, "$lte": &key_range.to};
         if let Some(after) = after {
-            let (begins, bound) = if scan.descending { ("$lte", "$lt") } else { ("$gte", "$gt") };
+            let (begins, bound) = if scan.descending {
+                ("$lte", "$lt")
+            } else {
+                ("$gte", "$gt")
+            };
             range.remove(begins);
             range.insert(bound, after);
         }
@@ -212,7 +311,10 @@ impl TaskReader for OwnersTasks<'_> {
         });
         let tasks: Vec<(String, Result<Task, StoreError>)> = tasks.await?;
         let full = tasks.len() == limit;
-        let rest = tasks.last().filter(|_| full).map(|(position, _)| position.clone());
+        let rest = tasks
+            .last()
+            .filter(|_| full)
+            .map(|(position, _)| position.clone());
         Ok(Read { tasks, rest })
     }
 }
@@ -270,8 +372,8 @@ fn restoration(owner: UserId, id: TaskId, now: Timestamp) -> Document {
     }
 }
 
-/// What [`TaskPatch::apply`] does, as updates of which one fits the task: a task that is completed again keeps the time
-/// at which it was completed first. The change is made at `at`.
+/// What [`TaskPatch::apply`] does, as updates of which one fits the task: a task that is completed
+/// again keeps the time at which it was completed first. The change is made at `at`.
 fn patch_updates(
     filter: &Document,
     id: TaskId,
@@ -347,12 +449,20 @@ fn why_not_live(document: &Document, precondition: &Precondition) -> Option<Stor
 }
 
 /// Why a task cannot be restored, if it cannot.
-fn why_not_restorable(document: &Document, precondition: &Precondition, now: Timestamp) -> Option<StoreError> {
-    let Some(current) = version_of(document) else { return Some(StoreError::NotFound("task")) };
+fn why_not_restorable(
+    document: &Document,
+    precondition: &Precondition,
+    now: Timestamp,
+) -> Option<StoreError> {
+    let Some(current) = version_of(document) else {
+        return Some(StoreError::NotFound("task"));
+    };
     if document.contains_key("owner") {
         return Some(StoreError::NotInTrash);
     }
-    if text_of(document, "deleted_at").is_none_or(|deleted_at| deleted_at <= kept_since(now).as_str()) {
+    if text_of(document, "deleted_at")
+        .is_none_or(|deleted_at| deleted_at <= kept_since(now).as_str())
+    {
         return Some(StoreError::NotFound("task"));
     }
     (!precondition.allows(current)).then_some(StoreError::Stale { current })
@@ -370,22 +480,56 @@ mod tests {
 
     #[test]
     fn a_task_that_is_completed_again_keeps_its_first_time() {
-        let patch = TaskPatch { status: Change::Set(Status::Done), ..TaskPatch::default() };
-        let [(open, completing), (completed, keeping)] = updates(&patch).try_into().expect("two updates");
-        assert_eq!(open.get_document("completed_at").expect("a condition"), &doc! {"$exists": false});
-        assert_eq!(completed.get_document("completed_at").expect("a condition"), &doc! {"$exists": true});
-        assert!(completing.get_document("$set").expect("a change").contains_key("completed_at"));
-        assert!(!keeping.get_document("$set").expect("a change").contains_key("completed_at"));
+        let patch = TaskPatch {
+            status: Change::Set(Status::Done),
+            ..TaskPatch::default()
+        };
+        let [(open, completing), (completed, keeping)] =
+            updates(&patch).try_into().expect("two updates");
+        assert_eq!(
+            open.get_document("completed_at").expect("a condition"),
+            &doc! {"$exists": false}
+        );
+        assert_eq!(
+            completed.get_document("completed_at").expect("a condition"),
+            &doc! {"$exists": true}
+        );
+        assert!(
+            completing
+                .get_document("$set")
+                .expect("a change")
+                .contains_key("completed_at")
+        );
+        assert!(
+            !keeping
+                .get_document("$set")
+                .expect("a change")
+                .contains_key("completed_at")
+        );
     }
 
     #[test]
     fn a_field_is_never_both_set_and_unset() {
-        let patch =
-            TaskPatch { notes: Change::Clear, status: Change::Clear, due: Change::Clear, labels: Change::Clear, ..TaskPatch::default() };
+        let patch = TaskPatch {
+            notes: Change::Clear,
+            status: Change::Clear,
+            due: Change::Clear,
+            labels: Change::Clear,
+            ..TaskPatch::default()
+        };
         for (_, update) in updates(&patch) {
-            let (set, unset) = (update.get_document("$set").expect("set"), update.get_document("$unset").expect("unset"));
-            assert!(unset.keys().all(|field| !set.contains_key(field)), "{update}");
-            assert_eq!(unset.keys().collect::<Vec<_>>(), ["notes", "completed_at", "due"]);
+            let (set, unset) = (
+                update.get_document("$set").expect("set"),
+                update.get_document("$unset").expect("unset"),
+            );
+            assert!(
+                unset.keys().all(|field| !set.contains_key(field)),
+                "{update}"
+            );
+            assert_eq!(
+                unset.keys().collect::<Vec<_>>(),
+                ["notes", "completed_at", "due"]
+            );
         }
     }
 }
