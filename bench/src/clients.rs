@@ -24,13 +24,11 @@ pub(crate) struct Dialect {
 pub(crate) enum Operation {
     /// Logging in with a password.
     LogIn,
-    /// Reading one task.
     Get,
     /// A page of 50 tasks, the newest first.
     List,
     /// Changing title and status of a task.
     Update,
-    /// Adding a task.
     Create,
 }
 
@@ -44,7 +42,6 @@ impl Operation {
         Self::Create,
     ];
 
-    /// The name in tables.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::LogIn => "login",
@@ -58,9 +55,7 @@ impl Operation {
 
 /// A request, before it has a host.
 pub(crate) struct Request {
-    /// The method.
     pub(crate) method: &'static str,
-    /// The path.
     pub(crate) path: String,
     /// The access token, if it needs one.
     pub(crate) token: Option<String>,
@@ -92,14 +87,12 @@ impl Request {
 pub(crate) struct Person {
     /// Their number, which their address has.
     pub(crate) number: usize,
-    /// An access token.
     pub(crate) token: String,
     /// The identifiers of their tasks.
     pub(crate) tasks: Vec<String>,
 }
 
 impl Dialect {
-    /// Tasklane's.
     pub(crate) const TASKLANE: Self = Self {
         prefix: "/v1",
         token: "access_token",

@@ -46,7 +46,6 @@ pub(crate) struct Metered {
     used: Arc<Mutex<Used>>,
 }
 
-/// What calls used.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Used {
     /// How many calls there were.
@@ -58,7 +57,6 @@ pub(crate) struct Used {
 }
 
 impl Metered {
-    /// This engine, metered.
     pub(crate) fn new(engine: &Engine) -> Self {
         Self {
             engine: engine.clone(),
@@ -66,7 +64,6 @@ impl Metered {
         }
     }
 
-    /// Stores on it.
     pub(crate) fn stores(&self, settings: &Settings) -> Stores {
         Stores::dynamodb(connect_through(self.clone()), settings, &|_| true)
     }

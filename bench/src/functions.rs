@@ -109,7 +109,6 @@ impl Selection {
     }
 }
 
-/// The workspace's folder.
 pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }

@@ -35,7 +35,6 @@ const LOGINS: usize = 10;
 /// The most that the largest may cost, of what the smallest does.
 const BUDGET: f64 = 1.2;
 
-/// What to measure.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// How many requests of each kind.
@@ -46,7 +45,6 @@ pub(crate) struct Arguments {
     quick: bool,
 }
 
-/// What grows.
 #[derive(Clone, Copy)]
 enum Grows {
     Accounts,

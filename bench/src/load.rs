@@ -40,7 +40,6 @@ const LIMITS: [(&str, &str); 6] = [
     ("TASKLANE_PASSWORD_QUEUE", "1000"),
 ];
 
-/// What to measure.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// How often everything is measured.

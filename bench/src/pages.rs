@@ -35,7 +35,6 @@ const INDEXLESS_SIZES: [usize; 3] = [100, 1_000, 10_000];
 /// where pages are filtered, for each task that is read.
 const BUDGET: f64 = 1.2;
 
-/// What to measure.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// How often each page is read.
@@ -60,7 +59,6 @@ struct List {
     store: Arc<dyn TaskStore>,
 }
 
-/// What is asked for.
 struct Case {
     name: String,
     sort: TaskSort,

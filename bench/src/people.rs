@@ -16,7 +16,6 @@ use futures_util::{StreamExt, TryStreamExt};
 
 use crate::Error;
 
-/// Everybody's password.
 pub(crate) const PASSWORD: &str = "a lane of tasks";
 
 /// How many writes are under way at once while a store is filled.

@@ -12,7 +12,6 @@ use crate::{Error, usage};
 /// A server that runs. It is killed when it is dropped.
 pub(crate) struct Process {
     child: Child,
-    /// Where it listens.
     pub(crate) address: SocketAddr,
     /// Kept open: a server whose output nobody takes may stop.
     _output: Box<dyn Read + Send>,
@@ -21,7 +20,6 @@ pub(crate) struct Process {
 /// Where a server says that it listens.
 #[derive(Clone, Copy)]
 pub(crate) enum Says {
-    /// On its standard output.
     Output,
     /// On its standard error; its output is a log, which is thrown away.
     Error,

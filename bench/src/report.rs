@@ -6,7 +6,6 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// With these headings.
     pub(crate) fn new(headings: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
             rows: vec![headings.into_iter().map(Into::into).collect()],
@@ -18,7 +17,6 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// Prints it.
     pub(crate) fn print(&self) {
         let columns = self.rows.first().map_or(0, Vec::len);
         let width = |column: usize| {
@@ -59,7 +57,6 @@ const TOLERANCE: f64 = 1.25;
 pub(crate) struct Budget {
     /// What it is about, such as `start of get-task`.
     pub(crate) what: String,
-    /// What was measured.
     pub(crate) measured: f64,
     /// The most that it may be.
     pub(crate) at_most: f64,

@@ -13,7 +13,6 @@ use crate::report::{Budget, Table, check};
 /// The zipped binary of any function, in megabytes of a million bytes.
 const ZIPPED: f64 = 2.5;
 
-/// What to measure.
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]

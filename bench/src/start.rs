@@ -35,7 +35,6 @@ const WARM_TIME: Duration = Duration::from_secs(1);
 /// Before a process is started, so that what the last one left behind is done with.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What to measure.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// How often each function is started.
@@ -210,7 +209,6 @@ async fn answer(
 }
 
 impl Measured {
-    /// Of each process.
     fn summary(&self, what: impl Fn(&Run) -> f64) -> Summary {
         Summary::of(&self.runs.iter().map(what).collect::<Vec<_>>())
     }
@@ -239,7 +237,6 @@ impl Measured {
     }
 }
 
-/// A sample event.
 struct Event {
     json: Bytes,
     /// Whether it may change what the tables hold.

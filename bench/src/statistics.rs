@@ -6,9 +6,7 @@ use std::fmt;
 /// measured in.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Summary {
-    /// How many were measured.
     pub(crate) runs: usize,
-    /// The smallest.
     pub(crate) min: f64,
     /// Half of them are at most this.
     pub(crate) median: f64,

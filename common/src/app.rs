@@ -19,9 +19,7 @@ use crate::users::UserStore;
 pub struct App {
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
-    /// The rate limits.
     pub limits: Limits,
-    /// How long sessions live.
     pub lifetimes: SessionLifetimes,
     passwords: Option<Arc<Passwords>>,
     users: Option<Arc<dyn UserStore>>,

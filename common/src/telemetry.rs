@@ -23,7 +23,6 @@ use crate::time::Timestamp;
 /// The default namespace of the metrics in CloudWatch.
 const NAMESPACE: &str = "Tasklane";
 
-/// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// What went wrong on our side.
@@ -61,7 +60,6 @@ impl Level {
     }
 }
 
-/// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// One JSON object a line.
@@ -228,23 +226,18 @@ pub fn traceparent(header: &str) -> Option<&str> {
 
 /// A request that has been answered.
 pub struct Answered<'a> {
-    /// The request's name.
     pub request_id: &'a str,
     /// What Lambda calls it; `None` in the server.
     pub invocation: Option<&'a Invocation>,
     /// The trace that the client says it belongs to.
     pub traceparent: Option<&'a str>,
-    /// Who sent it.
     pub source: IpAddr,
-    /// The function's name.
     pub function: &'a str,
-    /// The method.
     pub method: &'a str,
     /// The endpoint's path, parameters unfilled.
     pub route: &'a str,
     /// The status of the answer.
     pub status: u16,
-    /// How long it took.
     pub duration: Duration,
     /// The problem's type and, for the log only, its causes.
     pub problem: Option<(String, Option<String>)>,

@@ -32,7 +32,6 @@ use crate::{Made, Store};
 
 /// What copies are made between: each a store of its own, empty.
 pub struct Ends {
-    /// What is copied.
     pub from: Made,
     /// Where it is copied to.
     pub to: Made,
@@ -42,7 +41,6 @@ pub struct Ends {
 
 /// One promise of a copy, or a few that belong together.
 pub struct CopyCase {
-    /// What it shows.
     pub name: &'static str,
     /// Panics where the copy breaks the promise.
     pub run: for<'e> fn(&'e Ends) -> Pin<Box<dyn Future<Output = ()> + 'e>>,

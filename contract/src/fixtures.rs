@@ -39,7 +39,6 @@ pub(crate) enum Refresh {
     Repeated(Session),
     /// The session is gone: the token was an old one.
     Stolen,
-    /// The session has ended.
     Ended,
 }
 
@@ -156,7 +155,6 @@ pub(crate) fn sort(name: &str) -> TaskSort {
     name.parse().expect("a valid order")
 }
 
-/// Every order.
 pub(crate) fn sorts() -> impl Iterator<Item = TaskSort> {
     TaskSort::NAMES.iter().map(|name| sort(name))
 }
@@ -270,7 +268,6 @@ impl Store {
         self.users.live_session(session.user, session.id, now).await
     }
 
-    /// Begins another session.
     pub(crate) async fn log_in(&self, user: UserId, now: Timestamp) -> Session {
         let session = session(&self.stored_account(user).await, LIFETIMES, now);
         self.users.start_session(&session).await.expect("a session");
@@ -315,7 +312,6 @@ impl Store {
             .collect()
     }
 
-    /// Adds a task.
     pub(crate) async fn add(&self, owner: UserId, task: Task) -> Task {
         self.tasks.create(owner, task, None).await.expect("a task")
     }

@@ -83,7 +83,6 @@ impl Case {
     }
 }
 
-/// Every case.
 pub fn cases() -> impl Iterator<Item = &'static Case> {
     let modules = [
         accounts::CASES,

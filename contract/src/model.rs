@@ -15,7 +15,6 @@ use common::users::{Account, Name, UserId};
 
 use crate::fixtures::Refresh;
 
-/// One owner's tasks.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     tasks: BTreeMap<TaskId, Task>,
@@ -198,7 +197,6 @@ fn compare(a: &Task, b: &Task, sort: TaskSort) -> Ordering {
     })
 }
 
-/// Accounts and their sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     accounts: BTreeMap<UserId, Account>,

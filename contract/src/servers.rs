@@ -34,7 +34,6 @@ pub enum Server {
 
 /// A store that was made for one case.
 pub struct Made {
-    /// The store.
     pub store: Store,
     /// The same, from end to end.
     pub(crate) side: Side,
@@ -48,7 +47,6 @@ pub struct Made {
 pub(crate) enum Database {
     /// Two tables: users and tasks.
     Tables(aws_sdk_dynamodb::Client, [String; 2]),
-    /// A database of collections.
     Collections(mongodb::Database),
 }
 

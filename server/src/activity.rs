@@ -54,7 +54,6 @@ impl Activity {
         })))
     }
 
-    /// A request has arrived.
     pub(crate) fn begin(&self, http2: bool) -> Busy {
         let mut state = self.state();
         state.requests += 1;

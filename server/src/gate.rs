@@ -18,7 +18,6 @@ use crate::proxies::{ForwardedHeader, Sender, TrustedProxies};
 use crate::request_limits::SourceLimit;
 use crate::{body, host};
 
-/// Who is let in.
 pub(crate) struct Gate {
     proxies: TrustedProxies,
     forwarded_header: ForwardedHeader,

@@ -44,7 +44,6 @@ pub struct RequestLimits {
     pub caller: Bound,
 }
 
-/// A rate, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound(Option<Rate>);
 

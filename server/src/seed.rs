@@ -14,7 +14,6 @@ use uuid::Uuid;
 
 use crate::start::Started;
 
-/// The demo account's address.
 pub const EMAIL: &str = "demo@tasklane.example";
 /// The demo account's password on the embedded engine, which only this machine reaches: the sample
 /// events know it. Everywhere else it is a random one.

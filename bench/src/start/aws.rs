@@ -36,7 +36,6 @@ const OWNER: &str = "01900000-0000-7000-8000-000000000001";
 
 type Item = HashMap<String, AttributeValue>;
 
-/// DynamoDB.
 pub(crate) struct Aws {
     /// The settings of `events/env.json`.
     settings: HashMap<String, String>,
@@ -48,7 +47,6 @@ pub(crate) struct Aws {
 }
 
 impl Aws {
-    /// Starts it.
     pub(crate) async fn start() -> Result<Self, Error> {
         let env = serde_json::from_str::<Value>(&std::fs::read_to_string(
             root().join("events/env.json"),

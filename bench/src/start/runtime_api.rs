@@ -23,7 +23,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A Runtime API for one function.
 pub(crate) struct RuntimeApi {
-    /// Where it listens.
     pub(crate) address: SocketAddr,
     calls: mpsc::UnboundedReceiver<Call>,
     serving: JoinHandle<()>,
@@ -33,7 +32,6 @@ pub(crate) struct RuntimeApi {
 enum Call {
     /// Asks for the next event.
     Next(Poll),
-    /// Answers the last one.
     Response(Instant, Bytes),
     /// Could not start, or could not answer.
     Failure(Bytes),
@@ -41,13 +39,11 @@ enum Call {
 
 /// A function that waits for an event.
 pub(crate) struct Poll {
-    /// Since when.
     pub(crate) at: Instant,
     event: oneshot::Sender<Bytes>,
 }
 
 impl RuntimeApi {
-    /// Listens.
     pub(crate) async fn listen() -> Result<Self, Error> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;

@@ -31,13 +31,9 @@ const TYPE: &str = "at+jwt";
 /// What an access token says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccessClaims {
-    /// Who issued it.
     pub iss: String,
-    /// Whom it is for.
     pub aud: String,
-    /// The account.
     pub sub: UserId,
-    /// The session.
     pub sid: SessionId,
     /// What the account may do.
     pub role: Role,
@@ -48,7 +44,6 @@ pub struct AccessClaims {
     pub nbf: Option<i64>,
     /// When it ends, in seconds since 1970.
     pub exp: i64,
-    /// Its own name.
     pub jti: Uuid,
 }
 

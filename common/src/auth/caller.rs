@@ -10,7 +10,6 @@ use crate::users::{Role, UserId};
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Caller {
-    /// The account.
     pub user: UserId,
     /// The session that the token belongs to.
     pub session: SessionId,

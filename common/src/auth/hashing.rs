@@ -17,7 +17,6 @@ use crate::problem::Problem;
 /// How long a request waits for its turn to hash: well within a function's time.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Computes Argon2id.
 pub(super) struct Hashing {
     params: Params,
     turns: Arc<Semaphore>,

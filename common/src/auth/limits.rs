@@ -25,16 +25,12 @@ const KNOWN_SOURCE_LIFETIME: Duration = Duration::from_hours(30 * 24);
 /// So many attempts in so much time: `10/15m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// How many attempts.
     pub count: u32,
-    /// In which time.
     pub window: Duration,
 }
 
-/// What a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Counts {
-    /// Attempts that fail: guesses.
     Failures,
     /// Every attempt: work that costs something whether or not it succeeds.
     Attempts,
@@ -44,12 +40,10 @@ enum Counts {
 /// rate, and what it counts.
 macro_rules! limits {
     ($($(#[$doc:meta])* $limit:ident = $name:literal, $setting:literal, $rate:literal, $counts:ident;)+) => {
-        /// A limit.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Limit { $($(#[$doc])* $limit),+ }
 
         impl Limit {
-            /// All limits.
             pub const ALL: &'static [Self] = &[$(Self::$limit),+];
 
             /// Its name in the store and in headers.
@@ -62,7 +56,6 @@ macro_rules! limits {
                 match self { $(Self::$limit => $setting),+ }
             }
 
-            /// Its rate by default.
             pub const fn default_rate(self) -> &'static str {
                 match self { $(Self::$limit => $rate),+ }
             }
@@ -108,7 +101,6 @@ limits! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits([Rate; Limit::ALL.len()]);
 
-/// Whom a limit counts.
 #[derive(Clone, Debug)]
 pub enum Subject {
     /// A source: an IPv4 address, or the networks of an IPv6 address.
@@ -212,7 +204,6 @@ impl Limits {
 }
 
 impl Limit {
-    /// Counts this subject.
     pub const fn of(self, subject: Subject) -> Check {
         Check {
             limit: self,

@@ -139,7 +139,6 @@ impl Field for NewPassword {
 }
 
 impl NewPassword {
-    /// The password itself.
     pub fn as_password(&self) -> &Password {
         &self.0
     }

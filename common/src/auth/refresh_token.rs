@@ -26,9 +26,7 @@ const MAC: usize = 32;
 /// What a refresh token names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RefreshToken {
-    /// The account.
     pub user: UserId,
-    /// The session.
     pub session: SessionId,
     /// How often the session's token had been rotated when this one was made.
     pub generation: u32,

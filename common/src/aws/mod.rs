@@ -33,7 +33,6 @@ pub struct Aws {
     secrets_manager: String,
 }
 
-/// What is called.
 #[derive(Clone, Copy)]
 pub(crate) enum Service {
     DynamoDb,
@@ -41,7 +40,6 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    /// In addresses and signatures.
     fn name(self) -> &'static str {
         match self {
             Self::DynamoDb => "dynamodb",
@@ -122,7 +120,6 @@ impl Aws {
         self.https.warm_up(reaching).await
     }
 
-    /// Where a service answers.
     pub(crate) fn endpoint(&self, service: Service) -> &str {
         match service {
             Service::DynamoDb => &self.dynamodb,

@@ -9,7 +9,6 @@ use percent_encoding::percent_decode_str;
 /// The database of a MongoDB URL that names none.
 const DEFAULT_DATABASE: &str = "tasklane";
 
-/// Which store, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// `dynamodb://`: the region's DynamoDB; region and credentials come from the environment.

@@ -18,11 +18,9 @@ use crate::telemetry::Level;
 /// A setting that functions and server share, as the README's table shows it.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// The environment variable.
     pub name: &'static str,
     /// The default value; `None` if the setting is required.
     pub default: Option<&'static str>,
-    /// A good value.
     pub example: &'static str,
 }
 
@@ -111,14 +109,10 @@ const fn limit_setting(limit: Limit) -> Setting {
 const MIN_MEMORY_KIB: u32 = 19_456;
 const MIN_ITERATIONS: u32 = 2;
 
-/// All settings, valid.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Which store, and where.
     pub database: DatabaseUrl,
-    /// The users table's name.
     pub users_table: String,
-    /// The tasks table's name.
     pub tasks_table: String,
     /// The name of the table of signing keys.
     pub keys_table: String,
@@ -126,22 +120,17 @@ pub struct Settings {
     pub public_keys: Option<PublicKeys>,
     /// The keys that tokens are issued with.
     pub signing_keys: Option<SigningKeys>,
-    /// Who issues tokens.
     pub token_issuer: String,
-    /// Whom tokens are for.
     pub token_audience: String,
-    /// How much is logged.
     pub log_level: Level,
     /// Where CloudWatch keeps the metrics.
     pub metrics_namespace: String,
     /// A PEM file with certificate authorities to trust: besides those of AWS, or instead of the
     /// usual ones of MongoDB.
     pub ca_file: Option<PathBuf>,
-    /// How long sessions live.
     pub lifetimes: SessionLifetimes,
     /// How much work a password hash is.
     pub passwords: PasswordSettings,
-    /// The rate limits.
     pub limits: Limits,
 }
 
@@ -149,7 +138,6 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name} {rule}{}", self.example())]
 pub struct SettingError {
-    /// The setting.
     pub name: &'static str,
     rule: String,
 }

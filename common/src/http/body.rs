@@ -17,7 +17,6 @@ pub struct Json<T>(pub T);
 
 /// A body that the API document shows with an example.
 pub trait Example {
-    /// A typical one.
     fn example() -> Value;
 }
 

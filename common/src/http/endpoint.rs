@@ -22,11 +22,9 @@ use crate::problem::{Kind, Problem};
 pub enum Method {
     /// Reads; `HEAD` is served with it.
     Get,
-    /// Creates, or does something.
     Post,
     /// Changes a part (RFC 5789).
     Patch,
-    /// Removes.
     Delete,
     /// Whatever nobody else serves: API Gateway's `$default` route.
     Any,
@@ -48,7 +46,6 @@ impl Method {
 /// Who may call an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anyone.
     Public,
     /// A valid access token. It is verified without the store, so it is accepted until it expires.
     User,
@@ -62,9 +59,7 @@ pub enum Access {
 pub enum Part {
     /// The users table: accounts, sessions, rate limits.
     Users,
-    /// The tasks table.
     Tasks,
-    /// The public keys.
     PublicKeys,
     /// The private keys, to issue tokens.
     SigningKeys,
@@ -74,7 +69,6 @@ pub enum Part {
 pub struct Endpoint {
     /// The function's name, the operation's identifier, the sample event's name.
     pub name: &'static str,
-    /// The method.
     pub method: Method,
     /// The path, with parameters in braces, as API Gateway writes it.
     pub path: &'static str,
@@ -84,7 +78,6 @@ pub struct Endpoint {
     pub parts: &'static [Part],
     /// The problems that its handler may answer with, beyond those of its access and its arguments.
     pub problems: &'static [Kind],
-    /// Who may call it.
     pub access: Access,
     /// Adds arguments and answers to the API document. Apart from the handler, so that a function's
     /// binary does not contain it.
@@ -98,12 +91,10 @@ pub struct Service {
     pub name: &'static str,
     /// What it is about, in one sentence.
     pub summary: &'static str,
-    /// Its endpoints.
     pub endpoints: &'static [&'static Endpoint],
 }
 
 impl Endpoint {
-    /// An endpoint that reads.
     pub const fn get<H: Describe>(
         name: &'static str,
         path: &'static str,
@@ -163,7 +154,6 @@ impl Endpoint {
         }
     }
 
-    /// Says what it does.
     #[must_use]
     pub const fn summary(mut self, summary: &'static str) -> Self {
         self.summary = summary;
@@ -212,7 +202,6 @@ pub trait Extract: Sized + Send {
     fn describe(operation: &mut Operation);
 }
 
-/// A type-erased handler.
 pub trait Handler: Sync {
     /// Answers a request, the caller verified and the arguments read.
     fn call<'a>(
@@ -224,7 +213,6 @@ pub trait Handler: Sync {
 
 /// A handler whose types are still known.
 pub trait Describe: Handler + 'static {
-    /// Who may call it.
     const ACCESS: Access;
     /// Adds its arguments and its answer to the API document.
     fn describe(operation: &mut Operation);
@@ -232,11 +220,8 @@ pub trait Describe: Handler + 'static {
 
 /// An `async fn` with these arguments. `'a` is how long it borrows the app.
 pub trait AsyncHandler<'a, Arguments>: Send + Sync {
-    /// What it answers.
     type Reply: Reply;
-    /// Its future.
     type Future: Future<Output = Result<Self::Reply, Problem>> + Send + 'a;
-    /// Calls it.
     fn call(&self, app: &'a App, arguments: Arguments) -> Self::Future;
 }
 

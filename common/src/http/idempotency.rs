@@ -20,7 +20,6 @@ use crate::problem::{Kind, Problem};
 #[derive(Clone, Debug)]
 pub struct Idempotency(pub Option<IdempotencyKey>);
 
-/// The header's name.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The longest key, in characters.
 const MAX_KEY: usize = 255;

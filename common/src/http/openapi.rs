@@ -34,7 +34,6 @@ pub struct Success {
 }
 
 impl Success {
-    /// A JSON body.
     pub fn json<T: JsonSchema>(status: u16, example: Value) -> Self {
         Self {
             status,
@@ -43,7 +42,6 @@ impl Success {
         }
     }
 
-    /// No body.
     pub fn empty(status: u16) -> Self {
         Self {
             status,

@@ -25,9 +25,7 @@ pub struct Request {
     pub path: String,
     /// The query string without its question mark; empty when there is none.
     pub query: String,
-    /// The headers.
     pub headers: HeaderMap,
-    /// The body.
     pub body: Bytes,
     /// What Lambda calls the work on it; `None` in the server.
     pub invocation: Option<Invocation>,

@@ -11,7 +11,6 @@ use super::query::decode;
 use super::request::Request;
 use crate::problem::Problem;
 
-/// An HTTP response, complete.
 pub type Response = http::Response<Bytes>;
 
 /// What a handler gives when all went well.

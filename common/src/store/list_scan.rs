@@ -27,9 +27,7 @@ static NO_FILTER: TaskFilter = TaskFilter {
 
 /// A key_range of an order, both ends included.
 pub(super) struct KeyRange {
-    /// Where it begins.
     pub(super) from: String,
-    /// Where it ends.
     pub(super) to: String,
 }
 
@@ -57,7 +55,6 @@ pub(super) struct ListScan<'w> {
     pub(super) index: &'static str,
     /// Whether the greatest key comes first.
     pub(super) descending: bool,
-    /// Which tasks are wanted.
     pub(super) filter: &'w TaskFilter,
     /// In the order of the page, whichever way it goes.
     key_ranges: Vec<KeyRange>,
@@ -137,7 +134,6 @@ impl<'w> ListScan<'w> {
         }
     }
 
-    /// Reads a page.
     pub(super) async fn page(&self, reader: &impl TaskReader) -> Result<Page<Task>, StoreError> {
         // A list by due date has its bounds in the key_range.
         let unfiltered =

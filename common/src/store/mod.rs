@@ -32,11 +32,8 @@ use crate::users::{SESSION_ORDER, UserStore};
 /// The stores that an app is made with.
 #[derive(Clone, Default)]
 pub struct Stores {
-    /// Accounts and sessions.
     pub users: Option<Arc<dyn UserStore>>,
-    /// Where attempts are counted.
     pub counters: Option<Arc<dyn CounterStore>>,
-    /// Tasks.
     pub tasks: Option<Arc<dyn TaskStore>>,
 }
 

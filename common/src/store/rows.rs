@@ -6,7 +6,6 @@ use crate::auth::PasswordHash;
 use crate::time::Timestamp;
 use crate::users::{Account, Email, Name, Role, User, UserId};
 
-/// An account's fields.
 #[derive(Serialize, Deserialize)]
 pub(super) struct AccountRow {
     id: UserId,

@@ -18,21 +18,18 @@ pub enum SortField {
     Updated,
     /// When it is due; tasks that never are come last.
     Due,
-    /// The priority.
     Priority,
 }
 
 /// An order: what by, and which way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskSort {
-    /// What by.
     pub field: SortField,
     /// Whether the greatest comes first.
     pub descending: bool,
 }
 
 impl TaskSort {
-    /// Every order's name.
     pub const NAMES: [&'static str; 8] = [
         "created",
         "-created",
@@ -57,7 +54,6 @@ impl TaskSort {
 }
 
 impl Default for TaskSort {
-    /// The newest first.
     fn default() -> Self {
         Self {
             field: SortField::Created,
@@ -93,7 +89,6 @@ pub struct TaskFilter {
     pub priorities: Vec<Priority>,
     /// With at least one of these labels.
     pub labels: Vec<Label>,
-    /// Due within these bounds.
     pub due: Bounds,
     /// With this text in title or notes.
     pub text: Option<SearchText>,
@@ -104,7 +99,6 @@ pub struct TaskFilter {
 pub struct Bounds {
     /// At this time or later.
     pub after: Option<Due>,
-    /// Before this time.
     pub before: Option<Due>,
 }
 
@@ -166,13 +160,9 @@ impl TaskFilter {
 /// A page of a list of tasks, as it was asked for.
 #[derive(Clone, Debug)]
 pub struct TaskQuery {
-    /// Which tasks.
     pub filter: TaskFilter,
-    /// In which order.
     pub sort: TaskSort,
-    /// How many at most.
     pub limit: usize,
-    /// After which one.
     pub after: Option<Cursor>,
 }
 

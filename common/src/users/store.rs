@@ -22,7 +22,6 @@ pub struct PasswordUpdate<'a> {
     pub verified: &'a PasswordHash,
     /// The hash of the new password.
     pub new: &'a PasswordHash,
-    /// When.
     pub now: Timestamp,
 }
 
@@ -82,7 +81,6 @@ pub trait UserStore: Send + Sync {
         once: Option<&IdempotencyKey>,
     ) -> Result<Session, StoreError>;
 
-    /// Adds a session.
     async fn start_session(&self, session: &Session) -> Result<(), StoreError>;
 
     /// Ends the sessions that were used least recently where more than this many live, as many as

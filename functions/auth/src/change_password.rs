@@ -6,7 +6,6 @@ use common::http::{Endpoint, Idempotency, Json, Part, session};
 use common::problem::{Kind, Problem};
 use common::users::{PasswordChange, PasswordUpdate};
 
-/// `POST /v1/me/password`
 pub const ENDPOINT: Endpoint = Endpoint::post("change-password", "/v1/me/password", &session(change_password))
     .summary("Changes the caller's password, ends the caller's other sessions, and answers with new tokens for this one.")
     .uses(&[Part::Users, Part::SigningKeys])

@@ -6,7 +6,6 @@ use common::http::{Endpoint, Json, session};
 use common::problem::Problem;
 use common::users::User;
 
-/// `GET /v1/me`
 pub const ENDPOINT: Endpoint =
     Endpoint::get("get-me", "/v1/me", &session(get_me)).summary("Returns the caller's account.");
 

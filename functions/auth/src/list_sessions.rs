@@ -5,7 +5,6 @@ use common::auth::{LiveSession, SessionView};
 use common::http::{Endpoint, Listing, PageQuery, Query, session};
 use common::problem::Problem;
 
-/// `GET /v1/me/sessions`
 pub const ENDPOINT: Endpoint =
     Endpoint::get("list-sessions", "/v1/me/sessions", &session(list_sessions))
         .summary("Lists the caller's sessions, the oldest first.");

@@ -7,7 +7,6 @@ use common::problem::{Kind, Problem};
 use common::telemetry;
 use common::users::{Credentials, SignedIn};
 
-/// `POST /v1/auth/login`
 pub const ENDPOINT: Endpoint = Endpoint::post("login", "/v1/auth/login", &public(login))
     .summary("Logs in.")
     .uses(&[Part::Users, Part::SigningKeys])

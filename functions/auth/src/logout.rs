@@ -5,7 +5,6 @@ use common::auth::Caller;
 use common::http::{Endpoint, Idempotency, NoContent, Part, user};
 use common::problem::Problem;
 
-/// `POST /v1/auth/logout`
 pub const ENDPOINT: Endpoint = Endpoint::post("logout", "/v1/auth/logout", &user(logout))
     .summary("Logs out: ends this session, whose refresh token is invalid from now on.")
     .uses(&[Part::Users]);

@@ -8,7 +8,6 @@ use common::http::{Endpoint, Json, Part, public};
 use common::problem::{Kind, Problem};
 use common::telemetry::{self, Level};
 
-/// `POST /v1/auth/refresh`
 pub const ENDPOINT: Endpoint =
     Endpoint::post("refresh-token", "/v1/auth/refresh", &public(refresh_token))
         .summary("Exchanges a refresh token for new tokens. A refresh token can be used once.")

@@ -7,7 +7,6 @@ use common::problem::{Kind, Problem};
 use common::telemetry;
 use common::users::{Account, Registration, SignedIn};
 
-/// `POST /v1/auth/register`
 pub const ENDPOINT: Endpoint = Endpoint::post("register", "/v1/auth/register", &public(register))
     .summary("Creates an account and logs its owner in.")
     .uses(&[Part::Users, Part::SigningKeys])

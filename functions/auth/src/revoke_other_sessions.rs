@@ -5,7 +5,6 @@ use common::auth::LiveSession;
 use common::http::{Endpoint, NoContent, session};
 use common::problem::Problem;
 
-/// `DELETE /v1/me/sessions`
 pub const ENDPOINT: Endpoint = Endpoint::delete(
     "revoke-other-sessions",
     "/v1/me/sessions",

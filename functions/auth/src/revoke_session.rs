@@ -5,7 +5,6 @@ use common::auth::{LiveSession, SessionId};
 use common::http::{Endpoint, NoContent, Path, session};
 use common::problem::Problem;
 
-/// `DELETE /v1/me/sessions/{session_id}`
 pub const ENDPOINT: Endpoint = Endpoint::delete(
     "revoke-session",
     "/v1/me/sessions/{session_id}",

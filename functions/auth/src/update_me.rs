@@ -7,7 +7,6 @@ use common::precondition::Precondition;
 use common::problem::{Kind, Problem};
 use common::users::{NamePatch, User};
 
-/// `PATCH /v1/me`
 pub const ENDPOINT: Endpoint = Endpoint::patch("update-me", "/v1/me", &session(update_me))
     .summary("Updates the caller's account with a JSON Merge Patch.")
     .problems(&[Kind::NotFound]);

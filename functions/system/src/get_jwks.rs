@@ -5,7 +5,6 @@ use common::auth::PublicKeys;
 use common::http::{Endpoint, Part, PublicJson, public};
 use common::problem::Problem;
 
-/// `GET /.well-known/jwks.json`
 pub const ENDPOINT: Endpoint =
     Endpoint::get("get-jwks", "/.well-known/jwks.json", &public(get_jwks))
         .summary("Returns the public keys that verify access tokens (RFC 7517).")

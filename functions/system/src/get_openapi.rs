@@ -4,7 +4,6 @@ use common::app::App;
 use common::http::{Document, Endpoint, PublicJson, public};
 use common::problem::Problem;
 
-/// `GET /v1/openapi.json`
 pub const ENDPOINT: Endpoint =
     Endpoint::get("get-openapi", "/v1/openapi.json", &public(get_openapi))
         .summary("Returns this API document (OpenAPI 3.1).");

@@ -4,7 +4,6 @@ use common::app::App;
 use common::http::{Endpoint, Health, Json, Part, public};
 use common::problem::Problem;
 
-/// `GET /v1/health`
 pub const ENDPOINT: Endpoint = Endpoint::get("health", "/v1/health", &public(health))
     .summary("Checks the health of the API: 503 when its store cannot be reached.")
     .uses(&[Part::Users, Part::Tasks]);

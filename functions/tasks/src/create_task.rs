@@ -6,7 +6,6 @@ use common::http::{Created, Endpoint, Idempotency, Json, Part, user};
 use common::problem::{Kind, Problem};
 use common::tasks::{Task, TaskDraft};
 
-/// `POST /v1/tasks`
 pub const ENDPOINT: Endpoint = Endpoint::post("create-task", "/v1/tasks", &user(create_task))
     .summary("Creates a task.")
     .uses(&[Part::Tasks])

@@ -7,7 +7,6 @@ use common::precondition::Precondition;
 use common::problem::Problem;
 use common::tasks::TaskId;
 
-/// `DELETE /v1/tasks/{task_id}`
 pub const ENDPOINT: Endpoint =
     Endpoint::delete("delete-task", "/v1/tasks/{task_id}", &user(delete_task))
         .summary("Moves a task to the trash, where it can be restored for 30 days.")

@@ -6,7 +6,6 @@ use common::http::{Endpoint, Json, Part, Path, user};
 use common::problem::Problem;
 use common::tasks::{Task, TaskId};
 
-/// `GET /v1/tasks/{task_id}`
 pub const ENDPOINT: Endpoint = Endpoint::get("get-task", "/v1/tasks/{task_id}", &user(get_task))
     .summary("Returns a task, unless it is in the trash.")
     .uses(&[Part::Tasks]);

@@ -6,7 +6,6 @@ use common::http::{Endpoint, Listing, Part, Query, user};
 use common::problem::Problem;
 use common::tasks::{Task, TaskQuery};
 
-/// `GET /v1/tasks`
 pub const ENDPOINT: Endpoint = Endpoint::get("list-tasks", "/v1/tasks", &user(list_tasks))
     .summary("Lists the caller's tasks. A filtered page may be short; only the last page has no next_cursor.")
     .uses(&[Part::Tasks]);

@@ -6,7 +6,6 @@ use common::http::{Endpoint, Listing, PageQuery, Part, Query, user};
 use common::problem::Problem;
 use common::tasks::Task;
 
-/// `GET /v1/trash`
 pub const ENDPOINT: Endpoint = Endpoint::get("list-trash", "/v1/trash", &user(list_trash))
     .summary("Lists the tasks in the trash, the last deleted first.")
     .uses(&[Part::Tasks]);

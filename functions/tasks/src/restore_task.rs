@@ -7,7 +7,6 @@ use common::precondition::Precondition;
 use common::problem::{Kind, Problem};
 use common::tasks::{Task, TaskId};
 
-/// `POST /v1/tasks/{task_id}/restore`
 pub const ENDPOINT: Endpoint = Endpoint::post(
     "restore-task",
     "/v1/tasks/{task_id}/restore",

@@ -7,7 +7,6 @@ use common::precondition::Precondition;
 use common::problem::{Kind, Problem};
 use common::tasks::{Task, TaskId, TaskPatch};
 
-/// `PATCH /v1/tasks/{task_id}`
 pub const ENDPOINT: Endpoint =
     Endpoint::patch("update-task", "/v1/tasks/{task_id}", &user(update_task))
         .summary("Updates a task with a JSON Merge Patch: an absent field stays, null clears it.")

@@ -157,7 +157,6 @@ impl Server {
         }
     }
 
-    /// Lets time pass.
     pub(crate) fn wait(&self, time: Duration) {
         self.clock.0.fetch_add(
             i64::try_from(time.as_millis()).expect("a while"),
@@ -372,7 +371,6 @@ impl Person<'_> {
         self.tokens = answer.body;
     }
 
-    /// Refreshes the tokens.
     pub(crate) async fn refresh(&mut self) {
         let answer = self.api.refresh(self.refresh_token()).await;
         assert_eq!(answer.status, 200, "{:?}", answer.body);

@@ -18,7 +18,6 @@ use tokio::sync::watch;
 /// What is wrong with the network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fault {
-    /// Nothing.
     None,
     /// Connections break as soon as they are made.
     Broken,
@@ -165,7 +164,6 @@ pub(crate) struct StoreProcess {
     process: Child,
 }
 
-/// Which store.
 #[derive(Clone, Copy)]
 pub(crate) enum StoreKind {
     /// The embedded engine behind DynamoDB's interface.

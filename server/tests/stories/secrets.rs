@@ -19,7 +19,6 @@ const SECRET: [&str; 6] = [
 
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// The log's sink.
 struct Log;
 
 impl Write for Log {

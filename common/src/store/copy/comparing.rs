@@ -18,12 +18,10 @@ const BUCKETS: usize = 1 << 12;
 /// How many records of one side are looked at one by one, at the most.
 const LOOKED_INTO: u64 = 100_000;
 
-/// How a record differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Difference {
     /// It is not where it was to be copied to.
     Missing,
-    /// It is only there.
     Extra,
     /// It is another one there.
     Changed,

@@ -17,9 +17,7 @@ use crate::users::{Account, UserId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordKind {
-    /// Accounts, with their addresses.
     Account,
-    /// Sessions that live.
     Session,
     /// Idempotency keys of password changes.
     PasswordKey,
@@ -88,9 +86,7 @@ pub(in crate::store) enum Record {
 /// A page of records of one kind.
 #[derive(Default)]
 pub(in crate::store) struct RecordPage {
-    /// What could be read.
     pub(in crate::store) records: Vec<Record>,
-    /// What could not.
     pub(in crate::store) unreadable: Vec<Unreadable>,
     /// Where the next page starts; `None` on the last one.
     pub(in crate::store) next: Option<String>,

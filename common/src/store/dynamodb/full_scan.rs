@@ -28,7 +28,6 @@ const ROUNDS: usize = 20;
 /// The key of the note, in the users table.
 const NOTE: &str = "copy";
 
-/// FullScan on DynamoDB.
 pub(in crate::store) struct FullScan {
     client: Client,
     users: String,
@@ -49,7 +48,6 @@ enum Shape {
 }
 
 impl FullScan {
-    /// Everything in these tables.
     pub(in crate::store) fn new(client: Client, users: &str, tasks: &str) -> Self {
         Self {
             client,

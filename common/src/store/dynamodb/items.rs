@@ -12,20 +12,16 @@ use crate::precondition::Precondition;
 use crate::problem::StoreError;
 use crate::time::Timestamp;
 
-/// An item, by attribute.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// A text attribute.
 pub(super) fn text(value: impl Display) -> AttributeValue {
     AttributeValue::S(value.to_string())
 }
 
-/// A number attribute.
 pub(super) fn number(value: impl Display) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// The primary key.
 pub(super) fn key(pk: impl Display, sk: impl Display) -> Item {
     HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
 }
@@ -109,7 +105,6 @@ impl Expression {
         self.sets.push(format!("{attribute} = {attribute} + {by}"));
     }
 
-    /// Removes an attribute.
     pub(super) fn remove(&mut self, name: &str) {
         let name = self.name(name);
         self.removes.push(name);
@@ -122,7 +117,6 @@ impl Expression {
         self.remove(from);
     }
 
-    /// The update expression.
     pub(super) fn update(&self) -> String {
         let mut clauses = Vec::new();
         if !self.sets.is_empty() {

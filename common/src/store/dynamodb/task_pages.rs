@@ -18,9 +18,7 @@ use crate::users::UserId;
 pub(super) struct OwnersTasks<'t> {
     /// How the table is reached.
     pub(super) client: &'t Client,
-    /// The table.
     pub(super) table: &'t str,
-    /// Whose tasks.
     pub(super) owner: UserId,
 }
 

@@ -32,7 +32,6 @@ const ATTEMPTS: u32 = 3;
 /// How often a change is made again when others have changed the task at that time or later.
 const CHANGE_ATTEMPTS: u32 = 20;
 
-/// Tasks on DynamoDB.
 #[derive(Clone, Debug)]
 pub struct Tasks {
     client: Client,
@@ -45,7 +44,6 @@ pub(super) fn task_key(id: TaskId) -> String {
 }
 
 impl Tasks {
-    /// Tasks in this table.
     pub fn new(client: Client, table: &str) -> Self {
         Self {
             client,

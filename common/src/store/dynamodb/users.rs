@@ -48,7 +48,6 @@ pub(super) fn email_key(email: &Email) -> Item {
 }
 
 impl Users {
-    /// Accounts in this table.
     pub fn new(client: Client, table: &str) -> Self {
         Self {
             client,

@@ -48,14 +48,12 @@ pub(super) struct OnceRow {
     pub(super) expires_at: i64,
 }
 
-/// A new account's document.
 pub(super) fn account_document(account: &Account) -> Result<Document, StoreError> {
     let mut document = write(&AccountRow::from(account.clone()))?;
     document.insert("email_canonical", account.email.canonical());
     Ok(document)
 }
 
-/// Reads an account's document.
 pub(super) fn read_account(document: Document) -> Result<StoredAccount, StoreError> {
     let kept = kept_session(&document);
     let once = document

@@ -28,7 +28,6 @@ pub(super) fn lost() -> StoreError {
     StoreError::Unavailable("lost every retry to concurrent writers".into())
 }
 
-/// A collection.
 #[derive(Clone)]
 pub(super) struct Documents {
     connection: Arc<Connection>,

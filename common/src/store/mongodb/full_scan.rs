@@ -27,7 +27,6 @@ const AMONG_TASKS: &str = "restored ";
 /// The `_id` of the note, in the collection of the schema.
 const NOTE: &str = "copy";
 
-/// FullScan on MongoDB.
 pub(in crate::store) struct FullScan {
     users: Documents,
     sessions: Documents,

@@ -34,7 +34,6 @@ struct Index {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum IndexKind {
-    /// For a query.
     Plain,
     /// For a query; what has none of the fields is not in it.
     Sparse,

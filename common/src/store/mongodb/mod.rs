@@ -21,11 +21,8 @@ pub use indexes::{SchemaError, check, migrate};
 pub use tasks::Tasks;
 pub use users::Users;
 
-/// Accounts.
 const USERS: &str = "users";
-/// Sessions.
 const SESSIONS: &str = "sessions";
-/// Attempts.
 const COUNTERS: &str = "counters";
 /// Tasks, those in the trash included.
 const TASKS: &str = "tasks";

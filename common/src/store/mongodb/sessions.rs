@@ -51,7 +51,6 @@ pub(super) fn session_document(session: &Session) -> Result<Document, StoreError
     Ok(document)
 }
 
-/// Reads a session's document.
 pub(super) fn read_session(document: Document) -> Result<Session, StoreError> {
     let end = |name| {
         date_of(&document, name)
@@ -84,7 +83,6 @@ pub(super) fn read_session(document: Document) -> Result<Session, StoreError> {
     })
 }
 
-/// Describes a session.
 pub(super) fn the_session(user: UserId, session: SessionId) -> Document {
     doc! {"_id": session.to_string(), "user": user.to_string()}
 }

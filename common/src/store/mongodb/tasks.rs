@@ -26,7 +26,6 @@ use crate::tasks::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, T
 use crate::time::Timestamp;
 use crate::users::UserId;
 
-/// Tasks on MongoDB.
 #[derive(Clone)]
 pub struct Tasks {
     tasks: Documents,
@@ -34,7 +33,6 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Tasks in this database.
     pub fn new(connection: &Arc<Connection>) -> Self {
         Self {
             tasks: Documents::new(connection, TASKS),

@@ -37,7 +37,6 @@ pub struct Users {
 }
 
 impl Users {
-    /// Accounts in this database.
     pub fn new(connection: &Arc<Connection>) -> Self {
         let [users, sessions, counters] =
             [USERS, SESSIONS, COUNTERS].map(|name| Documents::new(connection, name));
