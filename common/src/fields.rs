@@ -12,6 +12,8 @@ use serde_json::{Map, Number, Value};
 
 use crate::problem::FieldError;
 
+pub use macros::Body;
+
 /// How deep arrays and objects may nest: deeper than any body of this API, shallower than any
 /// stack.
 const MAX_DEPTH: usize = 32;
@@ -31,10 +33,34 @@ pub fn fault(rule: impl Into<String>) -> Faults {
     vec![(String::new(), rule.into())]
 }
 
-/// A body made of fields.
+/// A body made of fields; derived from their names.
 pub trait Body: Sized {
     /// Takes the fields. `None` when one of them is missing or invalid, which `fields` then knows.
     fn read(fields: &mut Fields) -> Option<Self>;
+}
+
+/// How a field of a body is read from the member of its name; the field's type decides.
+pub trait Member: Sized {
+    /// Takes the member. `None` when it is invalid, which `fields` then knows.
+    fn take(fields: &mut Fields, name: &str) -> Option<Self>;
+}
+
+impl<T: Field> Member for T {
+    fn take(fields: &mut Fields, name: &str) -> Option<Self> {
+        fields.required(name)
+    }
+}
+
+impl<T: Field> Member for Option<T> {
+    fn take(fields: &mut Fields, name: &str) -> Option<Self> {
+        fields.optional(name)
+    }
+}
+
+impl<T: Field> Member for Change<T> {
+    fn take(fields: &mut Fields, name: &str) -> Option<Self> {
+        fields.change(name)
+    }
 }
 
 /// A member of a JSON Merge Patch (RFC 7396).
@@ -102,7 +128,7 @@ impl Fields {
     /// A field that must be there and must not be null.
     pub fn required<T: Field>(&mut self, name: &str) -> Option<T> {
         match self.members.shift_remove(name) {
-            Some(value) => self.take(name, value),
+            Some(value) => self.read_member(name, value),
             None => self.refuse(name, "is required"),
         }
     }
@@ -111,7 +137,7 @@ impl Fields {
     pub fn optional<T: Field>(&mut self, name: &str) -> Option<Option<T>> {
         match self.members.shift_remove(name) {
             None | Some(Value::Null) => Some(None),
-            Some(value) => self.take(name, value).map(Some),
+            Some(value) => self.read_member(name, value).map(Some),
         }
     }
 
@@ -120,7 +146,7 @@ impl Fields {
         match self.members.shift_remove(name) {
             None => Some(Change::Keep),
             Some(Value::Null) => Some(Change::Clear),
-            Some(value) => self.take(name, value).map(Change::Set),
+            Some(value) => self.read_member(name, value).map(Change::Set),
         }
     }
 
@@ -128,11 +154,11 @@ impl Fields {
     pub fn replacement<T: Field>(&mut self, name: &str) -> Option<Option<T>> {
         match self.members.shift_remove(name) {
             None => Some(None),
-            Some(value) => self.take(name, value).map(Some),
+            Some(value) => self.read_member(name, value).map(Some),
         }
     }
 
-    fn take<T: Field>(&mut self, name: &str, value: Value) -> Option<T> {
+    fn read_member<T: Field>(&mut self, name: &str, value: Value) -> Option<T> {
         match T::read(value) {
             Ok(field) => Some(field),
             Err(faults) => {

@@ -3,6 +3,9 @@
 //! Dependencies point one way: functions use `common`; inside it, `store` and `http` know the
 //! domain (`auth`, `users`, `tasks`), never the other way round.
 
+// What is derived names this crate as others do.
+extern crate self as common;
+
 pub mod app;
 pub mod auth;
 pub mod aws;

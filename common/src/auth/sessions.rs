@@ -11,7 +11,7 @@ use super::access_token::LIFETIME;
 use super::caller::Client;
 use super::refresh_token::RefreshToken;
 use crate::app::App;
-use crate::fields::{Body, Faults, Field, Fields, fault};
+use crate::fields::{Body, Faults, Field, fault};
 use crate::id::id;
 use crate::problem::Problem;
 use crate::time::Timestamp;
@@ -100,23 +100,23 @@ pub(crate) enum Refused {
 }
 
 /// The body of a token refresh.
-#[derive(JsonSchema)]
+#[derive(Body, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct RefreshRequest {
     /// The refresh token.
-    #[schemars(length(min = 1, max = 1000))]
-    pub refresh_token: String,
+    pub refresh_token: RefreshTokenText,
 }
 
-impl Body for RefreshRequest {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        fields
-            .required("refresh_token")
-            .map(|RefreshTokenText(refresh_token)| Self { refresh_token })
+/// What a client sends as a refresh token: 1 to 1000 characters.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+pub struct RefreshTokenText(#[schemars(length(min = 1, max = 1000))] String);
+
+impl RefreshTokenText {
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
-
-struct RefreshTokenText(String);
 
 impl Field for RefreshTokenText {
     fn read(value: Value) -> Result<Self, Faults> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::due::Due;
-use crate::fields::{Body, Change, Faults, Field, Fields, fault, kind_of};
+use crate::fields::{Body, Change, Faults, Field, fault, kind_of};
 use crate::id::id;
 use crate::text::{LINE_PATTERN, LINES_PATTERN, check_line, check_lines};
 use crate::time::Timestamp;
@@ -242,7 +242,7 @@ pub struct Task {
 }
 
 /// A new task.
-#[derive(Clone, Debug, JsonSchema)]
+#[derive(Body, Clone, Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct TaskDraft {
     /// The title.
@@ -257,26 +257,6 @@ pub struct TaskDraft {
     pub labels: Option<Labels>,
     /// The due date or date-time.
     pub due: Option<Due>,
-}
-
-impl Body for TaskDraft {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let title = fields.required("title");
-        let (notes, status, priority) = (
-            fields.optional("notes"),
-            fields.optional("status"),
-            fields.optional("priority"),
-        );
-        let (labels, due) = (fields.optional("labels"), fields.optional("due"));
-        Some(Self {
-            title: title?,
-            notes: notes?,
-            status: status?,
-            priority: priority?,
-            labels: labels?,
-            due: due?,
-        })
-    }
 }
 
 impl TaskDraft {
@@ -302,10 +282,11 @@ impl TaskDraft {
 
 /// A JSON Merge Patch (RFC 7396) of a task. A null field gets the value that it has in a task
 /// created without it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[derive(Body, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct TaskPatch {
     /// The title.
+    #[body(not_null)]
     #[schemars(with = "Title", default, transform = without_default)]
     pub title: Option<Title>,
     /// Notes in Markdown, up to 16 KiB in UTF-8.
@@ -328,26 +309,6 @@ pub struct TaskPatch {
 /// What is absent in a patch is left, so there is no default to document.
 fn without_default(schema: &mut schemars::Schema) {
     schema.remove("default");
-}
-
-impl Body for TaskPatch {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let title = fields.replacement("title");
-        let (notes, status, priority) = (
-            fields.change("notes"),
-            fields.change("status"),
-            fields.change("priority"),
-        );
-        let (labels, due) = (fields.change("labels"), fields.change("due"));
-        Some(Self {
-            title: title?,
-            notes: notes?,
-            status: status?,
-            priority: priority?,
-            labels: labels?,
-            due: due?,
-        })
-    }
 }
 
 impl Task {
@@ -422,6 +383,7 @@ mod tests {
     use serde_json::{Map, json};
 
     use super::*;
+    use crate::fields::Fields;
 
     fn at(milliseconds: i64) -> Timestamp {
         Timestamp::from_millisecond(1_767_225_600_000 + milliseconds)

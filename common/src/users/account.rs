@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::auth::{NewPassword, Password, PasswordHash, Tokens};
-use crate::fields::{Body, Change, Faults, Field, Fields, fault};
+use crate::fields::{Body, Change, Faults, Field, fault};
 use crate::id::id;
 use crate::text::{LINE_PATTERN, check_line};
 use crate::time::Timestamp;
@@ -249,7 +249,7 @@ pub struct SignedIn {
 }
 
 /// The body of a registration.
-#[derive(Debug, JsonSchema)]
+#[derive(Body, Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Registration {
     /// The email address.
@@ -260,23 +260,8 @@ pub struct Registration {
     pub name: Option<Name>,
 }
 
-impl Body for Registration {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let (email, password, name) = (
-            fields.required("email"),
-            fields.required("password"),
-            fields.optional("name"),
-        );
-        Some(Self {
-            email: email?,
-            password: password?,
-            name: name?,
-        })
-    }
-}
-
 /// The body of a login.
-#[derive(Debug, JsonSchema)]
+#[derive(Body, Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Credentials {
     /// The account's address.
@@ -285,18 +270,8 @@ pub struct Credentials {
     pub password: Password,
 }
 
-impl Body for Credentials {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let (email, password) = (fields.required("email"), fields.required("password"));
-        Some(Self {
-            email: email?,
-            password: password?,
-        })
-    }
-}
-
 /// A JSON Merge Patch (RFC 7396) of an account.
-#[derive(Debug, JsonSchema)]
+#[derive(Body, Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct NamePatch {
     /// The new name; null removes it.
@@ -304,35 +279,14 @@ pub struct NamePatch {
     pub name: Change<Name>,
 }
 
-impl Body for NamePatch {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        Some(Self {
-            name: fields.change("name")?,
-        })
-    }
-}
-
 /// The body of a password change.
-#[derive(Debug, JsonSchema)]
+#[derive(Body, Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct PasswordChange {
     /// The current password.
     pub current_password: Password,
     /// The new password.
     pub new_password: NewPassword,
-}
-
-impl Body for PasswordChange {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let (current, new) = (
-            fields.required("current_password"),
-            fields.required("new_password"),
-        );
-        Some(Self {
-            current_password: current?,
-            new_password: new?,
-        })
-    }
 }
 
 #[cfg(test)]

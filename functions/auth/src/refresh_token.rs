@@ -20,7 +20,7 @@ async fn refresh_token(
     Json(request): Json<RefreshRequest>,
 ) -> Result<Json<Tokens>, Problem> {
     let now = app.clock.now();
-    let Some(token) = RefreshToken::open(&request.refresh_token, app.issuer()?) else {
+    let Some(token) = RefreshToken::open(request.refresh_token.as_str(), app.issuer()?) else {
         // Only what is no token of ours counts against the address, so that nobody who shares it
         // can lock others out.
         Attempt::begin(

@@ -97,7 +97,7 @@ const INDEXES: [Index; 11] = [
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
     /// It does not answer, or not as it should.
-    #[error("the database of DATABASE_URL cannot be used: {0}")]
+    #[error("the database of DATABASE_URL {}", what_it_does(.0))]
     Silent(StoreError),
     /// It was made by a newer program.
     #[error(
@@ -112,6 +112,14 @@ pub enum SchemaError {
         "the index {0} of the database of DATABASE_URL is not the one that is needed: drop it, then run tasklane migrate"
     )]
     OtherIndex(String),
+}
+
+fn what_it_does(error: &StoreError) -> String {
+    match error {
+        StoreError::Unavailable(cause) => format!("cannot be reached: {cause}"),
+        StoreError::Corrupt(cause) => format!("refuses: {cause}"),
+        cause => format!("cannot be used: {cause}"),
+    }
 }
 
 /// Makes what is not there yet, and tells of each collection and index what was done.
