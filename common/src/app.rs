@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::auth::{
-    Caller, CallerLimit, CounterStore, Issuer, KeyError, Limits, Passwords, PublicKeys,
+    Caller, CallerLimit, CounterStore, Issuer, KeyError, Limiter, Limits, Passwords, PublicKeys,
     SessionLifetimes, Verifier,
 };
 use crate::config::{SettingError, Settings};
-use crate::http::{Endpoint, Part};
+use crate::http::{Endpoint, FromApp, Part};
 use crate::problem::Problem;
 use crate::store::Stores;
 use crate::tasks::TaskStore;
@@ -133,16 +133,6 @@ impl App {
         self.users.as_deref().ok_or_else(|| missing("users table"))
     }
 
-    /// Where attempts are counted.
-    ///
-    /// # Errors
-    /// 500 when the endpoint does not name [`Part::Users`].
-    pub fn counters(&self) -> Result<&dyn CounterStore, Problem> {
-        self.counters
-            .as_deref()
-            .ok_or_else(|| missing("users table"))
-    }
-
     /// Passwords.
     ///
     /// # Errors
@@ -170,25 +160,52 @@ impl App {
             .as_deref()
             .ok_or_else(|| missing("public keys"))
     }
+}
 
-    /// The public keys, to be published.
-    ///
-    /// # Errors
-    /// 500 when the endpoint has not access `user` and does not name [`Part::PublicKeys`].
-    pub fn public_keys(&self) -> Result<&PublicKeys, Problem> {
-        self.public_keys
-            .as_deref()
-            .ok_or_else(|| missing("public keys"))
+/// Accounts and sessions, as a handler's argument.
+pub type Users = Arc<dyn UserStore>;
+/// Tasks, as a handler's argument.
+pub type Tasks = Arc<dyn TaskStore>;
+
+/// Makes a field of the app something that handlers can use.
+macro_rules! part {
+    ($type:ty, $part:ident, $field:ident, $called:literal) => {
+        impl FromApp for $type {
+            fn needs(part: Part) -> bool {
+                part == Part::$part
+            }
+
+            fn from_app(app: &App) -> Result<Self, Problem> {
+                app.$field.clone().ok_or_else(|| missing($called))
+            }
+        }
+    };
+}
+
+part!(Users, Users, users, "users table");
+part!(Tasks, Tasks, tasks, "tasks table");
+part!(Arc<Passwords>, Users, passwords, "users table");
+part!(Arc<PublicKeys>, PublicKeys, public_keys, "public keys");
+part!(Arc<Issuer>, SigningKeys, issuer, "signing keys");
+
+impl FromApp for Limiter {
+    fn needs(part: Part) -> bool {
+        part == Part::Users
     }
 
-    /// What issues tokens.
-    ///
-    /// # Errors
-    /// 500 when the endpoint does not name [`Part::SigningKeys`].
-    pub fn issuer(&self) -> Result<&Issuer, Problem> {
-        self.issuer
-            .as_deref()
-            .ok_or_else(|| missing("signing keys"))
+    fn from_app(app: &App) -> Result<Self, Problem> {
+        let counters = app.counters.clone().ok_or_else(|| missing("users table"))?;
+        Ok(Self::new(app.limits, counters, Arc::clone(&app.clock)))
+    }
+}
+
+impl FromApp for SessionLifetimes {
+    fn needs(_: Part) -> bool {
+        false
+    }
+
+    fn from_app(app: &App) -> Result<Self, Problem> {
+        Ok(app.lifetimes)
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,9 +16,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::source::networks;
-use crate::app::App;
 use crate::problem::{Problem, StoreError, seconds_until};
-use crate::time::Timestamp;
+use crate::time::{Clock, Timestamp};
 
 /// How long a source stays known to an account after a successful login.
 const KNOWN_SOURCE_LIFETIME: Duration = Duration::from_hours(30 * 24);
@@ -203,6 +203,24 @@ impl Limits {
     }
 }
 
+/// Counts attempts in a store, and refuses those over a limit.
+#[derive(Clone)]
+pub struct Limiter {
+    limits: Limits,
+    counters: Arc<dyn CounterStore>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Limiter {
+    pub fn new(limits: Limits, counters: Arc<dyn CounterStore>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            limits,
+            counters,
+            clock,
+        }
+    }
+}
+
 impl Limit {
     pub const fn of(self, subject: Subject) -> Check {
         Check {
@@ -221,9 +239,9 @@ impl Check {
         self
     }
 
-    async fn is_left_out(&self, app: &App) -> Result<bool, Problem> {
+    async fn is_left_out(&self, limiter: &Limiter) -> Result<bool, Problem> {
         match &self.unless_known {
-            Some(source) => source.is_known(app).await,
+            Some(source) => source.is_known(limiter).await,
             None => Ok(false),
         }
     }
@@ -245,15 +263,16 @@ impl KnownSource {
     ///
     /// # Errors
     /// 503 when the store cannot answer.
-    pub async fn remember(&self, app: &App) -> Result<(), Problem> {
-        app.counters()?
-            .add(&self.0, 1, app.clock.now().plus(KNOWN_SOURCE_LIFETIME))
+    pub async fn remember(&self, limiter: &Limiter) -> Result<(), Problem> {
+        limiter
+            .counters
+            .add(&self.0, 1, limiter.clock.now().plus(KNOWN_SOURCE_LIFETIME))
             .await?;
         Ok(())
     }
 
-    async fn is_known(&self, app: &App) -> Result<bool, Problem> {
-        Ok(app.counters()?.count(&self.0, app.clock.now()).await? > 0)
+    async fn is_known(&self, limiter: &Limiter) -> Result<bool, Problem> {
+        Ok(limiter.counters.count(&self.0, limiter.clock.now()).await? > 0)
     }
 }
 
@@ -262,15 +281,15 @@ impl Attempt {
     ///
     /// # Errors
     /// 429 when one of them is used up, 503 when the store cannot answer.
-    pub async fn begin(app: &App, checks: &[Check]) -> Result<Self, Problem> {
-        let (now, counters) = (app.clock.now(), app.counters()?);
+    pub async fn begin(limiter: &Limiter, checks: &[Check]) -> Result<Self, Problem> {
+        let (now, counters) = (limiter.clock.now(), &limiter.counters);
         let mut attempt = Self {
             counted: Vec::new(),
         };
         for check in checks {
             // One after another: at once they would each open a connection, and a function begins
             // with one.
-            for counted in app.limits.counters(check, now) {
+            for counted in limiter.limits.counters(check, now) {
                 let count = counters
                     .add(&counted.counter, 1, counted.window_ends)
                     .await?;
@@ -278,10 +297,10 @@ impl Attempt {
                 let refusal = is_used_up.then(|| counted.refusal(now));
                 attempt.counted.push(counted);
                 if let Some(refusal) = refusal
-                    && !check.is_left_out(app).await?
+                    && !check.is_left_out(limiter).await?
                 {
                     // Nothing was tried, so nothing counts.
-                    give_back(app, &attempt.counted).await?;
+                    give_back(limiter, &attempt.counted).await?;
                     return Err(refusal);
                 }
             }
@@ -293,19 +312,20 @@ impl Attempt {
     ///
     /// # Errors
     /// 503 when the store cannot answer.
-    pub async fn succeeded(mut self, app: &App) -> Result<(), Problem> {
+    pub async fn succeeded(mut self, limiter: &Limiter) -> Result<(), Problem> {
         self.counted
             .retain(|counted| counted.limit.counts() == Counts::Failures);
-        give_back(app, &self.counted).await
+        give_back(limiter, &self.counted).await
     }
 
     /// Lets the attempt count, as a failure does by itself.
     pub fn keep(self) {}
 }
 
-async fn give_back(app: &App, counted: &[Counted]) -> Result<(), Problem> {
+async fn give_back(limiter: &Limiter, counted: &[Counted]) -> Result<(), Problem> {
     for counted in counted {
-        app.counters()?
+        limiter
+            .counters
             .add(&counted.counter, -1, counted.window_ends)
             .await?;
     }

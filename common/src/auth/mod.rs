@@ -17,7 +17,9 @@ mod source;
 pub use access_token::{AccessClaims, Issuer, Verifier};
 pub use caller::{Caller, CallerLimit, Client};
 pub use keys::{KeyError, OVERLAP, PublicKeys, SigningKeys};
-pub use limits::{Attempt, Check, CounterStore, KnownSource, Limit, Limits, Rate, Subject};
+pub use limits::{
+    Attempt, Check, CounterStore, KnownSource, Limit, Limiter, Limits, Rate, Subject,
+};
 pub use passwords::{
     Hasher, NewPassword, Password, PasswordHash, PasswordSettings, Passwords, Verified,
 };

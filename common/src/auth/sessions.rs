@@ -7,10 +7,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::access_token::Issuer;
 use super::access_token::LIFETIME;
 use super::caller::Client;
 use super::refresh_token::RefreshToken;
-use crate::app::App;
 use crate::fields::{Body, Faults, Field, fault};
 use crate::id::id;
 use crate::problem::Problem;
@@ -202,8 +202,7 @@ impl Session {
     ///
     /// # Errors
     /// 500 when a token cannot be written, which would be a defect.
-    pub fn tokens(&self, app: &App, role: Role, now: Timestamp) -> Result<Tokens, Problem> {
-        let issuer = app.issuer()?;
+    pub fn tokens(&self, issuer: &Issuer, role: Role, now: Timestamp) -> Result<Tokens, Problem> {
         let refresh_token = RefreshToken {
             user: self.user,
             session: self.id,

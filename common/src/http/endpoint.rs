@@ -1,8 +1,9 @@
 //! An endpoint: method, path, access and handler in one declaration.
 //!
-//! A handler is an `async fn` that takes the [`App`], then who calls (for a `user` endpoint the
-//! verified [`Caller`], for a `session` endpoint the [`LiveSession`] of the account), then up to
-//! four things read from the request ([`Extract`]), and gives a [`Reply`] or a [`Problem`].
+//! A handler is an `async fn` whose signature says everything: who may call it (the verified
+//! [`Caller`] or the [`LiveSession`] of the account comes first; without either anyone may), which
+//! parts of the program it uses ([`Use`](super::Use)), and what it reads from the request
+//! ([`Extract`]). It returns a [`Reply`] or a [`Problem`].
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -65,6 +66,15 @@ pub enum Part {
     SigningKeys,
 }
 
+impl Part {
+    pub const ALL: [Self; 4] = [
+        Self::Users,
+        Self::Tasks,
+        Self::PublicKeys,
+        Self::SigningKeys,
+    ];
+}
+
 /// One endpoint of the API, and one Lambda function.
 pub struct Endpoint {
     /// The function's name, the operation's identifier, the sample event's name.
@@ -74,14 +84,13 @@ pub struct Endpoint {
     pub path: &'static str,
     /// What it does, in one sentence.
     pub summary: &'static str,
-    /// The parts of the app that it uses.
-    pub parts: &'static [Part],
     /// The problems that its handler may answer with, beyond those of its access and its arguments.
     pub problems: &'static [Kind],
     pub access: Access,
     /// Adds arguments and answers to the API document. Apart from the handler, so that a function's
     /// binary does not contain it.
     pub describe: fn(&mut Operation),
+    needs: fn(Part) -> bool,
     pub(super) handler: &'static dyn Handler,
 }
 
@@ -146,10 +155,10 @@ impl Endpoint {
             method,
             path,
             summary: "",
-            parts: &[],
             problems: &[],
             access: H::ACCESS,
             describe: H::describe,
+            needs: H::needs,
             handler,
         }
     }
@@ -160,14 +169,6 @@ impl Endpoint {
         self
     }
 
-    /// Names the parts of the app that the handler uses. An endpoint with access `user` has the
-    /// public keys anyway.
-    #[must_use]
-    pub const fn uses(mut self, parts: &'static [Part]) -> Self {
-        self.parts = parts;
-        self
-    }
-
     /// Names the problems that the handler answers with.
     #[must_use]
     pub const fn problems(mut self, problems: &'static [Kind]) -> Self {
@@ -175,14 +176,9 @@ impl Endpoint {
         self
     }
 
-    /// Whether the endpoint needs this part of the app.
+    /// Whether the handler, or the check of who calls it, needs this part of the app.
     pub fn needs(&self, part: Part) -> bool {
-        let by_access: &[Part] = match self.access {
-            Access::Public => &[],
-            Access::User => &[Part::PublicKeys],
-            Access::Session => &[Part::PublicKeys, Part::Users],
-        };
-        self.parts.contains(&part) || by_access.contains(&part)
+        (self.needs)(part)
     }
 }
 
@@ -214,50 +210,138 @@ pub trait Handler: Sync {
 /// A handler whose types are still known.
 pub trait Describe: Handler + 'static {
     const ACCESS: Access;
+    /// Whether its arguments need this part of the app.
+    fn needs(part: Part) -> bool;
     /// Adds its arguments and its answer to the API document.
     fn describe(operation: &mut Operation);
 }
 
-/// An `async fn` with these arguments. `'a` is how long it borrows the app.
-pub trait AsyncHandler<'a, Arguments>: Send + Sync {
-    type Reply: Reply;
-    type Future: Future<Output = Result<Self::Reply, Problem>> + Send + 'a;
-    fn call(&self, app: &'a App, arguments: Arguments) -> Self::Future;
+/// One argument of a handler.
+pub trait Argument: Sized + Send + 'static {
+    /// Who may call a handler that has this argument.
+    const ACCESS: Access = Access::Public;
+    /// Whether it is the request's preconditions.
+    const CONDITIONAL: bool = false;
+
+    /// Whether it needs this part of the app.
+    fn needs(_: Part) -> bool {
+        false
+    }
+
+    /// Makes the argument.
+    ///
+    /// # Errors
+    /// Why the request cannot be handled.
+    fn take(app: &App, request: &Request) -> impl Future<Output = Result<Self, Problem>> + Send;
+
+    /// Adds to the API document what it reads and which problems it may answer with.
+    fn describe(_: &mut Operation) {}
 }
 
-/// A handler that anyone may call.
-pub struct Public<F, Arguments>(F, PhantomData<fn(Arguments)>);
+impl<T: Extract + 'static> Argument for T {
+    const CONDITIONAL: bool = T::CONDITIONAL;
 
-/// A handler that needs a verified caller.
-pub struct User<F, Arguments>(F, PhantomData<fn(Arguments)>);
+    async fn take(_: &App, request: &Request) -> Result<Self, Problem> {
+        T::extract(request)
+    }
 
-/// A handler that needs a session that lives.
-pub struct Session<F, Arguments>(F, PhantomData<fn(Arguments)>);
-
-/// Anyone may call this handler.
-pub const fn public<F, Arguments>(handler: F) -> Public<F, Arguments>
-where
-    F: for<'a> AsyncHandler<'a, Arguments> + Copy,
-{
-    Public(handler, PhantomData)
+    fn describe(operation: &mut Operation) {
+        T::describe(operation);
+    }
 }
 
-/// Only a caller with a valid access token may call this handler, which is given the [`Caller`]
-/// first.
-pub const fn user<F, Arguments>(handler: F) -> User<F, Arguments>
-where
-    F: for<'a> AsyncHandler<'a, Arguments> + Copy,
-{
-    User(handler, PhantomData)
+impl Argument for Caller {
+    const ACCESS: Access = Access::User;
+
+    fn needs(part: Part) -> bool {
+        part == Part::PublicKeys
+    }
+
+    async fn take(app: &App, request: &Request) -> Result<Self, Problem> {
+        verify_caller(app, request)
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.requires_access_token();
+    }
 }
 
-/// Only a caller whose session lives may call this handler, which is given the [`LiveSession`]
-/// first.
-pub const fn session<F, Arguments>(handler: F) -> Session<F, Arguments>
-where
-    F: for<'a> AsyncHandler<'a, Arguments> + Copy,
-{
-    Session(handler, PhantomData)
+impl Argument for LiveSession {
+    const ACCESS: Access = Access::Session;
+
+    fn needs(part: Part) -> bool {
+        matches!(part, Part::PublicKeys | Part::Users)
+    }
+
+    async fn take(app: &App, request: &Request) -> Result<Self, Problem> {
+        live_session(app, request).await
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.requires_access_token();
+    }
+}
+
+/// An `async fn` with these arguments.
+pub trait AsyncHandler<Arguments>: Send + Sync + 'static {
+    const ACCESS: Access;
+    fn needs(part: Part) -> bool;
+    fn describe(operation: &mut Operation);
+    fn call<'a>(
+        &'a self,
+        app: &'a App,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Response, Problem>>;
+}
+
+/// A function with its arguments' types, as an endpoint's handler.
+pub struct Typed<F, Arguments>(F, PhantomData<fn(Arguments)>);
+
+/// Makes a handler of this function.
+pub const fn handler<F: AsyncHandler<Arguments> + Copy, Arguments>(
+    function: F,
+) -> Typed<F, Arguments> {
+    Typed(function, PhantomData)
+}
+
+impl<F: AsyncHandler<Arguments>, Arguments> Handler for Typed<F, Arguments> {
+    fn call<'a>(
+        &'a self,
+        app: &'a App,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Response, Problem>> {
+        self.0.call(app, request)
+    }
+}
+
+impl<F: AsyncHandler<Arguments>, Arguments: 'static> Describe for Typed<F, Arguments> {
+    const ACCESS: Access = F::ACCESS;
+
+    fn needs(part: Part) -> bool {
+        F::needs(part)
+    }
+
+    fn describe(operation: &mut Operation) {
+        F::describe(operation);
+    }
+}
+
+/// The access of a handler whose arguments have these. Who calls comes first, so that nothing is
+/// read for somebody who may not call: another order does not compile.
+const fn access(arguments: &[Access]) -> Access {
+    let mut later = 1;
+    while later < arguments.len() {
+        assert!(
+            matches!(arguments[later], Access::Public),
+            "who calls must be the first argument"
+        );
+        later += 1;
+    }
+    if arguments.is_empty() {
+        Access::Public
+    } else {
+        arguments[0]
+    }
 }
 
 /// Checks preconditions where the handler does not: a read's answer has an entity tag, which they
@@ -272,128 +356,59 @@ fn check_conditions(request: &Request, by_handler: bool) -> Result<(), Problem> 
 
 macro_rules! arity {
     ($($argument:ident),*) => {
-        impl<'a, Function, Fut, Answer, $($argument),*> AsyncHandler<'a, ((), $($argument,)*)> for Function
+        impl<Function, Fut, Answer, $($argument: Argument),*> AsyncHandler<($($argument,)*)> for Function
         where
-            Function: Fn(&'a App, $($argument),*) -> Fut + Send + Sync,
-            Fut: Future<Output = Result<Answer, Problem>> + Send + 'a,
+            Function: Fn($($argument),*) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = Result<Answer, Problem>> + Send,
             Answer: Reply,
         {
-            type Reply = Answer;
-            type Future = Fut;
-            #[allow(non_snake_case, reason = "the types' names serve as the arguments' names")]
-            fn call(&self, app: &'a App, ((), $($argument,)*): ((), $($argument,)*)) -> Fut {
-                self(app, $($argument),*)
-            }
-        }
+            const ACCESS: Access = access(&[$($argument::ACCESS),*]);
 
-        impl<'a, Function, Fut, Answer, $($argument),*> AsyncHandler<'a, (Caller, $($argument,)*)> for Function
-        where
-            Function: Fn(&'a App, Caller, $($argument),*) -> Fut + Send + Sync,
-            Fut: Future<Output = Result<Answer, Problem>> + Send + 'a,
-            Answer: Reply,
-        {
-            type Reply = Answer;
-            type Future = Fut;
-            #[allow(non_snake_case, reason = "the types' names serve as the arguments' names")]
-            fn call(&self, app: &'a App, (caller, $($argument,)*): (Caller, $($argument,)*)) -> Fut {
-                self(app, caller, $($argument),*)
+            fn needs(part: Part) -> bool {
+                let _ = part;
+                false $(|| $argument::needs(part))*
             }
-        }
 
-        impl<'a, Function, Fut, Answer, $($argument),*> AsyncHandler<'a, (LiveSession, $($argument,)*)> for Function
-        where
-            Function: Fn(&'a App, LiveSession, $($argument),*) -> Fut + Send + Sync,
-            Fut: Future<Output = Result<Answer, Problem>> + Send + 'a,
-            Answer: Reply,
-        {
-            type Reply = Answer;
-            type Future = Fut;
-            #[allow(non_snake_case, reason = "the types' names serve as the arguments' names")]
-            fn call(&self, app: &'a App, (live, $($argument,)*): (LiveSession, $($argument,)*)) -> Fut {
-                self(app, live, $($argument),*)
-            }
-        }
-
-        impl<Function, $($argument: Extract + 'static),*> Handler for Public<Function, ((), $($argument,)*)>
-        where
-            Function: for<'a> AsyncHandler<'a, ((), $($argument,)*)>,
-        {
-            fn call<'a>(&'a self, app: &'a App, request: &'a Request) -> BoxFuture<'a, Result<Response, Problem>> {
-                Box::pin(async move {
-                    check_conditions(request, false $(|| $argument::CONDITIONAL)*)?;
-                    let arguments = ((), $($argument::extract(request)?,)*);
-                    self.0.call(app, arguments).await?.into_response(request)
-                })
-            }
-        }
-
-        impl<Function, $($argument: Extract + 'static),*> Describe for Public<Function, ((), $($argument,)*)>
-        where
-            Function: for<'a> AsyncHandler<'a, ((), $($argument,)*)> + 'static,
-        {
-            const ACCESS: Access = Access::Public;
             fn describe(operation: &mut Operation) {
                 $($argument::describe(operation);)*
-                <<Function as AsyncHandler<'static, ((), $($argument,)*)>>::Reply as Reply>::describe(operation);
+                Answer::describe(operation);
             }
-        }
 
-        impl<Function, $($argument: Extract + 'static),*> Handler for User<Function, (Caller, $($argument,)*)>
-        where
-            Function: for<'a> AsyncHandler<'a, (Caller, $($argument,)*)>,
-        {
-            fn call<'a>(&'a self, app: &'a App, request: &'a Request) -> BoxFuture<'a, Result<Response, Problem>> {
+            #[allow(non_snake_case, reason = "the types' names serve as the arguments' names")]
+            fn call<'a>(
+                &'a self,
+                app: &'a App,
+                request: &'a Request,
+            ) -> BoxFuture<'a, Result<Response, Problem>> {
+                let _ = app;
+                let is_conditional = false $(|| $argument::CONDITIONAL)*;
                 Box::pin(async move {
-                    let caller = verify_caller(app, request)?;
-                    check_conditions(request, false $(|| $argument::CONDITIONAL)*)?;
-                    let arguments = (caller, $($argument::extract(request)?,)*);
-                    self.0.call(app, arguments).await?.into_response(request)
+                    #[allow(unused_mut, reason = "without arguments nothing changes it")]
+                    let mut checked = false;
+                    $(
+                        if $argument::ACCESS == Access::Public && !checked {
+                            check_conditions(request, is_conditional)?;
+                            checked = true;
+                        }
+                        let $argument = $argument::take(app, request).await?;
+                    )*
+                    if !checked {
+                        check_conditions(request, is_conditional)?;
+                    }
+                    self($($argument),*).await?.into_response(request)
                 })
-            }
-        }
-
-        impl<Function, $($argument: Extract + 'static),*> Describe for User<Function, (Caller, $($argument,)*)>
-        where
-            Function: for<'a> AsyncHandler<'a, (Caller, $($argument,)*)> + 'static,
-        {
-            const ACCESS: Access = Access::User;
-            fn describe(operation: &mut Operation) {
-                operation.requires_access_token();
-                $($argument::describe(operation);)*
-                <<Function as AsyncHandler<'static, (Caller, $($argument,)*)>>::Reply as Reply>::describe(operation);
-            }
-        }
-
-        impl<Function, $($argument: Extract + 'static),*> Handler for Session<Function, (LiveSession, $($argument,)*)>
-        where
-            Function: for<'a> AsyncHandler<'a, (LiveSession, $($argument,)*)>,
-        {
-            fn call<'a>(&'a self, app: &'a App, request: &'a Request) -> BoxFuture<'a, Result<Response, Problem>> {
-                Box::pin(async move {
-                    let live = live_session(app, request).await?;
-                    check_conditions(request, false $(|| $argument::CONDITIONAL)*)?;
-                    let arguments = (live, $($argument::extract(request)?,)*);
-                    self.0.call(app, arguments).await?.into_response(request)
-                })
-            }
-        }
-
-        impl<Function, $($argument: Extract + 'static),*> Describe for Session<Function, (LiveSession, $($argument,)*)>
-        where
-            Function: for<'a> AsyncHandler<'a, (LiveSession, $($argument,)*)> + 'static,
-        {
-            const ACCESS: Access = Access::Session;
-            fn describe(operation: &mut Operation) {
-                operation.requires_access_token();
-                $($argument::describe(operation);)*
-                <<Function as AsyncHandler<'static, (LiveSession, $($argument,)*)>>::Reply as Reply>::describe(operation);
             }
         }
     };
 }
 
 arity!();
-arity!(First);
-arity!(First, Second);
-arity!(First, Second, Third);
-arity!(First, Second, Third, Fourth);
+arity!(A);
+arity!(A, B);
+arity!(A, B, C);
+arity!(A, B, C, D);
+arity!(A, B, C, D, E);
+arity!(A, B, C, D, E, F);
+arity!(A, B, C, D, E, F, G);
+arity!(A, B, C, D, E, F, G, H);
+arity!(A, B, C, D, E, F, G, H, I);

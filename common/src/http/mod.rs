@@ -7,6 +7,7 @@ mod document;
 mod endpoint;
 mod idempotency;
 pub mod openapi;
+mod parts;
 mod path;
 mod query;
 mod representations;
@@ -16,8 +17,9 @@ mod serve;
 
 pub use body::Json;
 pub use document::{Document, Health, Options, RequestLine};
-pub use endpoint::{Access, Endpoint, Method, Part, Service, public, session, user};
+pub use endpoint::{Access, Endpoint, Method, Part, Service, handler};
 pub use idempotency::Idempotency;
+pub use parts::{FromApp, Now, Use};
 pub use path::Path;
 pub use query::{PageQuery, Query};
 #[cfg(test)]

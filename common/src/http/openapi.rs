@@ -7,7 +7,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::conditional::TAGS_PATTERN;
-use super::endpoint::{Access, Endpoint, Method, Service};
+use super::endpoint::{Access, Endpoint, Method, Part, Service};
 use crate::problem::{Kind, ProblemBody};
 
 /// What one endpoint takes and answers.
@@ -232,7 +232,7 @@ fn describe(
     };
     (endpoint.describe)(&mut operation);
     operation.may_answer(endpoint.problems);
-    if !endpoint.parts.is_empty() || endpoint.access != Access::Public {
+    if Part::ALL.iter().any(|part| endpoint.needs(*part)) || endpoint.access != Access::Public {
         operation.may_answer(&[Kind::Unavailable]);
     }
     // What is wrong with the request as such, before any endpoint looks at it.

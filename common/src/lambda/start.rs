@@ -210,14 +210,15 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::http::{NoContent, RequestLine, public};
+    use crate::app::Tasks;
+    use crate::http::Use;
+    use crate::http::{NoContent, RequestLine, handler};
 
-    const ENDPOINT: Endpoint =
-        Endpoint::get("test", "/test", &public(nothing)).uses(&[Part::Tasks]);
+    const ENDPOINT: Endpoint = Endpoint::get("test", "/test", &handler(nothing));
     const ARN: &str =
         "arn:aws:secretsmanager:eu-central-1:123456789012:secret:tasklane/database-Ab12Cd";
 
-    async fn nothing(_: &App, _: RequestLine) -> Result<NoContent, Problem> {
+    async fn nothing(Use(_): Use<Tasks>, _: RequestLine) -> Result<NoContent, Problem> {
         Ok(NoContent)
     }
 

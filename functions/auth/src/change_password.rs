@@ -1,30 +1,33 @@
 //! Changes the caller's password, ends the caller's other sessions, and gives this one new tokens.
 
-use common::app::App;
-use common::auth::{Attempt, Client, Limit, LiveSession, Session, Subject, Tokens};
-use common::http::{Endpoint, Idempotency, Json, Part, session};
+use std::sync::Arc;
+
+use common::app::Users;
+use common::auth::{
+    Attempt, Client, Issuer, Limit, Limiter, LiveSession, Passwords, Session, Subject, Tokens,
+};
+use common::http::{Endpoint, Idempotency, Json, Now, Use, handler};
 use common::problem::{Kind, Problem};
 use common::users::{PasswordChange, PasswordUpdate};
 
-pub const ENDPOINT: Endpoint = Endpoint::post("change-password", "/v1/me/password", &session(change_password))
+pub const ENDPOINT: Endpoint = Endpoint::post("change-password", "/v1/me/password", &handler(change_password))
     .summary("Changes the caller's password, ends the caller's other sessions, and answers with new tokens for this one.")
-    .uses(&[Part::Users, Part::SigningKeys])
     .problems(&[Kind::WrongPassword, Kind::Conflict, Kind::TooManyRequests]);
 
 async fn change_password(
-    app: &App,
     live: LiveSession,
+    Now(now): Now,
+    Use(users): Use<Users>,
+    Use(passwords): Use<Arc<Passwords>>,
+    Use(limiter): Use<Limiter>,
+    Use(issuer): Use<Arc<Issuer>>,
     client: Client,
     Idempotency(once): Idempotency,
     Json(change): Json<PasswordChange>,
 ) -> Result<Json<Tokens>, Problem> {
-    let (now, users, hasher) = (
-        app.clock.now(),
-        app.users()?,
-        app.passwords()?.admit(client.source)?,
-    );
+    let hasher = passwords.admit(client.source)?;
     let LiveSession { session, user } = live;
-    let tokens = |session: Session| session.tokens(app, user.role, now).map(Json);
+    let tokens = |session: Session| session.tokens(&issuer, user.role, now).map(Json);
     let (source, account) = (
         Subject::Source(client.source),
         Subject::Name(user.id.to_string()),
@@ -35,7 +38,7 @@ async fn change_password(
         Limit::PasswordTotalSource.of(source),
         Limit::PasswordTotalAccount.of(account),
     ];
-    let attempt = Attempt::begin(app, &checks).await?;
+    let attempt = Attempt::begin(&limiter, &checks).await?;
     let once = match once {
         // The body holds passwords, so what is stored to recognise it must be as slow to guess from
         // as they are.
@@ -45,7 +48,7 @@ async fn change_password(
     if let Some(once) = &once
         && users.password_change_repeated(user.id, once, now).await?
     {
-        attempt.succeeded(app).await?;
+        attempt.succeeded(&limiter).await?;
         return tokens(session);
     }
     let account = users
@@ -68,6 +71,6 @@ async fn change_password(
         now,
     };
     let session = users.change_password(update, once.as_ref()).await?;
-    attempt.succeeded(app).await?;
+    attempt.succeeded(&limiter).await?;
     tokens(session)
 }

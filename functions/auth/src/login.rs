@@ -1,29 +1,34 @@
 //! Logs in.
 
-use common::app::App;
-use common::auth::{Attempt, Client, KnownSource, Limit, MAX_SESSIONS, Session, Subject};
-use common::http::{Endpoint, Json, Part, public};
+use std::sync::Arc;
+
+use common::app::Users;
+use common::auth::{
+    Attempt, Client, Issuer, KnownSource, Limit, Limiter, MAX_SESSIONS, Passwords, Session,
+    SessionLifetimes, Subject,
+};
+use common::http::{Endpoint, Json, Now, Use, handler};
 use common::problem::{Kind, Problem};
 use common::telemetry;
 use common::users::{Credentials, SignedIn};
 
-pub const ENDPOINT: Endpoint = Endpoint::post("login", "/v1/auth/login", &public(login))
+pub const ENDPOINT: Endpoint = Endpoint::post("login", "/v1/auth/login", &handler(login))
     .summary("Logs in.")
-    .uses(&[Part::Users, Part::SigningKeys])
     .problems(&[Kind::WrongCredentials, Kind::TooManyRequests]);
 
 async fn login(
-    app: &App,
+    Now(now): Now,
+    Use(users): Use<Users>,
+    Use(passwords): Use<Arc<Passwords>>,
+    Use(issuer): Use<Arc<Issuer>>,
+    Use(limiter): Use<Limiter>,
+    Use(lifetimes): Use<SessionLifetimes>,
     client: Client,
     Json(Credentials { email, password }): Json<Credentials>,
 ) -> Result<Json<SignedIn>, Problem> {
-    let (now, users, hasher) = (
-        app.clock.now(),
-        app.users()?,
-        app.passwords()?.admit(client.source)?,
-    );
+    let hasher = passwords.admit(client.source)?;
     let address = email.canonical();
-    telemetry::note_account(app.issuer()?.pseudonym(&address));
+    telemetry::note_account(issuer.pseudonym(&address));
     let known = KnownSource::new(&address, client.source);
     let checks = [
         Limit::LoginSource.of(Subject::Source(client.source)),
@@ -33,7 +38,7 @@ async fn login(
             .unless_known(known.clone()),
         Limit::LoginTotalSource.of(Subject::Source(client.source)),
     ];
-    let attempt = Attempt::begin(app, &checks).await?;
+    let attempt = Attempt::begin(&limiter, &checks).await?;
     let account = users.find_by_email(&email).await?;
     // An unknown address is verified as well, so that it takes as long.
     let hash = account.as_ref().map(|account| &account.password_hash);
@@ -42,25 +47,28 @@ async fn login(
         return Err(Problem::wrong_credentials());
     };
 
-    attempt.succeeded(app).await?;
-    Attempt::begin(app, &[Limit::LoginTotalAccount.of(Subject::Name(address))])
-        .await?
-        .keep();
-    known.remember(app).await?;
+    attempt.succeeded(&limiter).await?;
+    Attempt::begin(
+        &limiter,
+        &[Limit::LoginTotalAccount.of(Subject::Name(address))],
+    )
+    .await?
+    .keep();
+    known.remember(&limiter).await?;
     if verified.outdated {
         let hash = hasher.rehash(&password).await?;
         users
             .replace_hash(account.id, &account.password_hash, &hash)
             .await?;
     }
-    let session = Session::start(&account, &client, app.lifetimes, now);
+    let session = Session::start(&account, &client, lifetimes, now);
     telemetry::note_caller(&account.id, &session.id);
     users.start_session(&session).await?;
     users
         .end_least_used_sessions(&session, MAX_SESSIONS, now)
         .await?;
     Ok(Json(SignedIn {
-        tokens: session.tokens(app, account.role, now)?,
+        tokens: session.tokens(&issuer, account.role, now)?,
         user: account.into(),
     }))
 }

@@ -1,30 +1,35 @@
 //! Exchanges a refresh token for new tokens.
 
-use common::app::App;
+use std::sync::Arc;
+
+use common::app::Users;
 use common::auth::{
-    Attempt, Client, Limit, RefreshRequest, RefreshToken, Rotation, Subject, Tokens,
+    Attempt, Client, Issuer, Limit, Limiter, RefreshRequest, RefreshToken, Rotation,
+    SessionLifetimes, Subject, Tokens,
 };
-use common::http::{Endpoint, Json, Part, public};
+use common::http::{Endpoint, Json, Now, Use, handler};
 use common::problem::{Kind, Problem};
 use common::telemetry::{self, Level};
 
 pub const ENDPOINT: Endpoint =
-    Endpoint::post("refresh-token", "/v1/auth/refresh", &public(refresh_token))
+    Endpoint::post("refresh-token", "/v1/auth/refresh", &handler(refresh_token))
         .summary("Exchanges a refresh token for new tokens. A refresh token can be used once.")
-        .uses(&[Part::Users, Part::SigningKeys])
         .problems(&[Kind::InvalidRefreshToken, Kind::TooManyRequests]);
 
 async fn refresh_token(
-    app: &App,
+    Now(now): Now,
+    Use(users): Use<Users>,
+    Use(issuer): Use<Arc<Issuer>>,
+    Use(limiter): Use<Limiter>,
+    Use(lifetimes): Use<SessionLifetimes>,
     client: Client,
     Json(request): Json<RefreshRequest>,
 ) -> Result<Json<Tokens>, Problem> {
-    let now = app.clock.now();
-    let Some(token) = RefreshToken::open(request.refresh_token.as_str(), app.issuer()?) else {
+    let Some(token) = RefreshToken::open(request.refresh_token.as_str(), &issuer) else {
         // Only what is no token of ours counts against the address, so that nobody who shares it
         // can lock others out.
         Attempt::begin(
-            app,
+            &limiter,
             &[Limit::RefreshSource.of(Subject::Source(client.source))],
         )
         .await?
@@ -35,18 +40,17 @@ async fn refresh_token(
     };
     telemetry::note_caller(&token.user, &token.session);
     Attempt::begin(
-        app,
+        &limiter,
         &[Limit::RefreshSession.of(Subject::Name(token.session.to_string()))],
     )
     .await?
     .keep();
-    let (session, role) = match app
-        .users()?
+    let (session, role) = match users
         .rotate(
             token.user,
             token.session,
             token.generation,
-            app.lifetimes.idle,
+            lifetimes.idle,
             now,
         )
         .await?
@@ -70,5 +74,5 @@ async fn refresh_token(
             ));
         }
     };
-    Ok(Json(session.tokens(app, role, now)?))
+    Ok(Json(session.tokens(&issuer, role, now)?))
 }

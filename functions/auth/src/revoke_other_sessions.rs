@@ -1,20 +1,24 @@
 //! Revokes the caller's other sessions.
 
-use common::app::App;
+use common::app::Users;
 use common::auth::LiveSession;
-use common::http::{Endpoint, NoContent, session};
+use common::http::{Endpoint, NoContent, Now, Use, handler};
 use common::problem::Problem;
 
 pub const ENDPOINT: Endpoint = Endpoint::delete(
     "revoke-other-sessions",
     "/v1/me/sessions",
-    &session(revoke_other_sessions),
+    &handler(revoke_other_sessions),
 )
 .summary("Revokes the caller's other sessions.");
 
-async fn revoke_other_sessions(app: &App, live: LiveSession) -> Result<NoContent, Problem> {
-    app.users()?
-        .end_other_sessions(live.user.id, live.session.id, app.clock.now())
+async fn revoke_other_sessions(
+    live: LiveSession,
+    Now(now): Now,
+    Use(users): Use<Users>,
+) -> Result<NoContent, Problem> {
+    users
+        .end_other_sessions(live.user.id, live.session.id, now)
         .await?;
     Ok(NoContent)
 }

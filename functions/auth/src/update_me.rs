@@ -1,24 +1,25 @@
 //! Changes the caller's account.
 
-use common::app::App;
+use common::app::Users;
 use common::auth::LiveSession;
-use common::http::{Endpoint, Json, session};
+use common::http::{Endpoint, Json, Now, Use, handler};
 use common::precondition::Precondition;
 use common::problem::{Kind, Problem};
 use common::users::{NamePatch, User};
 
-pub const ENDPOINT: Endpoint = Endpoint::patch("update-me", "/v1/me", &session(update_me))
+pub const ENDPOINT: Endpoint = Endpoint::patch("update-me", "/v1/me", &handler(update_me))
     .summary("Updates the caller's account with a JSON Merge Patch.")
     .problems(&[Kind::NotFound]);
 
 async fn update_me(
-    app: &App,
     live: LiveSession,
+    Now(now): Now,
+    Use(users): Use<Users>,
     precondition: Precondition,
     Json(patch): Json<NamePatch>,
 ) -> Result<Json<User>, Problem> {
-    app.users()?
-        .rename(&live.user, &patch.name, &precondition, app.clock.now())
+    users
+        .rename(&live.user, &patch.name, &precondition, now)
         .await
         .map(Json)
         .map_err(Problem::from)

@@ -1,13 +1,12 @@
 //! Publishes the API document.
 
-use common::app::App;
-use common::http::{Document, Endpoint, PublicJson, public};
+use common::http::{Document, Endpoint, PublicJson, handler};
 use common::problem::Problem;
 
 pub const ENDPOINT: Endpoint =
-    Endpoint::get("get-openapi", "/v1/openapi.json", &public(get_openapi))
+    Endpoint::get("get-openapi", "/v1/openapi.json", &handler(get_openapi))
         .summary("Returns this API document (OpenAPI 3.1).");
 
-async fn get_openapi(_: &App) -> Result<PublicJson<Document>, Problem> {
+async fn get_openapi() -> Result<PublicJson<Document>, Problem> {
     Document::parse(crate::OPENAPI).map(PublicJson)
 }

@@ -1,14 +1,13 @@
 //! Answers what nobody else serves: 405 where the path is known, 404 where it is not.
 
-use common::app::App;
-use common::http::{Document, Endpoint, Options, RequestLine, public};
+use common::http::{Document, Endpoint, Options, RequestLine, handler};
 use common::problem::Problem;
 
 /// API Gateway's `$default` route.
-pub const ENDPOINT: Endpoint =
-    Endpoint::fallback("not-found", &public(not_found)).summary("Answers what nobody else serves.");
+pub const ENDPOINT: Endpoint = Endpoint::fallback("not-found", &handler(not_found))
+    .summary("Answers what nobody else serves.");
 
-async fn not_found(_: &App, request: RequestLine) -> Result<Options, Problem> {
+async fn not_found(request: RequestLine) -> Result<Options, Problem> {
     let allowed = Document::parse(crate::OPENAPI)?.methods_at(&request.path)?;
     if allowed.is_empty() {
         return Err(Problem::not_found("There is nothing at this path."));

@@ -1,25 +1,23 @@
 //! Puts one of the caller's tasks into the trash.
 
-use common::app::App;
+use common::app::Tasks;
 use common::auth::Caller;
-use common::http::{Endpoint, NoContent, Part, Path, user};
+use common::http::{Endpoint, NoContent, Now, Path, Use, handler};
 use common::precondition::Precondition;
 use common::problem::Problem;
 use common::tasks::TaskId;
 
 pub const ENDPOINT: Endpoint =
-    Endpoint::delete("delete-task", "/v1/tasks/{task_id}", &user(delete_task))
-        .summary("Moves a task to the trash, where it can be restored for 30 days.")
-        .uses(&[Part::Tasks]);
+    Endpoint::delete("delete-task", "/v1/tasks/{task_id}", &handler(delete_task))
+        .summary("Moves a task to the trash, where it can be restored for 30 days.");
 
 async fn delete_task(
-    app: &App,
     caller: Caller,
+    Now(now): Now,
+    Use(tasks): Use<Tasks>,
     Path(id): Path<TaskId>,
     precondition: Precondition,
 ) -> Result<NoContent, Problem> {
-    app.tasks()?
-        .trash(caller.user, id, &precondition, app.clock.now())
-        .await?;
+    tasks.trash(caller.user, id, &precondition, now).await?;
     Ok(NoContent)
 }

@@ -1,19 +1,18 @@
 //! Shows a page of the caller's tasks, filtered and in order.
 
-use common::app::App;
+use common::app::Tasks;
 use common::auth::Caller;
-use common::http::{Endpoint, Listing, Part, Query, user};
+use common::http::{Endpoint, Listing, Query, Use, handler};
 use common::problem::Problem;
 use common::tasks::{Task, TaskQuery};
 
-pub const ENDPOINT: Endpoint = Endpoint::get("list-tasks", "/v1/tasks", &user(list_tasks))
-    .summary("Lists the caller's tasks. A filtered page may be short; only the last page has no next_cursor.")
-    .uses(&[Part::Tasks]);
+pub const ENDPOINT: Endpoint = Endpoint::get("list-tasks", "/v1/tasks", &handler(list_tasks))
+    .summary("Lists the caller's tasks. A filtered page may be short; only the last page has no next_cursor.");
 
 async fn list_tasks(
-    app: &App,
     caller: Caller,
+    Use(tasks): Use<Tasks>,
     Query(query): Query<TaskQuery>,
 ) -> Result<Listing<Task>, Problem> {
-    Ok(app.tasks()?.list(caller.user, &query).await?.into())
+    Ok(tasks.list(caller.user, &query).await?.into())
 }
