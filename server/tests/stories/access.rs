@@ -1,5 +1,7 @@
 //! Who may call what: every endpoint with every kind of token, made from the endpoint list.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::auth::{Issuer, SigningKeys};
@@ -230,6 +232,25 @@ async fn every_endpoint_is_served_at_its_path_by_its_own_function() {
             endpoint.name
         );
     }
+}
+
+#[test]
+fn anyone_may_call_these_endpoints_and_no_others() {
+    let public: BTreeSet<_> = endpoints()
+        .filter(|endpoint| endpoint.access == Access::Public)
+        .map(|endpoint| endpoint.name)
+        .collect();
+
+    let expected = [
+        "get-jwks",
+        "get-openapi",
+        "health",
+        "login",
+        "not-found",
+        "refresh-token",
+        "register",
+    ];
+    assert_eq!(public, BTreeSet::from(expected));
 }
 
 #[tokio::test]
