@@ -246,7 +246,6 @@ fn anyone_may_call_these_endpoints_and_no_others() {
         "get-openapi",
         "health",
         "login",
-        "not-found",
         "refresh-token",
         "register",
     ];
