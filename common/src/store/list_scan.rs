@@ -49,8 +49,6 @@ impl KeyRange {
 
 /// What a page is read from.
 pub(super) struct ListScan<'w> {
-    /// Whether the tasks in the trash are read, or the others.
-    pub(super) in_trash: bool,
     /// The attribute that holds the order's key.
     pub(super) index: &'static str,
     /// Whether the greatest key comes first.
@@ -103,7 +101,6 @@ impl<'w> ListScan<'w> {
             vec![KeyRange::all()]
         };
         Self {
-            in_trash: false,
             index,
             descending: query.sort.descending,
             filter: &query.filter,
@@ -123,7 +120,6 @@ impl<'w> ListScan<'w> {
             to: format!("{GONE}{AFTER_ALL}"),
         }];
         Self {
-            in_trash: true,
             index: "by_updated",
             descending: true,
             filter: &NO_FILTER,

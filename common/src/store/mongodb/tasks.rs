@@ -21,7 +21,9 @@ use crate::paging::{Cursor, Page};
 use crate::precondition::Precondition;
 use crate::problem::StoreError;
 use crate::store::list_scan::{KeyRange, ListScan, Read, TaskReader};
-use crate::store::task_keys::{created_key, due_key, gone_key, kept_since, live_key, priority_key};
+use crate::store::task_keys::{
+    GONE, created_key, due_key, gone_key, kept_since, live_key, priority_key,
+};
 use crate::tasks::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
 use crate::time::Timestamp;
 use crate::users::UserId;
@@ -289,7 +291,11 @@ impl TaskReader for OwnersTasks<'_> {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Read, StoreError> {
-        let whose = if scan.in_trash { "trash_of" } else { "owner" };
+        let whose = if key_range.from.starts_with(GONE) {
+            "trash_of"
+        } else {
+            "owner"
+        };
         let mut range = doc! {"$gte": &key_range.from, "$lte": &key_range.to};
         if let Some(after) = after {
             let (begins, bound) = if scan.descending {
