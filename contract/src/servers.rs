@@ -113,10 +113,12 @@ impl Server {
         let names = [settings.users_table.clone(), settings.tasks_table.clone()];
         let (stores, side, database) = match (self, &settings.database) {
             (Self::Embedded, _) => {
-                let engine = Engine::in_memory()?;
+                let engine = Engine::in_memory().map_err(|error| format!("{error:#}"))?;
                 let side = Side::dynamodb(engine.client(), &settings, "an engine");
                 (
-                    embedded_stores(&engine, &settings).await?,
+                    embedded_stores(&engine, &settings)
+                        .await
+                        .map_err(|error| format!("{error:#}"))?,
                     side,
                     Database::Tables(engine.client(), names),
                 )

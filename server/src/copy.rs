@@ -1,10 +1,12 @@
 //! Copying everything from one store to another one.
 
 use std::cell::Cell;
+use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, anyhow, bail};
 use common::config::{DatabaseUrl, Settings};
 use common::http::Part;
 use common::store::copy::{Difference, Progress, Side, Summary};
@@ -47,30 +49,30 @@ pub async fn copy(
     to: &End,
     data: &Path,
     environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<(), String> {
+) -> anyhow::Result<()> {
     from.check(data, environment).await?;
     let (source, target) = (
         from.open(data, environment).await?,
         to.open(data, environment).await?,
     );
     if source.name() == target.name() {
-        return Err(format!("--from and --to are the same: {}", source.name()));
+        bail!("--from and --to are the same: {}", source.name());
     }
     println!("from {}\nto {}", source.name(), target.name());
     to.migrate(data, environment).await?;
     let printer = Printer::new();
     let tell = |progress: Progress<'_>| printer.tell(&progress);
     let summary = tokio::select! {
-        copied = common::store::copy::copy(&source, &target, &SystemClock, &tell) => copied?,
+        copied = common::store::copy::copy(&source, &target, &SystemClock, &tell) => copied.map_err(anyhow::Error::msg)?,
         () = start::signal() => {
             printer.clear();
-            return Err("stopped; the same command goes on from here".to_owned());
+            bail!("stopped; the same command goes on from here");
         }
     };
     conclude(&summary)
 }
 
-fn conclude(summary: &Summary) -> Result<(), String> {
+fn conclude(summary: &Summary) -> anyhow::Result<()> {
     let Summary {
         kinds,
         unreadable,
@@ -89,10 +91,10 @@ fn conclude(summary: &Summary) -> Result<(), String> {
         return Ok(());
     }
     let at_least = if *and_more { "at least " } else { "" };
-    Err(format!(
+    bail!(
         "not everything is the same on both sides: {unreadable} could not be read, {at_least}{differences} differ, each named above; \
          mend them, or empty the store that was copied to, and run the same command again"
-    ))
+    )
 }
 
 impl End {
@@ -101,16 +103,16 @@ impl End {
     }
 
     /// What is said of `DATABASE_URL`, said of this option.
-    fn say(&self, error: &str) -> String {
-        error.replace("DATABASE_URL", self.option)
+    fn say(&self, error: impl Display) -> anyhow::Error {
+        anyhow!(error.to_string().replace("DATABASE_URL", self.option))
     }
 
     /// The settings with this end's store in them.
-    fn settings(&self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Settings, String> {
+    fn settings(&self, environment: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Settings> {
         let environment = self.environment(environment);
         if !self.is_embedded() {
             let rule = |rule| {
-                format!(
+                anyhow!(
                     "{} must be `{EMBEDDED}` or a URL as DATABASE_URL has it, which {rule}",
                     self.option
                 )
@@ -118,7 +120,7 @@ impl End {
             self.url.parse::<DatabaseUrl>().map_err(rule)?;
         }
         let needs = |part| matches!(part, Part::Users | Part::Tasks);
-        Settings::read(&environment, &needs).map_err(|error| self.say(&error.to_string()))
+        Settings::read(&environment, &needs).map_err(|error| self.say(error))
     }
 
     /// The environment with this end's store in it.
@@ -140,20 +142,20 @@ impl End {
         &self,
         data: &Path,
         environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<(), String> {
+    ) -> anyhow::Result<()> {
         let settings = self.settings(environment)?;
         if !self.is_embedded() {
             return common::store::check(&settings, &self.environment(environment))
                 .await
-                .map_err(|error| self.say(&error));
+                .map_err(|error| self.say(error));
         }
         let file = Engine::file(data);
         if !file.exists() {
-            return Err(format!(
+            bail!(
                 "{} names the engine in the data folder, and there is no {}",
                 self.option,
                 file.display()
-            ));
+            );
         }
         Ok(())
     }
@@ -162,16 +164,16 @@ impl End {
         &self,
         data: &Path,
         environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Side, String> {
+    ) -> anyhow::Result<Side> {
         let settings = self.settings(environment)?;
         if !self.is_embedded() {
             let side = Side::connect(&settings, &self.environment(environment)).await;
-            return side.map_err(|error| self.say(&error.to_string()));
+            return side.map_err(|error| self.say(error));
         }
         let engine = Engine::open(data)?;
         let folder = data
             .canonicalize()
-            .map_err(|error| format!("{} cannot be used: {error}", data.display()))?;
+            .with_context(|| format!("{} cannot be used", data.display()))?;
         Ok(Side::dynamodb(
             engine.client(),
             &settings,
@@ -184,7 +186,7 @@ impl End {
         &self,
         data: &Path,
         environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<(), String> {
+    ) -> anyhow::Result<()> {
         let settings = self.settings(environment)?;
         if self.is_embedded() {
             return start::embedded_stores(&Engine::open(data)?, &settings)
@@ -194,7 +196,7 @@ impl End {
         let mut tell = |line: &str| println!("{line}");
         common::store::migrate(&settings, &self.environment(environment), &mut tell)
             .await
-            .map_err(|error| self.say(&error))
+            .map_err(|error| self.say(error))
     }
 }
 

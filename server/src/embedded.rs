@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -33,15 +34,15 @@ impl Engine {
     ///
     /// # Errors
     /// The folder or the file cannot be made or read.
-    pub fn open(folder: &Path) -> Result<Self, String> {
+    pub fn open(folder: &Path) -> anyhow::Result<Self> {
         let file = Self::file(folder);
         // SQLite gives the files that it makes beside this one the same mode.
-        private::create_folder(folder)
-            .and_then(|()| private::open_file(&file))
-            .map_err(|error| error.to_string())
-            .and_then(|_| Database::new(&file.to_string_lossy()).map_err(|error| error.to_string()))
-            .map(Self)
-            .map_err(|error| format!("{} cannot be opened: {error}", file.display()))
+        let open = || {
+            private::create_folder(folder)?;
+            private::open_file(&file)?;
+            anyhow::Ok(Self(Database::new(&file.to_string_lossy())?))
+        };
+        open().with_context(|| format!("{} cannot be opened", file.display()))
     }
 
     /// The file that an engine in this folder keeps its data in.
@@ -53,10 +54,8 @@ impl Engine {
     ///
     /// # Errors
     /// There is no memory for it.
-    pub fn in_memory() -> Result<Self, String> {
-        Database::memory()
-            .map(Self)
-            .map_err(|error| error.to_string())
+    pub fn in_memory() -> anyhow::Result<Self> {
+        Ok(Self(Database::memory()?))
     }
 
     /// A client of this engine.

@@ -8,6 +8,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -44,10 +45,11 @@ pub async fn serve(
     engine: &Engine,
     listen: SocketAddr,
     shutdown: impl Future<Output = ()>,
-) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("{listen} cannot be listened on: {error}");
-    let listener = TcpListener::bind(listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?.ip();
+) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("{listen} cannot be listened on"))?;
+    let address = listener.local_addr()?.ip();
     let router = Router::new()
         .route("/", post(answer))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))

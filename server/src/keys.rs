@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::{Context, anyhow};
 use common::auth::SigningKeys;
 use common::time::{Clock, SystemClock, Timestamp};
 
@@ -15,7 +16,7 @@ use crate::private;
 ///
 /// # Errors
 /// The file cannot be read or written, or it holds no keys.
-pub fn load_or_create(folder: &Path, sessions: Duration) -> Result<SigningKeys, String> {
+pub fn load_or_create(folder: &Path, sessions: Duration) -> anyhow::Result<SigningKeys> {
     let now = SystemClock.now();
     let mut keys = change(folder, |keys| {
         // Files from before keys retired say nothing of the old ones.
@@ -31,11 +32,10 @@ pub fn load_or_create(folder: &Path, sessions: Duration) -> Result<SigningKeys, 
 ///
 /// # Errors
 /// The file cannot be read or written, or it holds no keys.
-pub fn rotate(folder: &Path, sessions: Duration, revoke: bool) -> Result<PathBuf, String> {
+pub fn rotate(folder: &Path, sessions: Duration, revoke: bool) -> anyhow::Result<PathBuf> {
     change(folder, |keys| {
         let now = SystemClock.now();
-        keys.rotate(&new_name(keys, now), now)
-            .map_err(|error| error.to_string())?;
+        keys.rotate(&new_name(keys, now), now)?;
         keys.drop_ended(now, sessions);
         if revoke {
             keys.revoke();
@@ -49,28 +49,27 @@ pub fn rotate(folder: &Path, sessions: Duration, revoke: bool) -> Result<PathBuf
 /// is not written.
 fn change(
     folder: &Path,
-    change: impl FnOnce(&mut SigningKeys) -> Result<(), String>,
-) -> Result<SigningKeys, String> {
+    change: impl FnOnce(&mut SigningKeys) -> anyhow::Result<()>,
+) -> anyhow::Result<SigningKeys> {
     let file = path(folder);
-    let _locked =
-        lock(folder).map_err(|error| format!("{} cannot be locked: {error}", folder.display()))?;
+    let _locked = lock(folder).with_context(|| format!("{} cannot be locked", folder.display()))?;
     let before = match fs::read_to_string(&file) {
         Ok(json) => Some(json),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(format!("{} cannot be read: {error}", file.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("{} cannot be read", file.display()));
+        }
     };
     let mut keys = match &before {
         Some(json) => {
-            SigningKeys::parse(json).map_err(|error| format!("{} {error}", file.display()))?
+            SigningKeys::parse(json).map_err(|error| anyhow!("{} {error}", file.display()))?
         }
-        None => SigningKeys::generate(&SystemClock.now().as_millisecond().to_string())
-            .map_err(|error| error.to_string())?,
+        None => SigningKeys::generate(&SystemClock.now().as_millisecond().to_string())?,
     };
     let written = keys.to_json();
     change(&mut keys)?;
     if before.is_none() || keys.to_json() != written {
-        write(&file, &keys)
-            .map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
+        write(&file, &keys).with_context(|| format!("{} cannot be written", file.display()))?;
     }
     Ok(keys)
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use anyhow::{anyhow, bail};
 use common::auth::{Client, NewPassword, Session, SessionId};
 use common::fields::Field;
 use common::precondition::Precondition;
@@ -28,25 +29,20 @@ const fn id(last: u8) -> Uuid {
 ///
 /// # Errors
 /// One line that says so, or why it cannot be found out.
-pub async fn check(started: &Started, everything: &Side) -> Result<(), String> {
+pub async fn check(started: &Started, everything: &Side) -> anyhow::Result<()> {
     let Some(users) = &started.stores.users else {
         return Ok(());
     };
-    if users
-        .account(UserId::from_uuid(id(0x01)))
-        .await
-        .map_err(|error| error.to_string())?
-        .is_some()
-    {
+    if users.account(UserId::from_uuid(id(0x01))).await?.is_some() {
         return Ok(());
     }
     match everything.has_accounts().await {
         Ok(false) => Ok(()),
-        Ok(true) => Err(format!(
+        Ok(true) => bail!(
             "{} has other accounts; seed --force adds the demo account to them",
             everything.name()
-        )),
-        Err(error) => Err(error.to_string()),
+        ),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -54,9 +50,9 @@ pub async fn check(started: &Started, everything: &Side) -> Result<(), String> {
 ///
 /// # Errors
 /// One line that says why it cannot be filled.
-pub async fn seed(started: &Started) -> Result<String, String> {
+pub async fn seed(started: &Started) -> anyhow::Result<String> {
     let (Some(users), Some(tasks)) = (&started.stores.users, &started.stores.tasks) else {
-        return Err("there is no store to fill".to_owned());
+        bail!("there is no store to fill");
     };
     let now = started.app.clock.now();
     let password = if started.engine.is_some() {
@@ -66,7 +62,7 @@ pub async fn seed(started: &Started) -> Result<String, String> {
     };
     let account = account(started, &password)
         .await
-        .map_err(|problem| format!("{problem:?}"))?;
+        .map_err(|problem| anyhow!("{problem:?}"))?;
     let client = Client::new(std::net::Ipv4Addr::LOCALHOST.into(), Some("tasklane seed"));
     let session = |last| Session {
         id: SessionId::from_uuid(id(last)),
@@ -76,24 +72,18 @@ pub async fn seed(started: &Started) -> Result<String, String> {
         Err(StoreError::AddressTaken) => {
             return Ok(format!("The demo account {EMAIL} is there already."));
         }
-        registered => registered.map_err(|error| error.to_string())?,
+        registered => registered?,
     }
-    users
-        .start_session(&session(0xa2))
-        .await
-        .map_err(|error| error.to_string())?;
+    users.start_session(&session(0xa2)).await?;
     let mut count = 0;
-    for (last, draft) in drafts(now)? {
+    for (last, draft) in drafts(now).map_err(anyhow::Error::msg)? {
         // A minute apart, so that every order shows.
         let created = now.minus(Duration::from_secs(60 * (0xd0 - u64::from(last))));
         let task = Task {
             id: TaskId::from_uuid(id(last)),
             ..draft.into_task(created)
         };
-        tasks
-            .create(account.id, task, None)
-            .await
-            .map_err(|error| error.to_string())?;
+        tasks.create(account.id, task, None).await?;
         count += 1;
     }
     tasks
@@ -103,8 +93,7 @@ pub async fn seed(started: &Started) -> Result<String, String> {
             &Precondition::Any,
             now,
         )
-        .await
-        .map_err(|error| error.to_string())?;
+        .await?;
     Ok(format!(
         "Filled the demo account with {count} tasks, one of them in the trash.\n  email     {EMAIL}\n  password  {password}"
     ))

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use common::app::App;
 use common::auth::SigningKeys;
 use common::config::{SettingError, Settings};
@@ -42,13 +43,12 @@ pub struct Started {
 pub async fn app(
     folder: &Path,
     environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Started, String> {
+) -> anyhow::Result<Started> {
     let given = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
     let embedded = given("DATABASE_URL").is_none();
     let keys = match given("TASKLANE_SIGNING_KEYS") {
-        Some(json) => SigningKeys::parse(&json).map_err(|error| {
-            SettingError::new("TASKLANE_SIGNING_KEYS", error.to_string()).to_string()
-        })?,
+        Some(json) => SigningKeys::parse(&json)
+            .map_err(|error| SettingError::new("TASKLANE_SIGNING_KEYS", error.to_string()))?,
         None => keys::load_or_create(folder, longest_session(environment)?)?,
     };
     let filled = |name: &str| {
@@ -59,8 +59,7 @@ pub async fn app(
             _ => None,
         })
     };
-    let settings =
-        Settings::read(&filled, &|_| true).map_err(|error: SettingError| error.to_string())?;
+    let settings = Settings::read(&filled, &|_| true)?;
     let format = if std::io::stdout().is_terminal() {
         Format::Text
     } else {
@@ -71,15 +70,12 @@ pub async fn app(
         let engine = Engine::open(folder)?;
         (embedded_stores(&engine, &settings).await?, Some(engine))
     } else {
-        common::store::check(&settings, &filled).await?;
-        (
-            Stores::connect(&settings, &filled, &|_| true)
-                .await
-                .map_err(|error| error.to_string())?,
-            None,
-        )
+        common::store::check(&settings, &filled)
+            .await
+            .map_err(anyhow::Error::msg)?;
+        (Stores::connect(&settings, &filled, &|_| true).await?, None)
     };
-    let app = App::new(&settings, stores.clone()).map_err(|error| error.to_string())?;
+    let app = App::new(&settings, stores.clone())?;
     Ok(Started {
         app,
         stores,
@@ -91,10 +87,10 @@ pub async fn app(
 ///
 /// # Errors
 /// A setting cannot be used.
-pub fn longest_session(environment: &dyn Fn(&str) -> Option<String>) -> Result<Duration, String> {
+pub fn longest_session(environment: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Duration> {
     Settings::read(environment, &|_| false)
         .map(|settings| settings.lifetimes.absolute)
-        .map_err(|error| error.to_string())
+        .map_err(anyhow::Error::from)
 }
 
 /// The whole store of an app, for whoever looks for what is in it.
@@ -104,12 +100,11 @@ pub fn longest_session(environment: &dyn Fn(&str) -> Option<String>) -> Result<D
 pub async fn everything(
     started: &Started,
     environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Side, String> {
+) -> anyhow::Result<Side> {
     let filled = |name: &str| {
         environment(name).or_else(|| (name == "DATABASE_URL").then(|| "dynamodb://".to_owned()))
     };
-    let settings = Settings::read(&filled, &|part| matches!(part, Part::Users | Part::Tasks))
-        .map_err(|error| error.to_string())?;
+    let settings = Settings::read(&filled, &|part| matches!(part, Part::Users | Part::Tasks))?;
     match &started.engine {
         Some(engine) => Ok(Side::dynamodb(
             engine.client(),
@@ -118,7 +113,7 @@ pub async fn everything(
         )),
         None => Side::connect(&settings, &filled)
             .await
-            .map_err(|error| error.to_string()),
+            .map_err(anyhow::Error::from),
     }
 }
 
@@ -126,11 +121,9 @@ pub async fn everything(
 ///
 /// # Errors
 /// The engine refuses.
-pub async fn embedded_stores(engine: &Engine, settings: &Settings) -> Result<Stores, String> {
+pub async fn embedded_stores(engine: &Engine, settings: &Settings) -> anyhow::Result<Stores> {
     let client = engine.client();
-    create_tables(&client, &settings.users_table, &settings.tasks_table)
-        .await
-        .map_err(|error| error.to_string())?;
+    create_tables(&client, &settings.users_table, &settings.tasks_table).await?;
     Ok(Stores::dynamodb(client, settings, &|_| true))
 }
 
@@ -141,8 +134,8 @@ pub async fn embedded_stores(engine: &Engine, settings: &Settings) -> Result<Sto
 pub async fn create_embedded_tables(
     engine: &Engine,
     environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<(), String> {
-    let settings = Settings::read(environment, &|_| false).map_err(|error| error.to_string())?;
+) -> anyhow::Result<()> {
+    let settings = Settings::read(environment, &|_| false)?;
     embedded_stores(engine, &settings).await.map(drop)
 }
 
@@ -150,7 +143,7 @@ pub async fn create_embedded_tables(
 ///
 /// # Errors
 /// One line that says what cannot be done, and why.
-pub async fn migrate(environment: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
+pub async fn migrate(environment: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<()> {
     if environment("DATABASE_URL").is_none_or(|url| url.trim().is_empty()) {
         println!(
             "There is no DATABASE_URL: the embedded engine's tables are made when the server starts."
@@ -159,9 +152,10 @@ pub async fn migrate(environment: &dyn Fn(&str) -> Option<String>) -> Result<(),
     }
     let settings = Settings::read(environment, &|part| {
         matches!(part, Part::Users | Part::Tasks)
-    })
-    .map_err(|error| error.to_string())?;
-    common::store::migrate(&settings, environment, &mut |line| println!("{line}")).await
+    })?;
+    common::store::migrate(&settings, environment, &mut |line| println!("{line}"))
+        .await
+        .map_err(anyhow::Error::msg)
 }
 
 /// Serves until a signal says to stop, then finishes what is being answered.
@@ -173,11 +167,11 @@ pub async fn serve(
     listen: SocketAddr,
     folder: &Path,
     network_options: &NetworkOptions,
-) -> Result<(), String> {
+) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).await.map_err(|error| {
-        format!("{listen} cannot be listened on: {error}; choose another with --listen")
+        anyhow!("{listen} cannot be listened on: {error}; choose another with --listen")
     })?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let address = listener.local_addr()?;
     if let Some(engine) = &started.engine {
         engine.keep_swept();
     }
