@@ -10,5 +10,5 @@ bench() {
 }
 
 # register is the largest that there is, and reads signing keys at its start.
-bench start --runs 20 --warm 100 --functions get-task,create-task,register
+bench start --runs 40 --warm 100 --functions get-task,create-task,register
 bench size --functions get-task,create-task,register
