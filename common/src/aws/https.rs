@@ -60,11 +60,10 @@ impl Https {
         })
     }
 
-    /// Makes a connection of this one, for the first call to find it open: at the start of a
-    /// function there is a whole processor for the TLS handshake, later there may be a fourteenth
-    /// of one. Returns the handshake once the other side is reached: polled once, it has said all
-    /// that it can say before the other side answers. That it fails is no error here: whether a
-    /// connection can be made is found out by using it.
+    /// Prepares a connection for the first call: at its start a function has a whole processor for
+    /// the TLS handshake, later perhaps a fourteenth of one. Returns the handshake as soon as the
+    /// TCP connection is open. Its first poll sends the client's part; the caller can work while
+    /// the server answers. A failed handshake is not reported here: the first call tries again.
     pub(super) async fn warm_up(&self, reaching: Reaching) -> impl Future<Output = ()> + use<> {
         let stream = timeout(CONNECT_TIMEOUT, reaching.stream)
             .await
@@ -110,8 +109,7 @@ impl Https {
     }
 }
 
-/// An endpoint whose name is being looked up and which is being connected to, while the caller does
-/// something else.
+/// A DNS lookup and a TCP connection that run while the caller does something else.
 #[derive(Debug)]
 pub struct Reaching {
     to: Uri,
@@ -119,11 +117,11 @@ pub struct Reaching {
 }
 
 impl Reaching {
-    /// Begins to reach this endpoint; `None` if it is no URL.
+    /// Starts to connect to this endpoint; `None` if it is not a URL.
     pub(super) async fn begin(endpoint: &str) -> Option<Self> {
         let to: Uri = endpoint.parse().ok()?;
         let stream = tokio::spawn(tcp().call(to.clone()));
-        // The lookup has a thread of its own; from here on it is at work.
+        // Lets the task start: the lookup then runs on its own thread.
         yield_now().await;
         Some(Self { to, stream })
     }

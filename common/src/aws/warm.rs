@@ -28,7 +28,7 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 pub(super) struct Connections {
     tcp: TcpConnector,
     tls: Arc<ClientConfig>,
-    /// Locked while a connection is being opened: whoever asks for one waits for it.
+    /// Locked during a handshake, so that a request waits for its connection.
     open: Arc<Mutex<Option<Open>>>,
 }
 
@@ -47,8 +47,8 @@ impl Connections {
         }
     }
 
-    /// Makes a connection of this stream, for the next one who asks for a connection to this place;
-    /// whoever asks meanwhile waits for it.
+    /// Does the TLS handshake on this stream and keeps the connection for the next request to this
+    /// place. A request that comes before it is done waits for it.
     ///
     /// # Errors
     /// The handshake fails.

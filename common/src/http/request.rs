@@ -35,7 +35,7 @@ pub struct Request {
     pub secure: bool,
     /// The values of the path's parameters, decoded; filled in by the layer that knows the
     /// endpoint.
-    pub parameters: Vec<(String, String)>,
+    pub parameters: Vec<(&'static str, String)>,
 }
 
 impl Request {

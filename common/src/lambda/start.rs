@@ -80,8 +80,8 @@ impl From<&StartError> for Problem {
     }
 }
 
-/// Reads the settings, makes the parts that the endpoint names, and opens the connection that its
-/// store will use.
+/// Reads the settings, creates the parts that the endpoint uses, and opens the connection to its
+/// store.
 pub(super) async fn start(
     endpoint: &Endpoint,
     environment: Environment<'_>,
@@ -129,8 +129,8 @@ pub(super) async fn start(
         SIGNING_KEYS
     };
     let aws = Aws::connect(environment, settings.ca_file.as_deref(), reason).await?;
-    // One TLS handshake, for the keys now and for the store later. While the other side works on
-    // it, the rest is made ready.
+    // One TLS handshake serves the keys now and the store later. While DynamoDB works on it, the
+    // request for the keys is signed and the store's client is created.
     let handshake = OptionFuture::from(match reaching {
         Some(reaching) => Some(aws.warm_up(reaching).await),
         None => None,
@@ -168,8 +168,8 @@ async fn connect(
     Ok(Stores::connect(&settings, environment, &needs).await?)
 }
 
-/// The URL that this secret holds. One that is no URL may be mended there, so that it is looked at
-/// again.
+/// Reads the URL from this secret. An invalid one is read again at the next request: it may be fixed
+/// by then.
 async fn read_url(aws: &Aws, arn: &str) -> Result<DatabaseUrl, Referred> {
     let url = aws.secret(arn).await.map_err(Referred::Unread)?;
     match url.trim().parse() {
@@ -181,7 +181,7 @@ async fn read_url(aws: &Aws, arn: &str) -> Result<DatabaseUrl, Referred> {
     }
 }
 
-/// The signing keys of this name, if they are in the table. Ones that cannot be used stay so: an
+/// Reads the signing keys of this name from their table. Invalid keys are a permanent error: an
 /// item is written once.
 async fn read_keys(
     aws: &Aws,
