@@ -93,10 +93,13 @@ impl Tasks {
                     let updated_at = text_of(&item, "updated_at")
                         .and_then(|time| time.parse().ok())
                         .unwrap_or(at);
-                    // Others who write this very task at once are each at another time by now.
+                    // The first to lose takes the next millisecond at once. Whoever loses again
+                    // waits, so that writers of one task are each at another time.
                     let elapsed = if attempt == 0 {
                         Duration::ZERO
                     } else {
+                        let most = (5_u64 << attempt).min(160);
+                        tokio::time::sleep(Duration::from_millis(fastrand::u64(..most))).await;
                         begun.elapsed()
                     };
                     at = now.plus(elapsed).after(updated_at);

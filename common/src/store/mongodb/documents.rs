@@ -19,8 +19,10 @@ pub(super) const ATTEMPTS: u32 = 6;
 
 /// Waits before the next attempt, longer each time. What a winner wrote is not read before most
 /// servers have it, so a loser that tried again at once would see the same as before.
+/// Partly at random, so that those who lost together do not meet again.
 pub(super) async fn pause(attempt: u32) {
-    tokio::time::sleep(Duration::from_millis(10 << attempt)).await;
+    let least = (10_u64 << attempt).min(320);
+    tokio::time::sleep(Duration::from_millis(least + fastrand::u64(..least))).await;
 }
 
 /// What is said when all attempts were lost.

@@ -28,6 +28,9 @@ use crate::tasks::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, T
 use crate::time::Timestamp;
 use crate::users::UserId;
 
+/// How often a change is made again when others have changed the task at that time or later.
+const CHANGE_ATTEMPTS: u32 = 12;
+
 #[derive(Clone)]
 pub struct Tasks {
     tasks: Documents,
@@ -62,13 +65,21 @@ impl Tasks {
     ) -> Result<Document, StoreError> {
         let begun = Instant::now();
         let mut at = now;
-        for attempt in 0..ATTEMPTS {
+        for attempt in 0..CHANGE_ATTEMPTS {
             for (mut filter, update) in updates(at)? {
                 filter.insert("updated_at", doc! {"$lt": at.to_string()});
                 if let Some(document) = self.tasks.update(filter, update).await? {
                     return Ok(document);
                 }
             }
+            // The first to lose takes the next millisecond at once. Whoever loses again waits, so that
+            // writers of one task are each at another time.
+            let elapsed = if attempt == 0 {
+                Duration::ZERO
+            } else {
+                pause(attempt).await;
+                begun.elapsed()
+            };
             let document = self
                 .tasks
                 .find_one(doc! {"_id": name})
@@ -77,15 +88,8 @@ impl Tasks {
             if let Some(reason) = explain(&document) {
                 return Err(reason);
             }
-            // Others who write this very task at once are each at another time by now.
-            let elapsed = if attempt == 0 {
-                Duration::ZERO
-            } else {
-                begun.elapsed()
-            };
             let updated_at = text_of(&document, "updated_at").and_then(|time| time.parse().ok());
             at = now.plus(elapsed).after(updated_at.unwrap_or(at));
-            pause(attempt).await;
         }
         Err(lost())
     }
