@@ -177,7 +177,7 @@ def every_fault_is_answered_and_names_no_secret(world):
         answer = world.send(request | change)
         assert answer["Status"] == "FAILED" and answer["Reason"] and answer["PhysicalResourceId"], (change, answer)
     assert world.sets() == []
-    # Keys that are none: the reason does not quote them.
+    # Invalid keys: the reason does not quote them.
     first = world.ask("Create", version="1")
     world.put(first, "the-secret")
     answer = world.ask("Update", first, version="2", old="1")

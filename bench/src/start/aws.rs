@@ -292,8 +292,8 @@ async fn behind_tls(plain: SocketAddr, acceptor: TlsAcceptor) -> Result<SocketAd
             // A function that hangs up ends its connection, and that is no news.
             tokio::spawn(async move {
                 connection.set_nodelay(true)?;
-                // The way to the engine is this bench's own and open before a request needs it: at
-                // AWS there is none.
+                // The connection to the engine belongs to the bench and has no counterpart at AWS,
+                // so it is open before a request needs it.
                 let (outside, inside) =
                     tokio::join!(acceptor.accept(connection), TcpStream::connect(plain));
                 let (mut outside, mut inside) = (outside?, inside?);

@@ -11,6 +11,7 @@ pub mod dynamodb;
 mod list_scan;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
+mod races;
 mod rows;
 mod schema;
 mod task_keys;

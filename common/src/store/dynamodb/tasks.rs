@@ -1,7 +1,5 @@
 //! Tasks: one item each, in the collection of their owner.
 
-use std::time::{Duration, Instant};
-
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
@@ -22,15 +20,14 @@ use crate::paging::{Cursor, Page};
 use crate::precondition::Precondition;
 use crate::problem::StoreError;
 use crate::store::list_scan::ListScan;
+use crate::store::races::{CHANGE_ATTEMPTS, ChangeTime, lost};
 use crate::store::task_keys::{created_key, due_key, gone_key, kept_since, live_key, priority_key};
 use crate::tasks::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
 use crate::time::Timestamp;
 use crate::users::UserId;
 
-/// How often restoring under a key is begun again when somebody else was quicker.
+/// How often restoring under a key is tried again after another writer was faster.
 const ATTEMPTS: u32 = 3;
-/// How often a change is made again when others have changed the task at that time or later.
-const CHANGE_ATTEMPTS: u32 = 20;
 
 #[derive(Clone, Debug)]
 pub struct Tasks {
@@ -70,17 +67,19 @@ impl Tasks {
         change: impl Fn(Timestamp) -> Result<(Expression, String), StoreError> + Send + Sync,
         explain: impl Fn(&Item) -> Option<StoreError> + Send + Sync,
     ) -> Result<Task, StoreError> {
-        let begun = Instant::now();
-        let mut at = now;
-        for attempt in 0..CHANGE_ATTEMPTS {
-            let (mut expression, condition) = change(at)?;
-            let (updated, time) = (expression.name("updated_at"), expression.value(text(at)));
+        let mut time = ChangeTime::new(now);
+        for _ in 0..CHANGE_ATTEMPTS {
+            let (mut expression, condition) = change(time.at)?;
+            let (updated, at) = (
+                expression.name("updated_at"),
+                expression.value(text(time.at)),
+            );
             match self
                 .update_item(
                     owner,
                     id,
                     expression,
-                    &format!("{condition} AND {updated} < {time}"),
+                    &format!("{condition} AND {updated} < {at}"),
                 )
                 .await
             {
@@ -90,25 +89,12 @@ impl Tasks {
                     if let Some(reason) = explain(&item) {
                         return Err(reason);
                     }
-                    let updated_at = text_of(&item, "updated_at")
-                        .and_then(|time| time.parse().ok())
-                        .unwrap_or(at);
-                    // The first to lose takes the next millisecond at once. Whoever loses again
-                    // waits, so that writers of one task are each at another time.
-                    let elapsed = if attempt == 0 {
-                        Duration::ZERO
-                    } else {
-                        let most = (5_u64 << attempt).min(160);
-                        tokio::time::sleep(Duration::from_millis(fastrand::u64(..most))).await;
-                        begun.elapsed()
-                    };
-                    at = now.plus(elapsed).after(updated_at);
+                    time.wait().await;
+                    time.move_past(text_of(&item, "updated_at"));
                 }
             }
         }
-        Err(StoreError::Unavailable(
-            "lost every retry to concurrent writers".into(),
-        ))
+        Err(lost())
     }
 
     /// Updates a task that `condition` holds for. Every update leaves a mark of its own on the

@@ -1,7 +1,6 @@
 //! Documents and the few things that are done with them: each is one command.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use mongodb::bson::serde_helpers::HumanReadable;
 use mongodb::bson::{self, Bson, DateTime, Document, RawDocument, doc};
@@ -16,19 +15,6 @@ use crate::time::Timestamp;
 
 /// How often what lost a race is tried again.
 pub(super) const ATTEMPTS: u32 = 6;
-
-/// Waits before the next attempt, longer each time. What a winner wrote is not read before most
-/// servers have it, so a loser that tried again at once would see the same as before.
-/// Partly at random, so that those who lost together do not meet again.
-pub(super) async fn pause(attempt: u32) {
-    let least = (10_u64 << attempt).min(320);
-    tokio::time::sleep(Duration::from_millis(least + fastrand::u64(..least))).await;
-}
-
-/// What is said when all attempts were lost.
-pub(super) fn lost() -> StoreError {
-    StoreError::Unavailable("lost every retry to concurrent writers".into())
-}
 
 #[derive(Clone)]
 pub(super) struct Documents {

@@ -3,9 +3,10 @@
 
 use mongodb::bson::{Document, doc};
 
-use super::documents::{ATTEMPTS, Documents, date, date_of, lost, pause, read, text_of, write};
+use super::documents::{ATTEMPTS, Documents, date, date_of, read, text_of, write};
 use crate::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use crate::problem::StoreError;
+use crate::store::races::{lost, pause};
 use crate::tasks::Task;
 use crate::time::Timestamp;
 use crate::users::UserId;

@@ -3,15 +3,13 @@
 //! to bring it back.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use mongodb::bson::{Document, doc};
 
 use super::connection::Connection;
 use super::documents::{
-    ATTEMPTS, Documents, at_version, date, lost, pause, read, read_raw, text_of, value, version_of,
-    write,
+    ATTEMPTS, Documents, at_version, date, read, read_raw, text_of, value, version_of, write,
 };
 use super::requests::{Claim, Requests};
 use super::{REQUESTS, TASKS};
@@ -21,15 +19,13 @@ use crate::paging::{Cursor, Page};
 use crate::precondition::Precondition;
 use crate::problem::StoreError;
 use crate::store::list_scan::{KeyRange, ListScan, Read, TaskReader};
+use crate::store::races::{CHANGE_ATTEMPTS, ChangeTime, lost, pause};
 use crate::store::task_keys::{
     GONE, created_key, due_key, gone_key, kept_since, live_key, priority_key,
 };
 use crate::tasks::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
 use crate::time::Timestamp;
 use crate::users::UserId;
-
-/// How often a change is made again when others have changed the task at that time or later.
-const CHANGE_ATTEMPTS: u32 = 12;
 
 #[derive(Clone)]
 pub struct Tasks {
@@ -63,23 +59,15 @@ impl Tasks {
         updates: impl Fn(Timestamp) -> Result<Vec<(Document, Document)>, StoreError>,
         explain: impl Fn(&Document) -> Option<StoreError>,
     ) -> Result<Document, StoreError> {
-        let begun = Instant::now();
-        let mut at = now;
-        for attempt in 0..CHANGE_ATTEMPTS {
-            for (mut filter, update) in updates(at)? {
-                filter.insert("updated_at", doc! {"$lt": at.to_string()});
+        let mut time = ChangeTime::new(now);
+        for _ in 0..CHANGE_ATTEMPTS {
+            for (mut filter, update) in updates(time.at)? {
+                filter.insert("updated_at", doc! {"$lt": time.at.to_string()});
                 if let Some(document) = self.tasks.update(filter, update).await? {
                     return Ok(document);
                 }
             }
-            // The first to lose takes the next millisecond at once. Whoever loses again waits, so that
-            // writers of one task are each at another time.
-            let elapsed = if attempt == 0 {
-                Duration::ZERO
-            } else {
-                pause(attempt).await;
-                begun.elapsed()
-            };
+            time.wait().await;
             let document = self
                 .tasks
                 .find_one(doc! {"_id": name})
@@ -88,8 +76,7 @@ impl Tasks {
             if let Some(reason) = explain(&document) {
                 return Err(reason);
             }
-            let updated_at = text_of(&document, "updated_at").and_then(|time| time.parse().ok());
-            at = now.plus(elapsed).after(updated_at.unwrap_or(at));
+            time.move_past(text_of(&document, "updated_at"));
         }
         Err(lost())
     }

@@ -10,7 +10,7 @@ use super::accounts::{
     NOT_THE_OWNERS, Owner, StoredAccount, account_document, read_account, read_owner,
 };
 use super::connection::Connection;
-use super::documents::{ATTEMPTS, Documents, at_version, date, date_of, lost, pause, value};
+use super::documents::{ATTEMPTS, Documents, at_version, date, date_of, value};
 use super::sessions::{
     a_session_that_takes, has_time_left, read_session, session_document, takes, the_session,
 };
@@ -21,6 +21,7 @@ use crate::idempotency::IdempotencyKey;
 use crate::paging::{Cursor, Page};
 use crate::precondition::Precondition;
 use crate::problem::StoreError;
+use crate::store::races::{lost, pause};
 use crate::store::session_page;
 use crate::time::Timestamp;
 use crate::users::{Account, Email, Name, PasswordUpdate, Role, User, UserId, UserStore};
