@@ -10,14 +10,19 @@ pub mod app;
 pub mod auth;
 pub mod aws;
 pub mod config;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 pub mod fields;
 pub mod http;
 mod id;
 pub mod idempotency;
 pub mod lambda;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 pub mod paging;
 pub mod precondition;
 pub mod problem;
+pub mod races;
 pub mod store;
 pub mod tasks;
 pub mod telemetry;

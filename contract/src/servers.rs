@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use common::config::{DatabaseUrl, Settings};
+use common::dynamodb::{connect, create_tables};
 use common::http::Part;
 use common::store::copy::Side;
-use common::store::dynamodb::{connect, create_tables};
 use common::store::{Stores, migrate};
 use common::time::{Clock, SystemClock, Timestamp};
 use server::embedded::Engine;
@@ -127,7 +127,7 @@ impl Server {
                 let client = connect(&settings, &environment)
                     .await
                     .map_err(|error| error.to_string())?;
-                create_tables(&client, &settings.users_table, &settings.tasks_table)
+                create_tables(&client, &common::store::tables(&settings))
                     .await
                     .map_err(|error| error.to_string())?;
                 // A server for tests may be slow, and what is then sent again is not recognised by

@@ -60,7 +60,7 @@ impl Engine {
 
     /// A client of this engine.
     pub fn client(&self) -> aws_sdk_dynamodb::Client {
-        common::store::dynamodb::connect_through(self.clone())
+        common::dynamodb::connect_through(self.clone())
     }
 
     /// Deletes what has expired, now and every quarter of an hour, until the runtime ends.

@@ -16,7 +16,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
-use common::store::dynamodb::LOCAL_ACCESS_KEY;
+use common::dynamodb::LOCAL_ACCESS_KEY;
 use http::uri::Authority;
 use http::{HeaderMap, StatusCode, header};
 use serde_json::json;

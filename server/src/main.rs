@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use common::config::variable;
-use common::store::dynamodb::LOCAL_ACCESS_KEY;
+use common::dynamodb::LOCAL_ACCESS_KEY;
 use server::arguments::{Arguments, Command};
 use server::copy::End;
 use server::embedded::Engine;

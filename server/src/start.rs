@@ -9,10 +9,10 @@ use anyhow::anyhow;
 use common::app::App;
 use common::auth::SigningKeys;
 use common::config::{SettingError, Settings};
+use common::dynamodb::create_tables;
 use common::http::Part;
 use common::store::Stores;
 use common::store::copy::Side;
-use common::store::dynamodb::create_tables;
 use common::telemetry::{self, Format, Level};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -123,7 +123,7 @@ pub async fn everything(
 /// The engine refuses.
 pub async fn embedded_stores(engine: &Engine, settings: &Settings) -> anyhow::Result<Stores> {
     let client = engine.client();
-    create_tables(&client, &settings.users_table, &settings.tasks_table).await?;
+    create_tables(&client, &common::store::tables(settings)).await?;
     Ok(Stores::dynamodb(client, settings, &|_| true))
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use common::auth::{PublicKeys, Verifier};
+use common::dynamodb::LOCAL_ACCESS_KEY;
 use common::http::Method;
-use common::store::dynamodb::LOCAL_ACCESS_KEY;
 use common::time::{Clock, SystemClock};
 use server::SERVICES;
 use server::arguments::Arguments;

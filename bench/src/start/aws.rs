@@ -14,8 +14,8 @@ use aws_sdk_dynamodb::types::{
 };
 use common::app::App;
 use common::config::{DatabaseUrl, Settings};
+use common::dynamodb::{LOCAL_ACCESS_KEY, connect};
 use common::http::{Endpoint, Part};
-use common::store::dynamodb::{LOCAL_ACCESS_KEY, connect};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
 use server::embedded::Engine;

@@ -11,11 +11,12 @@ pub mod dynamodb;
 mod list_scan;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
-mod races;
 mod rows;
 mod schema;
 mod task_keys;
 
+#[cfg(feature = "dynamodb")]
+pub use schema::tables;
 pub use schema::{check, migrate};
 
 use std::sync::Arc;
@@ -54,13 +55,14 @@ impl Stores {
         match &settings.database {
             #[cfg(feature = "dynamodb")]
             DatabaseUrl::DynamoDb | DatabaseUrl::DynamoDbAt(_) => Ok(Self::dynamodb(
-                dynamodb::connect(settings, environment).await?,
+                crate::dynamodb::connect(settings, environment).await?,
                 settings,
                 needs,
             )),
             #[cfg(feature = "mongodb")]
             DatabaseUrl::MongoDb(url) => {
-                let connection = Arc::new(mongodb::Connection::new(url, settings, environment)?);
+                let connection =
+                    Arc::new(crate::mongodb::Connection::new(url, settings, environment)?);
                 connection.warm_up(url).await?;
                 Ok(Self::mongodb(&connection, needs))
             }
@@ -81,7 +83,11 @@ impl Stores {
     ) -> Result<Self, SettingError> {
         match &settings.database {
             #[cfg(feature = "dynamodb")]
-            DatabaseUrl::DynamoDb => Ok(Self::dynamodb(dynamodb::client(aws), settings, needs)),
+            DatabaseUrl::DynamoDb => Ok(Self::dynamodb(
+                crate::dynamodb::client(aws),
+                settings,
+                needs,
+            )),
             _ => {
                 let _ = aws;
                 Self::connect(settings, environment, needs).await
@@ -109,7 +115,10 @@ impl Stores {
 
     /// The stores on a MongoDB connection.
     #[cfg(feature = "mongodb")]
-    pub fn mongodb(connection: &Arc<mongodb::Connection>, needs: &dyn Fn(Part) -> bool) -> Self {
+    pub fn mongodb(
+        connection: &Arc<crate::mongodb::Connection>,
+        needs: &dyn Fn(Part) -> bool,
+    ) -> Self {
         let users = needs(Part::Users).then(|| Arc::new(mongodb::Users::new(connection)));
         let tasks = needs(Part::Tasks).then(|| Arc::new(mongodb::Tasks::new(connection)));
         Self {

@@ -1,6 +1,8 @@
 //! Tables, collections and indexes: making and checking them, by a command or at a server's start.
 
 use crate::config::{DatabaseUrl, Settings};
+#[cfg(feature = "dynamodb")]
+use crate::dynamodb::Table;
 
 /// Makes what the database of the settings has to have before anything is stored in it, and tells
 /// what was done. It can be run again, and while the database is in use.
@@ -15,16 +17,16 @@ pub async fn migrate(
     match &settings.database {
         #[cfg(feature = "dynamodb")]
         DatabaseUrl::DynamoDb | DatabaseUrl::DynamoDbAt(_) => {
-            let client = super::dynamodb::connect(settings, environment)
+            let client = crate::dynamodb::connect(settings, environment)
                 .await
                 .map_err(|error| error.to_string())?;
-            super::dynamodb::migrate(&client, settings, tell).await
+            crate::dynamodb::migrate(&client, &tables(settings), tell).await
         }
         #[cfg(feature = "mongodb")]
         DatabaseUrl::MongoDb(url) => {
-            let connection = super::mongodb::Connection::new(url, settings, environment)
+            let connection = crate::mongodb::Connection::new(url, settings, environment)
                 .map_err(|error| error.to_string())?;
-            super::mongodb::migrate(&connection, tell)
+            crate::mongodb::migrate(&connection, super::mongodb::COLLECTIONS, tell)
                 .await
                 .map_err(|error| error.to_string())
         }
@@ -45,13 +47,13 @@ pub async fn check(
     match &settings.database {
         #[cfg(feature = "mongodb")]
         DatabaseUrl::MongoDb(url) => {
-            let connection = super::mongodb::Connection::new(url, settings, environment)
+            let connection = crate::mongodb::Connection::new(url, settings, environment)
                 .map_err(|error| error.to_string())?;
             connection
                 .warm_up(url)
                 .await
                 .map_err(|error| error.to_string())?;
-            super::mongodb::check(&connection)
+            crate::mongodb::check(&connection, super::mongodb::COLLECTIONS)
                 .await
                 .map_err(|error| error.to_string())
         }
@@ -60,4 +62,26 @@ pub async fn check(
             Ok(())
         }
     }
+}
+
+/// The tables of these settings.
+#[cfg(feature = "dynamodb")]
+pub fn tables(settings: &Settings) -> [Table; 2] {
+    [
+        Table {
+            name: settings.users_table.clone(),
+            indexes: &[],
+        },
+        // `by_rank` is reserved for lists that are put in order by hand.
+        Table {
+            name: settings.tasks_table.clone(),
+            indexes: &[
+                "by_created",
+                "by_updated",
+                "by_due",
+                "by_priority",
+                "by_rank",
+            ],
+        },
+    ]
 }

@@ -12,8 +12,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use common::config::Settings;
+use common::dynamodb::{connect_through, create_tables};
 use common::store::Stores;
-use common::store::dynamodb::{connect_through, create_tables};
 use common::telemetry;
 use serde_json::{Map, Value, json};
 use server::embedded::Engine;
@@ -24,7 +24,7 @@ const FILE: &str = "TASKLANE_RECORD_CALLS";
 /// The stores on an engine, with tables; who calls what is recorded.
 pub(crate) async fn recorded_stores(engine: &Engine, settings: &Settings) -> Stores {
     let client = connect_through(Recorder(engine.clone()));
-    create_tables(&client, &settings.users_table, &settings.tasks_table)
+    create_tables(&client, &common::store::tables(settings))
         .await
         .expect("tables");
     Stores::dynamodb(client, settings, &|_| true)

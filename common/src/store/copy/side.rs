@@ -49,13 +49,13 @@ impl Side {
             DatabaseUrl::DynamoDb => {
                 let region = environment("AWS_REGION").unwrap_or_default();
                 Ok(Self::dynamodb(
-                    dynamodb::connect(settings, environment).await?,
+                    crate::dynamodb::connect(settings, environment).await?,
                     settings,
                     &format!("DynamoDB in {region}"),
                 ))
             }
             DatabaseUrl::DynamoDbAt(address) => Ok(Self::dynamodb(
-                dynamodb::connect(settings, environment).await?,
+                crate::dynamodb::connect(settings, environment).await?,
                 settings,
                 &format!(
                     "DynamoDB at {}",
@@ -63,7 +63,7 @@ impl Side {
                 ),
             )),
             DatabaseUrl::MongoDb(url) => {
-                let connection = mongodb::Connection::new(url, settings, environment)?;
+                let connection = crate::mongodb::Connection::new(url, settings, environment)?;
                 let name = format!(
                     "the database {} of MongoDB at {}",
                     url.database(),

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 
-use super::client::{call, failed};
-use super::items::{Item, key, number_of, once_key, once_record, read, text, text_of, write};
 use super::sessions::{read_session, session_item, session_key};
 use super::tasks::{task_item, task_key};
 use super::users::{account_item, account_key, address_item, email_key, user_key};
-use super::writes::{put, transact};
+use crate::dynamodb::{Item, key, number_of, once_key, once_record, read, text, text_of, write};
+use crate::dynamodb::{call, failed};
+use crate::dynamodb::{put, transact};
 use crate::idempotency::IdempotencyKey;
 use crate::problem::StoreError;
 use crate::store::copy::{CopyStore, PAGE, Record, RecordKind, RecordPage};

@@ -9,11 +9,11 @@ use aws_sdk_dynamodb::types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::client::{call, failed};
-use super::items::{Expression, Item, key, number, number_of, read, text, text_of, write};
 use super::users::{Users, account_key, user_key};
-use super::writes::{refused_item, update};
 use crate::auth::{GRACE, LiveSession, Refused, Rotation, Session, SessionId};
+use crate::dynamodb::{Expression, Item, key, number, number_of, read, text, text_of, write};
+use crate::dynamodb::{call, failed};
+use crate::dynamodb::{refused_item, update};
 use crate::paging::{Cursor, Page};
 use crate::problem::StoreError;
 use crate::store::rows::UserRow;

@@ -4,9 +4,9 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::client::{call, failed};
-use super::items::{Expression, key, read, text, text_of};
 use super::tasks::task_key;
+use crate::dynamodb::{Expression, key, read, text, text_of};
+use crate::dynamodb::{call, failed};
 use crate::problem::StoreError;
 use crate::store::list_scan::{KeyRange, ListScan, Read, TaskReader};
 use crate::store::task_keys::{DATED, UNDATED, task_of};

@@ -7,20 +7,20 @@ use aws_sdk_dynamodb::types::{
 };
 use uuid::Uuid;
 
-use super::client::{call, failed};
-use super::items::{
+use super::task_pages::OwnersTasks;
+use crate::dynamodb::{
     Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of,
     write,
 };
-use super::task_pages::OwnersTasks;
-use super::writes::{Transaction, first_item, once_put, put, refused_item, transact, update};
+use crate::dynamodb::{Transaction, first_item, once_put, put, refused_item, transact, update};
+use crate::dynamodb::{call, failed};
 use crate::fields::Change;
 use crate::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use crate::paging::{Cursor, Page};
 use crate::precondition::Precondition;
 use crate::problem::StoreError;
+use crate::races::{CHANGE_ATTEMPTS, ChangeTime, lost};
 use crate::store::list_scan::ListScan;
-use crate::store::races::{CHANGE_ATTEMPTS, ChangeTime, lost};
 use crate::store::task_keys::{created_key, due_key, gone_key, kept_since, live_key, priority_key};
 use crate::tasks::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
 use crate::time::Timestamp;

@@ -8,14 +8,14 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use uuid::Uuid;
 
-use super::client::{call, failed};
-use super::items::{
+use super::sessions::{had_not_expired, session_item, session_key};
+use crate::auth::{CounterStore, LiveSession, PasswordHash, Rotation, Session, SessionId};
+use crate::dynamodb::{
     Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of,
     write,
 };
-use super::sessions::{had_not_expired, session_item, session_key};
-use super::writes::{Transaction, first_item, once_put, put, refused_item, transact, update};
-use crate::auth::{CounterStore, LiveSession, PasswordHash, Rotation, Session, SessionId};
+use crate::dynamodb::{Transaction, first_item, once_put, put, refused_item, transact, update};
+use crate::dynamodb::{call, failed};
 use crate::fields::Change;
 use crate::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use crate::paging::{Cursor, Page};

@@ -4,9 +4,9 @@
 use mongodb::bson::{Document, doc};
 use serde::{Deserialize, Serialize};
 
-use super::documents::{read, text_of, value, write};
 use crate::auth::{Session, SessionId};
 use crate::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
+use crate::mongodb::{read, text_of, value, write};
 use crate::problem::StoreError;
 use crate::store::rows::{AccountRow, UserRow};
 use crate::time::Timestamp;

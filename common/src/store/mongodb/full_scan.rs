@@ -7,14 +7,15 @@ use async_trait::async_trait;
 use mongodb::bson::{Bson, Document, doc};
 
 use super::accounts::{OnceRow, StoredAccount, account_document, read_account};
-use super::connection::Connection;
-use super::documents::{Documents, date_of, read, text_of, value};
 use super::requests::{name_of as name_of_request, request_document};
 use super::sessions::{read_session, session_document};
 use super::tasks::{name_of as name_of_task, task_document};
-use super::{REQUESTS, SCHEMA, SESSIONS, TASKS, USERS};
+use super::{REQUESTS, SESSIONS, TASKS, USERS};
 use crate::auth::Session;
 use crate::idempotency::IdempotencyKey;
+use crate::mongodb::Connection;
+use crate::mongodb::SCHEMA;
+use crate::mongodb::{Documents, date_of, read, text_of, value};
 use crate::problem::StoreError;
 use crate::store::copy::{CopyStore, PAGE, Record, RecordKind, RecordPage};
 use crate::tasks::Task;

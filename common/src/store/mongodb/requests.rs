@@ -3,10 +3,10 @@
 
 use mongodb::bson::{Document, doc};
 
-use super::documents::{ATTEMPTS, Documents, date, date_of, read, text_of, write};
 use crate::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
+use crate::mongodb::{ATTEMPTS, Documents, date, date_of, read, text_of, write};
 use crate::problem::StoreError;
-use crate::store::races::{lost, pause};
+use crate::races::{lost, pause};
 use crate::tasks::Task;
 use crate::time::Timestamp;
 use crate::users::UserId;

@@ -3,8 +3,8 @@
 use mongodb::bson::{Document, doc};
 use serde::{Deserialize, Serialize};
 
-use super::documents::{date, date_of, read, write};
 use crate::auth::{GRACE, Session, SessionId};
+use crate::mongodb::{date, date_of, read, write};
 use crate::problem::StoreError;
 use crate::time::Timestamp;
 use crate::users::UserId;

@@ -7,19 +7,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use mongodb::bson::{Document, doc};
 
-use super::connection::Connection;
-use super::documents::{
-    ATTEMPTS, Documents, at_version, date, read, read_raw, text_of, value, version_of, write,
-};
 use super::requests::{Claim, Requests};
 use super::{REQUESTS, TASKS};
 use crate::fields::Change;
 use crate::idempotency::IdempotencyKey;
+use crate::mongodb::Connection;
+use crate::mongodb::{
+    ATTEMPTS, Documents, at_version, date, read, read_raw, text_of, value, version_of, write,
+};
 use crate::paging::{Cursor, Page};
 use crate::precondition::Precondition;
 use crate::problem::StoreError;
+use crate::races::{CHANGE_ATTEMPTS, ChangeTime, lost, pause};
 use crate::store::list_scan::{KeyRange, ListScan, Read, TaskReader};
-use crate::store::races::{CHANGE_ATTEMPTS, ChangeTime, lost, pause};
 use crate::store::task_keys::{
     GONE, created_key, due_key, gone_key, kept_since, live_key, priority_key,
 };

@@ -9,8 +9,6 @@ use mongodb::bson::{Bson, Document, doc};
 use super::accounts::{
     NOT_THE_OWNERS, Owner, StoredAccount, account_document, read_account, read_owner,
 };
-use super::connection::Connection;
-use super::documents::{ATTEMPTS, Documents, at_version, date, date_of, value};
 use super::sessions::{
     a_session_that_takes, has_time_left, read_session, session_document, takes, the_session,
 };
@@ -18,10 +16,12 @@ use super::{COUNTERS, SESSIONS, USERS};
 use crate::auth::{CounterStore, LiveSession, PasswordHash, Refused, Rotation, Session, SessionId};
 use crate::fields::Change;
 use crate::idempotency::IdempotencyKey;
+use crate::mongodb::Connection;
+use crate::mongodb::{ATTEMPTS, Documents, at_version, date, date_of, value};
 use crate::paging::{Cursor, Page};
 use crate::precondition::Precondition;
 use crate::problem::StoreError;
-use crate::store::races::{lost, pause};
+use crate::races::{lost, pause};
 use crate::store::session_page;
 use crate::time::Timestamp;
 use crate::users::{Account, Email, Name, PasswordUpdate, Role, User, UserId, UserStore};

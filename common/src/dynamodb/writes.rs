@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 const CONFLICTS: u32 = 6;
 
 /// The item that an update's condition did not hold for; empty when there is none.
-pub(super) fn refused_item(error: &SdkError<UpdateItemError>) -> Option<Item> {
+pub fn refused_item(error: &SdkError<UpdateItemError>) -> Option<Item> {
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
             Some(refused.item().cloned().unwrap_or_default())
@@ -31,7 +31,7 @@ pub(super) fn refused_item(error: &SdkError<UpdateItemError>) -> Option<Item> {
 }
 
 /// Updates an item under a condition, within a transaction.
-pub(super) fn update(
+pub fn update(
     table: &str,
     key: Item,
     condition: &str,
@@ -54,7 +54,7 @@ pub(super) fn update(
 }
 
 /// Adds an item under a condition, within a transaction.
-pub(super) fn put(
+pub fn put(
     table: &str,
     item: Item,
     condition: Option<(&str, Item)>,
@@ -76,7 +76,7 @@ pub(super) fn put(
 
 /// Adds the record of a key, unless there is one that has not expired. It goes first in its
 /// transaction.
-pub(super) fn once_put(
+pub fn once_put(
     table: &str,
     record: Item,
     now: Timestamp,
@@ -90,7 +90,7 @@ pub(super) fn once_put(
 }
 
 /// What became of a transaction.
-pub(super) enum Transaction {
+pub enum Transaction {
     /// All of it was done.
     Done,
     /// A condition did not hold: the reason for each of its parts, in order.
@@ -98,7 +98,7 @@ pub(super) enum Transaction {
 }
 
 /// Executes a transaction, again when it met another one on the same items.
-pub(super) async fn transact(
+pub async fn transact(
     client: &Client,
     parts: Vec<TransactWriteItem>,
 ) -> Result<Transaction, StoreError> {
@@ -140,7 +140,7 @@ pub(super) async fn transact(
 }
 
 /// The item that the first part's condition did not hold for, if that was the reason.
-pub(super) fn first_item(reasons: &[CancellationReason]) -> Option<Item> {
+pub fn first_item(reasons: &[CancellationReason]) -> Option<Item> {
     let first = reasons
         .first()
         .filter(|reason| reason.code() == Some("ConditionalCheckFailed"))?;

@@ -14,17 +14,17 @@ use crate::problem::StoreError;
 use crate::time::Timestamp;
 
 /// How often what lost a race is tried again.
-pub(super) const ATTEMPTS: u32 = 6;
+pub const ATTEMPTS: u32 = 6;
 
 #[derive(Clone)]
-pub(super) struct Documents {
+pub struct Documents {
     connection: Arc<Connection>,
     name: &'static str,
 }
 
 impl Documents {
     /// The collection with this name.
-    pub(super) fn new(connection: &Arc<Connection>, name: &'static str) -> Self {
+    pub fn new(connection: &Arc<Connection>, name: &'static str) -> Self {
         Self {
             connection: Arc::clone(connection),
             name,
@@ -32,14 +32,14 @@ impl Documents {
     }
 
     /// The document that the filter describes.
-    pub(super) async fn find_one(&self, filter: Document) -> Result<Option<Document>, StoreError> {
+    pub async fn find_one(&self, filter: Document) -> Result<Option<Document>, StoreError> {
         let send =
             |database: mongodb::Database| async move { self.of(&database).find_one(filter).await };
         self.connection.call("findOne", send).await.map_err(failed)
     }
 
     /// The document that the filter describes, without these fields.
-    pub(super) async fn find_one_without(
+    pub async fn find_one_without(
         &self,
         filter: Document,
         fields: &[&str],
@@ -58,7 +58,7 @@ impl Documents {
     }
 
     /// The first documents that the filter describes, in this order.
-    pub(super) async fn find(
+    pub async fn find(
         &self,
         filter: Document,
         order: Document,
@@ -70,7 +70,7 @@ impl Documents {
 
     /// What is read of the first documents that the filter describes, in this order, from the
     /// answer as it came.
-    pub(super) async fn find_read<T>(
+    pub async fn find_read<T>(
         &self,
         filter: Document,
         order: Document,
@@ -98,7 +98,7 @@ impl Documents {
     }
 
     /// Adds a document; `false` when there is one with its `_id`, or with what else must be unique.
-    pub(super) async fn insert(&self, document: Document) -> Result<bool, StoreError> {
+    pub async fn insert(&self, document: Document) -> Result<bool, StoreError> {
         let send = |database: mongodb::Database| async move {
             self.of(&database).insert_one(document).await
         };
@@ -107,7 +107,7 @@ impl Documents {
     }
 
     /// Adds a document, or puts it in the place of the one with its `_id`.
-    pub(super) async fn put(&self, id: &str, document: Document) -> Result<(), StoreError> {
+    pub async fn put(&self, id: &str, document: Document) -> Result<(), StoreError> {
         let send = |database: mongodb::Database| async move {
             self.of(&database)
                 .replace_one(doc! {"_id": id}, document)
@@ -122,7 +122,7 @@ impl Documents {
     }
 
     /// Updates the document that the filter describes; `None` when there is none.
-    pub(super) async fn update(
+    pub async fn update(
         &self,
         filter: Document,
         update: Document,
@@ -141,7 +141,7 @@ impl Documents {
 
     /// Updates the document that the filter describes, which is made if there is none; `None` when
     /// somebody else made it at the same moment.
-    pub(super) async fn upsert(
+    pub async fn upsert(
         &self,
         filter: Document,
         update: Document,
@@ -157,7 +157,7 @@ impl Documents {
     }
 
     /// Deletes the document that the filter describes and gives it.
-    pub(super) async fn delete(&self, filter: Document) -> Result<Option<Document>, StoreError> {
+    pub async fn delete(&self, filter: Document) -> Result<Option<Document>, StoreError> {
         let send = |database: mongodb::Database| async move {
             self.of(&database).find_one_and_delete(filter).await
         };
@@ -181,7 +181,7 @@ fn unless_duplicate<T>(answer: Result<T, CallError>) -> Result<Option<T>, StoreE
 }
 
 /// Writes a value as a document: what is null is absent, and `id` is `_id`.
-pub(super) fn write(value: &impl Serialize) -> Result<Document, StoreError> {
+pub fn write(value: &impl Serialize) -> Result<Document, StoreError> {
     let written =
         bson::serialize_to_document(value).map_err(|error| StoreError::Corrupt(error.into()))?;
     let named = written
@@ -194,7 +194,7 @@ pub(super) fn write(value: &impl Serialize) -> Result<Document, StoreError> {
 
 /// Reads a document, whose `id` is its `_id` unless it has one of its own; fields that the type
 /// does not know are left aside.
-pub(super) fn read<T: DeserializeOwned>(mut document: Document) -> Result<T, StoreError> {
+pub fn read<T: DeserializeOwned>(mut document: Document) -> Result<T, StoreError> {
     if let (Some(id), false) = (document.remove("_id"), document.contains_key("id")) {
         document.insert("id", id);
     }
@@ -202,7 +202,7 @@ pub(super) fn read<T: DeserializeOwned>(mut document: Document) -> Result<T, Sto
 }
 
 /// Reads a document as it came from the server; its `id` is its own.
-pub(super) fn read_raw<T: DeserializeOwned>(document: &RawDocument) -> Result<T, StoreError> {
+pub fn read_raw<T: DeserializeOwned>(document: &RawDocument) -> Result<T, StoreError> {
     // Identifiers and times are text, as everywhere else.
     let read = bson::deserialize_from_slice(document.as_bytes());
     read.map(|HumanReadable(value)| value)
@@ -223,17 +223,17 @@ fn as_far_as_readable(document: &RawDocument) -> Document {
 }
 
 /// A value within a document.
-pub(super) fn value(value: &impl Serialize) -> Result<Bson, StoreError> {
+pub fn value(value: &impl Serialize) -> Result<Bson, StoreError> {
     bson::serialize_to_bson(value).map_err(|error| StoreError::Corrupt(error.into()))
 }
 
 /// A point in time as a date, to the whole second: the same as DynamoDB's TTL counts in.
-pub(super) fn date(at: Timestamp) -> DateTime {
+pub fn date(at: Timestamp) -> DateTime {
     DateTime::from_millis(at.as_second().saturating_mul(1000))
 }
 
 /// The date of a field.
-pub(super) fn date_of(document: &Document, name: &str) -> Option<Timestamp> {
+pub fn date_of(document: &Document, name: &str) -> Option<Timestamp> {
     document
         .get_datetime(name)
         .ok()
@@ -241,12 +241,12 @@ pub(super) fn date_of(document: &Document, name: &str) -> Option<Timestamp> {
 }
 
 /// The text of a field.
-pub(super) fn text_of<'d>(document: &'d Document, name: &str) -> Option<&'d str> {
+pub fn text_of<'d>(document: &'d Document, name: &str) -> Option<&'d str> {
     document.get_str(name).ok()
 }
 
 /// The version of an account or a task.
-pub(super) fn version_of(document: &Document) -> Option<u64> {
+pub fn version_of(document: &Document) -> Option<u64> {
     match document.get("version")? {
         Bson::Int32(version) => u64::try_from(*version).ok(),
         Bson::Int64(version) => u64::try_from(*version).ok(),
@@ -255,7 +255,7 @@ pub(super) fn version_of(document: &Document) -> Option<u64> {
 }
 
 /// The filter with the versions that the precondition allows.
-pub(super) fn at_version(mut filter: Document, precondition: &Precondition) -> Document {
+pub fn at_version(mut filter: Document, precondition: &Precondition) -> Document {
     let (operator, versions) = match precondition {
         Precondition::Any => return filter,
         Precondition::OneOf(versions) => ("$in", versions),

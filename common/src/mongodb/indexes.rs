@@ -9,7 +9,6 @@ use mongodb::options::IndexOptions;
 use mongodb::{Database, IndexModel};
 
 use super::connection::{CallError, Connection, failed};
-use super::{COUNTERS, REQUESTS, SCHEMA, SESSIONS, TASKS, USERS};
 use crate::problem::StoreError;
 
 /// The version of what is described here; a database that has a greater one was made by a newer
@@ -24,16 +23,22 @@ const NAMESPACE_NOT_FOUND: i32 = 26;
 const NAMESPACE_EXISTS: i32 = 48;
 const NOT_IMPLEMENTED: i32 = 238;
 
+/// A collection and its indexes.
+pub struct Collection {
+    pub name: &'static str,
+    pub indexes: &'static [Index],
+}
+
 /// An index: all of its fields ascend.
-struct Index {
-    collection: &'static str,
-    name: &'static str,
-    fields: &'static [&'static str],
-    kind: IndexKind,
+pub struct Index {
+    pub name: &'static str,
+    pub fields: &'static [&'static str],
+    pub kind: IndexKind,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum IndexKind {
+pub enum IndexKind {
+    /// For a query; every document is in it.
     Plain,
     /// For a query; what has none of the fields is not in it.
     Sparse,
@@ -43,55 +48,14 @@ enum IndexKind {
     Expiry,
 }
 
-const fn index(
-    collection: &'static str,
-    name: &'static str,
-    fields: &'static [&'static str],
-    kind: IndexKind,
-) -> Index {
-    Index {
-        collection,
-        name,
-        fields,
-        kind,
+impl Index {
+    pub const fn new(name: &'static str, fields: &'static [&'static str], kind: IndexKind) -> Self {
+        Self { name, fields, kind }
     }
 }
 
-const COLLECTIONS: [&str; 5] = [USERS, SESSIONS, COUNTERS, TASKS, REQUESTS];
-
-const INDEXES: [Index; 11] = [
-    index(USERS, "address", &["email_canonical"], IndexKind::Unique),
-    index(SESSIONS, "of_user", &["user", "_id"], IndexKind::Plain),
-    index(SESSIONS, "expiry", &["expires_at"], IndexKind::Expiry),
-    index(COUNTERS, "expiry", &["expires_at"], IndexKind::Expiry),
-    index(
-        TASKS,
-        "by_created",
-        &["owner", "by_created"],
-        IndexKind::Plain,
-    ),
-    index(
-        TASKS,
-        "by_updated",
-        &["owner", "by_updated"],
-        IndexKind::Plain,
-    ),
-    index(TASKS, "by_due", &["owner", "by_due"], IndexKind::Plain),
-    index(
-        TASKS,
-        "by_priority",
-        &["owner", "by_priority"],
-        IndexKind::Plain,
-    ),
-    index(
-        TASKS,
-        "trash_by_updated",
-        &["trash_of", "by_updated"],
-        IndexKind::Sparse,
-    ),
-    index(TASKS, "expiry", &["purge_at"], IndexKind::Expiry),
-    index(REQUESTS, "expiry", &["expires_at"], IndexKind::Expiry),
-];
+/// What version the collections and indexes have.
+pub const SCHEMA: &str = "schema";
 
 /// Why a database cannot be used as it is.
 #[derive(Debug, thiserror::Error)]
@@ -125,50 +89,16 @@ fn what_it_does(error: &StoreError) -> String {
 /// Makes what is not there yet, and tells of each collection and index what was done.
 ///
 /// # Errors
-/// The database was made by a newer program, has another index of the same name, or does not do as
-/// asked.
+/// The database was made by a newer program, has another index of the same name, or cannot answer.
 pub async fn migrate(
     connection: &Connection,
+    collections: &[Collection],
     tell: &mut dyn FnMut(&str),
 ) -> Result<(), SchemaError> {
     read_schema(connection).await?;
     let mut without = Vec::new();
-    for collection in COLLECTIONS {
-        let present = present_indexes(connection, collection).await?;
-        if present.is_none() {
-            create_collection(connection, collection).await?;
-        }
-        tell(&format!(
-            "collection {collection}: {}",
-            if present.is_some() {
-                "is there"
-            } else {
-                "made"
-            }
-        ));
-        let present = present.unwrap_or_default();
-        for index in INDEXES
-            .iter()
-            .filter(|index| index.collection == collection)
-        {
-            let there = match present
-                .iter()
-                .find(|found| name_of(found) == Some(index.name))
-            {
-                Some(found) if index.is(found) => true,
-                Some(_) => return Err(SchemaError::OtherIndex(index.full_name())),
-                None => false,
-            };
-            let done = if there {
-                "is there"
-            } else if create_index(connection, index).await? {
-                "made"
-            } else {
-                without.push(index.full_name());
-                "not made: this server cannot sweep what has expired; it counts as gone all the same"
-            };
-            tell(&format!("index {}: {done}", index.full_name()));
-        }
+    for collection in collections {
+        migrate_collection(connection, collection, &mut without, tell).await?;
     }
     let send = |database: Database| async move {
         let set = doc! {"$set": {"version": VERSION, "without": without}};
@@ -186,29 +116,53 @@ pub async fn migrate(
     Ok(())
 }
 
+/// Makes a collection and its indexes where they are not there yet. Adds to `without` what the
+/// server cannot make.
+async fn migrate_collection(
+    connection: &Connection,
+    collection: &Collection,
+    without: &mut Vec<String>,
+    tell: &mut dyn FnMut(&str),
+) -> Result<(), SchemaError> {
+    let name = collection.name;
+    let present = present_indexes(connection, name).await?;
+    if present.is_none() {
+        create_collection(connection, name).await?;
+    }
+    let done = if present.is_some() {
+        "is there"
+    } else {
+        "made"
+    };
+    tell(&format!("collection {name}: {done}"));
+    let present = present.unwrap_or_default();
+    for index in collection.indexes {
+        let done = if index.is_among(&present, name)? {
+            "is there"
+        } else if create_index(connection, name, index).await? {
+            "made"
+        } else {
+            without.push(index.full_name(name));
+            "not made: this server cannot sweep what has expired; it counts as gone all the same"
+        };
+        tell(&format!("index {}: {done}", index.full_name(name)));
+    }
+    Ok(())
+}
+
 /// Checks that everything is there.
 ///
 /// # Errors
 /// What is missing, or that the database does not answer.
-pub async fn check(connection: &Connection) -> Result<(), SchemaError> {
+pub async fn check(connection: &Connection, collections: &[Collection]) -> Result<(), SchemaError> {
     let without = read_schema(connection).await?;
     let mut missing = Vec::new();
-    for collection in COLLECTIONS {
-        let present = present_indexes(connection, collection)
-            .await?
-            .unwrap_or_default();
-        let needed = INDEXES
-            .iter()
-            .filter(|index| index.collection == collection);
-        for index in needed {
-            match present
-                .iter()
-                .find(|found| name_of(found) == Some(index.name))
-            {
-                Some(found) if index.is(found) => {}
-                Some(_) => return Err(SchemaError::OtherIndex(index.full_name())),
-                None if without.contains(&index.full_name()) => {}
-                None => missing.push(index.full_name()),
+    for Collection { name, indexes } in collections {
+        let present = present_indexes(connection, name).await?.unwrap_or_default();
+        for index in *indexes {
+            let full_name = index.full_name(name);
+            if !index.is_among(&present, name)? && !without.contains(&full_name) {
+                missing.push(full_name);
             }
         }
     }
@@ -257,11 +211,15 @@ async fn create_collection(connection: &Connection, collection: &str) -> Result<
 }
 
 /// Makes an index; `false` when it only sweeps and the server cannot do that.
-async fn create_index(connection: &Connection, index: &Index) -> Result<bool, SchemaError> {
+async fn create_index(
+    connection: &Connection,
+    collection: &str,
+    index: &Index,
+) -> Result<bool, SchemaError> {
     let create = |model: IndexModel| {
         let send = |database: Database| async move {
             database
-                .collection::<Document>(index.collection)
+                .collection::<Document>(collection)
                 .create_index(model)
                 .await
         };
@@ -312,8 +270,20 @@ fn name_of(index: &IndexModel) -> Option<&str> {
 }
 
 impl Index {
-    fn full_name(&self) -> String {
-        format!("{}.{}", self.collection, self.name)
+    fn full_name(&self, collection: &str) -> String {
+        format!("{collection}.{}", self.name)
+    }
+
+    /// Whether the index is among those that this collection has.
+    fn is_among(&self, present: &[IndexModel], collection: &str) -> Result<bool, SchemaError> {
+        match present
+            .iter()
+            .find(|found| name_of(found) == Some(self.name))
+        {
+            Some(found) if self.is(found) => Ok(true),
+            Some(_) => Err(SchemaError::OtherIndex(self.full_name(collection))),
+            None => Ok(false),
+        }
     }
 
     fn keys(&self) -> Document {
@@ -358,25 +328,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_index_is_recognised_and_no_other_one_is() {
-        for index in &INDEXES {
-            assert!(
-                COLLECTIONS.contains(&index.collection),
-                "{}",
-                index.full_name()
-            );
-            assert!(index.is(&index.model(index.kind)), "{}", index.full_name());
-            let others = INDEXES
-                .iter()
-                .filter(|other| other.collection == index.collection && other.name != index.name);
-            for other in others {
+    fn an_index_is_recognised_by_its_fields_and_by_whether_it_is_unique() {
+        let indexes = [
+            Index::new("by_due", &["owner", "by_due"], IndexKind::Plain),
+            Index::new("by_name", &["owner", "name"], IndexKind::Unique),
+            Index::new("trash", &["trash_of", "by_due"], IndexKind::Sparse),
+            Index::new("expiry", &["expires_at"], IndexKind::Expiry),
+        ];
+        for index in &indexes {
+            assert!(index.is(&index.model(index.kind)), "{}", index.name);
+            for other in indexes.iter().filter(|other| other.name != index.name) {
                 assert!(
                     !index.is(&other.model(other.kind)),
                     "{} and {}",
-                    index.full_name(),
-                    other.full_name()
+                    index.name,
+                    other.name
                 );
             }
         }
+        let [plain, ..] = &indexes;
+        assert!(!plain.is(&plain.model(IndexKind::Unique)));
     }
 }

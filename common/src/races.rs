@@ -6,30 +6,30 @@ use crate::problem::StoreError;
 use crate::time::Timestamp;
 
 /// How often a change of a task is tried.
-pub(super) const CHANGE_ATTEMPTS: u32 = 12;
+pub const CHANGE_ATTEMPTS: u32 = 12;
 
 /// Waits before the next attempt, longer each time: other servers must have what the winner wrote.
 /// Partly random, so that writers who lost together do not collide again.
-pub(super) async fn pause(attempt: u32) {
+pub async fn pause(attempt: u32) {
     let least = (10_u64 << attempt).min(320);
     tokio::time::sleep(Duration::from_millis(least + fastrand::u64(..least))).await;
 }
 
 /// The error after the last attempt.
-pub(super) fn lost() -> StoreError {
+pub fn lost() -> StoreError {
     StoreError::Unavailable("lost every retry to concurrent writers".into())
 }
 
 /// The time at which a task is changed. It must be later than the task's last change.
-pub(super) struct ChangeTime {
+pub struct ChangeTime {
     now: Timestamp,
     begun: Instant,
     lost: u32,
-    pub(super) at: Timestamp,
+    pub at: Timestamp,
 }
 
 impl ChangeTime {
-    pub(super) fn new(now: Timestamp) -> Self {
+    pub fn new(now: Timestamp) -> Self {
         Self {
             now,
             begun: Instant::now(),
@@ -40,7 +40,7 @@ impl ChangeTime {
 
     /// Waits before a retry. The first retry follows at once: most often another change was made in
     /// the same millisecond.
-    pub(super) async fn wait(&mut self) {
+    pub async fn wait(&mut self) {
         if self.lost > 0 {
             pause(self.lost).await;
         }
@@ -49,7 +49,7 @@ impl ChangeTime {
 
     /// Moves past the task's last change. After a wait the clock has moved on too, so that concurrent
     /// writers of one task get different times.
-    pub(super) fn move_past(&mut self, updated_at: Option<&str>) {
+    pub fn move_past(&mut self, updated_at: Option<&str>) {
         let elapsed = if self.lost > 1 {
             self.begun.elapsed()
         } else {

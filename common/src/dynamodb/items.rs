@@ -12,22 +12,22 @@ use crate::precondition::Precondition;
 use crate::problem::StoreError;
 use crate::time::Timestamp;
 
-pub(super) type Item = HashMap<String, AttributeValue>;
+pub type Item = HashMap<String, AttributeValue>;
 
-pub(super) fn text(value: impl Display) -> AttributeValue {
+pub fn text(value: impl Display) -> AttributeValue {
     AttributeValue::S(value.to_string())
 }
 
-pub(super) fn number(value: impl Display) -> AttributeValue {
+pub fn number(value: impl Display) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-pub(super) fn key(pk: impl Display, sk: impl Display) -> Item {
+pub fn key(pk: impl Display, sk: impl Display) -> Item {
     HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
 }
 
 /// Writes a value as an item: what is null is absent.
-pub(super) fn write(value: &impl Serialize) -> Result<Item, StoreError> {
+pub fn write(value: &impl Serialize) -> Result<Item, StoreError> {
     let mut item: Item =
         serde_dynamo::to_item(value).map_err(|error| StoreError::Corrupt(error.into()))?;
     item.retain(|_, attribute| !attribute.is_null());
@@ -35,34 +35,34 @@ pub(super) fn write(value: &impl Serialize) -> Result<Item, StoreError> {
 }
 
 /// Reads an item; attributes that the type does not know are left aside.
-pub(super) fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
+pub fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
     serde_dynamo::from_item(item).map_err(|error| StoreError::Corrupt(error.into()))
 }
 
 /// A text attribute of an item.
-pub(super) fn text_of<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
+pub fn text_of<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
     item.get(name)?.as_s().ok().map(String::as_str)
 }
 
 /// A number attribute of an item.
-pub(super) fn number_of<T: std::str::FromStr>(item: &Item, name: &str) -> Option<T> {
+pub fn number_of<T: std::str::FromStr>(item: &Item, name: &str) -> Option<T> {
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 
 /// Names and values of an expression, given placeholders as they are used.
 #[derive(Debug, Default)]
-pub(super) struct Expression {
+pub struct Expression {
     /// `#0` and so on, by placeholder.
-    pub(super) names: HashMap<String, String>,
+    pub names: HashMap<String, String>,
     /// `:0` and so on, by placeholder.
-    pub(super) values: Item,
+    pub values: Item,
     sets: Vec<String>,
     removes: Vec<String>,
 }
 
 impl Expression {
     /// The placeholder of an attribute's name.
-    pub(super) fn name(&mut self, name: &str) -> String {
+    pub fn name(&mut self, name: &str) -> String {
         if let Some((placeholder, _)) = self.names.iter().find(|(_, known)| *known == name) {
             return placeholder.clone();
         }
@@ -72,7 +72,7 @@ impl Expression {
     }
 
     /// The placeholders of these attributes' names, as a projection writes them.
-    pub(super) fn list_of(&mut self, names: &[&str]) -> String {
+    pub fn list_of(&mut self, names: &[&str]) -> String {
         names
             .iter()
             .map(|name| self.name(name))
@@ -81,43 +81,43 @@ impl Expression {
     }
 
     /// The placeholder of a value.
-    pub(super) fn value(&mut self, value: AttributeValue) -> String {
+    pub fn value(&mut self, value: AttributeValue) -> String {
         let placeholder = format!(":{}", self.values.len());
         self.values.insert(placeholder.clone(), value);
         placeholder
     }
 
     /// Sets an attribute to a value.
-    pub(super) fn set(&mut self, name: &str, value: AttributeValue) {
+    pub fn set(&mut self, name: &str, value: AttributeValue) {
         let value = self.value(value);
         self.set_to(name, &value);
     }
 
     /// Sets an attribute to what another expression gives.
-    pub(super) fn set_to(&mut self, name: &str, expression: &str) {
+    pub fn set_to(&mut self, name: &str, expression: &str) {
         let name = self.name(name);
         self.sets.push(format!("{name} = {expression}"));
     }
 
     /// Adds to a number attribute.
-    pub(super) fn increase(&mut self, name: &str, by: u32) {
+    pub fn increase(&mut self, name: &str, by: u32) {
         let (attribute, by) = (self.name(name), self.value(number(by)));
         self.sets.push(format!("{attribute} = {attribute} + {by}"));
     }
 
-    pub(super) fn remove(&mut self, name: &str) {
+    pub fn remove(&mut self, name: &str) {
         let name = self.name(name);
         self.removes.push(name);
     }
 
     /// Moves the value of an attribute, which must be there, to another one.
-    pub(super) fn rename(&mut self, from: &str, to: &str) {
+    pub fn rename(&mut self, from: &str, to: &str) {
         let from_name = self.name(from);
         self.set_to(to, &from_name);
         self.remove(from);
     }
 
-    pub(super) fn update(&self) -> String {
+    pub fn update(&self) -> String {
         let mut clauses = Vec::new();
         if !self.sets.is_empty() {
             clauses.push(format!("SET {}", self.sets.join(", ")));
@@ -129,7 +129,7 @@ impl Expression {
     }
 
     /// The condition that an attribute is one of these values; none of them is never true.
-    pub(super) fn one_of(
+    pub fn one_of(
         &mut self,
         name: &str,
         values: impl IntoIterator<Item = AttributeValue>,
@@ -145,7 +145,7 @@ impl Expression {
 
     /// The condition that the version is one that the precondition allows, with a leading `AND`;
     /// nothing for any.
-    pub(super) fn and_version(&mut self, precondition: &Precondition) -> String {
+    pub fn and_version(&mut self, precondition: &Precondition) -> String {
         match precondition {
             Precondition::Any => String::new(),
             Precondition::OneOf(versions) => format!(
@@ -162,7 +162,7 @@ impl Expression {
 
 /// The record that a request was executed: whose, under which key, what came of it, and how long
 /// that is remembered.
-pub(super) fn once_record(
+pub fn once_record(
     pk: impl Display,
     once: &IdempotencyKey,
     result: Option<Item>,
@@ -178,13 +178,13 @@ pub(super) fn once_record(
 }
 
 /// The sort key of the record of a key.
-pub(super) fn once_key(once: &IdempotencyKey) -> String {
+pub fn once_key(once: &IdempotencyKey) -> String {
     format!("once#{}", once.key)
 }
 
 /// What a record of a key says about a request with that key: `None` when it has expired, the
 /// result when the request is the same.
-pub(super) fn replay(
+pub fn replay(
     record: Item,
     once: &IdempotencyKey,
     now: Timestamp,

@@ -130,7 +130,7 @@ impl Connection {
     }
 
     /// Makes a call and notes that it was made and how long it took.
-    pub(super) async fn call<T, F>(
+    pub async fn call<T, F>(
         &self,
         operation: &'static str,
         send: impl FnOnce(Database) -> F,
@@ -142,7 +142,7 @@ impl Connection {
     }
 
     /// Makes a call that may take so long.
-    pub(super) async fn call_within<T, F>(
+    pub async fn call_within<T, F>(
         &self,
         limit: Duration,
         operation: &'static str,
@@ -281,7 +281,7 @@ fn unusable_options(url: &MongoUrl) -> SettingError {
 
 /// Why a call was not answered as asked.
 #[derive(Debug)]
-pub(super) enum CallError {
+pub enum CallError {
     /// It took too long; it may have been executed.
     TimedOut,
     /// The driver or the server says so.
@@ -290,7 +290,7 @@ pub(super) enum CallError {
 
 impl CallError {
     /// Whether there is a document with this key already.
-    pub(super) fn is_duplicate(&self) -> bool {
+    pub fn is_duplicate(&self) -> bool {
         let Self::Driver(error) = self else {
             return false;
         };
@@ -299,7 +299,7 @@ impl CallError {
 }
 
 /// What a call that failed means, when it is nothing that was to be expected.
-pub(super) fn failed(error: CallError) -> StoreError {
+pub fn failed(error: CallError) -> StoreError {
     let error = match error {
         CallError::TimedOut => return StoreError::Unavailable("no answer in time".into()),
         CallError::Driver(error) => error,

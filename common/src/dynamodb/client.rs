@@ -129,7 +129,7 @@ fn base(http: SharedHttpClient) -> Builder {
 }
 
 /// Makes a call and notes that it was made and how long it took.
-pub(super) async fn call<T, E>(
+pub async fn call<T, E>(
     operation: &'static str,
     sending: impl Future<Output = Result<T, SdkError<E>>>,
 ) -> Result<T, SdkError<E>> {
@@ -140,7 +140,7 @@ pub(super) async fn call<T, E>(
 }
 
 /// What a call that failed means, when it is nothing that was to be expected.
-pub(super) fn failed<E>(error: SdkError<E>) -> StoreError
+pub fn failed<E>(error: SdkError<E>) -> StoreError
 where
     E: Error + ProvideErrorMetadata + Send + Sync + 'static,
 {

@@ -11,19 +11,16 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::client::failed;
-use crate::config::Settings;
 use crate::problem::StoreError;
 
-/// The tasks table's local secondary indexes. The range key of each is the attribute of the same
-/// name. They exist from the table's creation or never: `by_rank` is empty and there for lists that
-/// are put in order by hand.
-const INDEXES: [&str; 5] = [
-    "by_created",
-    "by_updated",
-    "by_due",
-    "by_priority",
-    "by_rank",
-];
+/// A table. Its keys are `pk` and `sk`, and what has expired by `expires_at` is deleted.
+#[derive(Clone, Debug)]
+pub struct Table {
+    pub name: String,
+    /// Its local secondary indexes: the range key of each is the attribute of the same name. They
+    /// exist from the table's creation or never.
+    pub indexes: &'static [&'static str],
+}
 
 /// The attribute that DynamoDB's TTL looks at.
 const EXPIRY: &str = "expires_at";
@@ -37,13 +34,10 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// One line that says which table is not as it must be, or why the database does not do as asked.
 pub async fn migrate(
     client: &Client,
-    settings: &Settings,
+    tables: &[Table],
     tell: &mut dyn FnMut(&str),
 ) -> Result<(), String> {
-    for (name, indexes) in [
-        (&settings.users_table, &[][..]),
-        (&settings.tasks_table, &INDEXES[..]),
-    ] {
+    for Table { name, indexes } in tables {
         migrate_table(client, name, indexes, tell)
             .await
             .map_err(|error| format!("the table {name} cannot be used: {error}"))?;
@@ -164,12 +158,8 @@ fn check_keys(table: &TableDescription, indexes: &[&str]) -> Result<(), String> 
 ///
 /// # Errors
 /// The engine refuses.
-pub async fn create_tables(
-    client: &Client,
-    users_table: &str,
-    tasks_table: &str,
-) -> Result<(), StoreError> {
-    for (name, indexes) in [(users_table, &[][..]), (tasks_table, &INDEXES[..])] {
+pub async fn create_tables(client: &Client, tables: &[Table]) -> Result<(), StoreError> {
+    for Table { name, indexes } in tables {
         if create(client, name, indexes).await? {
             enable_expiry(client, name).await?;
         }

@@ -1,0 +1,15 @@
+//! DynamoDB, whatever is kept in it: the client, items and expressions, conditional writes and
+//! transactions, tables.
+
+mod client;
+mod items;
+mod tables;
+mod writes;
+
+pub use client::{LOCAL_ACCESS_KEY, call, client, connect, connect_through, failed};
+pub use items::{
+    Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of,
+    write,
+};
+pub use tables::{Table, create_tables, migrate};
+pub use writes::{Transaction, first_item, once_put, put, refused_item, transact, update};
