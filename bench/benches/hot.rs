@@ -4,26 +4,26 @@
 use std::hint::black_box;
 use std::io::sink;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use common::app::App;
-use common::auth::{Issuer, SessionId, SigningKeys, Verifier};
-use common::config::Settings;
+use common::auth::{Issuer, Role, SessionId, SigningKeys, UserId, Verifier};
+use common::config::Environment;
 use common::fields::{Fields, parse_json};
-use common::http::{Endpoint, Request, Response, serve};
+use common::http::{Endpoint, Request, Response, Running, serve};
 use common::idempotency::IdempotencyKey;
 use common::paging::{Cursor, Page};
+use common::part::Starter;
 use common::precondition::Precondition;
 use common::problem::StoreError;
-use common::store::Stores;
-use common::tasks::{Task, TaskDraft, TaskId, TaskPatch, TaskQuery, TaskStore};
 use common::telemetry::{self, Format, Level};
 use common::time::{Clock, SystemClock, Timestamp};
-use common::users::{Role, UserId};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderValue, Method, header};
 use server::embedded::Engine;
-use server::start::embedded_stores;
+use server::start::create_tables;
+use tasks::endpoints::{create_task, list_tasks};
+use tasks::{Task, TaskDraft, TaskId, TaskPatch, TaskQuery, TaskStore, Tasks};
 use tokio::runtime::Runtime;
 
 /// As in the other benches.
@@ -41,8 +41,9 @@ const BODY: &str = r#"{"title": "Call the bank about the contract", "notes": "As
 /// An app on an embedded engine, with somebody who may use it.
 struct Subject {
     runtime: Runtime,
-    settings: Settings,
     keys: SigningKeys,
+    issuer: Arc<Issuer>,
+    verifier: Arc<Verifier>,
     token: String,
     owner: UserId,
 }
@@ -51,36 +52,39 @@ impl Subject {
     fn new() -> Self {
         telemetry::init(Level::Info, Format::Json, Box::new(sink()));
         let keys = SigningKeys::generate("bench").expect("keys");
-        let public = serde_json::to_string(&keys.public()).expect("JSON");
-        let environment = |name: &str| match name {
-            "DATABASE_URL" => Some("dynamodb://".to_owned()),
-            "TASKLANE_SIGNING_KEYS" => Some(keys.to_json()),
-            "TASKLANE_PUBLIC_KEYS" => Some(public.clone()),
-            _ => None,
-        };
-        let settings = Settings::read(&environment, &|_| true).expect("settings");
-        let issuer = Issuer::new(&keys, &settings.token_issuer, &settings.token_audience)
-            .expect("an issuer");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let (issuer, verifier): (Arc<Issuer>, Arc<Verifier>) = with_keys(&keys, |starter| {
+            runtime.block_on(async {
+                let issuer = starter.part().await.expect("an issuer");
+                (issuer, starter.part().await.expect("a verifier"))
+            })
+        });
         let now = SystemClock.now();
         let owner = UserId::new(now);
         let token = issuer
             .issue(owner, SessionId::new(now), Role::User, now)
             .expect("a token");
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
         Self {
             runtime,
-            settings,
             keys,
+            issuer,
+            verifier,
             token,
             owner,
         }
     }
 
-    fn app(&self, stores: Stores) -> App {
-        App::new(&self.settings, stores).expect("an app")
+    /// An endpoint of tasks on this store.
+    fn running(&self, endpoint: &'static Endpoint, store: Tasks) -> Running {
+        with_keys(&self.keys, |starter| {
+            let starter = starter.with(store);
+            self.runtime
+                .block_on(endpoint.start(&starter))
+                .expect("it starts")
+        })
     }
 
     fn request(&self, method: Method, path: &str, query: &str, body: &'static str) -> Request {
@@ -106,11 +110,21 @@ impl Subject {
         }
     }
 
-    fn answer(&self, app: &App, endpoint: &Endpoint, request: Request, status: u16) -> Response {
-        let response = self.runtime.block_on(serve(app, endpoint, request));
+    fn answer(&self, running: &Running, request: Request, status: u16) -> Response {
+        let response = self.runtime.block_on(serve(running, request));
         assert_eq!(response.status(), status);
         response
     }
+}
+
+/// What starts parts with these keys.
+fn with_keys<T>(keys: &SigningKeys, start: impl FnOnce(Starter<'_>) -> T) -> T {
+    let variable = |name: &str| match name {
+        "TASKLANE_SIGNING_KEYS" => Some(keys.to_json()),
+        "TASKLANE_PUBLIC_KEYS" => serde_json::to_string(&keys.public()).ok(),
+        _ => None,
+    };
+    start(Starter::new(Environment::new(&variable)))
 }
 
 /// A store that has its one page ready, so that only what is around it is measured.
@@ -188,18 +202,13 @@ impl TaskStore for Ready {
     }
 }
 
+fn ready(page: Vec<Task>) -> Tasks {
+    Tasks::from(Arc::new(Ready(page)) as Arc<dyn TaskStore>)
+}
+
 fn token(bench: &mut Criterion) {
     let subject = Subject::new();
-    let (keys, issuer, audience) = (
-        &subject.keys,
-        &subject.settings.token_issuer,
-        &subject.settings.token_audience,
-    );
-    let verifier = Verifier::new(&keys.public(), issuer, audience).expect("a verifier");
-    let (issuer, now) = (
-        Issuer::new(keys, issuer, audience).expect("an issuer"),
-        SystemClock.now(),
-    );
+    let (issuer, verifier, now) = (&subject.issuer, &subject.verifier, SystemClock.now());
     bench.bench_function("verify a token for the first time", |bench| {
         bench.iter_batched(
             || {
@@ -232,14 +241,11 @@ fn task(bench: &mut Criterion) {
         });
     });
     let subject = Subject::new();
-    let app = subject.app(Stores {
-        tasks: Some(std::sync::Arc::new(Ready(Vec::new()))),
-        ..Stores::default()
-    });
+    let running = subject.running(&create_task::ENDPOINT, ready(Vec::new()));
     bench.bench_function("answer create-task, without the store", |bench| {
         bench.iter_batched(
             || subject.request(Method::POST, "/v1/tasks", "", BODY),
-            |request| subject.answer(&app, &tasks::create_task::ENDPOINT, request, 201),
+            |request| subject.answer(&running, request, 201),
             BatchSize::SmallInput,
         );
     });
@@ -248,27 +254,27 @@ fn task(bench: &mut Criterion) {
 fn page(bench: &mut Criterion) {
     let subject = Subject::new();
     let list = people::tasks(PAGE, SystemClock.now()).expect("tasks");
-    let ready = subject.app(Stores {
-        tasks: Some(std::sync::Arc::new(Ready(list.clone()))),
-        ..Stores::default()
-    });
-    let embedded = subject.runtime.block_on(async {
-        let stores = embedded_stores(&Engine::in_memory().expect("an engine"), &subject.settings)
-            .await
-            .expect("stores");
-        people::add_tasks(&stores, subject.owner, &list)
+    let ready = subject.running(&list_tasks::ENDPOINT, ready(list.clone()));
+    let store = subject.runtime.block_on(async {
+        let environment = Environment::new(&|_| None);
+        let database = Engine::in_memory().expect("an engine").database();
+        create_tables(&database, environment).await.expect("tables");
+        let starter = Starter::new(environment).with(database);
+        let store: Tasks = starter.part().await.expect("tasks");
+        people::add_tasks(&store, subject.owner, &list)
             .await
             .expect("tasks");
-        subject.app(stores)
+        store
     });
-    for (name, app) in [
+    let embedded = subject.running(&list_tasks::ENDPOINT, store);
+    for (name, running) in [
         ("answer list-tasks with 50 tasks, without the store", &ready),
         ("answer list-tasks with 50 tasks, embedded", &embedded),
     ] {
         bench.bench_function(name, |bench| {
             bench.iter_batched(
                 || subject.request(Method::GET, "/v1/tasks", "limit=50", ""),
-                |request| subject.answer(app, &tasks::list_tasks::ENDPOINT, request, 200),
+                |request| subject.answer(running, request, 200),
                 BatchSize::SmallInput,
             );
         });
@@ -277,17 +283,14 @@ fn page(bench: &mut Criterion) {
 
 fn problem(bench: &mut Criterion) {
     let subject = Subject::new();
-    let app = subject.app(Stores {
-        tasks: Some(std::sync::Arc::new(Ready(Vec::new()))),
-        ..Stores::default()
-    });
+    let running = subject.running(&create_task::ENDPOINT, ready(Vec::new()));
     let wrong = r#"{"title": "", "status": "later", "priority": 3, "labels": ["", "home", "home"], "due": "soon", "colour": "red"}"#;
     bench.bench_function(
         "answer create-task with a problem that names seven fields",
         |bench| {
             bench.iter_batched(
                 || subject.request(Method::POST, "/v1/tasks", "", wrong),
-                |request| subject.answer(&app, &tasks::create_task::ENDPOINT, request, 422),
+                |request| subject.answer(&running, request, 422),
                 BatchSize::SmallInput,
             );
         },

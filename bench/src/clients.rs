@@ -1,8 +1,8 @@
 //! Clients of task APIs: Tasklane's, and the one that is measured beside it.
 
-use common::tasks::Task;
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
+use tasks::Task;
 
 use crate::Error;
 use crate::people::{PASSWORD, address};

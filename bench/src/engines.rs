@@ -9,9 +9,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use common::config::Settings;
+use common::config::Environment;
 use common::dynamodb::connect_through;
-use common::store::Stores;
 use dynoxide::Database;
 use serde_json::Value;
 use server::embedded::Engine;
@@ -29,14 +28,9 @@ pub(crate) fn hasty(folder: &Path) -> Result<Engine, Error> {
     Ok(Engine::from(database))
 }
 
-/// The settings of a database.
-///
-/// # Errors
-/// The URL cannot be used.
-pub(crate) fn settings(url: &str) -> Result<Settings, Error> {
-    let environment = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
-    let needs = |part| matches!(part, common::http::Part::Users | common::http::Part::Tasks);
-    Ok(Settings::read(&environment, &needs)?)
+/// The environment of a bench: every setting has its default.
+pub(crate) fn defaults() -> Environment<'static> {
+    Environment::new(&|_| None)
 }
 
 /// The embedded engine, asked what each call would cost on DynamoDB.
@@ -64,8 +58,8 @@ impl Metered {
         }
     }
 
-    pub(crate) fn stores(&self, settings: &Settings) -> Stores {
-        Stores::dynamodb(connect_through(self.clone()), settings, &|_| true)
+    pub(crate) fn database(&self) -> common::database::Database {
+        common::database::Database::DynamoDb(connect_through(self.clone()))
     }
 
     /// What was used since this was asked the last time.

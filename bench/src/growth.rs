@@ -1,19 +1,21 @@
 //! What a request costs when there are many accounts, and when an owner has many tasks.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
+use auth::{Account, Users};
 use clap::Args;
-use common::app::App;
-use common::auth::{Issuer, PasswordHash, SessionId};
+use common::auth::{Issuer, PasswordHash, Passwords, Role, SessionId, SessionLifetimes};
+use common::part::Starter;
 use common::time::{Clock, SystemClock, Timestamp};
-use common::users::{Account, Role};
 use serde_json::Value;
-use server::start::embedded_stores;
+use server::start::create_tables;
+use tasks::Tasks;
 
 use crate::Error;
 use crate::clients::{Dialect, Operation, Person, Request, draft};
-use crate::engines::{hasty, settings};
+use crate::engines::{defaults, hasty};
 use crate::people::{add_accounts, add_tasks, hash, tasks};
 use crate::processes::{self, Process};
 use crate::report::{Budget, Table};
@@ -156,25 +158,31 @@ impl Grows {
 async fn fill(folder: &Path, grows: Grows, size: usize) -> Result<Vec<Person>, Error> {
     std::fs::create_dir_all(folder)?;
     let now = SystemClock.now();
-    let settings = settings("dynamodb://")?;
-    let stores = embedded_stores(&hasty(folder)?, &settings).await?;
-    let app = App::new(&settings, stores.clone())?;
-    let hash: PasswordHash = hash(&app).await?;
-    let (accounts, users, count) = match grows {
+    let (database, environment) = (hasty(folder)?.database(), defaults());
+    create_tables(&database, environment).await?;
+    let lifetimes = SessionLifetimes::read(environment)?;
+    let keys = server::keys::load_or_create(folder, lifetimes.absolute)?;
+    let starter = Starter::new(environment)
+        .with(database)
+        .with(Arc::new(keys));
+    let users: Users = starter.part().await?;
+    let store: Tasks = starter.part().await?;
+    let passwords: Arc<Passwords> = starter.part().await?;
+    let issuer: Arc<Issuer> = starter.part().await?;
+    let hash: PasswordHash = hash(&passwords).await?;
+    let (accounts, active, count) = match grows {
         Grows::Accounts => (size, PEOPLE, TASKS),
         Grows::Tasks => (1, 1, size),
     };
-    let keys = server::keys::load_or_create(folder, settings.lifetimes.absolute)?;
-    let issuer = Issuer::new(&keys, &settings.token_issuer, &settings.token_audience)?;
     let mut people = Vec::new();
     let own = tasks(count, now)?;
-    for (number, account) in add_accounts(&stores, &app, &hash, accounts)
+    for (number, account) in add_accounts(&users, lifetimes, &hash, accounts)
         .await?
         .iter()
         .enumerate()
     {
-        if number < users {
-            let added = add_tasks(&stores, account.id, &own).await?;
+        if number < active {
+            let added = add_tasks(&store, account.id, &own).await?;
             // Spread over the whole list.
             let used = added
                 .iter()
@@ -186,7 +194,7 @@ async fn fill(folder: &Path, grows: Grows, size: usize) -> Result<Vec<Person>, E
                 tasks: used.collect(),
             });
         } else {
-            add_tasks(&stores, account.id, &own[..1]).await?;
+            add_tasks(&store, account.id, &own[..1]).await?;
         }
     }
     Ok(people)

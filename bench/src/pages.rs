@@ -1,23 +1,22 @@
 //! A page of 50 tasks out of long lists and short ones: every order, the common filters, and where
 //! in the list it is.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
-use common::config::DatabaseUrl;
+use common::auth::UserId;
+use common::config::{DATABASE_URL, Environment};
+use common::database::Database;
 use common::paging::Cursor;
-use common::store::{Stores, migrate};
-use common::tasks::{
-    Due, SortField, Status, Task, TaskFilter, TaskId, TaskQuery, TaskSort, TaskStore,
-};
+use common::part::Starter;
+use common::storage::migrate;
 use common::time::{Clock, SystemClock, Timestamp};
-use common::users::UserId;
 use server::embedded::Engine;
-use server::start::embedded_stores;
+use server::start::create_tables;
+use tasks::{Due, SortField, Status, Task, TaskFilter, TaskId, TaskQuery, TaskSort, Tasks};
 
 use crate::Error;
-use crate::engines::{Metered, Used, hasty, settings};
+use crate::engines::{Metered, Used, defaults, hasty};
 use crate::people::{add_tasks, tasks};
 use crate::processes;
 use crate::report::{Budget, Table};
@@ -56,7 +55,7 @@ pub(crate) struct Arguments {
 struct List {
     owner: UserId,
     tasks: Vec<Task>,
-    store: Arc<dyn TaskStore>,
+    store: Tasks,
 }
 
 struct Case {
@@ -101,26 +100,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
 
 async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), Error> {
     let folder = tempfile::tempdir()?;
-    let settings = settings("dynamodb://")?;
     let lists = {
-        let stores = embedded_stores(&hasty(folder.path())?, &settings).await?;
-        filled(sizes, now, |_| stores.clone()).await?
+        let database = hasty(folder.path())?.database();
+        create_tables(&database, defaults()).await?;
+        let store = store_on(database).await?;
+        filled(sizes, now, |_| store.clone()).await?
     };
     // Opened again, as a server has it.
     let engine = Engine::open(folder.path())?;
-    let store = embedded_stores(&engine, &settings)
-        .await?
-        .tasks
-        .ok_or("there is no store of tasks")?;
+    let store = store_on(engine.database()).await?;
     let lists = lists.map(|list| List {
-        store: Arc::clone(&store),
+        store: store.clone(),
         ..list
     });
     let meter = Metered::new(&engine);
-    let metered = meter
-        .stores(&settings)
-        .tasks
-        .ok_or("there is no store of tasks")?;
+    let metered = store_on(meter.database()).await?;
 
     println!(
         "\nDynamoDB, on the embedded engine: milliseconds (min / median / p99 of {runs} runs), read capacity units, tasks read.\n"
@@ -180,20 +174,19 @@ async fn mongodb(
         || url.unwrap_or_default().to_owned(),
         |own| format!("mongodb://{}", own.address),
     );
-    let mut stores = Vec::new();
+    let mut stores: Vec<Tasks> = Vec::new();
     for size in sizes {
         // A database for each list: a server that looks at every document shows it.
-        let settings = settings(&format!(
-            "{}/bench-pages-{size}",
-            server.trim_end_matches('/')
-        ))?;
-        let DatabaseUrl::MongoDb(url) = &settings.database else {
-            return Err("the URL must begin with mongodb://".into());
-        };
-        let client = ::mongodb::Client::with_uri_str(url.expose()).await?;
-        client.database(url.database()).drop().await?;
-        migrate(&settings, &|_| None, &mut |_| {}).await?;
-        stores.push(Stores::connect(&settings, &|_| None, &|_| true).await?);
+        let name = format!("bench-pages-{size}");
+        let url = format!("{}/{name}", server.trim_end_matches('/'));
+        let client = ::mongodb::Client::with_uri_str(&url).await?;
+        client.database(&name).drop().await?;
+        let variable = |name: &str| (name == DATABASE_URL.name).then(|| url.clone());
+        let environment = Environment::new(&variable);
+        let starter = Starter::new(environment);
+        let database = starter.part().await?;
+        migrate(&database, &server::storages(), environment, &mut |_| {}).await?;
+        stores.push(starter.part().await?);
     }
     let lists = filled(sizes, now, |at| stores[at].clone()).await?;
 
@@ -211,16 +204,21 @@ async fn mongodb(
     Ok(())
 }
 
+/// The tasks of a database.
+async fn store_on(database: Database) -> Result<Tasks, Error> {
+    Ok(Starter::new(defaults()).with(database).part().await?)
+}
+
 async fn filled(
     sizes: [usize; 3],
     now: Timestamp,
-    stores: impl Fn(usize) -> Stores,
+    stores: impl Fn(usize) -> Tasks,
 ) -> Result<[List; 3], Error> {
     let mut lists = Vec::new();
     for (at, size) in sizes.into_iter().enumerate() {
-        let (owner, tasks, stores) = (UserId::new(now), tasks(size, now)?, stores(at));
+        let (owner, tasks, store) = (UserId::new(now), tasks(size, now)?, stores(at));
         let begun = Instant::now();
-        add_tasks(&stores, owner, &tasks).await?;
+        add_tasks(&store, owner, &tasks).await?;
         eprintln!(
             "added {size} tasks in {:.1} s",
             begun.elapsed().as_secs_f64()
@@ -228,7 +226,7 @@ async fn filled(
         lists.push(List {
             owner,
             tasks,
-            store: stores.tasks.ok_or("there is no store of tasks")?,
+            store,
         });
     }
     lists.try_into().map_err(|_| "there are three lists".into())
@@ -259,7 +257,7 @@ fn cases(now: Timestamp) -> Result<Vec<Case>, Error> {
     }
     let everything = TaskFilter::default;
     let week = std::time::Duration::from_hours(7 * 24);
-    let due = common::tasks::Bounds {
+    let due = tasks::Bounds {
         after: Some(Due::At(now)),
         before: Some(Due::At(now.plus(week))),
     };

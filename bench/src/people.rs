@@ -4,15 +4,13 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use common::app::App;
-use common::auth::{Client, NewPassword, PasswordHash, Session};
+use auth::{Account, Email, Session, Users};
+use common::auth::{Client, NewPassword, PasswordHash, Passwords, SessionLifetimes, UserId};
 use common::fields::Field;
 use common::problem::Problem;
-use common::store::Stores;
-use common::tasks::{Due, Label, Labels, Priority, Status, Task, TaskDraft, TaskId};
-use common::time::Timestamp;
-use common::users::{Account, Email, UserId};
+use common::time::{Clock, SystemClock, Timestamp};
 use futures_util::{StreamExt, TryStreamExt};
+use tasks::{Due, Label, Labels, Priority, Status, Task, TaskDraft, TaskId, Tasks};
 
 use crate::Error;
 
@@ -173,10 +171,10 @@ fn due(dice: &mut Dice, now: Timestamp) -> Result<Option<Due>, Error> {
 ///
 /// # Errors
 /// It cannot be made.
-pub(crate) async fn hash(app: &App) -> Result<PasswordHash, Error> {
+pub(crate) async fn hash(passwords: &Passwords) -> Result<PasswordHash, Error> {
     let password = NewPassword::read(PASSWORD.into()).map_err(|faults| format!("{faults:?}"))?;
     let hashed = async {
-        app.passwords()?
+        passwords
             .admit(std::net::Ipv4Addr::LOCALHOST.into())?
             .hash(&password)
             .await
@@ -196,22 +194,18 @@ pub(crate) fn address(number: usize) -> String {
 /// # Errors
 /// The store refuses.
 pub(crate) async fn add_accounts(
-    stores: &Stores,
-    app: &App,
+    users: &Users,
+    lifetimes: SessionLifetimes,
     hash: &PasswordHash,
     count: usize,
 ) -> Result<Vec<Account>, Error> {
-    let users = stores
-        .users
-        .as_deref()
-        .ok_or("there is no store of accounts")?;
-    let now = app.clock.now();
+    let now = SystemClock.now();
     let client = Client::new(Ipv4Addr::LOCALHOST.into(), Some("bench"));
     let registering = (0..count).map(|number| {
         let client = &client;
         async move {
             let account = Account::new(Email::try_from(address(number))?, None, hash.clone(), now);
-            let session = Session::start(&account, client, app.lifetimes, now);
+            let session = Session::start(&account, client, lifetimes, now);
             users.register(&account, &session).await?;
             Ok::<_, Error>(account)
         }
@@ -227,14 +221,10 @@ pub(crate) async fn add_accounts(
 /// # Errors
 /// The store refuses.
 pub(crate) async fn add_tasks(
-    stores: &Stores,
+    store: &Tasks,
     owner: UserId,
     tasks: &[Task],
 ) -> Result<Vec<TaskId>, Error> {
-    let store = stores
-        .tasks
-        .as_deref()
-        .ok_or("there is no store of tasks")?;
     let adding = tasks.iter().map(|task| async move {
         store
             .create(owner, task.clone(), None)

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 static CONTEXT: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 
 /// A UUIDv7 (RFC 9562, section 5.7): sorts by `now`, then at random.
-pub(crate) fn new_v7(now: Timestamp) -> Uuid {
+pub fn new_v7(now: Timestamp) -> Uuid {
     let milliseconds = u64::try_from(now.as_millisecond()).unwrap_or(0);
     let nanoseconds = u32::try_from(milliseconds % 1000).unwrap_or(0) * 1_000_000;
     match CONTEXT.lock() {
@@ -29,6 +29,7 @@ pub(crate) fn new_v7(now: Timestamp) -> Uuid {
 }
 
 /// Defines an identifier: a UUID in the hyphenated form of RFC 9562, section 4.
+#[macro_export]
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -72,4 +73,3 @@ macro_rules! id {
         }
     };
 }
-pub(crate) use id;

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// How long an idempotency key is remembered.
 pub const IDEMPOTENCY_KEY_LIFETIME: Duration = Duration::from_hours(24);
 
 /// Marks a request that must be executed once, however often it is sent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct IdempotencyKey {
     /// The caller's key; it is scoped to the caller.
     pub key: String,

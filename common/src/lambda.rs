@@ -3,8 +3,6 @@
 //! Format:
 //! https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 
-mod start;
-
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
@@ -21,15 +19,14 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
-use crate::app::App;
-use crate::config::variable;
-use crate::http::{Endpoint, Request, Response, fail, refuse, serve};
-use crate::lambda::start::{StartError, start};
+use crate::config::{Environment, METRICS_NAMESPACE, variable};
+use crate::http::{Endpoint, Request, Response, Running, fail, refuse, serve};
+use crate::part::{StartError, Starter};
 use crate::problem::{Kind, Problem};
-use crate::telemetry::{self, Invocation, Level};
+use crate::telemetry::{self, Format, Invocation, Level};
 
-/// The `main` of every function: reads the settings, makes the app, answers events until Lambda
-/// ends the environment.
+/// The `main` of every function: starts the parts of the endpoint, answers events until Lambda ends
+/// the environment.
 ///
 /// A setting that is missing or malformed is logged by name, once, and every request gets a 500
 /// problem: an environment that ended instead would be started again and again. What a setting
@@ -56,7 +53,7 @@ pub fn main(endpoint: &'static Endpoint) -> ExitCode {
     let served = runtime.block_on(async {
         // Before the first event, while Lambda gives the full processor. What went wrong has been
         // logged. The runtime's client is made while the store has yet to answer.
-        let (_, runtime) = join(function.app(), async {
+        let (_, runtime) = join(function.running(), async {
             Runtime::new(handler).layer(TracingLayer::new())
         })
         .await;
@@ -77,22 +74,21 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// An endpoint, and its app from when it can be made.
+/// An endpoint, which runs once it has started.
 struct Function {
     endpoint: &'static Endpoint,
-    started: OnceCell<Result<App, StartError>>,
+    started: OnceCell<Result<Running, StartError>>,
 }
 
 impl Function {
-    async fn app(&self) -> Result<&App, Problem> {
-        let environment = variable;
+    async fn running(&self) -> Result<&Running, Problem> {
         let started = self.started.get_or_try_init(|| async {
-            let started = start(self.endpoint, &environment).await;
+            let started = start(self.endpoint).await;
             if let Err(error) = &started {
-                error.log(self.endpoint);
+                error.log(self.endpoint.name);
             }
             match started {
-                Err(error @ StartError::Referred(..)) => Err(Problem::from(&error)),
+                Err(error @ StartError::Referred { .. }) => Err(Problem::from(&error)),
                 definite => Ok(definite),
             }
         });
@@ -106,15 +102,28 @@ impl Function {
         );
         let json = event.payload.get();
         let response = match (
-            self.app().await,
+            self.running().await,
             Event::read(json).and_then(|event| event.into_request(invocation.clone())),
         ) {
-            (Ok(app), Ok(request)) => serve(app, self.endpoint, request).await,
+            (Ok(running), Ok(request)) => serve(running, request).await,
             (Err(problem), Ok(request)) => fail(self.endpoint, &request, problem),
             (_, Err(reason)) => unsupported(json, &invocation, &reason),
         };
         Answer::from(response)
     }
+}
+
+/// Starts the endpoint in this process's environment.
+async fn start(endpoint: &'static Endpoint) -> Result<Running, StartError> {
+    let environment = Environment::new(&variable);
+    telemetry::init(
+        environment.log_level()?,
+        Format::Json,
+        Box::new(std::io::stdout()),
+    );
+    telemetry::count_in(&environment.text(&METRICS_NAMESPACE)?);
+    telemetry::log_panics();
+    endpoint.start(&Starter::new(environment)).await
 }
 
 /// Refuses an event that is no request of the gateway's. It may hold anything, so only where it
@@ -129,7 +138,7 @@ fn unsupported(json: &str, invocation: &Invocation, reason: &str) -> Response {
     telemetry::event(Level::Warn, "unsupported_event", &details);
     let detail = "This function answers events of an API Gateway HTTP API, payload format 2.0.";
     refuse(
-        &Problem::new(Kind::UnsupportedRequest, detail),
+        &Problem::new(Kind::UNSUPPORTED_REQUEST, detail),
         &invocation.request_id,
     )
 }

@@ -9,7 +9,7 @@ use icu_properties::props::DefaultIgnorableCodePoint;
 /// [`check_line`]'s rules as a regular expression, for the API document. The few default-ignorable
 /// characters beyond U+FFFF count as visible in it, because JSON Schema has no way to write them
 /// that every library reads.
-pub(crate) const LINE_PATTERN: &str = concat!(
+pub const LINE_PATTERN: &str = concat!(
     "^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f-\\u009f]*",
     "[^\\u0000-\\u0020\\u007f-\\u00a0\\u00ad\\u034f\\u061c\\u115f\\u1160\\u1680\\u17b4\\u17b5\\u180b-\\u180f\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f",
     "\\u3000\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufff8]",
@@ -17,12 +17,11 @@ pub(crate) const LINE_PATTERN: &str = concat!(
 );
 
 /// [`check_lines`]'s rule about control characters as a regular expression, for the API document.
-pub(crate) const LINES_PATTERN: &str =
-    "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$";
+pub const LINES_PATTERN: &str = "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$";
 
 /// Checks the text of one line, such as a title: 1 to `max` characters (Unicode code points), no
 /// control characters (general category Cc) other than tab, and something to see.
-pub(crate) fn check_line(text: &str, max: usize) -> Result<(), String> {
+pub fn check_line(text: &str, max: usize) -> Result<(), String> {
     check_length(text, 1..=max)?;
     check_controls(text, &['\t'], "tab")?;
     if text.chars().any(is_visible) {
@@ -38,7 +37,7 @@ pub(crate) fn check_line(text: &str, max: usize) -> Result<(), String> {
 /// Checks the text of any number of lines, such as notes: its length in characters (Unicode code
 /// points), and no control characters (general category Cc) other than those that end lines, and
 /// tab.
-pub(crate) fn check_lines(text: &str, characters: RangeInclusive<usize>) -> Result<(), String> {
+pub fn check_lines(text: &str, characters: RangeInclusive<usize>) -> Result<(), String> {
     check_length(text, characters)?;
     check_controls(
         text,

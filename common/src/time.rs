@@ -2,7 +2,7 @@
 
 mod rfc3339;
 
-pub(crate) use rfc3339::date;
+pub use rfc3339::date;
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,8 +1,8 @@
 //! Accounts: registered once for each address, found, renamed.
 
+use auth::{Account, User};
 use common::fields::Change;
 use common::precondition::Precondition;
-use common::users::{Account, User};
 use futures_util::future::join_all;
 
 use crate::Store;
@@ -67,7 +67,7 @@ async fn an_address_is_taken_whatever_its_case_and_the_loser_leaves_nothing(stor
         let session = session(&other, LIFETIMES, store.now);
         assert_eq!(
             refused(store.users.register(&other, &session).await),
-            "AddressTaken"
+            "Refused(the address is taken)"
         );
         assert_eq!(
             store.users.account(other.id).await.expect("an answer"),
@@ -316,7 +316,7 @@ async fn of_fifty_registrations_of_one_address_at_once_one_wins_and_the_others_l
     for (attempt, answer) in attempts.iter().zip(&answers) {
         match answer {
             Ok(()) => winners.push(attempt),
-            Err(error) => assert_eq!(refusal(error), "AddressTaken"),
+            Err(error) => assert_eq!(refusal(error), "Refused(the address is taken)"),
         }
     }
     let [(winner, _)] = winners[..] else {

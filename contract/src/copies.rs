@@ -6,18 +6,18 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::Pin;
 
+use auth::{Account, PasswordUpdate, Session};
 use aws_sdk_dynamodb::types::AttributeValue;
-use common::auth::{Session, SessionLifetimes};
+use common::auth::{SessionLifetimes, UserId};
 use common::fields::Change;
 use common::idempotency::IDEMPOTENCY_KEY_LIFETIME;
 use common::precondition::Precondition;
-use common::store::copy::{Difference, Progress, RecordKind, Summary, copy};
-use common::tasks::{Priority, TRASH_LIFETIME, Task, TaskFilter, TaskPatch};
+use common::storage::copy::{Difference, Progress, Summary, copy};
 use common::time::{Clock, Timestamp};
-use common::users::{Account, PasswordUpdate, UserId};
 use futures_util::{FutureExt, TryStreamExt};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
+use tasks::{Priority, TRASH_LIFETIME, Task, TaskFilter, TaskPatch};
 
 use crate::fixtures::{
     LIFETIMES, Refresh, due, email, full_task, hash, name, once, outcome, refused, retitled,
@@ -27,7 +27,7 @@ use crate::histories::{
     any_history_of_accounts_and_sessions_agrees_with_the_model,
     any_history_of_tasks_agrees_with_the_model,
 };
-use crate::servers::Database;
+use crate::servers::Kept;
 use crate::{Made, Store};
 
 /// What copies are made between: each a store of its own, empty.
@@ -99,6 +99,15 @@ impl Told {
             Progress::Copied(..) | Progress::Comparing(..) | Progress::Compared(..) => {}
         }
     }
+}
+
+/// How many records of each kind there were.
+fn counts(summary: &Summary) -> Vec<(&'static str, u64)> {
+    summary
+        .kinds
+        .iter()
+        .map(|(kind, count)| (kind.name, *count))
+        .collect()
 }
 
 async fn copied(from: &Made, to: &Made) -> (Result<Summary, String>, Told) {
@@ -312,13 +321,13 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
     } = fill(&ends.from.store).await;
     let summary = copy_whole(&ends.from, &ends.to).await;
     let kinds = [
-        (RecordKind::Account, 2),
-        (RecordKind::Session, 3),
-        (RecordKind::PasswordKey, 1),
-        (RecordKind::Task, 5),
-        (RecordKind::TaskKey, 2),
+        ("account", 2),
+        ("session", 3),
+        ("password_key", 1),
+        ("task", 5),
+        ("task_key", 2),
     ];
-    assert_eq!(summary.kinds, kinds);
+    assert_eq!(counts(&summary), kinds);
     assert_same(&ends.from.store, &ends.to.store, ada.id).await;
 
     let (store, later) = (&ends.to.store, ends.from.store.now.plus(seconds(20)));
@@ -339,7 +348,7 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
                 .register(&again, &session(&again, LIFETIMES, later))
                 .await
         ),
-        "AddressTaken"
+        "Refused(the address is taken)"
     );
     // Sessions, with the token that was lost a moment before.
     let [kept, next] = &sessions;
@@ -481,13 +490,13 @@ async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
 
     let summary = copy_whole(&ends.from, &ends.to).await;
     let kinds = [
-        (RecordKind::Account, 2),
-        (RecordKind::Session, 3),
-        (RecordKind::PasswordKey, 1),
-        (RecordKind::Task, 6),
-        (RecordKind::TaskKey, 2),
+        ("account", 2),
+        ("session", 3),
+        ("password_key", 1),
+        ("task", 6),
+        ("task_key", 2),
     ];
-    assert_eq!(summary.kinds, kinds);
+    assert_eq!(counts(&summary), kinds);
     let store = &ends.to.store;
     for session in [&ended, &logged_out, &ends_now] {
         assert_eq!(store.refresh(session, 0, now).await, Refresh::Ended);
@@ -549,8 +558,8 @@ enum Raw {
 /// Everything that a store keeps, by where it is, but for what is between a store and itself.
 async fn raw(made: &Made) -> HashMap<String, Raw> {
     let mut found = HashMap::new();
-    match &made.database {
-        Database::Tables(client, names) => {
+    match &made.kept {
+        Kept::Tables(client, names) => {
             for (table, name) in names.iter().zip(["users", "tasks"]) {
                 for mut item in client
                     .scan()
@@ -568,7 +577,7 @@ async fn raw(made: &Made) -> HashMap<String, Raw> {
                 }
             }
         }
-        Database::Collections(database) => {
+        Kept::Collections(database) => {
             for name in ["users", "sessions", "counters", "tasks", "requests"] {
                 let documents = database
                     .collection::<Document>(name)
@@ -631,9 +640,7 @@ async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
         ..
     } = fill(&ends.from.store).await;
     let told = Told::default();
-    let after_tasks = |progress: &Progress<'_>| {
-        matches!(progress, Progress::Copied(RecordKind::TaskKey, _, true))
-    };
+    let after_tasks = |progress: &Progress<'_>| matches!(progress, Progress::Copied(kind, _, true) if kind.name == "task_key");
     assert!(
         copy_until(&ends.from, &ends.to, &told, after_tasks)
             .await
@@ -768,8 +775,7 @@ async fn a_copy_of_one_store_is_not_gone_on_with_from_another(ends: &Ends) {
     let Filled { ada, .. } = fill(&ends.from.store).await;
     ends.to.store.register("bob@example.com").await;
     let told = Told::default();
-    let begun =
-        |progress: &Progress<'_>| matches!(progress, Progress::Copied(RecordKind::Session, ..));
+    let begun = |progress: &Progress<'_>| matches!(progress, Progress::Copied(kind, ..) if kind.name == "session");
     assert!(
         copy_until(&ends.from, &ends.back, &told, begun)
             .await
@@ -839,8 +845,11 @@ async fn spoil(made: &Made, filled: &Filled) -> Vec<String> {
         .expect("an account")
         .id;
     let bobs = made.store.session_ids(bob, made.store.now).await[0];
-    let spoilt = match &made.database {
-        Database::Tables(client, [users, tasks]) => {
+    let spoilt = match &made.kept {
+        Kept::Tables(client, tables) => {
+            let [users, tasks] = &tables[..] else {
+                panic!("two tables")
+            };
             let keys = [
                 (
                     users,
@@ -901,7 +910,7 @@ async fn spoil(made: &Made, filled: &Filled) -> Vec<String> {
                 .chain(strange)
                 .collect()
         }
-        Database::Collections(database) => {
+        Kept::Collections(database) => {
             let keys = [
                 ("users", bob.to_string(), "version"),
                 ("sessions", sessions[1].id.to_string(), "generation"),
@@ -948,7 +957,7 @@ async fn spoil(made: &Made, filled: &Filled) -> Vec<String> {
 
 async fn a_result_that_only_the_restored_task_has_is_copied(ends: &Ends) {
     let Filled { ada, restored, .. } = fill(&ends.from.store).await;
-    if let Database::Collections(database) = &ends.from.database {
+    if let Kept::Collections(database) = &ends.from.kept {
         // As an interruption leaves it: the task is restored, and its request does not know of it
         // yet.
         let request = doc! {"_id": format!("{}#restore", ada.id)};
@@ -966,8 +975,8 @@ async fn a_result_that_only_the_restored_task_has_is_copied(ends: &Ends) {
             .expect("added");
     }
     assert_eq!(
-        copy_whole(&ends.from, &ends.to).await.kinds[4],
-        (RecordKind::TaskKey, 2)
+        counts(&copy_whole(&ends.from, &ends.to).await)[4],
+        ("task_key", 2)
     );
     let (store, later) = (&ends.to.store, ends.from.store.now.plus(seconds(60)));
     let restore = store

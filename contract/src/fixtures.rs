@@ -4,20 +4,18 @@ use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use common::auth::{
-    Client, LiveSession, PasswordHash, Rotation, Session, SessionId, SessionLifetimes,
-};
+use auth::{Account, Email, LiveSession, Name, Rotation, Session, User};
+use common::auth::{Client, PasswordHash, Role, SessionId, SessionLifetimes, UserId};
 use common::fields::Change;
 use common::idempotency::IdempotencyKey;
 use common::paging::{Cursor, Page};
 use common::precondition::Precondition;
 use common::problem::StoreError;
-use common::tasks::{
+use common::time::Timestamp;
+use tasks::{
     Due, Label, Notes, Priority, SearchText, Status, Task, TaskFilter, TaskId, TaskPatch,
     TaskQuery, TaskSort, Title,
 };
-use common::time::Timestamp;
-use common::users::{Account, Email, Name, Role, User, UserId};
 use uuid::{NoContext, Uuid};
 
 use crate::Store;
@@ -139,7 +137,7 @@ pub(crate) fn label(text: &str) -> Label {
     text.parse().expect("a valid label")
 }
 
-pub(crate) fn labels(texts: &[&str]) -> common::tasks::Labels {
+pub(crate) fn labels(texts: &[&str]) -> tasks::Labels {
     texts.iter().map(|text| label(text)).collect()
 }
 

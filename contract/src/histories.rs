@@ -3,19 +3,17 @@
 
 use std::time::Duration;
 
-use common::auth::{GRACE, Session, SessionLifetimes};
+use auth::{Account, GRACE, PasswordUpdate, Session, User};
+use common::auth::SessionLifetimes;
 use common::fields::Change;
 use common::idempotency::IDEMPOTENCY_KEY_LIFETIME;
 use common::precondition::Precondition;
-use common::tasks::{
-    Priority, Status, TRASH_LIFETIME, Task, TaskFilter, TaskId, TaskPatch, TaskSort,
-};
-use common::users::{Account, PasswordUpdate, User};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::sample::select;
 use proptest::{prop_assert, prop_assert_eq};
+use tasks::{Priority, Status, TRASH_LIFETIME, Task, TaskFilter, TaskId, TaskPatch, TaskSort};
 
 use crate::Store;
 use crate::fixtures::{
@@ -241,7 +239,7 @@ pub(crate) async fn any_history_of_tasks_agrees_with_the_model(store: Store) {
 enum AccountStep {
     Register(u8),
     Find(u8),
-    Rename(u8, Change<common::users::Name>, Precondition),
+    Rename(u8, Change<auth::Name>, Precondition),
     ReplaceHash(u8, u8, u8),
     LogIn(u8, SessionLifetimes),
     /// With the current generation, or one so much older or newer.

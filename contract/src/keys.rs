@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
+use common::auth::UserId;
 use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use common::precondition::Precondition;
 use common::problem::StoreError;
-use common::tasks::{TRASH_LIFETIME, Task, TaskId};
 use common::time::Timestamp;
-use common::users::UserId;
 use futures_util::future::join_all;
+use tasks::{TRASH_LIFETIME, Task, TaskId};
 
 use crate::Store;
 use crate::fixtures::{
@@ -316,7 +316,10 @@ async fn a_restoration_that_is_refused_does_not_use_its_key_up(store: Store) {
         store.now,
     )
     .await;
-    assert_eq!(not_deleted, Err("NotInTrash".to_owned()));
+    assert_eq!(
+        not_deleted,
+        Err("Refused(the task is not in the trash)".to_owned())
+    );
     let absent = restore(
         &store,
         owner,

@@ -44,12 +44,10 @@ mod text;
 mod trash;
 
 use std::pin::Pin;
-use std::sync::Arc;
 
-use common::auth::CounterStore;
-use common::tasks::TaskStore;
+use ::auth::{Counters, Users};
+use ::tasks::Tasks;
 use common::time::Timestamp;
-use common::users::UserStore;
 
 pub use copies::{COPIES, CopyCase, Ends};
 pub use servers::{Made, PATIENCE, Server};
@@ -57,9 +55,9 @@ pub use servers::{Made, PATIENCE, Server};
 /// One store, empty, and the time at which the case begins.
 #[derive(Clone)]
 pub struct Store {
-    pub(crate) users: Arc<dyn UserStore>,
-    pub(crate) counters: Arc<dyn CounterStore>,
-    pub(crate) tasks: Arc<dyn TaskStore>,
+    pub(crate) users: Users,
+    pub(crate) counters: Counters,
+    pub(crate) tasks: Tasks,
     /// Later than the server's own clock, so that it sweeps nothing away that the case still needs;
     /// whole seconds.
     pub(crate) now: Timestamp,

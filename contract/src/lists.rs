@@ -2,20 +2,20 @@
 
 use std::collections::HashSet;
 
+use common::auth::UserId;
 use common::paging::Cursor;
 use common::precondition::Precondition;
 use common::problem::StoreError;
-use common::tasks::{
-    Bounds, Due, Label, Priority, Status, Task, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskSort,
-};
 use common::time::Timestamp;
-use common::users::UserId;
 use futures_util::future::join_all;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::sample::select;
 use proptest::{prop_assert, prop_assert_eq};
+use tasks::{
+    Bounds, Due, Label, Priority, Status, Task, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskSort,
+};
 
 use crate::Store;
 use crate::fixtures::{

@@ -5,13 +5,13 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use common::auth::{GRACE, PasswordHash, Session, SessionId};
+use auth::{Account, GRACE, Name, Session};
+use common::auth::{PasswordHash, SessionId, UserId};
 use common::fields::Change;
 use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use common::precondition::Precondition;
-use common::tasks::{SortField, TRASH_LIFETIME, Task, TaskFilter, TaskId, TaskPatch, TaskSort};
 use common::time::Timestamp;
-use common::users::{Account, Name, UserId};
+use tasks::{SortField, TRASH_LIFETIME, Task, TaskFilter, TaskId, TaskPatch, TaskSort};
 
 use crate::fixtures::Refresh;
 
@@ -110,7 +110,7 @@ impl Model {
             return not_found();
         };
         if task.deleted_at.is_none() {
-            return Err("NotInTrash".to_owned());
+            return Err("Refused(the task is not in the trash)".to_owned());
         }
         check_version(task.version, precondition)?;
         let restored = task.restored(now);
@@ -185,8 +185,8 @@ fn compare(a: &Task, b: &Task, sort: TaskSort) -> Ordering {
         SortField::Updated => a.updated_at.cmp(&b.updated_at),
         SortField::Due => a
             .due
-            .map(common::tasks::Due::sort_key)
-            .cmp(&b.due.map(common::tasks::Due::sort_key)),
+            .map(tasks::Due::sort_key)
+            .cmp(&b.due.map(tasks::Due::sort_key)),
         SortField::Priority => a.priority.cmp(&b.priority),
     }
     .then(a.id.cmp(&b.id));
@@ -208,7 +208,7 @@ pub(crate) struct Accounts {
 impl Accounts {
     pub(crate) fn register(&mut self, account: Account, session: Session) -> Answer<()> {
         if self.find(&account.email.canonical()).is_some() {
-            return Err("AddressTaken".to_owned());
+            return Err("Refused(the address is taken)".to_owned());
         }
         self.accounts.insert(account.id, account);
         self.start(session);
@@ -311,7 +311,7 @@ impl Accounts {
 
     pub(crate) fn end_others(&mut self, session: &Session, now: Timestamp) -> Answer<()> {
         let Some(kept) = self.alive(session, now) else {
-            return Err("SessionEnded".to_owned());
+            return Err("Refused(the session has ended)".to_owned());
         };
         if let Some(account) = self.accounts.get_mut(&session.user) {
             account.epoch += 1;
@@ -341,7 +341,7 @@ impl Accounts {
             .filter(|(_, expires_at)| *expires_at > now);
         if let (Some((fingerprint, _)), Some(once)) = (executed, once) {
             let repeated = *fingerprint == once.fingerprint;
-            let ended = || "SessionEnded".to_owned();
+            let ended = || "Refused(the session has ended)".to_owned();
             return if repeated {
                 self.alive(session, now).ok_or_else(ended)
             } else {
@@ -349,13 +349,13 @@ impl Accounts {
             };
         }
         let Some(asking) = self.alive(session, now) else {
-            return Err("SessionEnded".to_owned());
+            return Err("Refused(the session has ended)".to_owned());
         };
         match self.accounts.get_mut(&session.user) {
             Some(account) if account.password_hash == *verified => {
                 account.password_hash = new.clone()
             }
-            _ => return Err("PasswordChanged".to_owned()),
+            _ => return Err("Refused(the password was changed meanwhile)".to_owned()),
         }
         if let (Some(key), Some(once)) = (key, once) {
             self.executed.insert(
@@ -370,7 +370,7 @@ impl Accounts {
         });
         self.end_others(session, now)?;
         self.stored(session)
-            .ok_or_else(|| "SessionEnded".to_owned())
+            .ok_or_else(|| "Refused(the session has ended)".to_owned())
     }
 
     /// A session as it was left, whether or not it lives.

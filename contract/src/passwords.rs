@@ -1,10 +1,10 @@
 //! A change of password: verified against what is stored, once, and the end of every other session.
 
-use common::auth::{Session, SessionLifetimes};
+use auth::{Account, PasswordUpdate, Session};
+use common::auth::SessionLifetimes;
 use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use common::problem::StoreError;
 use common::time::Timestamp;
-use common::users::{Account, PasswordUpdate};
 use futures_util::future::join_all;
 
 use crate::Store;
@@ -138,7 +138,7 @@ async fn a_change_verified_against_another_hash_changes_nothing(store: Store) {
     let other = store.log_in(ada.id, store.now.plus(seconds(1))).await;
     assert_eq!(
         refused(change(&store, &ada, &first, ["another", "second"], None, store.now).await),
-        "PasswordChanged"
+        "Refused(the password was changed meanwhile)"
     );
     assert_eq!(store.stored_account(ada.id).await, ada);
     assert_eq!(
@@ -165,13 +165,13 @@ async fn a_session_that_has_ended_cannot_change_the_password(store: Store) {
     for session in [&ended, &foreign] {
         assert_eq!(
             refused(change(&store, &ada, session, ["first", "second"], None, store.now).await),
-            "SessionEnded"
+            "Refused(the session has ended)"
         );
     }
     let late = store.now.plus(LIFETIMES.idle);
     assert_eq!(
         refused(change(&store, &ada, &first, ["first", "second"], None, late).await),
-        "SessionEnded"
+        "Refused(the session has ended)"
     );
     assert_eq!(store.stored_account(ada.id).await, ada);
 
@@ -184,7 +184,7 @@ async fn a_session_that_has_ended_cannot_change_the_password(store: Store) {
     for read in [ada.clone(), store.stored_account(ada.id).await] {
         assert_eq!(
             refused(change(&store, &read, &first, ["first", "second"], None, store.now).await),
-            "SessionEnded"
+            "Refused(the session has ended)"
         );
     }
     assert_eq!(
@@ -213,7 +213,7 @@ async fn a_session_past_its_absolute_end_cannot_change_the_password(store: Store
     let over = store.now.plus(seconds(60));
     assert_eq!(
         refused(change(&store, &ada, &short, ["first", "second"], None, over).await),
-        "SessionEnded"
+        "Refused(the session has ended)"
     );
     assert_eq!(store.stored_account(ada.id).await, ada);
     assert_eq!(store.session_ids(ada.id, over).await, [first.id]);
@@ -230,7 +230,7 @@ async fn a_session_that_lives_is_never_told_that_it_has_ended(store: Store) {
     if let Err(error) =
         outcome(change(&store, &ada, &first, ["first", "second"], None, store.now).await)
     {
-        assert_eq!(error, "PasswordChanged");
+        assert_eq!(error, "Refused(the password was changed meanwhile)");
         assert_eq!(
             store.stored_account(ada.id).await.password_hash,
             hash("first")
@@ -247,7 +247,7 @@ async fn a_session_that_lives_is_never_told_that_it_has_ended(store: Store) {
         .expect("changed");
     assert_eq!(
         refused(change(&store, &read, &first, [so_far, "fourth"], None, store.now).await),
-        "PasswordChanged"
+        "Refused(the password was changed meanwhile)"
     );
     assert_eq!(
         store.stored_account(ada.id).await.password_hash,
@@ -435,7 +435,7 @@ async fn a_change_that_is_refused_does_not_use_its_key_up(store: Store) {
             )
             .await
         ),
-        "PasswordChanged"
+        "Refused(the password was changed meanwhile)"
     );
     assert_eq!(
         refused(
@@ -449,7 +449,7 @@ async fn a_change_that_is_refused_does_not_use_its_key_up(store: Store) {
             )
             .await
         ),
-        "SessionEnded"
+        "Refused(the session has ended)"
     );
     assert!(
         !store
@@ -487,7 +487,7 @@ async fn of_fifty_changes_at_once_one_is_made(store: Store) {
     for (new, answer) in new.iter().zip(answers) {
         match outcome(answer) {
             Ok(_) => made.push(hash(new)),
-            Err(error) => assert_eq!(error, "PasswordChanged"),
+            Err(error) => assert_eq!(error, "Refused(the password was changed meanwhile)"),
         }
     }
     assert_eq!(made.len(), 1);

@@ -3,7 +3,8 @@
 
 use std::collections::HashSet;
 
-use common::auth::{GRACE, Session, SessionId, SessionLifetimes};
+use auth::{GRACE, Session};
+use common::auth::{SessionId, SessionLifetimes};
 use common::time::Timestamp;
 use futures_util::future::join_all;
 

@@ -1,10 +1,9 @@
 //! Search: letters are compared, whatever their case and however they were typed, the same on every
 //! store.
 
-use common::tasks::{Task, TaskFilter};
-
 use crate::Store;
 use crate::fixtures::{label, labels, notes, search, somebody, task};
+use tasks::{Task, TaskFilter};
 
 cases![
     text_is_found_in_title_and_notes_by_its_letters,

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use auth::{Counters, Users};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use common::config::{DatabaseUrl, Settings};
-use common::dynamodb::{connect, create_tables};
-use common::http::Part;
-use common::store::copy::Side;
-use common::store::{Stores, migrate};
+use common::config::{DATABASE_URL, DatabaseUrl, Environment};
+use common::database::Database;
+use common::part::Starter;
+use common::storage;
+use common::storage::copy::Side;
 use common::time::{Clock, SystemClock, Timestamp};
 use server::embedded::Engine;
-use server::start::embedded_stores;
+use server::storages;
+use tasks::Tasks;
 use uuid::Uuid;
 
 use crate::Store;
@@ -38,15 +40,14 @@ pub struct Made {
     /// The same, from end to end.
     pub(crate) side: Side,
     /// What it is kept in.
-    pub(crate) database: Database,
+    pub(crate) kept: Kept,
     /// Whether it is gone when nobody has it any more.
     in_memory: bool,
 }
 
-/// What a store is kept in.
-pub(crate) enum Database {
-    /// Two tables: users and tasks.
-    Tables(aws_sdk_dynamodb::Client, [String; 2]),
+/// What a store is kept in, past the store.
+pub(crate) enum Kept {
+    Tables(aws_sdk_dynamodb::Client, Vec<String>),
     Collections(mongodb::Database),
 }
 
@@ -102,89 +103,88 @@ impl Server {
                 format!("{}/{name}", url.trim_end_matches('/'))
             }
         };
-        let environment = |variable: &str| match variable {
+        let variable = |variable: &str| match variable {
             "DATABASE_URL" => Some(url.clone()),
             "TASKLANE_USERS_TABLE" => Some(format!("{name}-users")),
             "TASKLANE_TASKS_TABLE" => Some(format!("{name}-tasks")),
             _ => None,
         };
-        let needs = |part| matches!(part, Part::Users | Part::Tasks);
-        let settings = Settings::read(&environment, &needs).map_err(|error| error.to_string())?;
-        let names = [settings.users_table.clone(), settings.tasks_table.clone()];
-        let (stores, side, database) = match (self, &settings.database) {
-            (Self::Embedded, _) => {
-                let engine = Engine::in_memory().map_err(|error| format!("{error:#}"))?;
-                let side = Side::dynamodb(engine.client(), &settings, "an engine");
-                (
-                    embedded_stores(&engine, &settings)
-                        .await
-                        .map_err(|error| format!("{error:#}"))?,
-                    side,
-                    Database::Tables(engine.client(), names),
-                )
+        let environment = Environment::new(&variable);
+        let database = self.database(environment).await?;
+        let storages = storages();
+        let mut tables = Vec::new();
+        for storage in &storages {
+            tables.push(
+                storage
+                    .table(environment)
+                    .map_err(|error| error.to_string())?,
+            );
+        }
+        storage::create_tables(&database, &tables)
+            .await
+            .map_err(|error| error.to_string())?;
+        if let Database::MongoDb(_) = database {
+            storage::migrate(&database, &storages, environment, &mut |_| {}).await?;
+        }
+        let side = Side::new(&database, &storages, environment, "a server");
+        let kept = match (&database, environment.get(&DATABASE_URL)) {
+            (Database::DynamoDb(client), _) => Kept::Tables(
+                client.clone(),
+                tables.iter().map(|table| table.name.clone()).collect(),
+            ),
+            (Database::MongoDb(_), Ok(DatabaseUrl::MongoDb(url))) => {
+                let client = mongodb::Client::with_uri_str(url.expose()).await;
+                let client = client.map_err(|error| error.to_string())?;
+                Kept::Collections(client.database(url.database()))
             }
-            (Self::DynamoDb(_), DatabaseUrl::DynamoDbAt(_)) => {
-                let client = connect(&settings, &environment)
-                    .await
-                    .map_err(|error| error.to_string())?;
-                create_tables(&client, &common::store::tables(&settings))
-                    .await
-                    .map_err(|error| error.to_string())?;
-                // A server for tests may be slow, and what is then sent again is not recognised by
-                // it, as it is by the real one.
-                let patient = client
-                    .config()
-                    .to_builder()
-                    .timeout_config(TimeoutConfig::disabled())
-                    .build();
-                let client = aws_sdk_dynamodb::Client::from_conf(patient);
-                let side = Side::dynamodb(client.clone(), &settings, "a server");
-                (
-                    Stores::dynamodb(client.clone(), &settings, &needs),
-                    side,
-                    Database::Tables(client, names),
-                )
-            }
-            (Self::MongoDb(_) | Self::FerretDb(_), DatabaseUrl::MongoDb(url)) => {
-                migrate(&settings, &environment, &mut |_| {}).await?;
-                let stores = Stores::connect(&settings, &environment, &needs)
-                    .await
-                    .map_err(|error| error.to_string())?;
-                let client = mongodb::Client::with_uri_str(url.expose())
-                    .await
-                    .map_err(|error| error.to_string())?;
-                let side = Side::connect(&settings, &environment)
-                    .await
-                    .map_err(|error| error.to_string())?;
-                (
-                    stores,
-                    side,
-                    Database::Collections(client.database(url.database())),
-                )
-            }
-            (Self::MongoDb(_), _) => {
-                return Err("TEST_MONGODB_URL must begin with mongodb://".to_owned());
-            }
-            (Self::FerretDb(_), _) => {
-                return Err("TEST_FERRETDB_URL must begin with mongodb://".to_owned());
-            }
-            (Self::DynamoDb(_), _) => {
-                return Err("TEST_DYNAMODB_URL must name a host and a port".to_owned());
-            }
+            _ => return Err("the database is not that of its URL".to_owned()),
         };
-        let missing = || "the store lacks a part".to_owned();
+        let [users, tasks] = &tables[..] else {
+            return Err("the cases are about two services".to_owned());
+        };
         let store = Store {
-            users: stores.users.ok_or_else(missing)?,
-            counters: stores.counters.ok_or_else(missing)?,
-            tasks: stores.tasks.ok_or_else(missing)?,
+            users: Users::new(&database, &users.name),
+            counters: Counters::new(&database, &users.name),
+            tasks: Tasks::new(&database, &tasks.name),
             now: Timestamp::from_millisecond((SystemClock.now().as_second() + AHEAD) * 1000),
         };
         Ok(Made {
             store,
-            side,
-            database,
+            side: side.map_err(|error| error.to_string())?,
+            kept,
             in_memory: matches!(self, Self::Embedded),
         })
+    }
+
+    async fn database(&self, environment: Environment<'_>) -> Result<Database, String> {
+        if let Self::Embedded = self {
+            let engine = Engine::in_memory().map_err(|error| format!("{error:#}"))?;
+            return Ok(engine.database());
+        }
+        let database = Starter::new(environment).part().await;
+        match (self, database.map_err(|error| error.to_string())?) {
+            (Self::DynamoDb(_), Database::DynamoDb(client)) => {
+                // A server for tests may be slow, and what is then sent again is not recognised by
+                // it, as it is by the real one.
+                let timeouts = TimeoutConfig::disabled();
+                let patient = client
+                    .config()
+                    .to_builder()
+                    .timeout_config(timeouts)
+                    .build();
+                Ok(Database::DynamoDb(aws_sdk_dynamodb::Client::from_conf(
+                    patient,
+                )))
+            }
+            (Self::MongoDb(_) | Self::FerretDb(_), database @ Database::MongoDb(_)) => Ok(database),
+            (Self::DynamoDb(_), _) => {
+                Err("TEST_DYNAMODB_URL must name a host and a port".to_owned())
+            }
+            _ => Err(format!(
+                "the URL of {} must begin with mongodb://",
+                self.name()
+            )),
+        }
     }
 }
 
@@ -194,9 +194,9 @@ impl Made {
     /// # Errors
     /// The server does not answer.
     pub async fn remove(self) -> Result<(), String> {
-        match self.database {
-            Database::Tables(..) if self.in_memory => {}
-            Database::Tables(client, names) => {
+        match self.kept {
+            Kept::Tables(..) if self.in_memory => {}
+            Kept::Tables(client, names) => {
                 for name in names {
                     client
                         .delete_table()
@@ -206,7 +206,7 @@ impl Made {
                         .map_err(|error| format!("{error:?}"))?;
                 }
             }
-            Database::Collections(database) => {
+            Kept::Collections(database) => {
                 database.drop().await.map_err(|error| error.to_string())?
             }
         }

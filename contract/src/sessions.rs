@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use common::auth::{Session, SessionId, SessionLifetimes};
+use auth::{SESSION_ORDER, Session};
+use common::auth::{SessionId, SessionLifetimes, UserId};
 use common::paging::Cursor;
-use common::users::{SESSION_ORDER, UserId};
 use futures_util::future::join_all;
 
 use crate::Store;
@@ -132,7 +132,7 @@ async fn a_session_past_its_absolute_end_is_over_however_lately_it_was_used(stor
     assert_eq!(store.session_ids(ada.id, over).await, [first.id]);
     assert_eq!(
         refused(store.users.end_other_sessions(ada.id, short.id, over).await),
-        "SessionEnded"
+        "Refused(the session has ended)"
     );
     assert_eq!(store.session_ids(ada.id, over).await, [first.id]);
     assert_eq!(store.refresh(&short, 1, over).await, Refresh::Ended);
@@ -193,7 +193,7 @@ async fn another_accounts_session_cannot_be_ended(store: Store) {
                 .end_other_sessions(bob.id, adas.id, store.now)
                 .await
         ),
-        "SessionEnded"
+        "Refused(the session has ended)"
     );
     assert!(matches!(
         store.refresh(&adas, 0, store.now).await,
@@ -274,7 +274,7 @@ async fn a_session_that_has_ended_cannot_end_others(store: Store) {
     ] {
         assert_eq!(
             refused(store.users.end_other_sessions(user, ended, now).await),
-            "SessionEnded"
+            "Refused(the session has ended)"
         );
     }
     assert_eq!(store.session_ids(user, now).await.len(), 4);
@@ -290,7 +290,7 @@ async fn a_session_that_has_ended_cannot_end_others(store: Store) {
                 .end_other_sessions(user, sessions[2].id, now)
                 .await
         ),
-        "SessionEnded"
+        "Refused(the session has ended)"
     );
     assert_eq!(store.session_ids(user, now).await, [sessions[1].id]);
     let nobody = somebody(now);
@@ -301,7 +301,7 @@ async fn a_session_that_has_ended_cannot_end_others(store: Store) {
                 .end_other_sessions(nobody, sessions[1].id, now)
                 .await
         ),
-        "SessionEnded"
+        "Refused(the session has ended)"
     );
 }
 
@@ -320,7 +320,7 @@ async fn a_session_that_began_before_the_others_were_ended_is_over(store: Store)
     assert_eq!(store.refresh(&late, 0, now).await, Refresh::Ended);
     assert_eq!(
         refused(store.users.end_other_sessions(ada.id, late.id, now).await),
-        "SessionEnded"
+        "Refused(the session has ended)"
     );
 }
 
@@ -412,7 +412,10 @@ async fn a_session_that_lives_is_found_with_its_owner(store: Store) {
             }
         );
     }
-    assert_eq!(refused(store.live(&first, store.now).await), "SessionEnded");
+    assert_eq!(
+        refused(store.live(&first, store.now).await),
+        "Refused(the session has ended)"
+    );
 }
 
 async fn a_session_that_has_ended_is_not_found_whatever_ended_it(store: Store) {
@@ -449,7 +452,7 @@ async fn a_session_that_has_ended_is_not_found_whatever_ended_it(store: Store) {
     for session in [&logged_out, &stolen].into_iter().chain(&elsewhere) {
         assert_eq!(
             refused(store.live(session, store.now).await),
-            "SessionEnded"
+            "Refused(the session has ended)"
         );
     }
     assert!(
@@ -460,7 +463,7 @@ async fn a_session_that_has_ended_is_not_found_whatever_ended_it(store: Store) {
     );
     assert_eq!(
         refused(store.live(&first, first.expires_at).await),
-        "SessionEnded"
+        "Refused(the session has ended)"
     );
 }
 
@@ -562,7 +565,7 @@ async fn of_sessions_that_end_each_other_at_once_one_is_left(store: Store) {
     for (session, answer) in sessions.iter().zip(answers) {
         match outcome(answer) {
             Ok(()) => kept.push(session.id),
-            Err(error) => assert_eq!(error, "SessionEnded"),
+            Err(error) => assert_eq!(error, "Refused(the session has ended)"),
         }
     }
     assert_eq!(kept.len(), 1);

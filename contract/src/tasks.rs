@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use common::fields::Change;
 use common::precondition::Precondition;
-use common::tasks::{Bounds, Priority, Status, Task, TaskFilter, TaskPatch};
 use futures_util::future::join_all;
+use tasks::{Bounds, Priority, Status, Task, TaskFilter, TaskPatch};
 
 use crate::Store;
 use crate::fixtures::{

@@ -1,11 +1,11 @@
 //! Text: Unicode, byte for byte as it came, up to the largest that is allowed.
 
-use common::auth::{Client, Session, SessionId};
+use auth::{Account, Session};
+use common::auth::{Client, SessionId};
 use common::fields::Change;
 use common::precondition::Precondition;
-use common::tasks::{Labels, Status, Task, TaskFilter, TaskPatch};
 use common::time::Timestamp;
-use common::users::Account;
+use tasks::{Labels, Status, Task, TaskFilter, TaskPatch};
 
 use crate::Store;
 use crate::fixtures::{

@@ -5,8 +5,8 @@ use std::time::Duration;
 use common::fields::Change;
 use common::paging::Cursor;
 use common::precondition::Precondition;
-use common::tasks::{Status, TRASH_LIFETIME, TRASH_ORDER, Task, TaskFilter, TaskPatch};
 use futures_util::future::join_all;
+use tasks::{Status, TRASH_LIFETIME, TRASH_ORDER, Task, TaskFilter, TaskPatch};
 
 use crate::Store;
 use crate::fixtures::{
@@ -161,7 +161,7 @@ async fn a_task_that_is_not_in_the_trash_cannot_be_restored(store: Store) {
                     .restore(owner, task.id, &precondition, None, store.now)
                     .await
             ),
-            "NotInTrash"
+            "Refused(the task is not in the trash)"
         );
     }
     assert_eq!(outcome(store.tasks.get(owner, task.id).await), Ok(task));
@@ -553,7 +553,7 @@ async fn of_fifty_restorations_at_once_one_finds_the_task_in_the_trash(store: St
         answers
             .iter()
             .filter_map(|answer| answer.as_ref().err())
-            .all(|error| error == "NotInTrash"),
+            .all(|error| error == "Refused(the task is not in the trash)"),
         "{answers:?}"
     );
     assert_eq!(

@@ -11,6 +11,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::copy::Tables;
 use crate::network_options::NetworkOptions;
+use crate::storages;
 
 /// A task-management API, in one process.
 ///
@@ -119,12 +120,19 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn tables(text: &str) -> Result<Tables, String> {
-    match text.split_once(',') {
-        Some((users, tasks)) if !tasks.contains(',') => Ok(Tables {
-            users: users.to_owned(),
-            tasks: tasks.to_owned(),
-        }),
-        _ => Err("must be two names with a comma between them, the users table's first".to_owned()),
+    let settings: Vec<&str> = storages()
+        .iter()
+        .map(|storage| storage.table.name)
+        .collect();
+    let names: Vec<String> = text.split(',').map(str::to_owned).collect();
+    if names.len() == settings.len() {
+        Ok(Tables(settings.into_iter().zip(names).collect()))
+    } else {
+        Err(format!(
+            "must be {} names with commas between them, in the order of {}",
+            settings.len(),
+            settings.join(", ")
+        ))
     }
 }
 

@@ -79,14 +79,14 @@ async fn collect(mut body: Body) -> Result<Bytes, Problem> {
 
 fn too_large_problem() -> Problem {
     Problem::new(
-        Kind::TooLarge,
+        Kind::TOO_LARGE,
         format!("The body must have at most {MAX_BODY} bytes."),
     )
 }
 
 fn timed_out(parts: &Parts) -> Problem {
     let problem = Problem::new(
-        Kind::RequestTimeout,
+        Kind::REQUEST_TIMEOUT,
         "The body did not arrive in time; nothing was done.",
     );
     // What is left of the body may still come, so the connection cannot be used again (RFC 9110,

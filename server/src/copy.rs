@@ -7,13 +7,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
-use common::config::{DatabaseUrl, Settings};
-use common::http::Part;
-use common::store::copy::{Difference, Progress, Side, Summary};
+use common::config::{DATABASE_URL, DatabaseUrl, Environment};
+use common::database::Database;
+use common::part::Starter;
+use common::storage;
+use common::storage::copy::{Difference, Progress, Side, Summary};
 use common::time::SystemClock;
 
 use crate::embedded::Engine;
-use crate::start;
+use crate::{start, storages};
 
 /// What names the engine in the data folder.
 const EMBEDDED: &str = "embedded";
@@ -30,14 +32,9 @@ pub struct End {
     pub tables: Option<Tables>,
 }
 
-/// The tables of a DynamoDB-compatible store.
+/// The tables of a DynamoDB-compatible store: each setting's name, and the table's.
 #[derive(Clone, Debug)]
-pub struct Tables {
-    /// The users table's name.
-    pub users: String,
-    /// The tasks table's name.
-    pub tasks: String,
-}
+pub struct Tables(pub Vec<(&'static str, String)>);
 
 /// Makes what the store at the second end needs, copies everything from the first end to it,
 /// compares both, and prints what it does.
@@ -48,7 +45,7 @@ pub async fn copy(
     from: &End,
     to: &End,
     data: &Path,
-    environment: &dyn Fn(&str) -> Option<String>,
+    environment: Environment<'_>,
 ) -> anyhow::Result<()> {
     from.check(data, environment).await?;
     let (source, target) = (
@@ -63,10 +60,10 @@ pub async fn copy(
     let printer = Printer::new();
     let tell = |progress: Progress<'_>| printer.tell(&progress);
     let summary = tokio::select! {
-        copied = common::store::copy::copy(&source, &target, &SystemClock, &tell) => copied.map_err(anyhow::Error::msg)?,
+        copied = common::storage::copy::copy(&source, &target, &SystemClock, &tell) => copied.map_err(anyhow::Error::msg)?,
         () = start::signal() => {
             printer.clear();
-            bail!("stopped; the same command goes on from here");
+            bail!("stopped; run the same command again to resume");
         }
     };
     conclude(&summary)
@@ -107,45 +104,52 @@ impl End {
         anyhow!(error.to_string().replace("DATABASE_URL", self.option))
     }
 
-    /// The settings with this end's store in them.
-    fn settings(&self, environment: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Settings> {
-        let environment = self.environment(environment);
-        if !self.is_embedded() {
-            let rule = |rule| {
-                anyhow!(
-                    "{} must be `{EMBEDDED}` or a URL as DATABASE_URL has it, which {rule}",
-                    self.option
-                )
+    /// A variable of the environment with this end's store in it.
+    fn variable(&self, environment: Environment<'_>, name: &str) -> Option<String> {
+        if name == DATABASE_URL.name {
+            let url = if self.is_embedded() {
+                "dynamodb://"
+            } else {
+                &self.url
             };
-            self.url.parse::<DatabaseUrl>().map_err(rule)?;
+            return Some(url.to_owned());
         }
-        let needs = |part| matches!(part, Part::Users | Part::Tasks);
-        Settings::read(&environment, &needs).map_err(|error| self.say(error))
+        let tables = self
+            .tables
+            .as_ref()
+            .map_or(&[][..], |tables| tables.0.as_slice());
+        let table = tables.iter().find(|(setting, _)| *setting == name);
+        table
+            .map(|(_, table)| table.clone())
+            .or_else(|| environment.variable(name))
     }
 
-    /// The environment with this end's store in it.
-    fn environment<'e>(
-        &'e self,
-        environment: &'e dyn Fn(&str) -> Option<String>,
-    ) -> impl Fn(&str) -> Option<String> + 'e {
-        move |name| match (name, &self.tables) {
-            ("DATABASE_URL", _) if self.is_embedded() => Some("dynamodb://".to_owned()),
-            ("DATABASE_URL", _) => Some(self.url.clone()),
-            ("TASKLANE_USERS_TABLE", Some(tables)) => Some(tables.users.clone()),
-            ("TASKLANE_TASKS_TABLE", Some(tables)) => Some(tables.tasks.clone()),
-            _ => environment(name),
+    /// Opens the database.
+    async fn database(
+        &self,
+        data: &Path,
+        environment: Environment<'_>,
+    ) -> anyhow::Result<Database> {
+        if self.is_embedded() {
+            return Ok(Engine::open(data)?.database());
         }
+        let rule = |rule| {
+            let option = self.option;
+            anyhow!("{option} must be `{EMBEDDED}` or a URL as DATABASE_URL has it, which {rule}")
+        };
+        self.url.parse::<DatabaseUrl>().map_err(rule)?;
+        Starter::new(environment)
+            .part()
+            .await
+            .map_err(|error| self.say(error))
     }
 
     /// Checks that there is something to copy from.
-    async fn check(
-        &self,
-        data: &Path,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> anyhow::Result<()> {
-        let settings = self.settings(environment)?;
+    async fn check(&self, data: &Path, environment: Environment<'_>) -> anyhow::Result<()> {
         if !self.is_embedded() {
-            return common::store::check(&settings, &self.environment(environment))
+            let variable = |name: &str| self.variable(environment, name);
+            let database = self.database(data, Environment::new(&variable)).await?;
+            return storage::check(&database, &storages())
                 .await
                 .map_err(|error| self.say(error));
         }
@@ -160,41 +164,32 @@ impl End {
         Ok(())
     }
 
-    async fn open(
-        &self,
-        data: &Path,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> anyhow::Result<Side> {
-        let settings = self.settings(environment)?;
-        if !self.is_embedded() {
-            let side = Side::connect(&settings, &self.environment(environment)).await;
-            return side.map_err(|error| self.say(error));
-        }
-        let engine = Engine::open(data)?;
-        let folder = data
-            .canonicalize()
-            .with_context(|| format!("{} cannot be used", data.display()))?;
-        Ok(Side::dynamodb(
-            engine.client(),
-            &settings,
-            &format!("the embedded engine in {}", folder.display()),
-        ))
+    async fn open(&self, data: &Path, environment: Environment<'_>) -> anyhow::Result<Side> {
+        let variable = |name: &str| self.variable(environment, name);
+        let environment = Environment::new(&variable);
+        let database = self.database(data, environment).await?;
+        let side = if self.is_embedded() {
+            let folder = data
+                .canonicalize()
+                .with_context(|| format!("{} cannot be used", data.display()))?;
+            let place = format!("the embedded engine in {}", folder.display());
+            Side::new(&database, &storages(), environment, &place)
+        } else {
+            Side::of_settings(&database, &storages(), environment)
+        };
+        side.map_err(|error| self.say(error))
     }
 
     /// Makes what the store needs before anything is copied to it.
-    async fn migrate(
-        &self,
-        data: &Path,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> anyhow::Result<()> {
-        let settings = self.settings(environment)?;
+    async fn migrate(&self, data: &Path, environment: Environment<'_>) -> anyhow::Result<()> {
+        let variable = |name: &str| self.variable(environment, name);
+        let environment = Environment::new(&variable);
+        let database = self.database(data, environment).await?;
         if self.is_embedded() {
-            return start::embedded_stores(&Engine::open(data)?, &settings)
-                .await
-                .map(drop);
+            return start::create_tables(&database, environment).await;
         }
         let mut tell = |line: &str| println!("{line}");
-        common::store::migrate(&settings, &self.environment(environment), &mut tell)
+        storage::migrate(&database, &storages(), environment, &mut tell)
             .await
             .map_err(|error| self.say(error))
     }

@@ -58,6 +58,11 @@ impl Engine {
         Ok(Self(Database::memory()?))
     }
 
+    /// The engine as the database of the stores.
+    pub fn database(&self) -> common::database::Database {
+        common::database::Database::DynamoDb(self.client())
+    }
+
     /// A client of this engine.
     pub fn client(&self) -> aws_sdk_dynamodb::Client {
         common::dynamodb::connect_through(self.clone())

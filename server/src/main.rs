@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use common::config::variable;
+use common::auth::SessionLifetimes;
+use common::config::{Environment, variable};
 use common::dynamodb::LOCAL_ACCESS_KEY;
 use server::arguments::{Arguments, Command};
 use server::copy::End;
 use server::embedded::Engine;
+use server::start::Setup;
 use server::{copy, emulator, keys, private, seed, start};
 
 fn main() -> ExitCode {
@@ -37,13 +39,16 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         network_options,
         command,
     } = arguments;
-    let environment = variable;
+    let environment = Environment::new(&variable);
     private::warn_about_others(&data);
     match command {
         None => {
-            let started = start::app(&data, &environment).await?;
+            let setup = Setup::new(&data, environment).await?;
+            let variable = |name: &str| setup.variable(name);
+            let starter = setup.starter(Environment::new(&variable)).await?;
             start::serve(
-                started,
+                &setup,
+                starter,
                 listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
                 &data,
                 &network_options,
@@ -51,24 +56,26 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             .await
         }
         Some(Command::Seed { force }) => {
-            let started = start::app(&data, &environment).await?;
+            let setup = Setup::new(&data, environment).await?;
+            let variable = |name: &str| setup.variable(name);
+            let starter = setup.starter(Environment::new(&variable)).await?;
             if !force {
-                seed::check(&started, &start::everything(&started, &environment).await?).await?;
+                seed::check(&starter, &setup.everything(&starter).await?).await?;
             }
-            println!("{}", seed::seed(&started).await?);
+            println!("{}", seed::seed(&starter, setup.engine.is_some()).await?);
             Ok(())
         }
         Some(Command::Dynamodb) => {
             let engine = Engine::open(&data)?;
             let listen = listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8000)));
-            start::create_embedded_tables(&engine, &environment).await?;
+            start::create_tables(&engine.database(), environment).await?;
             engine.keep_swept();
             eprintln!(
                 "The embedded engine is listening on {listen}\n  use it with DATABASE_URL=dynamodb://{LOCAL_ACCESS_KEY}@{listen}"
             );
             emulator::serve(&engine, listen, start::signal()).await
         }
-        Some(Command::Migrate) => start::migrate(&environment).await,
+        Some(Command::Migrate) => start::migrate(environment).await,
         Some(Command::Copy {
             from,
             to,
@@ -85,14 +92,15 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
                 url: to,
                 tables: to_tables,
             };
-            copy::copy(&from, &to, &data, &environment).await
+            copy::copy(&from, &to, &data, environment).await
         }
         Some(Command::Openapi) => {
             print!("{}", server::openapi());
             Ok(())
         }
         Some(Command::RotateKeys { revoke }) => {
-            let file = keys::rotate(&data, start::longest_session(&environment)?, revoke)?;
+            let sessions = SessionLifetimes::read(environment)?.absolute;
+            let file = keys::rotate(&data, sessions, revoke)?;
             let old = if revoke {
                 "The old ones are gone: everybody logs in again."
             } else {

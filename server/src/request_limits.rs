@@ -7,9 +7,8 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use common::auth::{Caller, CallerLimit, Rate, source_network};
+use common::auth::{Caller, CallerLimit, Rate, UserId, source_network};
 use common::problem::Problem;
-use common::users::UserId;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 

@@ -10,8 +10,9 @@ use axum::extract::ConnectInfo;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{MethodFilter, get, on};
-use common::app::App;
-use common::http::{Endpoint, Method, Request, fail, serve};
+use common::auth::CallerLimiter;
+use common::http::{Method, Request, Running, fail, serve};
+use common::part::{StartError, Starter};
 use common::problem::Problem;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -24,20 +25,25 @@ use crate::network_options::NetworkOptions;
 use crate::origin::Origin;
 use crate::request_limits::AccountLimit;
 
-/// Routes every endpoint to its handler, each with the parts of the app that its function would
-/// have.
-pub fn router(app: &App, network_options: &NetworkOptions) -> Router {
-    let app = match AccountLimit::new(&network_options.requests) {
-        Some(limit) => app.clone().with_caller_limit(Arc::new(limit)),
-        None => app.clone(),
-    };
-    let gate = Arc::new(Gate::new(network_options, &system::not_found::ENDPOINT));
+/// Starts every endpoint with the parts that its function would have, and routes requests to it.
+///
+/// # Errors
+/// A part cannot be started.
+pub async fn start(
+    starter: Starter<'_>,
+    network_options: &NetworkOptions,
+) -> Result<Router, StartError> {
+    let limit = AccountLimit::new(&network_options.requests);
+    let starter = starter.with(limit.map(CallerLimiter::new).unwrap_or_default());
+    let nowhere = &system::endpoints::not_found::ENDPOINT;
+    let gate = Arc::new(Gate::new(network_options, nowhere));
     let mut router = Router::new();
     for endpoint in SERVICES
         .iter()
         .flat_map(|service| service.endpoints.iter().copied())
     {
-        let handler = || handler(app.for_endpoint(endpoint), endpoint, Arc::clone(&gate));
+        let running = Arc::new(endpoint.start(&starter).await?);
+        let handler = || handler(Arc::clone(&running), Arc::clone(&gate));
         router = match endpoint.method {
             Method::Any => router
                 .fallback(handler())
@@ -54,24 +60,22 @@ pub fn router(app: &App, network_options: &NetworkOptions) -> Router {
         [] => router,
         origins => router.layer(cors(origins)),
     };
-    router.layer(from_fn_with_state(gate, gate::with_host))
+    Ok(router.layer(from_fn_with_state(gate, gate::with_host)))
 }
 
 type Answering = std::pin::Pin<Box<dyn Future<Output = http::Response<Body>> + Send>>;
 
 fn handler(
-    app: App,
-    endpoint: &'static Endpoint,
+    running: Arc<Running>,
     gate: Arc<Gate>,
 ) -> impl Fn(ConnectInfo<SocketAddr>, axum::extract::Request) -> Answering + Clone + Send + Sync + 'static
 {
-    let app = Arc::new(app);
     move |ConnectInfo(peer), request| {
-        let (app, gate) = (Arc::clone(&app), Arc::clone(&gate));
+        let (running, gate) = (Arc::clone(&running), Arc::clone(&gate));
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             let (request, problem) = gate.read(peer, parts, body).await;
-            answered(app, endpoint, request, problem).await
+            answered(running, request, problem).await
         })
     }
 }
@@ -80,15 +84,14 @@ fn handler(
 /// any other, and no call of the store is broken off, after which the driver would have to make a
 /// new connection.
 async fn answered(
-    app: Arc<App>,
-    endpoint: &'static Endpoint,
+    running: Arc<Running>,
     request: Request,
     problem: Option<Problem>,
 ) -> http::Response<Body> {
     let answering = tokio::spawn(async move {
         match problem {
-            None => serve(&app, endpoint, request).await,
-            Some(problem) => fail(endpoint, &request, problem),
+            None => serve(&running, request).await,
+            Some(problem) => fail(running.endpoint, &request, problem),
         }
     });
     match answering.await {

@@ -1,19 +1,20 @@
 //! A demo account with a few tasks. Its identifiers are fixed: the sample events in `events/` name
 //! them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
-use common::auth::{Client, NewPassword, Session, SessionId};
+use auth::{Account, Email, Name, Session, Users};
+use common::auth::{Client, NewPassword, Passwords, SessionId, SessionLifetimes, UserId};
 use common::fields::Field;
+use common::part::Starter;
 use common::precondition::Precondition;
 use common::problem::{Problem, StoreError};
-use common::store::copy::Side;
-use common::tasks::{Due, Label, Priority, Status, Task, TaskDraft, TaskId, Title};
-use common::users::{Account, Email, Name, UserId};
+use common::storage::copy::Side;
+use common::time::{Clock, SystemClock, Timestamp};
+use tasks::{Due, Label, Priority, Status, Task, TaskDraft, TaskId, Tasks, Title};
 use uuid::Uuid;
-
-use crate::start::Started;
 
 pub const EMAIL: &str = "demo@tasklane.example";
 /// The demo account's password on the embedded engine, which only this machine reaches: the sample
@@ -29,14 +30,12 @@ const fn id(last: u8) -> Uuid {
 ///
 /// # Errors
 /// One line that says so, or why it cannot be found out.
-pub async fn check(started: &Started, everything: &Side) -> anyhow::Result<()> {
-    let Some(users) = &started.stores.users else {
-        return Ok(());
-    };
+pub async fn check(starter: &Starter<'_>, everything: &Side) -> anyhow::Result<()> {
+    let users: Users = starter.part().await?;
     if users.account(UserId::from_uuid(id(0x01))).await?.is_some() {
         return Ok(());
     }
-    match everything.has_accounts().await {
+    match everything.has_any(&auth::store::ACCOUNT).await {
         Ok(false) => Ok(()),
         Ok(true) => bail!(
             "{} has other accounts; seed --force adds the demo account to them",
@@ -50,26 +49,27 @@ pub async fn check(started: &Started, everything: &Side) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// One line that says why it cannot be filled.
-pub async fn seed(started: &Started) -> anyhow::Result<String> {
-    let (Some(users), Some(tasks)) = (&started.stores.users, &started.stores.tasks) else {
-        bail!("there is no store to fill");
-    };
-    let now = started.app.clock.now();
-    let password = if started.engine.is_some() {
+pub async fn seed(starter: &Starter<'_>, is_embedded: bool) -> anyhow::Result<String> {
+    let users: Users = starter.part().await?;
+    let tasks: Tasks = starter.part().await?;
+    let lifetimes: SessionLifetimes = starter.part().await?;
+    let now = SystemClock.now();
+    let password = if is_embedded {
         PASSWORD.to_owned()
     } else {
         Uuid::new_v4().simple().to_string()
     };
-    let account = account(started, &password)
+    let passwords: Arc<Passwords> = starter.part().await?;
+    let account = account(&passwords, &password, now)
         .await
         .map_err(|problem| anyhow!("{problem:?}"))?;
     let client = Client::new(std::net::Ipv4Addr::LOCALHOST.into(), Some("tasklane seed"));
     let session = |last| Session {
         id: SessionId::from_uuid(id(last)),
-        ..Session::start(&account, &client, started.app.lifetimes, now)
+        ..Session::start(&account, &client, lifetimes, now)
     };
     match users.register(&account, &session(0xa1)).await {
-        Err(StoreError::AddressTaken) => {
+        Err(StoreError::Refused(_)) => {
             return Ok(format!("The demo account {EMAIL} is there already."));
         }
         registered => registered?,
@@ -99,26 +99,28 @@ pub async fn seed(started: &Started) -> anyhow::Result<String> {
     ))
 }
 
-async fn account(started: &Started, password: &str) -> Result<Account, Problem> {
+async fn account(
+    passwords: &Passwords,
+    password: &str,
+    now: Timestamp,
+) -> Result<Account, Problem> {
     let defect = |rule: String| Problem::internal(rule);
     let email = Email::try_from(EMAIL.to_owned()).map_err(defect)?;
     let name = Name::try_from("Demo".to_owned()).map_err(defect)?;
     let password = NewPassword::read(password.into())
         .map_err(|_| Problem::internal("the demo password is not valid"))?;
-    let hash = started
-        .app
-        .passwords()?
+    let hash = passwords
         .admit(std::net::Ipv4Addr::LOCALHOST.into())?
         .hash(&password)
         .await?;
-    let account = Account::new(email, Some(name), hash, started.app.clock.now());
+    let account = Account::new(email, Some(name), hash, now);
     Ok(Account {
         id: UserId::from_uuid(id(0x01)),
         ..account
     })
 }
 
-fn drafts(now: common::time::Timestamp) -> Result<Vec<(u8, TaskDraft)>, String> {
+fn drafts(now: Timestamp) -> Result<Vec<(u8, TaskDraft)>, String> {
     let day = |days: u64| {
         now.plus(Duration::from_secs(days * 24 * 60 * 60))
             .to_string()[..10]

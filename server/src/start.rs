@@ -6,178 +6,175 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use common::app::App;
-use common::auth::SigningKeys;
-use common::config::{SettingError, Settings};
-use common::dynamodb::create_tables;
-use common::http::Part;
-use common::store::Stores;
-use common::store::copy::Side;
+use common::auth::{SessionLifetimes, SigningKeys};
+use common::config::{DATABASE_URL, Environment, SIGNING_KEYS};
+use common::database::Database;
+use common::part::Starter;
+use common::storage;
+use common::storage::copy::Side;
 use common::telemetry::{self, Format, Level};
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::embedded::Engine;
 use crate::network_options::NetworkOptions;
-use crate::router::router;
-use crate::{connections, keys};
+use crate::{SERVICES, connections, keys, router, storages};
 
 /// How long requests that are being answered may take after the signal to stop.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The app with everything that the environment says, or that the data folder holds where it says
-/// nothing.
-pub struct Started {
-    /// What the handlers work with.
-    pub app: App,
-    /// Its stores, for whoever fills them.
-    pub stores: Stores,
-    /// The embedded engine, unless `DATABASE_URL` names another one.
+/// What the server and its commands start with: the environment, and what the data folder holds
+/// where that says nothing.
+pub struct Setup<'e> {
+    environment: Environment<'e>,
+    keys: SigningKeys,
+    /// The embedded engine, unless `DATABASE_URL` names another database.
     pub engine: Option<Engine>,
 }
 
-/// Makes the app.
-///
-/// # Errors
-/// One line that says what cannot be used, and why.
-pub async fn app(
-    folder: &Path,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> anyhow::Result<Started> {
-    let given = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
-    let embedded = given("DATABASE_URL").is_none();
-    let keys = match given("TASKLANE_SIGNING_KEYS") {
-        Some(json) => SigningKeys::parse(&json)
-            .map_err(|error| SettingError::new("TASKLANE_SIGNING_KEYS", error.to_string()))?,
-        None => keys::load_or_create(folder, longest_session(environment)?)?,
-    };
-    let filled = |name: &str| {
-        given(name).or_else(|| match name {
+impl<'e> Setup<'e> {
+    /// Reads every setting, then opens the data folder as far as the environment needs it.
+    ///
+    /// # Errors
+    /// One line that says what cannot be used, and why.
+    pub async fn new(folder: &Path, environment: Environment<'e>) -> anyhow::Result<Self> {
+        let sessions = SessionLifetimes::read(environment)?.absolute;
+        let keys = match environment.variable(SIGNING_KEYS.name) {
+            Some(_) => environment.parse(&SIGNING_KEYS, SigningKeys::parse)?,
+            None => keys::load_or_create(folder, sessions)?,
+        };
+        let mut setup = Self {
+            environment,
+            keys,
+            engine: None,
+        };
+        if environment.variable(DATABASE_URL.name).is_none() {
+            setup.check_settings().await?;
+            setup.engine = Some(Engine::open(folder)?);
+        }
+        Ok(setup)
+    }
+
+    /// Starts every endpoint on an engine that is dropped again, so that a setting that cannot be
+    /// used is found before anything is written.
+    async fn check_settings(&self) -> anyhow::Result<()> {
+        let variable = |name: &str| self.variable(name);
+        let environment = Environment::new(&variable);
+        environment.log_level()?;
+        let starter = Starter::new(environment).with(Engine::in_memory()?.database());
+        for endpoint in SERVICES.iter().flat_map(|service| service.endpoints) {
+            endpoint.start(&starter).await?;
+        }
+        Ok(())
+    }
+
+    /// A variable of the environment, or what the data folder has in its place.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.environment.variable(name).or_else(|| match name {
             "DATABASE_URL" => Some("dynamodb://".to_owned()),
-            "TASKLANE_SIGNING_KEYS" => Some(keys.to_json()),
-            "TASKLANE_PUBLIC_KEYS" => serde_json::to_string(&keys.public()).ok(),
+            "TASKLANE_SIGNING_KEYS" => Some(self.keys.to_json()),
+            "TASKLANE_PUBLIC_KEYS" => serde_json::to_string(&self.keys.public()).ok(),
             _ => None,
         })
-    };
-    let settings = Settings::read(&filled, &|_| true)?;
-    let format = if std::io::stdout().is_terminal() {
-        Format::Text
-    } else {
-        Format::Json
-    };
-    telemetry::init(settings.log_level, format, Box::new(std::io::stdout()));
-    let (stores, engine) = if embedded {
-        let engine = Engine::open(folder)?;
-        (embedded_stores(&engine, &settings).await?, Some(engine))
-    } else {
-        common::store::check(&settings, &filled)
+    }
+
+    /// What starts parts on this environment, which is that of [`Self::variable`]. The database has
+    /// its tables and indexes.
+    ///
+    /// # Errors
+    /// One line that says what cannot be used, and why.
+    pub async fn starter<'s>(&self, environment: Environment<'s>) -> anyhow::Result<Starter<'s>> {
+        let format = if std::io::stdout().is_terminal() {
+            Format::Text
+        } else {
+            Format::Json
+        };
+        telemetry::init(
+            environment.log_level()?,
+            format,
+            Box::new(std::io::stdout()),
+        );
+        let starter = Starter::new(environment);
+        if let Some(engine) = &self.engine {
+            let database = engine.database();
+            create_tables(&database, environment).await?;
+            return Ok(starter.with(database));
+        }
+        let database = starter.part().await?;
+        storage::check(&database, &storages())
             .await
             .map_err(anyhow::Error::msg)?;
-        (Stores::connect(&settings, &filled, &|_| true).await?, None)
-    };
-    let app = App::new(&settings, stores.clone())?;
-    Ok(Started {
-        app,
-        stores,
-        engine,
-    })
-}
+        Ok(starter)
+    }
 
-/// How long a session may live.
-///
-/// # Errors
-/// A setting cannot be used.
-pub fn longest_session(environment: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Duration> {
-    Settings::read(environment, &|_| false)
-        .map(|settings| settings.lifetimes.absolute)
-        .map_err(anyhow::Error::from)
-}
-
-/// The whole store of an app, for whoever looks for what is in it.
-///
-/// # Errors
-/// A setting cannot be used.
-pub async fn everything(
-    started: &Started,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> anyhow::Result<Side> {
-    let filled = |name: &str| {
-        environment(name).or_else(|| (name == "DATABASE_URL").then(|| "dynamodb://".to_owned()))
-    };
-    let settings = Settings::read(&filled, &|part| matches!(part, Part::Users | Part::Tasks))?;
-    match &started.engine {
-        Some(engine) => Ok(Side::dynamodb(
-            engine.client(),
-            &settings,
-            "the data folder",
-        )),
-        None => Side::connect(&settings, &filled)
-            .await
-            .map_err(anyhow::Error::from),
+    /// Everything that the database holds.
+    ///
+    /// # Errors
+    /// A setting cannot be used.
+    pub async fn everything(&self, starter: &Starter<'_>) -> anyhow::Result<Side> {
+        let (database, environment) = (starter.part().await?, starter.environment);
+        Ok(match self.engine {
+            Some(_) => Side::new(&database, &storages(), environment, "the data folder")?,
+            None => Side::of_settings(&database, &storages(), environment)?,
+        })
     }
 }
 
-/// The stores on an engine, with tables.
-///
-/// # Errors
-/// The engine refuses.
-pub async fn embedded_stores(engine: &Engine, settings: &Settings) -> anyhow::Result<Stores> {
-    let client = engine.client();
-    create_tables(&client, &common::store::tables(settings)).await?;
-    Ok(Stores::dynamodb(client, settings, &|_| true))
-}
-
-/// Makes the tables of the settings on an engine that other processes will use.
+/// Makes the tables of these settings on an engine.
 ///
 /// # Errors
 /// A table's name cannot be used, or the engine refuses.
-pub async fn create_embedded_tables(
-    engine: &Engine,
-    environment: &dyn Fn(&str) -> Option<String>,
+pub async fn create_tables(
+    database: &Database,
+    environment: Environment<'_>,
 ) -> anyhow::Result<()> {
-    let settings = Settings::read(environment, &|_| false)?;
-    embedded_stores(engine, &settings).await.map(drop)
+    for service in storages() {
+        storage::create_tables(database, &[service.table(environment)?]).await?;
+    }
+    Ok(())
 }
 
 /// Makes what the database of `DATABASE_URL` needs, and prints what was done.
 ///
 /// # Errors
 /// One line that says what cannot be done, and why.
-pub async fn migrate(environment: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<()> {
-    if environment("DATABASE_URL").is_none_or(|url| url.trim().is_empty()) {
+pub async fn migrate(environment: Environment<'_>) -> anyhow::Result<()> {
+    if environment.variable(DATABASE_URL.name).is_none() {
         println!(
             "There is no DATABASE_URL: the embedded engine's tables are made when the server starts."
         );
         return Ok(());
     }
-    let settings = Settings::read(environment, &|part| {
-        matches!(part, Part::Users | Part::Tasks)
-    })?;
-    common::store::migrate(&settings, environment, &mut |line| println!("{line}"))
-        .await
-        .map_err(anyhow::Error::msg)
+    let database = Starter::new(environment).part().await?;
+    storage::migrate(&database, &storages(), environment, &mut |line| {
+        println!("{line}")
+    })
+    .await
+    .map_err(anyhow::Error::msg)
 }
 
 /// Serves until a signal says to stop, then finishes what is being answered.
 ///
 /// # Errors
-/// The address cannot be listened on.
+/// A part cannot be started, or the address cannot be listened on.
 pub async fn serve(
-    started: Started,
+    setup: &Setup<'_>,
+    starter: Starter<'_>,
     listen: SocketAddr,
     folder: &Path,
     network_options: &NetworkOptions,
 ) -> anyhow::Result<()> {
+    let router = router::start(starter, network_options).await?;
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         anyhow!("{listen} cannot be listened on: {error}; choose another with --listen")
     })?;
     let address = listener.local_addr()?;
-    if let Some(engine) = &started.engine {
+    if let Some(engine) = &setup.engine {
         engine.keep_swept();
     }
     // Whoever reads the greeting may stop the server at once.
     let told_to_stop = signal();
-    greet(address, folder, started.engine.is_some());
+    greet(address, folder, setup.engine.is_some());
     telemetry::event(
         Level::Info,
         "started",
@@ -192,7 +189,7 @@ pub async fn serve(
     };
     let serving = connections::serve(
         listener,
-        router(&started.app, network_options),
+        router,
         &network_options.connections,
         &network_options.proxies,
         signalled,

@@ -93,18 +93,64 @@ fn scripts_of_other_origins_may_do_the_same_behind_the_gateway_as_at_the_server(
     assert!(template.contains(&format!("          MaxAge: {CORS_MAX_AGE}\n")));
 }
 
+/// The rows of the README's table of settings: the names in the first cell, and the row.
+fn documented_settings(readme: &str) -> Vec<(Vec<&str>, &str)> {
+    let (_, section) = readme.split_once("\n## Settings\n").expect("a section");
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        (
+            row.split(" | ")
+                .next()
+                .unwrap_or_default()
+                .split('`')
+                .collect(),
+            row,
+        )
+    })
+    .collect()
+}
+
 #[test]
 fn every_setting_is_in_the_readme_with_its_default() {
     let readme = read("README.md");
-    for setting in common::config::settings() {
-        let row = readme
-            .lines()
-            .find(|line| line.starts_with(&format!("| `{}` |", setting.name)))
-            .expect(setting.name);
+    let rows = documented_settings(&readme);
+    for setting in server::settings() {
+        let row = rows.iter().find(|(names, _)| names.contains(&setting.name));
+        let (_, row) = row.expect(setting.name);
         if let Some(default) = setting.default.filter(|default| !default.is_empty()) {
             assert!(row.contains(&format!("| `{default}` |")), "{row}");
         }
     }
+}
+
+#[test]
+fn the_readme_and_the_template_name_no_setting_that_nothing_reads() {
+    let command = Arguments::command();
+    let of_arguments = command
+        .get_arguments()
+        .filter_map(|argument| argument.get_env()?.to_str());
+    let mut known: BTreeSet<&str> = of_arguments.collect();
+    known.extend(server::settings().iter().map(|setting| setting.name));
+
+    let readme = read("README.md");
+    let documented = documented_settings(&readme);
+    let documented = documented
+        .iter()
+        .flat_map(|(names, _)| names.iter().copied());
+    let template = read("template.yaml");
+    let set = template
+        .lines()
+        .filter_map(|line| line.trim().split_once(':').map(|(name, _)| name));
+    let is_setting = |name: &&str| {
+        name.starts_with("TASKLANE_") || name.starts_with("AWS_") || *name == "DATABASE_URL"
+    };
+
+    let named: BTreeSet<&str> = documented.chain(set).filter(is_setting).collect();
+    assert!(named.len() >= 40, "{}", named.len());
+    assert_eq!(
+        named.difference(&known).collect::<Vec<_>>(),
+        Vec::<&&str>::new()
+    );
 }
 
 #[test]

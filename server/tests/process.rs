@@ -465,7 +465,8 @@ async fn new_keys_sign_after_a_restart_and_tokens_of_the_old_ones_stay_valid() {
 #[test]
 fn an_empty_variable_is_an_absent_one_for_every_setting() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut names: Vec<String> = common::config::settings()
+    let mut names: Vec<String> = server::settings()
+        .into_iter()
         .map(|setting| setting.name.to_owned())
         .collect();
     let told = Arguments::command();

@@ -12,14 +12,14 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
     ScalarAttributeType,
 };
-use common::app::App;
-use common::config::{DatabaseUrl, Settings};
-use common::dynamodb::{LOCAL_ACCESS_KEY, connect};
-use common::http::{Endpoint, Part};
+use common::config::{Environment, Setting};
+use common::dynamodb::{LOCAL_ACCESS_KEY, connect_to};
+use common::http::Endpoint;
+use common::part::Starter;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
 use server::embedded::Engine;
-use server::start::{Started, embedded_stores};
+use server::start::create_tables;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -65,7 +65,7 @@ impl Aws {
         let folder = tempfile::tempdir()?;
         let acceptor = certified(&ca_file(folder.path()))?;
         let dynamodb = behind_tls(plain, acceptor).await?;
-        let client = client(plain, &settings).await?;
+        let client = client(plain, &settings)?;
         put_keys(&client, &settings).await?;
         let mut aws = Self {
             settings,
@@ -111,18 +111,17 @@ impl Aws {
         ];
         let setting = |name: &'static str| (name, self.settings[name].clone());
         if let Some(endpoint) = endpoint {
-            let needs = |part| endpoint.needs(part);
-            if needs(Part::Users) || needs(Part::Tasks) {
-                environment.push(("DATABASE_URL", "dynamodb://".to_owned()));
+            for Setting { name, .. } in (endpoint.settings)() {
+                match name {
+                    "DATABASE_URL" => environment.push((name, "dynamodb://".to_owned())),
+                    "TASKLANE_SIGNING_KEYS" => environment.push((name, format!("dynamodb:{KEYS}"))),
+                    "TASKLANE_USERS_TABLE"
+                    | "TASKLANE_TASKS_TABLE"
+                    | "TASKLANE_KEYS_TABLE"
+                    | "TASKLANE_PUBLIC_KEYS" => environment.push(setting(name)),
+                    _ => {}
+                }
             }
-            environment.extend(needs(Part::Users).then(|| setting("TASKLANE_USERS_TABLE")));
-            environment.extend(needs(Part::Tasks).then(|| setting("TASKLANE_TASKS_TABLE")));
-            environment.extend(needs(Part::PublicKeys).then(|| setting("TASKLANE_PUBLIC_KEYS")));
-            environment.extend(needs(Part::SigningKeys).then(|| setting("TASKLANE_KEYS_TABLE")));
-            environment.extend(
-                needs(Part::SigningKeys)
-                    .then(|| ("TASKLANE_SIGNING_KEYS", format!("dynamodb:{KEYS}"))),
-            );
         } else {
             // What the baselines read. The usual one trusts the machine's own authorities, as it
             // would anywhere.
@@ -202,22 +201,11 @@ fn key_of(attribute: impl Fn(&str) -> Option<AttributeValue>) -> Result<Item, Er
 
 /// Fills an engine as `tasklane seed` does.
 async fn fill(engine: &Engine, settings: &HashMap<String, String>) -> Result<(), Error> {
-    let environment = |name: &str| {
-        if name == "DATABASE_URL" {
-            Some("dynamodb://".to_owned())
-        } else {
-            settings.get(name).cloned()
-        }
-    };
-    let settings = Settings::read(&environment, &|_| true)?;
-    let stores = embedded_stores(engine, &settings).await?;
-    let app = App::new(&settings, stores.clone())?;
-    server::seed::seed(&Started {
-        app,
-        stores,
-        engine: Some(engine.clone()),
-    })
-    .await?;
+    let variable = |name: &str| settings.get(name).cloned();
+    let environment = Environment::new(&variable);
+    create_tables(&engine.database(), environment).await?;
+    let starter = Starter::new(environment).with(engine.database());
+    server::seed::seed(&starter, true).await?;
     Ok(())
 }
 
@@ -249,11 +237,12 @@ async fn put_keys(client: &Client, settings: &HashMap<String, String>) -> Result
 }
 
 /// A client of the engine for the bench itself, which also scans: no function may.
-async fn client(engine: SocketAddr, settings: &HashMap<String, String>) -> Result<Client, Error> {
-    let environment = |name: &str| settings.get(name).cloned();
-    let mut settings = Settings::read(&environment, &|_| false)?;
-    settings.database = DatabaseUrl::DynamoDbAt(engine.to_string());
-    Ok(connect(&settings, &|_| None).await?)
+fn client(engine: SocketAddr, settings: &HashMap<String, String>) -> Result<Client, Error> {
+    let variable = |name: &str| settings.get(name).cloned();
+    Ok(connect_to(
+        &engine.to_string(),
+        Environment::new(&variable),
+    )?)
 }
 
 async fn free_address() -> Result<SocketAddr, Error> {

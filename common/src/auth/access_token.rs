@@ -19,12 +19,11 @@ use uuid::Uuid;
 use super::caller::Caller;
 use super::keys::{KeyError, MacKey, PublicKeys, SigningKeys};
 use super::known_tokens::{KnownToken, KnownTokens, TokenDigest};
-use super::sessions::SessionId;
+use crate::auth::{Role, SessionId, UserId};
 use crate::time::{Clock, SystemClock, Timestamp};
-use crate::users::{Role, UserId};
 
 /// How long an access token is valid.
-pub(super) const LIFETIME: Duration = Duration::from_mins(15);
+pub const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_mins(15);
 /// The type of an access token (RFC 9068, section 2.1), which no other token of this API has.
 const TYPE: &str = "at+jwt";
 
@@ -90,7 +89,9 @@ impl Verifier {
             HashSet::from(["exp", "iss", "aud", "sub"].map(str::to_owned));
         // The end of a token is checked against the app's clock, not the library's.
         validation.validate_exp = false;
-        let max_lifetime = keys.max_token_lifetime.unwrap_or(LIFETIME.as_secs());
+        let max_lifetime = keys
+            .max_token_lifetime
+            .unwrap_or(ACCESS_TOKEN_LIFETIME.as_secs());
         let keys = keys.keys.iter().map(|key| {
             Ok(VerifyingKey {
                 kid: key.kid.clone(),
@@ -247,7 +248,7 @@ impl Issuer {
             role,
             iat: now.as_second(),
             nbf: None,
-            exp: now.plus(LIFETIME).as_second(),
+            exp: now.plus(ACCESS_TOKEN_LIFETIME).as_second(),
             jti: Uuid::new_v4(),
         };
         self.sign(&claims)
@@ -342,7 +343,7 @@ mod tests {
         let token = token(&keys);
         let expired = || {
             verifier
-                .verify(&token, now().plus(LIFETIME))
+                .verify(&token, now().plus(ACCESS_TOKEN_LIFETIME))
                 .expect_err("expired")
         };
         assert_eq!(
@@ -352,7 +353,12 @@ mod tests {
         );
         assert!(
             verifier
-                .verify(&token, now().plus(LIFETIME).minus(Duration::from_secs(1)))
+                .verify(
+                    &token,
+                    now()
+                        .plus(ACCESS_TOKEN_LIFETIME)
+                        .minus(Duration::from_secs(1))
+                )
                 .is_ok()
         );
         assert_eq!(expired(), "the token has expired", "when it is known");

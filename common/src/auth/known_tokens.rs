@@ -71,8 +71,7 @@ impl KnownTokens {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::SessionId;
-    use crate::users::{Role, UserId};
+    use crate::auth::{Role, SessionId, UserId};
 
     #[test]
     fn however_many_tokens_there_are_no_more_than_the_most_are_known() {

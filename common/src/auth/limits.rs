@@ -7,6 +7,7 @@
 //! docs/security.md has the table of who is refused when.
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::source::networks;
+use crate::config::{Setting, SettingError};
+use crate::part::{Part, StartError, Starter};
 use crate::problem::{Problem, StoreError, seconds_until};
 use crate::time::{Clock, Timestamp};
 
@@ -29,77 +32,38 @@ pub struct Rate {
     pub window: Duration,
 }
 
+/// What uses up a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Counts {
+pub enum Counts {
     Failures,
     /// Every attempt: work that costs something whether or not it succeeds.
     Attempts,
 }
 
-/// Defines the limits: each with its name in the store and in headers, its setting, its default
-/// rate, and what it counts.
-macro_rules! limits {
-    ($($(#[$doc:meta])* $limit:ident = $name:literal, $setting:literal, $rate:literal, $counts:ident;)+) => {
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Limit { $($(#[$doc])* $limit),+ }
+/// The limits of a service, an enum.
+pub trait Limit: Copy + Send + Sync + 'static {
+    /// Where they are counted.
+    type Counters: Part + Deref<Target = dyn CounterStore>;
 
-        impl Limit {
-            pub const ALL: &'static [Self] = &[$(Self::$limit),+];
+    const ALL: &'static [Self];
 
-            /// Its name in the store and in headers.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$limit => $name),+ }
-            }
+    /// Its name in the store and in headers.
+    fn name(self) -> &'static str;
 
-            /// The environment variable that sets its rate.
-            pub const fn setting(self) -> &'static str {
-                match self { $(Self::$limit => $setting),+ }
-            }
+    /// What sets its rate.
+    fn setting(self) -> Setting;
 
-            pub const fn default_rate(self) -> &'static str {
-                match self { $(Self::$limit => $rate),+ }
-            }
+    fn counts(self) -> Counts;
 
-            const fn counts(self) -> Counts {
-                match self { $(Self::$limit => Counts::$counts),+ }
-            }
+    /// A check of this subject.
+    fn of(self, subject: Subject) -> Check<Self> {
+        Check {
+            limit: self,
+            subject,
+            unless_known: None,
         }
-    };
+    }
 }
-
-limits! {
-    /// Registrations from one source.
-    RegisterSource = "register-source", "TASKLANE_LIMIT_REGISTER_SOURCE", "100/1h", Attempts;
-    /// Registrations of one email address.
-    RegisterAccount = "register-account", "TASKLANE_LIMIT_REGISTER_ACCOUNT", "10/1h", Attempts;
-    /// Failed logins from one source.
-    LoginSource = "login-source", "TASKLANE_LIMIT_LOGIN_SOURCE", "50/15m", Failures;
-    /// Failed logins to one account from one source.
-    LoginAccountSource = "login-account-source", "TASKLANE_LIMIT_LOGIN_ACCOUNT_SOURCE", "10/15m", Failures;
-    /// Failed logins to one account from all sources that it does not know: NIST SP 800-63B-4,
-    /// section 3.2.2, allows 100.
-    LoginAccount = "login-account", "TASKLANE_LIMIT_LOGIN_ACCOUNT", "100/24h", Failures;
-    /// Logins from one source, successful ones included.
-    LoginTotalSource = "login-total-source", "TASKLANE_LIMIT_LOGIN_TOTAL_SOURCE", "300/15m", Attempts;
-    /// Successful logins to one account.
-    LoginTotalAccount = "login-total-account", "TASKLANE_LIMIT_LOGIN_TOTAL_ACCOUNT", "60/15m", Attempts;
-    /// Invalid refresh tokens from one source.
-    RefreshSource = "refresh-source", "TASKLANE_LIMIT_REFRESH_SOURCE", "50/15m", Attempts;
-    /// Refreshes of one session.
-    RefreshSession = "refresh-session", "TASKLANE_LIMIT_REFRESH_SESSION", "120/15m", Attempts;
-    /// Failed password changes from one source.
-    PasswordSource = "password-source", "TASKLANE_LIMIT_PASSWORD_SOURCE", "50/15m", Failures;
-    /// Failed password changes of one account.
-    PasswordAccount = "password-account", "TASKLANE_LIMIT_PASSWORD_ACCOUNT", "10/15m", Failures;
-    /// Password changes from one source, successful and repeated ones included.
-    PasswordTotalSource = "password-total-source", "TASKLANE_LIMIT_PASSWORD_TOTAL_SOURCE", "100/1h", Attempts;
-    /// Password changes of one account, successful and repeated ones included.
-    PasswordTotalAccount = "password-total-account", "TASKLANE_LIMIT_PASSWORD_TOTAL_ACCOUNT", "20/1h", Attempts;
-}
-
-/// The rate of every limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits([Rate; Limit::ALL.len()]);
 
 #[derive(Clone, Debug)]
 pub enum Subject {
@@ -114,8 +78,8 @@ pub enum Subject {
 
 /// A limit and whom it counts this time.
 #[derive(Clone, Debug)]
-pub struct Check {
-    limit: Limit,
+pub struct Check<L> {
+    limit: L,
     subject: Subject,
     /// A source that the limit does not apply to, if the account knows it.
     unless_known: Option<KnownSource>,
@@ -150,43 +114,65 @@ pub trait CounterStore: Send + Sync {
 /// An attempt that has been counted.
 #[derive(Debug)]
 #[must_use = "an attempt that succeeded must say so"]
-pub struct Attempt {
-    counted: Vec<Counted>,
+pub struct Attempt<L> {
+    counted: Vec<Counted<L>>,
 }
 
 /// One counter of an attempt.
 #[derive(Debug)]
-struct Counted {
-    limit: Limit,
+struct Counted<L> {
+    limit: L,
     counter: String,
     most: u64,
     window: i64,
     window_ends: Timestamp,
 }
 
-impl Limits {
-    /// The limits with these rates.
-    ///
-    /// # Errors
-    /// The first rate that cannot be had.
-    pub fn read<E>(mut rate: impl FnMut(Limit) -> Result<Rate, E>) -> Result<Self, E> {
-        let mut rates = [Rate {
-            count: 0,
-            window: Duration::ZERO,
-        }; Limit::ALL.len()];
-        for limit in Limit::ALL {
-            rates[*limit as usize] = rate(*limit)?;
-        }
-        Ok(Self(rates))
+/// Counts attempts in a store, and refuses those over a limit.
+#[derive(Clone)]
+pub struct Limiter<L: Limit> {
+    /// In the order of the limits.
+    rates: Arc<[(&'static str, Rate)]>,
+    counters: L::Counters,
+    clock: Arc<dyn Clock>,
+}
+
+impl<L: Limit> Part for Limiter<L> {
+    fn settings() -> Vec<Setting> {
+        let own = L::ALL.iter().map(|limit| limit.setting()).collect();
+        [L::Counters::settings(), own].concat()
     }
 
-    const fn rate(&self, limit: Limit) -> Rate {
-        self.0[limit as usize]
+    async fn start(starter: &Starter<'_>) -> Result<Self, StartError> {
+        let environment = starter.environment;
+        let rates = L::ALL
+            .iter()
+            .map(|limit| Ok((limit.name(), environment.get(&limit.setting())?)))
+            .collect::<Result<_, SettingError>>()?;
+        Ok(Self {
+            rates,
+            counters: starter.part().await?,
+            clock: starter.part().await?,
+        })
+    }
+}
+
+impl<L: Limit> Limiter<L> {
+    /// The rate of a limit. One that is not among all of them lets nothing through.
+    fn rate(&self, limit: L) -> Rate {
+        let known = self.rates.iter().find(|(name, _)| *name == limit.name());
+        known.map_or(
+            Rate {
+                count: 0,
+                window: Duration::from_secs(1),
+            },
+            |(_, rate)| *rate,
+        )
     }
 
     /// The counters of a check in the present windows: one, or one for each network of an IPv6
     /// source.
-    fn counters(&self, check: &Check, now: Timestamp) -> Vec<Counted> {
+    fn counters(&self, check: &Check<L>, now: Timestamp) -> Vec<Counted<L>> {
         let Rate { count, window } = self.rate(check.limit);
         let window = i64::try_from(window.as_secs()).unwrap_or(i64::MAX).max(1);
         let number = now.as_second().div_euclid(window);
@@ -203,35 +189,7 @@ impl Limits {
     }
 }
 
-/// Counts attempts in a store, and refuses those over a limit.
-#[derive(Clone)]
-pub struct Limiter {
-    limits: Limits,
-    counters: Arc<dyn CounterStore>,
-    clock: Arc<dyn Clock>,
-}
-
-impl Limiter {
-    pub fn new(limits: Limits, counters: Arc<dyn CounterStore>, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            limits,
-            counters,
-            clock,
-        }
-    }
-}
-
-impl Limit {
-    pub const fn of(self, subject: Subject) -> Check {
-        Check {
-            limit: self,
-            subject,
-            unless_known: None,
-        }
-    }
-}
-
-impl Check {
+impl<L: Limit> Check<L> {
     /// Leaves the limit out for a source that the account knows.
     #[must_use]
     pub fn unless_known(mut self, source: KnownSource) -> Self {
@@ -239,7 +197,7 @@ impl Check {
         self
     }
 
-    async fn is_left_out(&self, limiter: &Limiter) -> Result<bool, Problem> {
+    async fn is_left_out(&self, limiter: &Limiter<L>) -> Result<bool, Problem> {
         match &self.unless_known {
             Some(source) => source.is_known(limiter).await,
             None => Ok(false),
@@ -263,7 +221,7 @@ impl KnownSource {
     ///
     /// # Errors
     /// 503 when the store cannot answer.
-    pub async fn remember(&self, limiter: &Limiter) -> Result<(), Problem> {
+    pub async fn remember<L: Limit>(&self, limiter: &Limiter<L>) -> Result<(), Problem> {
         limiter
             .counters
             .add(&self.0, 1, limiter.clock.now().plus(KNOWN_SOURCE_LIFETIME))
@@ -271,17 +229,17 @@ impl KnownSource {
         Ok(())
     }
 
-    async fn is_known(&self, limiter: &Limiter) -> Result<bool, Problem> {
+    async fn is_known<L: Limit>(&self, limiter: &Limiter<L>) -> Result<bool, Problem> {
         Ok(limiter.counters.count(&self.0, limiter.clock.now()).await? > 0)
     }
 }
 
-impl Attempt {
+impl<L: Limit> Attempt<L> {
     /// Counts an attempt against each of these limits.
     ///
     /// # Errors
     /// 429 when one of them is used up, 503 when the store cannot answer.
-    pub async fn begin(limiter: &Limiter, checks: &[Check]) -> Result<Self, Problem> {
+    pub async fn begin(limiter: &Limiter<L>, checks: &[Check<L>]) -> Result<Self, Problem> {
         let (now, counters) = (limiter.clock.now(), &limiter.counters);
         let mut attempt = Self {
             counted: Vec::new(),
@@ -289,7 +247,7 @@ impl Attempt {
         for check in checks {
             // One after another: at once they would each open a connection, and a function begins
             // with one.
-            for counted in limiter.limits.counters(check, now) {
+            for counted in limiter.counters(check, now) {
                 let count = counters
                     .add(&counted.counter, 1, counted.window_ends)
                     .await?;
@@ -312,7 +270,7 @@ impl Attempt {
     ///
     /// # Errors
     /// 503 when the store cannot answer.
-    pub async fn succeeded(mut self, limiter: &Limiter) -> Result<(), Problem> {
+    pub async fn succeeded(mut self, limiter: &Limiter<L>) -> Result<(), Problem> {
         self.counted
             .retain(|counted| counted.limit.counts() == Counts::Failures);
         give_back(limiter, &self.counted).await
@@ -322,7 +280,7 @@ impl Attempt {
     pub fn keep(self) {}
 }
 
-async fn give_back(limiter: &Limiter, counted: &[Counted]) -> Result<(), Problem> {
+async fn give_back<L: Limit>(limiter: &Limiter<L>, counted: &[Counted<L>]) -> Result<(), Problem> {
     for counted in counted {
         limiter
             .counters
@@ -332,7 +290,7 @@ async fn give_back(limiter: &Limiter, counted: &[Counted]) -> Result<(), Problem
     Ok(())
 }
 
-impl Counted {
+impl<L: Limit> Counted<L> {
     fn refusal(&self, now: Timestamp) -> Problem {
         let window = u64::try_from(self.window).unwrap_or(0);
         Problem::too_many_requests(
@@ -396,36 +354,5 @@ mod tests {
         for bad in ["10", "0/1m", "10/", "10/-1m", "ten/1m", "10/10ms"] {
             assert!(bad.parse::<Rate>().is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn every_limit_has_a_rate_by_default_and_a_setting_that_says_its_name() {
-        for limit in Limit::ALL {
-            assert!(limit.default_rate().parse::<Rate>().is_ok(), "{limit:?}");
-            assert_eq!(
-                limit.setting(),
-                format!(
-                    "TASKLANE_LIMIT_{}",
-                    limit.name().to_uppercase().replace('-', "_")
-                )
-            );
-        }
-    }
-
-    #[test]
-    fn wider_networks_of_a_source_have_wider_bounds() {
-        let limits = Limits::read(|limit| limit.default_rate().parse()).expect("the defaults");
-        let now = Timestamp::from_millisecond(0);
-        let most = |address: &str| {
-            let check =
-                Limit::LoginSource.of(Subject::Source(address.parse().expect("an address")));
-            limits
-                .counters(&check, now)
-                .iter()
-                .map(|counted| counted.most)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(most("192.0.2.1"), [50]);
-        assert_eq!(most("2001:db8::1"), [50, 200, 800]);
     }
 }

@@ -1,5 +1,5 @@
-//! Who is calling, and how they prove it: passwords, access tokens, sessions and their refresh
-//! tokens, rate limits.
+//! Who is calling, and how they prove it: keys, access tokens, refresh tokens, passwords, and limits
+//! on what can be guessed or flooded.
 
 mod access_token;
 mod admission;
@@ -8,25 +8,21 @@ mod hashing;
 mod keys;
 mod known_tokens;
 mod limits;
+mod parts;
 mod passwords;
 mod pseudonym;
 mod refresh_token;
-mod sessions;
 mod source;
 
-pub use access_token::{AccessClaims, Issuer, Verifier};
-pub use caller::{Caller, CallerLimit, Client};
+pub use access_token::{ACCESS_TOKEN_LIFETIME, AccessClaims, Issuer, Verifier};
+pub use caller::{Caller, CallerLimit, CallerLimiter, Client, Role, SessionId, UserId};
 pub use keys::{KeyError, OVERLAP, PublicKeys, SigningKeys};
 pub use limits::{
-    Attempt, Check, CounterStore, KnownSource, Limit, Limiter, Limits, Rate, Subject,
+    Attempt, Check, CounterStore, Counts, KnownSource, Limit, Limiter, Rate, Subject,
 };
+pub use parts::{KEYS_TABLE, SessionLifetimes};
 pub use passwords::{
     Hasher, NewPassword, Password, PasswordHash, PasswordSettings, Passwords, Verified,
 };
 pub use refresh_token::RefreshToken;
-pub(crate) use sessions::Refused;
-pub use sessions::{
-    GRACE, LiveSession, MAX_SESSIONS, RefreshRequest, Rotation, Session, SessionId,
-    SessionLifetimes, SessionView, Tokens,
-};
 pub use source::source_network;

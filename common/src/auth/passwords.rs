@@ -21,10 +21,10 @@ use serde_json::Value;
 
 use super::admission::{Admission, Place};
 use super::hashing::Hashing;
+use crate::auth::UserId;
 use crate::fields::{Faults, Field, fault};
 use crate::idempotency::IdempotencyKey;
 use crate::problem::Problem;
-use crate::users::UserId;
 
 /// The shortest password that can be set, in characters.
 const MIN: usize = 8;

@@ -12,8 +12,7 @@ use ring::hmac;
 use uuid::Uuid;
 
 use super::access_token::Issuer;
-use super::sessions::SessionId;
-use crate::users::UserId;
+use crate::auth::{SessionId, UserId};
 
 /// Starts every token, so that a leaked one can be recognised by scanners.
 const PREFIX: &str = "tlr_";

@@ -61,22 +61,25 @@ impl Https {
     }
 
     /// Prepares a connection for the first call: at its start a function has a whole processor for
-    /// the TLS handshake, later perhaps a fourteenth of one. Returns the handshake as soon as the
-    /// TCP connection is open. Its first poll sends the client's part; the caller can work while
-    /// the server answers. A failed handshake is not reported here: the first call tries again.
-    pub(super) async fn warm_up(&self, reaching: Reaching) -> impl Future<Output = ()> + use<> {
+    /// the TLS handshake, later perhaps a fourteenth of one. Returns as soon as the client's part
+    /// is sent, so that the caller can work while the server answers. A failed handshake is not
+    /// reported here: the first call tries again.
+    pub(super) async fn warm_up(&self, reaching: Reaching) {
         let stream = timeout(CONNECT_TIMEOUT, reaching.stream)
             .await
             .ok()
             .and_then(Result::ok)
             .and_then(Result::ok);
-        let handshake = stream
-            .map(|stream| timeout(CONNECT_TIMEOUT, self.connections.open(reaching.to, stream)));
-        async {
-            if let Some(handshake) = handshake {
-                let _ = handshake.await;
-            }
-        }
+        let Some(stream) = stream else { return };
+        let handshake = self.connections.open(reaching.to, stream).await;
+        tokio::spawn(timeout(CONNECT_TIMEOUT, handshake));
+        // Lets the handshake begin.
+        yield_now().await;
+    }
+
+    /// Waits for a handshake that is underway.
+    pub(crate) async fn opened(&self) {
+        self.connections.opened().await;
     }
 
     /// Sends a request and reads the whole answer, both within this time.
@@ -111,7 +114,7 @@ impl Https {
 
 /// A DNS lookup and a TCP connection that run while the caller does something else.
 #[derive(Debug)]
-pub struct Reaching {
+pub(super) struct Reaching {
     to: Uri,
     stream: JoinHandle<Result<Tcp, <TcpConnector as Service<Uri>>::Error>>,
 }

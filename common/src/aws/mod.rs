@@ -10,16 +10,25 @@ mod secret;
 mod warm;
 
 use std::fmt;
-use std::path::Path;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 
 pub use call::CallError;
-pub use https::{Https, Reaching, Unanswered};
+use https::Reaching;
+pub use https::{Https, Unanswered};
 pub use key_table::KeyTable;
 
-use crate::config::SettingError;
+use crate::config::{
+    CA_FILE, DATABASE_URL, Environment, IN_SECRET, IN_TABLE, SIGNING_KEYS, Setting, SettingError,
+};
+use crate::part::{Part, StartError, Starter, Unreadable};
+
+/// What Lambda puts into the environment of every function.
+const REGION: Setting = Setting::optional("AWS_REGION", "eu-central-1");
+const ACCESS_KEY_ID: Setting = Setting::optional("AWS_ACCESS_KEY_ID", "AKIA...");
+const SECRET_ACCESS_KEY: Setting = Setting::optional("AWS_SECRET_ACCESS_KEY", "...");
+const SESSION_TOKEN: Setting = Setting::optional("AWS_SESSION_TOKEN", "...");
 
 /// Who calls, where, and over which connections. A clone shares them: what one has opened, the
 /// other uses.
@@ -63,10 +72,14 @@ impl Service {
     }
 
     /// The SDKs' variable for another place than the region's.
-    fn endpoint_variable(self) -> &'static str {
+    const fn endpoint_setting(self) -> Setting {
         match self {
-            Self::DynamoDb => "AWS_ENDPOINT_URL_DYNAMODB",
-            Self::SecretsManager => "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+            Self::DynamoDb => {
+                Setting::optional("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000")
+            }
+            Self::SecretsManager => {
+                Setting::optional("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://127.0.0.1:4566")
+            }
         }
     }
 }
@@ -79,12 +92,8 @@ impl Aws {
     /// # Errors
     /// Region or credentials are missing (`reason` says what needs them), or the certificate file
     /// cannot be used.
-    pub async fn connect(
-        environment: &dyn Fn(&str) -> Option<String>,
-        ca_file: Option<&Path>,
-        reason: &str,
-    ) -> Result<Self, SettingError> {
-        let https = Https::new(ca_file)?;
+    pub async fn connect(environment: Environment<'_>, reason: &str) -> Result<Self, SettingError> {
+        let https = Https::new(environment.path(&CA_FILE)?.as_deref())?;
         let (region, credentials) = match from_environment(environment, reason) {
             #[cfg(feature = "credentials-chain")]
             Err(missing) => from_chain(&https).await.ok_or(missing)?,
@@ -102,30 +111,68 @@ impl Aws {
         })
     }
 
-    /// Begins to reach the DynamoDB that `connect` will find in this environment, if it finds one
-    /// there.
-    pub async fn reach_dynamodb(environment: &dyn Fn(&str) -> Option<String>) -> Option<Reaching> {
-        Reaching::begin(&endpoint(
-            Service::DynamoDb,
-            &environment("AWS_REGION")?,
-            environment,
-        ))
-        .await
-    }
-
-    /// Opens a connection to what is being reached, for the first call to find it open. Returns the
-    /// TLS handshake once it is reached, so that there is something to do while the other side
-    /// works on it.
-    pub async fn warm_up(&self, reaching: Reaching) -> impl Future<Output = ()> + use<> {
-        self.https.warm_up(reaching).await
-    }
-
     pub(crate) fn endpoint(&self, service: Service) -> &str {
         match service {
             Service::DynamoDb => &self.dynamodb,
             Service::SecretsManager => &self.secrets_manager,
         }
     }
+}
+
+/// With a connection to DynamoDB underway where that is what the functions use: one TLS handshake
+/// serves the signing keys and the store.
+impl Part for Aws {
+    fn settings() -> Vec<Setting> {
+        vec![
+            CA_FILE,
+            REGION,
+            ACCESS_KEY_ID,
+            SECRET_ACCESS_KEY,
+            SESSION_TOKEN,
+            Service::DynamoDb.endpoint_setting(),
+            Service::SecretsManager.endpoint_setting(),
+        ]
+    }
+
+    async fn start(starter: &Starter<'_>) -> Result<Self, StartError> {
+        let environment = starter.environment;
+        let url = environment.variable(DATABASE_URL.name).unwrap_or_default();
+        let is_region = url.trim() == "dynamodb://";
+        let keys = environment.variable(SIGNING_KEYS.name).unwrap_or_default();
+        let reaching = if is_region || keys.trim().starts_with(IN_TABLE) {
+            reach_dynamodb(environment).await
+        } else {
+            None
+        };
+        let reason = if is_region {
+            "DATABASE_URL=dynamodb://"
+        } else if url.trim().starts_with(IN_SECRET) {
+            DATABASE_URL.name
+        } else {
+            SIGNING_KEYS.name
+        };
+        let aws = Self::connect(environment, reason).await?;
+        if let Some(reaching) = reaching {
+            aws.https.warm_up(reaching).await;
+        }
+        Ok(aws)
+    }
+}
+
+impl From<CallError> for Unreadable {
+    fn from(error: CallError) -> Self {
+        let is_temporary = matches!(error, CallError::Unavailable(..));
+        Self {
+            is_temporary,
+            cause: error.to_string(),
+        }
+    }
+}
+
+/// Begins to reach the DynamoDB of this environment, if it names a region.
+async fn reach_dynamodb(environment: Environment<'_>) -> Option<Reaching> {
+    let region = environment.variable(REGION.name)?;
+    Reaching::begin(&endpoint(Service::DynamoDb, &region, environment)).await
 }
 
 impl fmt::Debug for Aws {
@@ -136,29 +183,21 @@ impl fmt::Debug for Aws {
 
 type Found = (String, SharedCredentialsProvider);
 
-fn from_environment(
-    environment: &dyn Fn(&str) -> Option<String>,
-    reason: &str,
-) -> Result<Found, SettingError> {
-    let needed = |name: &'static str| {
-        environment(name)
-            .ok_or_else(|| SettingError::new(name, format!("is missing; {reason} needs it")))
+fn from_environment(environment: Environment<'_>, reason: &str) -> Result<Found, SettingError> {
+    let needed = |setting: Setting| {
+        environment
+            .variable(setting.name)
+            .ok_or_else(|| setting.error(format!("is missing; {reason} needs it")))
     };
-    let (id, secret) = (
-        needed("AWS_ACCESS_KEY_ID")?,
-        needed("AWS_SECRET_ACCESS_KEY")?,
-    );
+    let (id, secret) = (needed(ACCESS_KEY_ID)?, needed(SECRET_ACCESS_KEY)?);
     let credentials = Credentials::new(
         id,
         secret,
-        environment("AWS_SESSION_TOKEN"),
+        environment.variable(SESSION_TOKEN.name),
         None,
         "environment",
     );
-    Ok((
-        needed("AWS_REGION")?,
-        SharedCredentialsProvider::new(credentials),
-    ))
+    Ok((needed(REGION)?, SharedCredentialsProvider::new(credentials)))
 }
 
 /// The SDK's own search:
@@ -174,17 +213,13 @@ async fn from_chain(https: &Https) -> Option<Found> {
 
 /// Where a service answers in this region, unless the environment names another place.
 /// Source: https://docs.aws.amazon.com/general/latest/gr/rande.html
-fn endpoint(
-    service: Service,
-    region: &str,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> String {
+fn endpoint(service: Service, region: &str, environment: Environment<'_>) -> String {
     let suffix = match region.split('-').next() {
         Some("cn") => "amazonaws.com.cn",
         Some("eusc") => "amazonaws.eu",
         _ => "amazonaws.com",
     };
-    let given = environment(service.endpoint_variable()).filter(|url| !url.is_empty());
+    let given = environment.variable(service.endpoint_setting().name);
     given.map_or_else(
         || format!("https://{}.{region}.{suffix}", service.name()),
         |url| url.trim_end_matches('/').to_owned(),
@@ -196,11 +231,12 @@ mod tests {
     use super::*;
 
     fn dynamodb(region: &str, other: Option<&str>) -> String {
-        endpoint(Service::DynamoDb, region, &|name| {
+        let variable = |name: &str| {
             other
                 .filter(|_| name == "AWS_ENDPOINT_URL_DYNAMODB")
                 .map(str::to_owned)
-        })
+        };
+        endpoint(Service::DynamoDb, region, Environment::new(&variable))
     }
 
     #[test]
@@ -226,7 +262,11 @@ mod tests {
             "https://vpce.example"
         );
         assert_eq!(
-            endpoint(Service::SecretsManager, "eu-west-1", &|_| None),
+            endpoint(
+                Service::SecretsManager,
+                "eu-west-1",
+                Environment::new(&|_| None)
+            ),
             "https://secretsmanager.eu-west-1.amazonaws.com"
         );
     }

@@ -8,7 +8,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::config::{SettingError, read_ca_file};
+use crate::config::{CA_FILE, SettingError, read_ca_file};
 
 /// The roots that AWS endpoints chain to in every partition, and no others: Amazon's own, which
 /// include Starfield's, and DigiCert's, which the China regions use. Looking seven up among all
@@ -39,7 +39,7 @@ pub(super) fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, SettingError> 
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map(|config| config.with_root_certificates(roots).with_no_client_auth())
-        .map_err(|error| SettingError::new("TASKLANE_CA_FILE", format!("cannot be used ({error})")))
+        .map_err(|error| CA_FILE.error(format!("cannot be used ({error})")))
 }
 
 #[cfg(test)]

@@ -47,21 +47,21 @@ impl Connections {
         }
     }
 
-    /// Does the TLS handshake on this stream and keeps the connection for the next request to this
-    /// place. A request that comes before it is done waits for it.
+    /// Returns the TLS handshake on this stream. It keeps the connection for the next request to
+    /// this place. A request that comes before it is done waits for it.
     ///
     /// # Errors
     /// The handshake fails.
-    pub(super) fn open(
+    pub(super) async fn open(
         &self,
         to: Uri,
         stream: Tcp,
-    ) -> impl Future<Output = Result<(), Error>> + use<> {
-        let (open, tls) = (Arc::clone(&self.open), Arc::clone(&self.tls));
+    ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        let tls = Arc::clone(&self.tls);
         let mut stream = Some(stream);
         let reached = service_fn(move |_: Uri| ready(stream.take().ok_or("a stream is used once")));
+        let mut open = Arc::clone(&self.open).lock_owned().await;
         async move {
-            let mut open = open.lock().await;
             let connection = HttpsConnector::from((reached, tls))
                 .call(to.clone())
                 .await?;
@@ -72,6 +72,11 @@ impl Connections {
             });
             Ok(())
         }
+    }
+
+    /// Waits until no handshake is underway.
+    pub(super) async fn opened(&self) {
+        drop(self.open.lock().await);
     }
 
     async fn take_open(&self, to: &Uri) -> Option<Connection> {

@@ -14,9 +14,7 @@ use super::SettingError;
 /// # Errors
 /// The file cannot be read, holds no certificate, or holds one that cannot be used.
 pub(crate) fn read_ca_file(path: &Path) -> Result<RootCertStore, SettingError> {
-    let unusable = |reason: String| {
-        SettingError::new("TASKLANE_CA_FILE", format!("cannot be used ({reason})"))
-    };
+    let unusable = |reason: String| super::CA_FILE.error(format!("cannot be used ({reason})"));
     let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {

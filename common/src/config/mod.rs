@@ -1,4 +1,5 @@
-//! Every setting, read once from the environment: name, default, meaning.
+//! Settings: environment variables. Each is declared next to what reads it, and read once, at the
+//! start.
 
 mod ca_file;
 mod database;
@@ -11,17 +12,75 @@ use std::time::Duration;
 pub(crate) use ca_file::read_ca_file;
 pub use database::{DatabaseUrl, MongoUrl};
 
-use crate::auth::{Limit, Limits, PasswordSettings, PublicKeys, SessionLifetimes, SigningKeys};
-use crate::http::{Endpoint, Part};
 use crate::telemetry::Level;
 
-/// A setting that functions and server share, as the README's table shows it.
-#[derive(Clone, Copy, Debug)]
+/// A setting, as the README's table shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
     pub name: &'static str,
     /// The default value; `None` if the setting is required.
     pub default: Option<&'static str>,
     pub example: &'static str,
+}
+
+pub const DATABASE_URL: Setting = Setting::required("DATABASE_URL", "dynamodb://");
+/// Starts a `DATABASE_URL` that is kept in Secrets Manager, in front of the secret's ARN.
+pub(crate) const IN_SECRET: &str = "secretsmanager:";
+pub const SIGNING_KEYS: Setting = Setting::required(
+    "TASKLANE_SIGNING_KEYS",
+    r#"{"keys":[{"kty":"OKP","crv":"Ed25519","use":"sig","alg":"EdDSA","kid":"sig-1","x":"...","d":"..."},{"kty":"oct","use":"sig","alg":"HS256","kid":"mac-1","k":"..."}]}"#,
+);
+/// Starts a `TASKLANE_SIGNING_KEYS` that is an item of the table of signing keys, in front of the
+/// item's name.
+pub(crate) const IN_TABLE: &str = "dynamodb:";
+pub const LOG_LEVEL: Setting = Setting::new("TASKLANE_LOG_LEVEL", "info");
+pub const METRICS_NAMESPACE: Setting = Setting::new("TASKLANE_METRICS_NAMESPACE", "Tasklane");
+/// A PEM file with certificate authorities to trust: besides those of AWS, or instead of the usual
+/// ones of MongoDB.
+pub const CA_FILE: Setting = Setting::optional("TASKLANE_CA_FILE", "/etc/ssl/certs/private-ca.pem");
+
+impl Setting {
+    /// A setting with a default value.
+    pub const fn new(name: &'static str, default: &'static str) -> Self {
+        Self {
+            name,
+            default: Some(default),
+            example: default,
+        }
+    }
+
+    pub const fn required(name: &'static str, example: &'static str) -> Self {
+        Self {
+            name,
+            default: None,
+            example,
+        }
+    }
+
+    /// A setting that is empty unless it is given.
+    pub const fn optional(name: &'static str, example: &'static str) -> Self {
+        Self {
+            name,
+            default: Some(""),
+            example,
+        }
+    }
+
+    /// The error of a value that breaks this rule.
+    pub fn error(self, rule: impl Into<String>) -> SettingError {
+        SettingError {
+            setting: self,
+            rule: rule.into(),
+        }
+    }
+}
+
+/// Why a setting cannot be used: one line that names it and shows a good value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} {rule}; a good value: {}={}", setting.name, setting.name, setting.example)]
+pub struct SettingError {
+    pub setting: Setting,
+    rule: String,
 }
 
 /// A variable of this process's environment. An empty one is how many tools write an absent one,
@@ -32,213 +91,48 @@ pub fn variable(name: &str) -> Option<String> {
         .filter(|value| !value.trim().is_empty())
 }
 
-const fn setting(name: &'static str, default: &'static str) -> Setting {
-    Setting {
-        name,
-        default: Some(default),
-        example: default,
-    }
-}
+/// Environment variables, and what they mean. An error names the one that is wrong.
+#[derive(Clone, Copy)]
+pub struct Environment<'e>(&'e dyn Fn(&str) -> Option<String>);
 
-const DATABASE_URL: Setting = Setting {
-    name: "DATABASE_URL",
-    default: None,
-    example: "dynamodb://",
-};
-const USERS_TABLE: Setting = setting("TASKLANE_USERS_TABLE", "tasklane-users");
-const TASKS_TABLE: Setting = setting("TASKLANE_TASKS_TABLE", "tasklane-tasks");
-const KEYS_TABLE: Setting = setting("TASKLANE_KEYS_TABLE", "tasklane-keys");
-const PUBLIC_KEYS: Setting = Setting {
-    name: "TASKLANE_PUBLIC_KEYS",
-    default: None,
-    example: r#"{"keys":[{"kty":"OKP","crv":"Ed25519","use":"sig","alg":"EdDSA","kid":"sig-1","x":"..."}]}"#,
-};
-const SIGNING_KEYS: Setting = Setting {
-    name: "TASKLANE_SIGNING_KEYS",
-    default: None,
-    example: r#"{"keys":[{"kty":"OKP","crv":"Ed25519","use":"sig","alg":"EdDSA","kid":"sig-1","x":"...","d":"..."},{"kty":"oct","use":"sig","alg":"HS256","kid":"mac-1","k":"..."}]}"#,
-};
-const TOKEN_ISSUER: Setting = setting("TASKLANE_TOKEN_ISSUER", "tasklane");
-const TOKEN_AUDIENCE: Setting = setting("TASKLANE_TOKEN_AUDIENCE", "tasklane");
-const LOG_LEVEL: Setting = setting("TASKLANE_LOG_LEVEL", "info");
-const METRICS_NAMESPACE: Setting = setting("TASKLANE_METRICS_NAMESPACE", "Tasklane");
-const CA_FILE: Setting = Setting {
-    name: "TASKLANE_CA_FILE",
-    default: Some(""),
-    example: "/etc/ssl/certs/private-ca.pem",
-};
-const SESSION_IDLE: Setting = setting("TASKLANE_SESSION_IDLE", "30d");
-const SESSION_ABSOLUTE: Setting = setting("TASKLANE_SESSION_ABSOLUTE", "90d");
-const PASSWORD_MEMORY_KIB: Setting = setting("TASKLANE_PASSWORD_MEMORY_KIB", "19456");
-const PASSWORD_ITERATIONS: Setting = setting("TASKLANE_PASSWORD_ITERATIONS", "2");
-const PASSWORD_CONCURRENCY: Setting = setting("TASKLANE_PASSWORD_CONCURRENCY", "2");
-const PASSWORD_QUEUE: Setting = setting("TASKLANE_PASSWORD_QUEUE", "48");
-
-/// The settings that are read here, but for the limits.
-const OTHER_SETTINGS: &[&Setting] = &[
-    &DATABASE_URL,
-    &USERS_TABLE,
-    &TASKS_TABLE,
-    &KEYS_TABLE,
-    &PUBLIC_KEYS,
-    &SIGNING_KEYS,
-    &TOKEN_ISSUER,
-    &TOKEN_AUDIENCE,
-    &LOG_LEVEL,
-    &METRICS_NAMESPACE,
-    &CA_FILE,
-    &SESSION_IDLE,
-    &SESSION_ABSOLUTE,
-    &PASSWORD_MEMORY_KIB,
-    &PASSWORD_ITERATIONS,
-    &PASSWORD_CONCURRENCY,
-    &PASSWORD_QUEUE,
-];
-
-/// Every setting that is read here; tests check the documentation against them.
-pub fn settings() -> impl Iterator<Item = Setting> {
-    let limits = Limit::ALL.iter().map(|limit| limit_setting(*limit));
-    OTHER_SETTINGS.iter().copied().copied().chain(limits)
-}
-
-const fn limit_setting(limit: Limit) -> Setting {
-    setting(limit.setting(), limit.default_rate())
-}
-
-/// The smallest work of a password hash: OWASP's password storage cheat sheet.
-const MIN_MEMORY_KIB: u32 = 19_456;
-const MIN_ITERATIONS: u32 = 2;
-
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub database: DatabaseUrl,
-    pub users_table: String,
-    pub tasks_table: String,
-    /// The name of the table of signing keys.
-    pub keys_table: String,
-    /// The keys that access tokens are verified with.
-    pub public_keys: Option<PublicKeys>,
-    /// The keys that tokens are issued with.
-    pub signing_keys: Option<SigningKeys>,
-    pub token_issuer: String,
-    pub token_audience: String,
-    pub log_level: Level,
-    /// Where CloudWatch keeps the metrics.
-    pub metrics_namespace: String,
-    /// A PEM file with certificate authorities to trust: besides those of AWS, or instead of the
-    /// usual ones of MongoDB.
-    pub ca_file: Option<PathBuf>,
-    pub lifetimes: SessionLifetimes,
-    /// How much work a password hash is.
-    pub passwords: PasswordSettings,
-    pub limits: Limits,
-}
-
-/// Why a setting cannot be used: one line that names it and shows a good value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name} {rule}{}", self.example())]
-pub struct SettingError {
-    pub name: &'static str,
-    rule: String,
-}
-
-impl SettingError {
-    /// This setting breaks this rule.
-    pub fn new(name: &'static str, rule: impl Into<String>) -> Self {
-        Self {
-            name,
-            rule: rule.into(),
-        }
+impl<'e> Environment<'e> {
+    pub fn new(variable: &'e dyn Fn(&str) -> Option<String>) -> Self {
+        Self(variable)
     }
 
-    fn example(&self) -> String {
-        let setting = settings().find(|setting| setting.name == self.name);
-        setting.map_or_else(String::new, |setting| {
-            format!("; a good value: {}={}", setting.name, setting.example)
-        })
+    /// The value of a variable; `None` for an empty one.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|text| !text.trim().is_empty())
     }
-}
 
-impl Settings {
-    /// Reads the settings that an endpoint's function needs.
+    /// Reads a setting with this function.
     ///
     /// # Errors
-    /// The first setting that is missing or malformed.
-    pub fn for_endpoint(
-        environment: &dyn Fn(&str) -> Option<String>,
-        endpoint: &Endpoint,
-    ) -> Result<Self, SettingError> {
-        Self::read(environment, &|part| endpoint.needs(part))
-    }
-
-    /// Reads the settings that these parts of the app need.
-    ///
-    /// # Errors
-    /// The first setting that is missing or malformed.
-    pub fn read(
-        environment: &dyn Fn(&str) -> Option<String>,
-        needs: &dyn Fn(Part) -> bool,
-    ) -> Result<Self, SettingError> {
-        let source = Source(environment);
-        let stored = needs(Part::Users) || needs(Part::Tasks);
-        let absolute = source.duration(&SESSION_ABSOLUTE)?;
-        Ok(Self {
-            database: if stored {
-                source.get(&DATABASE_URL)?
-            } else {
-                DatabaseUrl::DynamoDb
-            },
-            users_table: source.text(&USERS_TABLE)?,
-            tasks_table: source.text(&TASKS_TABLE)?,
-            keys_table: source.text(&KEYS_TABLE)?,
-            public_keys: needs(Part::PublicKeys)
-                .then(|| source.parse(&PUBLIC_KEYS, PublicKeys::parse))
-                .transpose()?,
-            signing_keys: needs(Part::SigningKeys)
-                .then(|| source.parse(&SIGNING_KEYS, SigningKeys::parse))
-                .transpose()?,
-            token_issuer: source.text(&TOKEN_ISSUER)?,
-            token_audience: source.text(&TOKEN_AUDIENCE)?,
-            log_level: source.get(&LOG_LEVEL)?,
-            metrics_namespace: source.text(&METRICS_NAMESPACE)?,
-            ca_file: Some(source.parse(&CA_FILE, |text| Ok::<_, String>(PathBuf::from(text)))?)
-                .filter(|path| path.as_os_str() != ""),
-            lifetimes: SessionLifetimes {
-                idle: source.duration(&SESSION_IDLE)?.min(absolute),
-                absolute,
-            },
-            passwords: PasswordSettings {
-                memory_kib: source.at_least(&PASSWORD_MEMORY_KIB, MIN_MEMORY_KIB)?,
-                iterations: source.at_least(&PASSWORD_ITERATIONS, MIN_ITERATIONS)?,
-                concurrency: source.at_least(&PASSWORD_CONCURRENCY, 1)? as usize,
-                queue: source.at_least(&PASSWORD_QUEUE, 1)? as usize,
-            },
-            limits: Limits::read(|limit| source.get(&limit_setting(limit)))?,
-        })
-    }
-}
-
-/// Reads environment variables and names the one that is wrong.
-struct Source<'e>(&'e dyn Fn(&str) -> Option<String>);
-
-impl Source<'_> {
-    fn parse<T, E: fmt::Display>(
+    /// The setting is missing or malformed.
+    pub fn parse<T, E: fmt::Display>(
         &self,
         setting: &Setting,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<T, SettingError> {
-        let text = (self.0)(setting.name)
-            .filter(|text| !text.trim().is_empty())
-            .or_else(|| setting.default.map(str::to_owned));
-        let text = text.ok_or_else(|| SettingError::new(setting.name, "is missing"))?;
-        parse(text.trim()).map_err(|rule| SettingError::new(setting.name, rule.to_string()))
+        let given = self.variable(setting.name);
+        let text = given.or_else(|| setting.default.map(str::to_owned));
+        let text = text.ok_or_else(|| setting.error("is missing"))?;
+        parse(text.trim()).map_err(|rule| setting.error(rule.to_string()))
     }
 
-    fn get<T: FromStr<Err = String>>(&self, setting: &Setting) -> Result<T, SettingError> {
+    /// Reads a setting of this type.
+    ///
+    /// # Errors
+    /// The setting is missing or malformed.
+    pub fn get<T: FromStr<Err = String>>(&self, setting: &Setting) -> Result<T, SettingError> {
         self.parse(setting, str::parse)
     }
 
-    fn text(&self, setting: &Setting) -> Result<String, SettingError> {
+    /// A name: at most 255 visible ASCII characters.
+    ///
+    /// # Errors
+    /// The setting is missing or malformed.
+    pub fn text(&self, setting: &Setting) -> Result<String, SettingError> {
         self.parse(setting, |text| {
             if text.len() <= 255 && text.bytes().all(|b| b.is_ascii_graphic()) {
                 Ok(text.to_owned())
@@ -248,7 +142,20 @@ impl Source<'_> {
         })
     }
 
-    fn duration(&self, setting: &Setting) -> Result<Duration, SettingError> {
+    /// The path of a file, where one is given.
+    ///
+    /// # Errors
+    /// The setting is malformed.
+    pub fn path(&self, setting: &Setting) -> Result<Option<PathBuf>, SettingError> {
+        let path = self.parse(setting, |text| Ok::<_, String>(PathBuf::from(text)))?;
+        Ok(Some(path).filter(|path| path.as_os_str() != ""))
+    }
+
+    /// A duration of at least a second: `12h`, `30d`.
+    ///
+    /// # Errors
+    /// The setting is missing or malformed.
+    pub fn duration(&self, setting: &Setting) -> Result<Duration, SettingError> {
         self.parse(setting, |text| {
             // jiff leaves days out of absolute durations; here a day is always 24 hours.
             let (text, unit) = text
@@ -258,16 +165,19 @@ impl Source<'_> {
                 .parse::<jiff::SignedDuration>()
                 .ok()
                 .and_then(|duration| duration.checked_mul(unit));
+            let longest = Duration::from_hours(24 * 3650);
             duration
                 .and_then(|duration| Duration::try_from(duration).ok())
-                .filter(|duration| {
-                    duration.as_secs() > 0 && *duration <= Duration::from_hours(24 * 3650)
-                })
+                .filter(|duration| duration.as_secs() > 0 && *duration <= longest)
                 .ok_or("must be a duration, such as 12h or 30d")
         })
     }
 
-    fn at_least(&self, setting: &Setting, min: u32) -> Result<u32, SettingError> {
+    /// A whole number of at least this.
+    ///
+    /// # Errors
+    /// The setting is missing or malformed.
+    pub fn at_least(&self, setting: &Setting, min: u32) -> Result<u32, SettingError> {
         self.parse(setting, |text| {
             text.parse()
                 .ok()
@@ -275,62 +185,72 @@ impl Source<'_> {
                 .ok_or(format!("must be a whole number of at least {min}"))
         })
     }
+
+    /// How much is logged.
+    ///
+    /// # Errors
+    /// The setting is malformed.
+    pub fn log_level(&self) -> Result<Level, SettingError> {
+        self.get(&LOG_LEVEL)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
-        let environment = |name: &str| {
-            variables
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| (*value).to_owned())
-        };
-        Settings::read(&environment, &|part| matches!(part, Part::Users))
-            .map_err(|error| error.to_string())
+    const SESSIONS: Setting = Setting::new("SESSIONS", "30d");
+    const MEMORY: Setting = Setting::new("MEMORY", "19456");
+    const KEYS: Setting = Setting::required("KEYS", "{}");
+
+    fn with<T>(value: &str, read: impl FnOnce(Environment<'_>) -> T) -> T {
+        read(Environment::new(&|_| Some(value.to_owned())))
     }
 
     #[test]
-    fn the_defaults_are_good_values() {
-        let settings = read(&[("DATABASE_URL", "dynamodb://")]).expect("defaults");
-        assert_eq!(settings.lifetimes.idle, Duration::from_hours(30 * 24));
-        assert_eq!(settings.passwords.memory_kib, 19_456);
-    }
-
-    #[test]
-    fn a_bad_setting_is_named_with_a_good_value_and_not_quoted() {
-        for (name, bad) in [
-            ("DATABASE_URL", ""),
-            ("DATABASE_URL", "postgres://root:s3cret@db"),
-            ("DATABASE_URL", "dynamodb://root:s3cret@db"),
-            ("DATABASE_URL", "mongodb://root:s3cret@"),
-            ("TASKLANE_LIMIT_LOGIN_SOURCE", "many"),
-            ("TASKLANE_SESSION_IDLE", "-1d"),
-            ("TASKLANE_PASSWORD_MEMORY_KIB", "1024"),
-            ("TASKLANE_LOG_LEVEL", "loud"),
-        ] {
-            let error = read(
-                &[("DATABASE_URL", "dynamodb://"), (name, bad)]
-                    .map(|pair| if pair.0 == name { (name, bad) } else { pair }),
-            )
-            .expect_err(name);
-            assert!(error.starts_with(name), "{error}");
-            assert!(error.contains(&format!("a good value: {name}=")), "{error}");
-            assert!(!error.contains("s3cret"), "{error}");
+    fn what_is_not_given_has_its_default_and_what_has_none_is_missing() {
+        for value in ["", "  "] {
+            with(value, |environment| {
+                assert_eq!(
+                    environment.duration(&SESSIONS),
+                    Ok(Duration::from_hours(30 * 24))
+                );
+                assert_eq!(environment.at_least(&MEMORY, 1), Ok(19_456));
+                assert_eq!(environment.path(&CA_FILE), Ok(None));
+                assert_eq!(
+                    environment.text(&KEYS).expect_err("missing").to_string(),
+                    "KEYS is missing; a good value: KEYS={}"
+                );
+            });
         }
     }
 
     #[test]
-    fn a_part_that_is_not_needed_needs_no_setting() {
-        let nothing = |_: &str| None;
-        assert!(Settings::read(&nothing, &|_| false).is_ok());
-        assert_eq!(
-            Settings::read(&nothing, &|part| part == Part::PublicKeys)
-                .expect_err("missing")
-                .name,
-            "TASKLANE_PUBLIC_KEYS"
-        );
+    fn a_bad_value_is_named_with_a_good_one_and_not_quoted() {
+        let errors = [
+            with("-1d", |environment| {
+                environment.duration(&SESSIONS).map(drop)
+            }),
+            with("s3cret", |environment| {
+                environment.duration(&SESSIONS).map(drop)
+            }),
+            with("18", |environment| {
+                environment.at_least(&MEMORY, 19).map(drop)
+            }),
+            with("a s3cret", |environment| environment.text(&KEYS).map(drop)),
+            with("s3cret", |environment| environment.log_level().map(drop)),
+        ];
+
+        for error in errors {
+            let error = error.expect_err("malformed");
+            let Setting { name, example, .. } = error.setting;
+            let error = error.to_string();
+            assert!(error.starts_with(name), "{error}");
+            assert!(
+                error.ends_with(&format!("; a good value: {name}={example}")),
+                "{error}"
+            );
+            assert!(!error.contains("s3cret"), "{error}");
+        }
     }
 }

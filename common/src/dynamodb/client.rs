@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkErro
 use aws_smithy_runtime_api::client::http::HttpClient;
 
 use crate::aws::{Aws, Https, Service};
-use crate::config::{DatabaseUrl, SettingError, Settings};
+use crate::config::{Environment, SettingError};
 use crate::problem::StoreError;
 use crate::telemetry;
 
@@ -23,44 +23,6 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
 /// One attempt of a call gives up after this.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
 const ATTEMPTS: u32 = 3;
-
-/// A client for the DynamoDB of the settings, with a connection that is open already where it is a
-/// region's. Whether the database answers is found out by using it.
-///
-/// # Errors
-/// Region or credentials are not in the environment, the certificate file cannot be read, or
-/// another store is wanted.
-pub async fn connect(
-    settings: &Settings,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Client, SettingError> {
-    match &settings.database {
-        DatabaseUrl::DynamoDb => connect_region(settings, environment).await,
-        DatabaseUrl::DynamoDbAt(address) => connect_to(address, environment),
-        DatabaseUrl::MongoDb(_) => Err(SettingError::new(
-            "DATABASE_URL",
-            "does not name a DynamoDB",
-        )),
-    }
-}
-
-/// A client for the region's DynamoDB.
-async fn connect_region(
-    settings: &Settings,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Client, SettingError> {
-    let reaching = Aws::reach_dynamodb(environment).await;
-    let aws = Aws::connect(
-        environment,
-        settings.ca_file.as_deref(),
-        "DATABASE_URL=dynamodb://",
-    )
-    .await?;
-    if let Some(reaching) = reaching {
-        aws.warm_up(reaching).await.await;
-    }
-    Ok(client(&aws))
-}
 
 /// A client for the region's DynamoDB over these connections.
 pub fn client(aws: &Aws) -> Client {
@@ -75,11 +37,15 @@ pub fn client(aws: &Aws) -> Client {
 pub const LOCAL_ACCESS_KEY: &str = "local";
 
 /// A client for a DynamoDB-compatible engine at this address, over plain HTTP.
-fn connect_to(
-    address: &str,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Client, SettingError> {
-    let variable = |name| environment(name).unwrap_or_else(|| LOCAL_ACCESS_KEY.to_owned());
+///
+/// # Errors
+/// There is no certificate that can be trusted, which is a defect.
+pub fn connect_to(address: &str, environment: Environment<'_>) -> Result<Client, SettingError> {
+    let variable = |name| {
+        environment
+            .variable(name)
+            .unwrap_or_else(|| LOCAL_ACCESS_KEY.to_owned())
+    };
     // Lambda's own credentials, and SAM's in its place, are in the environment of every function:
     // an access key in the URL goes before them, and is no secret here.
     let (access_key, address) = match address.split_once('@') {
@@ -95,7 +61,9 @@ fn connect_to(
     );
     let config = base(SharedHttpClient::new(Https::new(None)?))
         .region(Region::new(
-            environment("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned()),
+            environment
+                .variable("AWS_REGION")
+                .unwrap_or_else(|| "us-east-1".to_owned()),
         ))
         .credentials_provider(credentials)
         .endpoint_url(format!("http://{address}"));

@@ -12,15 +12,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::client::failed;
 use crate::problem::StoreError;
-
-/// A table. Its keys are `pk` and `sk`, and what has expired by `expires_at` is deleted.
-#[derive(Clone, Debug)]
-pub struct Table {
-    pub name: String,
-    /// Its local secondary indexes: the range key of each is the attribute of the same name. They
-    /// exist from the table's creation or never.
-    pub indexes: &'static [&'static str],
-}
+use crate::schema::Table;
 
 /// The attribute that DynamoDB's TTL looks at.
 const EXPIRY: &str = "expires_at";

@@ -25,7 +25,7 @@ impl<T: Body + Example + JsonSchema + Send> Extract for Json<T> {
         check_size(request)?;
         check_media_type(request)?;
         let value = parse_json(&request.body).map_err(|error| {
-            Problem::new(Kind::MalformedBody, "The body could not be read.")
+            Problem::new(Kind::MALFORMED_BODY, "The body could not be read.")
                 .with_errors(vec![error])
         })?;
         match value {
@@ -42,10 +42,10 @@ impl<T: Body + Example + JsonSchema + Send> Extract for Json<T> {
     fn describe(operation: &mut Operation) {
         operation.takes_body::<T>(T::example());
         operation.may_answer(&[
-            Kind::MalformedBody,
-            Kind::TooLarge,
-            Kind::UnsupportedMediaType,
-            Kind::InvalidFields,
+            Kind::MALFORMED_BODY,
+            Kind::TOO_LARGE,
+            Kind::UNSUPPORTED_MEDIA_TYPE,
+            Kind::INVALID_FIELDS,
         ]);
     }
 }
@@ -54,7 +54,7 @@ impl<T: Body + Example + JsonSchema + Send> Extract for Json<T> {
 pub(super) fn check_size(request: &Request) -> Result<(), Problem> {
     if request.body.len() > MAX_BODY {
         return Err(Problem::new(
-            Kind::TooLarge,
+            Kind::TOO_LARGE,
             format!("The body must have at most {MAX_BODY} bytes."),
         ));
     }
@@ -69,7 +69,7 @@ fn check_media_type(request: &Request) -> Result<(), Problem> {
     {
         let detail = "Content-Encoding must be absent: compressed bodies are not read.";
         // RFC 9110, section 12.5.3.
-        return Err(Problem::new(Kind::UnsupportedMediaType, detail)
+        return Err(Problem::new(Kind::UNSUPPORTED_MEDIA_TYPE, detail)
             .with_header(header::ACCEPT_ENCODING, "identity"));
     }
     // Accept-Patch is RFC 5789's, section 3.1; Accept-Post is the Linked Data Platform's, section
@@ -86,7 +86,8 @@ fn check_media_type(request: &Request) -> Result<(), Problem> {
         )
     };
     let refuse = |detail: String| {
-        Err(Problem::new(Kind::UnsupportedMediaType, detail).with_header(accept, &taken.join(", ")))
+        Err(Problem::new(Kind::UNSUPPORTED_MEDIA_TYPE, detail)
+            .with_header(accept, &taken.join(", ")))
     };
     let wanted = taken.join(" or ");
     let Some(content_type) = request.header(&header::CONTENT_TYPE)? else {

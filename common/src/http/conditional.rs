@@ -56,7 +56,7 @@ impl Extract for Precondition {
             json!({"type": "string", "pattern": TAGS_PATTERN}),
             "\"2\"",
         );
-        operation.may_answer(&[Kind::MalformedHeader, Kind::PreconditionFailed]);
+        operation.may_answer(&[Kind::MALFORMED_HEADER, Kind::PRECONDITION_FAILED]);
     }
 }
 

@@ -123,10 +123,11 @@ impl RequestLine {
         if self.method == http::Method::OPTIONS {
             return Ok(Options(allow));
         }
-        Err(
-            Problem::new(Kind::MethodNotAllowed, format!("This path serves {allow}."))
-                .with_header(header::ALLOW, &allow),
+        Err(Problem::new(
+            Kind::METHOD_NOT_ALLOWED,
+            format!("This path serves {allow}."),
         )
+        .with_header(header::ALLOW, &allow))
     }
 }
 

@@ -1,22 +1,26 @@
 //! An endpoint: method, path, access and handler in one declaration.
 //!
 //! A handler is an `async fn` whose signature says everything: who may call it (the verified
-//! [`Caller`] or the [`LiveSession`] of the account comes first; without either anyone may), which
-//! parts of the program it uses ([`Use`](super::Use)), and what it reads from the request
-//! ([`Extract`]). It returns a [`Reply`] or a [`Problem`].
+//! [`Caller`](crate::auth::Caller) comes first; without one anyone may), which parts it uses
+//! ([`Use`](super::Use)), and what it reads from the request ([`Extract`]). It returns a [`Reply`]
+//! or a [`Problem`].
 
 use std::future::Future;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
+use futures_util::try_join;
 
 use super::conditional::check_write_without_tag;
 use super::openapi::Operation;
-use super::request::{Request, live_session, verify_caller};
+use super::request::Request;
 use super::response::{Reply, Response};
-use crate::app::App;
-use crate::auth::{Caller, LiveSession};
+use crate::config::Setting;
+use crate::part::{Part, StartError, Starter};
 use crate::problem::{Kind, Problem};
+use crate::storage::Storage;
+use crate::time::Clock;
 
 /// A method that endpoints are declared for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,26 +59,6 @@ pub enum Access {
     Session,
 }
 
-/// A part of the [`App`] that an endpoint uses. A function starts with these parts only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// The users table: accounts, sessions, rate limits.
-    Users,
-    Tasks,
-    PublicKeys,
-    /// The private keys, to issue tokens.
-    SigningKeys,
-}
-
-impl Part {
-    pub const ALL: [Self; 4] = [
-        Self::Users,
-        Self::Tasks,
-        Self::PublicKeys,
-        Self::SigningKeys,
-    ];
-}
-
 /// One endpoint of the API, and one Lambda function.
 pub struct Endpoint {
     /// The function's name, the operation's identifier, the sample event's name.
@@ -90,8 +74,9 @@ pub struct Endpoint {
     /// Adds arguments and answers to the API document. Apart from the handler, so that a function's
     /// binary does not contain it.
     pub describe: fn(&mut Operation),
-    needs: fn(Part) -> bool,
-    pub(super) handler: &'static dyn Handler,
+    /// The settings that its parts read.
+    pub settings: fn() -> Vec<Setting>,
+    handler: &'static dyn Handler,
 }
 
 /// The endpoints of one service.
@@ -101,6 +86,15 @@ pub struct Service {
     /// What it is about, in one sentence.
     pub summary: &'static str,
     pub endpoints: &'static [&'static Endpoint],
+    /// What it keeps in the database, if anything.
+    pub storage: Option<&'static Storage>,
+}
+
+/// An endpoint whose parts have started: it answers requests.
+pub struct Running {
+    pub endpoint: &'static Endpoint,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) handler: Box<dyn RunningHandler>,
 }
 
 impl Endpoint {
@@ -158,7 +152,7 @@ impl Endpoint {
             problems: &[],
             access: H::ACCESS,
             describe: H::describe,
-            needs: H::needs,
+            settings: H::settings,
             handler,
         }
     }
@@ -176,9 +170,17 @@ impl Endpoint {
         self
     }
 
-    /// Whether the handler, or the check of who calls it, needs this part of the app.
-    pub fn needs(&self, part: Part) -> bool {
-        (self.needs)(part)
+    /// Starts the parts that the handler uses, and no others.
+    ///
+    /// # Errors
+    /// One of them cannot be started.
+    pub async fn start(&'static self, starter: &Starter<'_>) -> Result<Running, StartError> {
+        let (handler, clock) = try_join!(self.handler.start(starter), starter.part())?;
+        Ok(Running {
+            endpoint: self,
+            clock,
+            handler,
+        })
     }
 }
 
@@ -198,20 +200,25 @@ pub trait Extract: Sized + Send {
     fn describe(operation: &mut Operation);
 }
 
+/// A handler that is still to be given its parts.
 pub trait Handler: Sync {
-    /// Answers a request, the caller verified and the arguments read.
-    fn call<'a>(
-        &'a self,
-        app: &'a App,
-        request: &'a Request,
-    ) -> BoxFuture<'a, Result<Response, Problem>>;
+    fn start<'a>(&'static self, starter: &'a Starter<'_>) -> Starting<'a>;
+}
+
+/// A handler that is being given its parts.
+pub(super) type Starting<'a> = LocalBoxFuture<'a, Result<Box<dyn RunningHandler>, StartError>>;
+
+/// A handler with its parts.
+pub trait RunningHandler: Send + Sync {
+    /// Answers a request.
+    fn call<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Response, Problem>>;
 }
 
 /// A handler whose types are still known.
 pub trait Describe: Handler + 'static {
     const ACCESS: Access;
-    /// Whether its arguments need this part of the app.
-    fn needs(part: Part) -> bool;
+    /// The settings that its arguments' parts read.
+    fn settings() -> Vec<Setting>;
     /// Adds its arguments and its answer to the API document.
     fn describe(operation: &mut Operation);
 }
@@ -223,16 +230,17 @@ pub trait Argument: Sized + Send + 'static {
     /// Whether it is the request's preconditions.
     const CONDITIONAL: bool = false;
 
-    /// Whether it needs this part of the app.
-    fn needs(_: Part) -> bool {
-        false
-    }
+    /// What it is made with.
+    type Part: Part;
 
     /// Makes the argument.
     ///
     /// # Errors
     /// Why the request cannot be handled.
-    fn take(app: &App, request: &Request) -> impl Future<Output = Result<Self, Problem>> + Send;
+    fn take(
+        part: &Self::Part,
+        request: &Request,
+    ) -> impl Future<Output = Result<Self, Problem>> + Send;
 
     /// Adds to the API document what it reads and which problems it may answer with.
     fn describe(_: &mut Operation) {}
@@ -241,7 +249,9 @@ pub trait Argument: Sized + Send + 'static {
 impl<T: Extract + 'static> Argument for T {
     const CONDITIONAL: bool = T::CONDITIONAL;
 
-    async fn take(_: &App, request: &Request) -> Result<Self, Problem> {
+    type Part = ();
+
+    async fn take((): &(), request: &Request) -> Result<Self, Problem> {
         T::extract(request)
     }
 
@@ -250,46 +260,18 @@ impl<T: Extract + 'static> Argument for T {
     }
 }
 
-impl Argument for Caller {
-    const ACCESS: Access = Access::User;
-
-    fn needs(part: Part) -> bool {
-        part == Part::PublicKeys
-    }
-
-    async fn take(app: &App, request: &Request) -> Result<Self, Problem> {
-        verify_caller(app, request)
-    }
-
-    fn describe(operation: &mut Operation) {
-        operation.requires_access_token();
-    }
-}
-
-impl Argument for LiveSession {
-    const ACCESS: Access = Access::Session;
-
-    fn needs(part: Part) -> bool {
-        matches!(part, Part::PublicKeys | Part::Users)
-    }
-
-    async fn take(app: &App, request: &Request) -> Result<Self, Problem> {
-        live_session(app, request).await
-    }
-
-    fn describe(operation: &mut Operation) {
-        operation.requires_access_token();
-    }
-}
-
 /// An `async fn` with these arguments.
-pub trait AsyncHandler<Arguments>: Send + Sync + 'static {
+pub trait AsyncHandler<Arguments>: Copy + Send + Sync + 'static {
     const ACCESS: Access;
-    fn needs(part: Part) -> bool;
+    /// The parts of the arguments, in their order.
+    type Parts: Send + Sync + 'static;
+
+    fn settings() -> Vec<Setting>;
     fn describe(operation: &mut Operation);
+    fn start(starter: &Starter<'_>) -> impl Future<Output = Result<Self::Parts, StartError>>;
     fn call<'a>(
         &'a self,
-        app: &'a App,
+        parts: &'a Self::Parts,
         request: &'a Request,
     ) -> BoxFuture<'a, Result<Response, Problem>>;
 }
@@ -297,28 +279,41 @@ pub trait AsyncHandler<Arguments>: Send + Sync + 'static {
 /// A function with its arguments' types, as an endpoint's handler.
 pub struct Typed<F, Arguments>(F, PhantomData<fn(Arguments)>);
 
-/// Makes a handler of this function.
-pub const fn handler<F: AsyncHandler<Arguments> + Copy, Arguments>(
+/// A function and the parts that its arguments are made with.
+struct Started<F: AsyncHandler<Arguments>, Arguments> {
     function: F,
-) -> Typed<F, Arguments> {
+    parts: F::Parts,
+}
+
+/// Makes a handler of this function.
+pub const fn handler<F: AsyncHandler<Arguments>, Arguments>(function: F) -> Typed<F, Arguments> {
     Typed(function, PhantomData)
 }
 
-impl<F: AsyncHandler<Arguments>, Arguments> Handler for Typed<F, Arguments> {
-    fn call<'a>(
-        &'a self,
-        app: &'a App,
-        request: &'a Request,
-    ) -> BoxFuture<'a, Result<Response, Problem>> {
-        self.0.call(app, request)
+impl<F: AsyncHandler<Arguments>, Arguments: 'static> Handler for Typed<F, Arguments> {
+    fn start<'a>(&'static self, starter: &'a Starter<'_>) -> Starting<'a> {
+        Box::pin(async {
+            let parts = F::start(starter).await?;
+            let started = Started::<F, Arguments> {
+                function: self.0,
+                parts,
+            };
+            Ok(Box::new(started) as Box<dyn RunningHandler>)
+        })
+    }
+}
+
+impl<F: AsyncHandler<Arguments>, Arguments: 'static> RunningHandler for Started<F, Arguments> {
+    fn call<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Response, Problem>> {
+        self.function.call(&self.parts, request)
     }
 }
 
 impl<F: AsyncHandler<Arguments>, Arguments: 'static> Describe for Typed<F, Arguments> {
     const ACCESS: Access = F::ACCESS;
 
-    fn needs(part: Part) -> bool {
-        F::needs(part)
+    fn settings() -> Vec<Setting> {
+        F::settings()
     }
 
     fn describe(operation: &mut Operation) {
@@ -358,15 +353,17 @@ macro_rules! arity {
     ($($argument:ident),*) => {
         impl<Function, Fut, Answer, $($argument: Argument),*> AsyncHandler<($($argument,)*)> for Function
         where
-            Function: Fn($($argument),*) -> Fut + Send + Sync + 'static,
+            Function: Fn($($argument),*) -> Fut + Copy + Send + Sync + 'static,
             Fut: Future<Output = Result<Answer, Problem>> + Send,
             Answer: Reply,
         {
             const ACCESS: Access = access(&[$($argument::ACCESS),*]);
 
-            fn needs(part: Part) -> bool {
-                let _ = part;
-                false $(|| $argument::needs(part))*
+            type Parts = ($($argument::Part,)*);
+
+            fn settings() -> Vec<Setting> {
+                let of_each: &[Vec<Setting>] = &[$($argument::Part::settings()),*];
+                of_each.concat()
             }
 
             fn describe(operation: &mut Operation) {
@@ -374,13 +371,16 @@ macro_rules! arity {
                 Answer::describe(operation);
             }
 
+            async fn start(starter: &Starter<'_>) -> Result<Self::Parts, StartError> {
+                start!(starter, $($argument),*)
+            }
+
             #[allow(non_snake_case, reason = "the types' names serve as the arguments' names")]
             fn call<'a>(
                 &'a self,
-                app: &'a App,
+                ($($argument,)*): &'a Self::Parts,
                 request: &'a Request,
             ) -> BoxFuture<'a, Result<Response, Problem>> {
-                let _ = app;
                 let is_conditional = false $(|| $argument::CONDITIONAL)*;
                 Box::pin(async move {
                     #[allow(unused_mut, reason = "without arguments nothing changes it")]
@@ -390,7 +390,7 @@ macro_rules! arity {
                             check_conditions(request, is_conditional)?;
                             checked = true;
                         }
-                        let $argument = $argument::take(app, request).await?;
+                        let $argument = $argument::take($argument, request).await?;
                     )*
                     if !checked {
                         check_conditions(request, is_conditional)?;
@@ -399,6 +399,17 @@ macro_rules! arity {
                 })
             }
         }
+    };
+}
+
+/// Starts the arguments' parts at the same time.
+macro_rules! start {
+    ($starter:ident, ) => {{
+        let _ = $starter;
+        Ok(())
+    }};
+    ($starter:ident, $($argument:ident),+) => {
+        try_join!($($starter.part::<$argument::Part>()),+)
     };
 }
 

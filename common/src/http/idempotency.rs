@@ -56,9 +56,9 @@ impl Extract for Idempotency {
             "6f1c0a3e-9d0b-4b4e-8f53-6a1c8a6a2f10",
         );
         operation.may_answer(&[
-            Kind::MalformedHeader,
-            Kind::StillRunning,
-            Kind::IdempotencyKeyReused,
+            Kind::MALFORMED_HEADER,
+            Kind::STILL_RUNNING,
+            Kind::IDEMPOTENCY_KEY_REUSED,
         ]);
     }
 }

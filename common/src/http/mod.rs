@@ -10,21 +10,19 @@ pub mod openapi;
 mod parts;
 mod path;
 mod query;
-mod representations;
 mod request;
 mod response;
 mod serve;
 
-pub use body::Json;
+pub use body::{Example, Json};
 pub use document::{Document, Health, Options, RequestLine};
-pub use endpoint::{Access, Endpoint, Method, Part, Service, handler};
+pub use endpoint::{Access, Argument, Endpoint, Method, Running, Service, handler};
 pub use idempotency::Idempotency;
-pub use parts::{FromApp, Now, Use};
-pub use path::Path;
-pub use query::{PageQuery, Query};
-#[cfg(test)]
-pub(crate) use query::{Parameters, QueryFields};
-pub use request::Request;
+pub use openapi::Operation;
+pub use parts::{Now, Use};
+pub use path::{Path, PathParameter};
+pub use query::{Listed, PageQuery, Parameters, Query, QueryFields};
+pub use request::{CallerCheck, Request};
 pub use response::{Created, Listing, NoContent, PublicJson, Representation, Response};
 pub(crate) use serve::refuse;
 pub use serve::{fail, serve};

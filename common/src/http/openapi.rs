@@ -7,7 +7,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::conditional::TAGS_PATTERN;
-use super::endpoint::{Access, Endpoint, Method, Part, Service};
+use super::endpoint::{Endpoint, Method, Service};
 use crate::problem::{Kind, ProblemBody};
 
 /// What one endpoint takes and answers.
@@ -73,7 +73,7 @@ impl Operation<'_> {
     /// The call needs an access token.
     pub fn requires_access_token(&mut self) {
         self.authenticated = true;
-        self.may_answer(&[Kind::Unauthenticated]);
+        self.may_answer(&[Kind::UNAUTHENTICATED]);
     }
 
     /// The call takes a JSON body.
@@ -232,19 +232,19 @@ fn describe(
     };
     (endpoint.describe)(&mut operation);
     operation.may_answer(endpoint.problems);
-    if Part::ALL.iter().any(|part| endpoint.needs(*part)) || endpoint.access != Access::Public {
-        operation.may_answer(&[Kind::Unavailable]);
+    if !(endpoint.settings)().is_empty() {
+        operation.may_answer(&[Kind::UNAVAILABLE]);
     }
     // What is wrong with the request as such, before any endpoint looks at it.
     operation.may_answer(&[
-        Kind::MalformedBody,
-        Kind::MalformedHeader,
-        Kind::RequestTimeout,
-        Kind::TooLarge,
-        Kind::TooManyRequests,
+        Kind::MALFORMED_BODY,
+        Kind::MALFORMED_HEADER,
+        Kind::REQUEST_TIMEOUT,
+        Kind::TOO_LARGE,
+        Kind::TOO_MANY_REQUESTS,
     ]);
-    operation.may_answer(&[Kind::Internal]);
-    operation.may_answer(&[Kind::MalformedHeader, Kind::PreconditionFailed]);
+    operation.may_answer(&[Kind::INTERNAL]);
+    operation.may_answer(&[Kind::MALFORMED_HEADER, Kind::PRECONDITION_FAILED]);
     if endpoint.method == Method::Get {
         operation.takes_header(
             "If-Match",
@@ -280,13 +280,13 @@ fn describe(
     }
     let mut by_status: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
     for kind in operation.problems {
-        let kinds = by_status.entry(kind.status().as_u16()).or_default();
+        let kinds = by_status.entry(kind.status.as_u16()).or_default();
         if !kinds.contains(&kind) {
             kinds.push(kind);
         }
     }
     for (status, kinds) in by_status {
-        let titles: Vec<&str> = kinds.iter().map(|kind| kind.title()).collect();
+        let titles: Vec<&str> = kinds.iter().map(|kind| kind.title).collect();
         let example = json!({
             "type": kinds[0].uri(), "title": titles[0], "status": status, "detail": format!("{}.", titles[0]),
             "request_id": "0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55",

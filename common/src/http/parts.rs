@@ -1,34 +1,23 @@
-//! Parts of the program as arguments of a handler.
+//! Parts as arguments of a handler.
 
-use super::endpoint::{Argument, Part};
+use std::sync::Arc;
+
+use super::endpoint::Argument;
 use super::request::Request;
-use crate::app::App;
+use crate::part::Part;
 use crate::problem::Problem;
-use crate::time::Timestamp;
+use crate::time::{Clock, Timestamp};
 
-/// A part that a handler uses. A function starts with the parts of its handler's signature.
+/// A part that a handler uses. A function starts with the parts of its handler's signature, and
+/// with no others.
 #[derive(Clone, Copy, Debug)]
 pub struct Use<T>(pub T);
 
-/// What can be used as a part.
-pub trait FromApp: Sized + Send + 'static {
-    /// Whether it needs this part of the app.
-    fn needs(part: Part) -> bool;
+impl<T: Part> Argument for Use<T> {
+    type Part = T;
 
-    /// Takes the part.
-    ///
-    /// # Errors
-    /// 500 when the app was started without it.
-    fn from_app(app: &App) -> Result<Self, Problem>;
-}
-
-impl<T: FromApp> Argument for Use<T> {
-    fn needs(part: Part) -> bool {
-        T::needs(part)
-    }
-
-    async fn take(app: &App, _: &Request) -> Result<Self, Problem> {
-        T::from_app(app).map(Self)
+    async fn take(part: &T, _: &Request) -> Result<Self, Problem> {
+        Ok(Self(part.clone()))
     }
 }
 
@@ -37,7 +26,9 @@ impl<T: FromApp> Argument for Use<T> {
 pub struct Now(pub Timestamp);
 
 impl Argument for Now {
-    async fn take(app: &App, _: &Request) -> Result<Self, Problem> {
-        Ok(Self(app.clock.now()))
+    type Part = Arc<dyn Clock>;
+
+    async fn take(clock: &Arc<dyn Clock>, _: &Request) -> Result<Self, Problem> {
+        Ok(Self(clock.now()))
     }
 }

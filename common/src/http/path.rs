@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use super::endpoint::{Endpoint, Extract};
 use super::openapi::Operation;
 use super::request::Request;
+use crate::auth::SessionId;
 use crate::problem::{FieldError, Kind, Problem};
 
 /// A value that stands in the path.
@@ -36,8 +37,12 @@ impl<T: PathParameter> Extract for Path<T> {
 
     fn describe(operation: &mut Operation) {
         operation.takes_path_parameter::<T>(T::NAME);
-        operation.may_answer(&[Kind::MalformedParameter, Kind::NotFound]);
+        operation.may_answer(&[Kind::MALFORMED_PARAMETER, Kind::NOT_FOUND]);
     }
+}
+
+impl PathParameter for SessionId {
+    const NAME: &'static str = "session_id";
 }
 
 impl Endpoint {

@@ -200,7 +200,7 @@ impl<T: Parameters> Extract for Query<T> {
 
     fn describe(operation: &mut Operation) {
         operation.takes_query::<T>();
-        operation.may_answer(&[Kind::MalformedParameter]);
+        operation.may_answer(&[Kind::MALFORMED_PARAMETER]);
     }
 }
 

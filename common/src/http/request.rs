@@ -1,16 +1,19 @@
 //! A request as every endpoint sees it, wherever it came from.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header};
 
-use super::endpoint::Extract;
+use super::endpoint::{Access, Argument, Extract};
 use super::openapi::Operation;
-use crate::app::App;
-use crate::auth::{Caller, Client, LiveSession};
+use crate::auth::{Caller, CallerLimiter, Client, Verifier};
+use crate::config::Setting;
+use crate::part::{Part, StartError, Starter};
 use crate::problem::Problem;
 use crate::telemetry::{self, Invocation};
+use crate::time::Clock;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -81,44 +84,71 @@ impl Extract for Client {
     fn describe(_: &mut Operation) {}
 }
 
-/// The caller that the request's access token names (RFC 6750, section 2.1).
-///
-/// # Errors
-/// 401 without a token or with one that is not valid.
-pub(super) fn verify_caller(app: &App, request: &Request) -> Result<Caller, Problem> {
-    let mut values = request.headers.get_all(header::AUTHORIZATION).iter();
-    let Some(value) = values.next() else {
-        return Err(Problem::unauthenticated());
-    };
-    if values.next().is_some() {
-        return Err(Problem::invalid_token(
-            "there is more than one Authorization header",
-        ));
-    }
-    let text = value
-        .to_str()
-        .map_err(|_| Problem::invalid_token("the Authorization header is not ASCII"))?;
-    let token = match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => return Err(Problem::unauthenticated()),
-    };
-    let caller = app
-        .verifier()?
-        .verify(token, app.clock.now())
-        .map_err(Problem::invalid_token)?;
-    telemetry::note_caller(&caller.user, &caller.session);
-    app.admit(&caller)?;
-    Ok(caller)
+/// What verifies who calls.
+#[derive(Clone)]
+pub struct CallerCheck {
+    verifier: Arc<Verifier>,
+    limit: CallerLimiter,
+    pub clock: Arc<dyn Clock>,
 }
 
-/// The session that the request's access token is of, and its account's owner.
-///
-/// # Errors
-/// 401 without a token, with one that is not valid, or with one whose session has ended.
-pub(super) async fn live_session(app: &App, request: &Request) -> Result<LiveSession, Problem> {
-    let caller = verify_caller(app, request)?;
-    Ok(app
-        .users()?
-        .live_session(caller.user, caller.session, app.clock.now())
-        .await?)
+impl CallerCheck {
+    /// The caller that the request's access token names (RFC 6750, section 2.1).
+    ///
+    /// # Errors
+    /// 401 without a token or with one that is not valid, 429 for a caller who sent too many
+    /// requests.
+    pub fn verify(&self, request: &Request) -> Result<Caller, Problem> {
+        let mut values = request.headers.get_all(header::AUTHORIZATION).iter();
+        let Some(value) = values.next() else {
+            return Err(Problem::unauthenticated());
+        };
+        if values.next().is_some() {
+            return Err(Problem::invalid_token(
+                "there is more than one Authorization header",
+            ));
+        }
+        let text = value
+            .to_str()
+            .map_err(|_| Problem::invalid_token("the Authorization header is not ASCII"))?;
+        let token = match text.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+            _ => return Err(Problem::unauthenticated()),
+        };
+        let caller = self
+            .verifier
+            .verify(token, self.clock.now())
+            .map_err(Problem::invalid_token)?;
+        telemetry::note_caller(&caller.user, &caller.session);
+        self.limit.count(&caller)?;
+        Ok(caller)
+    }
+}
+
+impl Part for CallerCheck {
+    fn settings() -> Vec<Setting> {
+        Arc::<Verifier>::settings()
+    }
+
+    async fn start(starter: &Starter<'_>) -> Result<Self, StartError> {
+        Ok(Self {
+            verifier: starter.part().await?,
+            limit: starter.part().await?,
+            clock: starter.part().await?,
+        })
+    }
+}
+
+impl Argument for Caller {
+    const ACCESS: Access = Access::User;
+
+    type Part = CallerCheck;
+
+    async fn take(check: &CallerCheck, request: &Request) -> Result<Self, Problem> {
+        check.verify(request)
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.requires_access_token();
+    }
 }

@@ -9,6 +9,8 @@ use super::body::Json;
 use super::openapi::{Operation, Success};
 use super::query::decode;
 use super::request::Request;
+use crate::auth::PublicKeys;
+use crate::paging::Page;
 use crate::problem::Problem;
 
 pub type Response = http::Response<Bytes>;
@@ -58,6 +60,24 @@ pub struct Listing<T> {
     pub items: Vec<T>,
     /// The `cursor` of the next page; null on the last page.
     pub next_cursor: Option<String>,
+}
+
+impl<T> From<Page<T>> for Listing<T> {
+    fn from(page: Page<T>) -> Self {
+        Self {
+            items: page.items,
+            next_cursor: page.next.map(|cursor| cursor.to_string()),
+        }
+    }
+}
+
+impl Representation for PublicKeys {
+    fn example() -> serde_json::Value {
+        serde_json::json!({"keys": [{
+            "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": "sig-1",
+            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        }]})
+    }
 }
 
 /// How long a cache may keep a public answer.

@@ -11,10 +11,9 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::body::check_size;
 use super::conditional::check_read;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Running};
 use super::request::Request;
 use super::response::{Response, write};
-use crate::app::App;
 use crate::problem::Problem;
 use crate::telemetry::{self, Answered, Observed};
 use crate::time::{Clock, SystemClock, Timestamp};
@@ -52,13 +51,13 @@ const TRANSPORT_SECURITY: HeaderValue =
     HeaderValue::from_static("max-age=31536000; includeSubDomains");
 
 /// Answers a request: never an error, never a panic, always one log line.
-pub async fn serve(app: &App, endpoint: &Endpoint, mut request: Request) -> Response {
+pub async fn serve(running: &Running, mut request: Request) -> Response {
     let started = Instant::now();
-    let (answer, observed) =
-        telemetry::observe(endpoint.name, answer(app, endpoint, &mut request)).await;
+    let answering = answer(running, &mut request);
+    let (answer, observed) = telemetry::observe(running.endpoint.name, answering).await;
     finish(
-        app.clock.now(),
-        endpoint,
+        running.clock.now(),
+        running.endpoint,
         &request,
         answer,
         started,
@@ -121,18 +120,14 @@ fn finish(
     response
 }
 
-async fn answer(
-    app: &App,
-    endpoint: &Endpoint,
-    request: &mut Request,
-) -> Result<Response, Problem> {
+async fn answer(running: &Running, request: &mut Request) -> Result<Response, Problem> {
     check_size(request)?;
-    match endpoint.match_path(&request.path)? {
+    match running.endpoint.match_path(&request.path)? {
         Some(parameters) => request.parameters = parameters,
         None => return Err(Problem::not_found("There is nothing at this path.")),
     }
     let request = &*request;
-    let handling = AssertUnwindSafe(endpoint.handler.call(app, request)).catch_unwind();
+    let handling = AssertUnwindSafe(running.handler.call(request)).catch_unwind();
     let handled = tokio::time::timeout(TIME, handling)
         .await
         .map_err(|_| Problem::unavailable("the store was too slow"))?;
@@ -208,11 +203,11 @@ fn add_headers(response: &mut Response, request_id: &str, secure: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Settings;
+    use crate::config::Environment;
     use crate::http::{Endpoint, NoContent, handler};
-    use crate::store::Stores;
+    use crate::part::Starter;
 
-    const ENDPOINT: Endpoint = Endpoint::get("fragile", "/fragile", &handler(fragile));
+    static ENDPOINT: Endpoint = Endpoint::get("fragile", "/fragile", &handler(fragile));
 
     async fn fragile(request: crate::http::RequestLine) -> Result<NoContent, Problem> {
         assert!(request.path.is_empty(), "every path has a slash");
@@ -236,10 +231,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_a_500_that_tells_nothing_and_the_next_request_is_answered() {
-        let settings = Settings::read(&|_| None, &|_| false).expect("defaults");
-        let app = App::new(&settings, Stores::default()).expect("an app");
+        let starter = Starter::new(Environment::new(&|_| None));
+        let running = ENDPOINT.start(&starter).await.expect("no part fails");
+
         for _ in 0..2 {
-            let response = serve(&app, &ENDPOINT, request()).await;
+            let response = serve(&running, request()).await;
             assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
             assert_eq!(
                 response.headers()[header::CONTENT_TYPE],

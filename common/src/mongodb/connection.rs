@@ -16,7 +16,7 @@ use mongodb::options::{
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::config::{MongoUrl, SettingError, Settings, read_ca_file};
+use crate::config::{CA_FILE, DATABASE_URL, Environment, MongoUrl, SettingError, read_ca_file};
 use crate::problem::StoreError;
 use crate::telemetry;
 
@@ -67,34 +67,32 @@ impl Connection {
     ///
     /// # Errors
     /// The URL's options or the certificate file cannot be used.
-    pub fn new(
-        url: &MongoUrl,
-        settings: &Settings,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, SettingError> {
+    pub fn new(url: &MongoUrl, environment: Environment<'_>) -> Result<Self, SettingError> {
         if asks_for_role(url) && !cfg!(feature = "mongodb-aws") {
             let rule = "asks for MONGODB-AWS, which this binary was built without: build it with --features mongodb-aws";
-            return Err(SettingError::new("DATABASE_URL", rule));
+            return Err(DATABASE_URL.error(rule));
         }
-        if let Some(path) = &settings.ca_file {
+        let ca_file = environment.path(&CA_FILE)?;
+        if let Some(path) = &ca_file {
             read_ca_file(path)?;
         }
         Ok(Self {
             string: ConnectionString::parse(url.expose()).map_err(|_| unusable_options(url))?,
             name: url.database().to_owned(),
-            ca_file: settings.ca_file.clone(),
-            pool: if environment("AWS_LAMBDA_RUNTIME_API").is_some() {
+            ca_file,
+            pool: if environment.variable("AWS_LAMBDA_RUNTIME_API").is_some() {
                 LAMBDA_POOL
             } else {
                 SERVER_POOL
             },
             #[cfg(feature = "mongodb-aws")]
-            role: environment("AWS_ACCESS_KEY_ID")
-                .zip(environment("AWS_SECRET_ACCESS_KEY"))
+            role: environment
+                .variable("AWS_ACCESS_KEY_ID")
+                .zip(environment.variable("AWS_SECRET_ACCESS_KEY"))
                 .map(|(key, secret)| RoleCredentials {
                     key,
                     secret,
-                    token: environment("AWS_SESSION_TOKEN"),
+                    token: environment.variable("AWS_SESSION_TOKEN"),
                 }),
             opened: Mutex::new(None),
         })
@@ -120,10 +118,7 @@ impl Connection {
             Err(CallError::Driver(error))
                 if matches!(*error.kind, ErrorKind::InvalidTlsConfig { .. }) =>
             {
-                Err(SettingError::new(
-                    "TASKLANE_CA_FILE",
-                    "cannot be used, or a certificate file of DATABASE_URL cannot",
-                ))
+                Err(CA_FILE.error("cannot be used, or a certificate file of DATABASE_URL cannot"))
             }
             _ => Ok(()),
         }
@@ -276,7 +271,7 @@ fn unusable_options(url: &MongoUrl) -> SettingError {
         ),
         _ => "has options that cannot be used together".to_owned(),
     };
-    SettingError::new("DATABASE_URL", rule)
+    DATABASE_URL.error(rule)
 }
 
 /// Why a call was not answered as asked.
@@ -394,16 +389,13 @@ mod tests {
 
     use super::*;
     use crate::config::DatabaseUrl;
-    use crate::http::Part;
 
     fn connect(url: &str) -> Result<Connection, String> {
-        let environment = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
-        let settings = Settings::read(&environment, &|part| part == Part::Tasks)
-            .map_err(|error| error.to_string())?;
-        let DatabaseUrl::MongoDb(address) = &settings.database else {
+        let DatabaseUrl::MongoDb(address) = url.parse()? else {
             return Err("not a MongoDB URL".to_owned());
         };
-        Connection::new(address, &settings, &environment).map_err(|error| error.to_string())
+        let environment = Environment::new(&|_| None);
+        Connection::new(&address, environment).map_err(|error| error.to_string())
     }
 
     fn refusal(answer: Document) -> Error {

@@ -31,6 +31,10 @@ impl Documents {
         }
     }
 
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The document that the filter describes.
     pub async fn find_one(&self, filter: Document) -> Result<Option<Document>, StoreError> {
         let send =

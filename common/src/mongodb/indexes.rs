@@ -10,6 +10,7 @@ use mongodb::{Database, IndexModel};
 
 use super::connection::{CallError, Connection, failed};
 use crate::problem::StoreError;
+use crate::schema::{Collection, Index, IndexKind};
 
 /// The version of what is described here; a database that has a greater one was made by a newer
 /// program.
@@ -22,37 +23,6 @@ const BUILD_TIMEOUT: Duration = Duration::from_hours(12);
 const NAMESPACE_NOT_FOUND: i32 = 26;
 const NAMESPACE_EXISTS: i32 = 48;
 const NOT_IMPLEMENTED: i32 = 238;
-
-/// A collection and its indexes.
-pub struct Collection {
-    pub name: &'static str,
-    pub indexes: &'static [Index],
-}
-
-/// An index: all of its fields ascend.
-pub struct Index {
-    pub name: &'static str,
-    pub fields: &'static [&'static str],
-    pub kind: IndexKind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum IndexKind {
-    /// For a query; every document is in it.
-    Plain,
-    /// For a query; what has none of the fields is not in it.
-    Sparse,
-    /// No two documents have the same value.
-    Unique,
-    /// Documents are swept when the date of the field has come; what has no such date is not in it.
-    Expiry,
-}
-
-impl Index {
-    pub const fn new(name: &'static str, fields: &'static [&'static str], kind: IndexKind) -> Self {
-        Self { name, fields, kind }
-    }
-}
 
 /// What version the collections and indexes have.
 pub const SCHEMA: &str = "schema";

@@ -6,10 +6,12 @@
 mod connection;
 mod documents;
 mod indexes;
+mod scan;
 
 pub use connection::{CallError, Connection, failed};
 pub use documents::{
     ATTEMPTS, Documents, at_version, date, date_of, read, read_raw, text_of, value, version_of,
     write,
 };
-pub use indexes::{Collection, Index, IndexKind, SCHEMA, SchemaError, check, migrate};
+pub use indexes::{SCHEMA, SchemaError, check, migrate};
+pub use scan::{Found, at_its_id, find, find_strange, names, unknown_id};

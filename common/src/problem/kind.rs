@@ -1,125 +1,104 @@
-//! The kinds of problem: one place for status, title and type.
+//! The kinds of problem. Those that any endpoint may answer with are here; a service declares its
+//! own.
 
 use http::StatusCode;
 
-/// A kind of problem. Its name is stable: programs tell problems apart by `type`.
+/// A kind of problem. Programs tell problems apart by its `type`, so a slug never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// 400
-    MalformedBody,
-    /// 400
-    MalformedParameter,
-    /// 400
-    MalformedHeader,
-    /// 400: the event or request has a shape that this API does not serve
-    UnsupportedRequest,
-    /// 401
-    Unauthenticated,
-    /// 401
-    WrongCredentials,
-    /// 401
-    InvalidRefreshToken,
-    /// 404
-    NotFound,
-    /// 405
-    MethodNotAllowed,
-    /// 408
-    RequestTimeout,
-    /// 409
-    AddressTaken,
-    /// 409
-    NotInTrash,
-    /// 409
-    Conflict,
-    /// 409
-    StillRunning,
-    /// 412
-    PreconditionFailed,
-    /// 413
-    TooLarge,
-    /// 415
-    UnsupportedMediaType,
-    /// 422
-    InvalidFields,
-    /// 422
-    WrongPassword,
-    /// 422
-    IdempotencyKeyReused,
-    /// 429
-    TooManyRequests,
-    /// 500
-    Internal,
-    /// 503
-    Unavailable,
-    /// 507
-    Full,
+pub struct Kind {
+    pub status: StatusCode,
+    /// Ends the `type`: lower case, words joined by hyphens.
+    pub slug: &'static str,
+    /// The kind in a few words, the same every time.
+    pub title: &'static str,
 }
 
 impl Kind {
-    /// The HTTP status of this kind.
-    pub const fn status(self) -> StatusCode {
-        match self {
-            Self::MalformedBody
-            | Self::MalformedParameter
-            | Self::MalformedHeader
-            | Self::UnsupportedRequest => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated | Self::WrongCredentials | Self::InvalidRefreshToken => {
-                StatusCode::UNAUTHORIZED
-            }
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::AddressTaken | Self::NotInTrash | Self::Conflict | Self::StillRunning => {
-                StatusCode::CONFLICT
-            }
-            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::InvalidFields | Self::WrongPassword | Self::IdempotencyKeyReused => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
-            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Full => StatusCode::INSUFFICIENT_STORAGE,
+    pub const fn new(status: StatusCode, slug: &'static str, title: &'static str) -> Self {
+        Self {
+            status,
+            slug,
+            title,
         }
     }
 
-    /// The kind in a few words, the same every time.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::MalformedBody => "Malformed body",
-            Self::MalformedParameter => "Malformed parameter",
-            Self::MalformedHeader => "Malformed header",
-            Self::UnsupportedRequest => "Unsupported request",
-            Self::Unauthenticated => "Unauthenticated",
-            Self::WrongCredentials => "Wrong credentials",
-            Self::InvalidRefreshToken => "Invalid refresh token",
-            Self::NotFound => "Not found",
-            Self::MethodNotAllowed => "Method not allowed",
-            Self::RequestTimeout => "Request timeout",
-            Self::AddressTaken => "Address taken",
-            Self::NotInTrash => "Not in the trash",
-            Self::Conflict => "Conflict",
-            Self::StillRunning => "Still running",
-            Self::PreconditionFailed => "Precondition failed",
-            Self::TooLarge => "Too large",
-            Self::UnsupportedMediaType => "Unsupported media type",
-            Self::InvalidFields => "Invalid fields",
-            Self::WrongPassword => "Wrong password",
-            Self::IdempotencyKeyReused => "Idempotency key reused",
-            Self::TooManyRequests => "Too many requests",
-            Self::Internal => "Internal error",
-            Self::Unavailable => "Unavailable",
-            Self::Full => "Full",
-        }
-    }
+    pub const MALFORMED_BODY: Self =
+        Self::new(StatusCode::BAD_REQUEST, "malformed-body", "Malformed body");
+    pub const MALFORMED_PARAMETER: Self = Self::new(
+        StatusCode::BAD_REQUEST,
+        "malformed-parameter",
+        "Malformed parameter",
+    );
+    pub const MALFORMED_HEADER: Self = Self::new(
+        StatusCode::BAD_REQUEST,
+        "malformed-header",
+        "Malformed header",
+    );
+    /// The event or request has a shape that this API does not serve.
+    pub const UNSUPPORTED_REQUEST: Self = Self::new(
+        StatusCode::BAD_REQUEST,
+        "unsupported-request",
+        "Unsupported request",
+    );
+    pub const UNAUTHENTICATED: Self = Self::new(
+        StatusCode::UNAUTHORIZED,
+        "unauthenticated",
+        "Unauthenticated",
+    );
+    pub const NOT_FOUND: Self = Self::new(StatusCode::NOT_FOUND, "not-found", "Not found");
+    pub const METHOD_NOT_ALLOWED: Self = Self::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        "Method not allowed",
+    );
+    pub const REQUEST_TIMEOUT: Self = Self::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "request-timeout",
+        "Request timeout",
+    );
+    pub const STILL_RUNNING: Self =
+        Self::new(StatusCode::CONFLICT, "still-running", "Still running");
+    pub const PRECONDITION_FAILED: Self = Self::new(
+        StatusCode::PRECONDITION_FAILED,
+        "precondition-failed",
+        "Precondition failed",
+    );
+    pub const TOO_LARGE: Self = Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large");
+    pub const UNSUPPORTED_MEDIA_TYPE: Self = Self::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        "Unsupported media type",
+    );
+    pub const INVALID_FIELDS: Self = Self::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "invalid-fields",
+        "Invalid fields",
+    );
+    pub const IDEMPOTENCY_KEY_REUSED: Self = Self::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "idempotency-key-reused",
+        "Idempotency key reused",
+    );
+    pub const TOO_MANY_REQUESTS: Self = Self::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too-many-requests",
+        "Too many requests",
+    );
+    pub const INTERNAL: Self = Self::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal-error",
+        "Internal error",
+    );
+    pub const UNAVAILABLE: Self = Self::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "unavailable",
+        "Unavailable",
+    );
+    /// The owner's share of the store is used up.
+    pub const FULL: Self = Self::new(StatusCode::INSUFFICIENT_STORAGE, "full", "Full");
 
-    /// The `type` of the problem: a URN made of its title (RFC 9457, section 3.1.1).
+    /// The `type` of the problem, a URN (RFC 9457, section 3.1.1).
     pub fn uri(self) -> String {
-        format!(
-            "urn:tasklane:problem:{}",
-            self.title().to_lowercase().replace(' ', "-")
-        )
+        format!("urn:tasklane:problem:{}", self.slug)
     }
 }

@@ -1,31 +1,25 @@
-//! What a store may say instead of doing as asked.
+//! Why a store did not do what it was asked.
 
 use std::error::Error;
+use std::fmt;
 
-/// Why a store did not do as asked. Whatever the variant, nothing was half done.
+use super::Problem;
+
+/// Why a store did not do what it was asked. Whatever the variant, nothing was half done.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no such thing, or it belongs to somebody else, or it has expired.
     #[error("no such {0}")]
     NotFound(&'static str),
-    /// An account with this address exists already.
-    #[error("the address is taken")]
-    AddressTaken,
     /// The thing is at another version than the caller's precondition names.
     #[error("the current version is {current}")]
     Stale {
         /// The version that it has.
         current: u64,
     },
-    /// The task to restore is not in the trash.
-    #[error("the task is not in the trash")]
-    NotInTrash,
-    /// The session that asked has ended.
-    #[error("the session has ended")]
-    SessionEnded,
-    /// The password is not the one that was verified a moment ago.
-    #[error("the password was changed meanwhile")]
-    PasswordChanged,
+    /// A rule of the service forbids it.
+    #[error("{0}")]
+    Refused(Refusal),
     /// The idempotency key was used with another request.
     #[error("the idempotency key was used with another request")]
     KeyReused,
@@ -41,4 +35,24 @@ pub enum StoreError {
     /// What is stored, or what the store answered, does not fit the types.
     #[error("what is stored does not fit: {0}")]
     Corrupt(Box<dyn Error + Send + Sync>),
+}
+
+/// A rule of a service that only its store can check, and the problem that the client gets.
+#[derive(Clone, Copy)]
+pub struct Refusal {
+    /// Why, for the log and for tests.
+    pub reason: &'static str,
+    pub problem: fn() -> Problem,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason)
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason)
+    }
 }

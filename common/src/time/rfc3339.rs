@@ -95,7 +95,7 @@ fn split(text: &str) -> Result<Fields, String> {
 }
 
 /// Reads a full-date.
-pub(crate) fn date(text: &str) -> Result<Date, String> {
+pub fn date(text: &str) -> Result<Date, String> {
     if !like(text, "0000-00-00") {
         return Err("must be an RFC 3339 date, such as 2026-03-01".to_owned());
     }

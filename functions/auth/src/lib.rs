@@ -1,32 +1,32 @@
 //! Accounts and sessions: who somebody is, and the tokens that say so.
 
-pub mod change_password;
-pub mod get_me;
-pub mod list_sessions;
-pub mod login;
-pub mod logout;
-pub mod refresh_token;
-pub mod register;
-pub mod revoke_other_sessions;
-pub mod revoke_session;
-pub mod update_me;
+mod account;
+pub mod endpoints;
+mod limits;
+mod live_session;
+mod problems;
+mod representations;
+mod session;
+pub mod store;
+
+pub use account::{
+    Account, Credentials, Email, Name, NamePatch, PasswordChange, Registration, SignedIn, User,
+};
+pub use limits::{Limit, Limiter};
+pub use live_session::LiveSession;
+pub use session::{
+    GRACE, MAX_SESSIONS, RefreshRequest, Rotation, Session, SessionView, Tokens, Verdict,
+};
+pub use store::{Counters, PasswordUpdate, STORAGE, UserStore, Users};
 
 use common::http::Service;
 
-/// The service and its endpoints.
+/// The sessions' only order in cursors: the oldest first.
+pub const SESSION_ORDER: &str = "sessions";
+
 pub const SERVICE: Service = Service {
     name: "auth",
     summary: "Accounts and sessions: registering, logging in, and looking after both.",
-    endpoints: &[
-        &register::ENDPOINT,
-        &login::ENDPOINT,
-        &refresh_token::ENDPOINT,
-        &logout::ENDPOINT,
-        &get_me::ENDPOINT,
-        &update_me::ENDPOINT,
-        &change_password::ENDPOINT,
-        &list_sessions::ENDPOINT,
-        &revoke_other_sessions::ENDPOINT,
-        &revoke_session::ENDPOINT,
-    ],
+    endpoints: endpoints::ENDPOINTS,
+    storage: Some(&STORAGE),
 };

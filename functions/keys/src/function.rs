@@ -4,8 +4,9 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use common::auth::SessionLifetimes;
 use common::aws::{Aws, Https};
-use common::config::{SettingError, Settings};
+use common::config::{Environment, SettingError, variable};
 use common::telemetry::{self, Format, Level};
 use futures_util::FutureExt;
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -86,23 +87,15 @@ struct Tools {
 /// Made for each request: there is one in months, and a setting that cannot be used is an answer as
 /// well.
 async fn tools() -> Result<Tools, SettingError> {
-    let environment = |name: &str| std::env::var(name).ok();
-    let settings = Settings::read(&environment, &|_| false)?;
+    let environment = Environment::new(&variable);
     telemetry::init(
-        settings.log_level,
+        environment.log_level()?,
         Format::Json,
         Box::new(std::io::stdout()),
     );
-    let aws = Aws::connect(
-        &environment,
-        settings.ca_file.as_deref(),
-        "the table of signing keys",
-    )
-    .await?;
-    Ok(Tools {
-        aws,
-        sessions: settings.lifetimes.absolute,
-    })
+    let sessions = SessionLifetimes::read(environment)?.absolute;
+    let aws = Aws::connect(environment, "the table of signing keys").await?;
+    Ok(Tools { aws, sessions })
 }
 
 fn log(request: &Request<'_>, outcome: &Outcome) {

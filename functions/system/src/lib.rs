@@ -1,9 +1,6 @@
-//! What is about the API itself: whether it works, what it offers, which keys it signs with.
+//! The API itself: whether it works, what it offers, which keys it signs with.
 
-pub mod get_jwks;
-pub mod get_openapi;
-pub mod health;
-pub mod not_found;
+pub mod endpoints;
 
 use common::http::Service;
 
@@ -11,14 +8,9 @@ use common::http::Service;
 /// holds it against them.
 pub const OPENAPI: &str = include_str!("../openapi.json");
 
-/// The service and its endpoints.
 pub const SERVICE: Service = Service {
     name: "system",
     summary: "The API itself: health, document and public keys.",
-    endpoints: &[
-        &health::ENDPOINT,
-        &get_openapi::ENDPOINT,
-        &get_jwks::ENDPOINT,
-        &not_found::ENDPOINT,
-    ],
+    endpoints: endpoints::ENDPOINTS,
+    storage: None,
 };

@@ -1,26 +1,33 @@
 //! Tasks: an owner's list and trash.
 
-pub mod create_task;
-pub mod delete_task;
-pub mod get_task;
-pub mod list_tasks;
-pub mod list_trash;
-pub mod restore_task;
-pub mod update_task;
+mod due;
+pub mod endpoints;
+mod problems;
+mod query;
+mod representations;
+mod search;
+pub mod store;
+mod task;
+
+pub use due::Due;
+pub use query::{Bounds, SortField, TaskFilter, TaskQuery, TaskSort};
+pub use search::SearchText;
+pub use store::{STORAGE, TaskStore, Tasks};
+pub use task::{Label, Labels, Notes, Priority, Status, Task, TaskDraft, TaskId, TaskPatch, Title};
+
+use std::time::Duration;
 
 use common::http::Service;
 
-/// The service and its endpoints.
+/// How long a deleted task stays in the trash.
+pub const TRASH_LIFETIME: Duration = Duration::from_hours(30 * 24);
+
+/// The trash's only order in cursors: the last deleted first.
+pub const TRASH_ORDER: &str = "trash";
+
 pub const SERVICE: Service = Service {
     name: "tasks",
     summary: "An owner's tasks: a list with filters and orders, and a trash that keeps what was deleted for 30 days.",
-    endpoints: &[
-        &create_task::ENDPOINT,
-        &list_tasks::ENDPOINT,
-        &get_task::ENDPOINT,
-        &update_task::ENDPOINT,
-        &delete_task::ENDPOINT,
-        &list_trash::ENDPOINT,
-        &restore_task::ENDPOINT,
-    ],
+    endpoints: endpoints::ENDPOINTS,
+    storage: Some(&STORAGE),
 };

@@ -11,23 +11,22 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use common::config::Settings;
-use common::dynamodb::{connect_through, create_tables};
-use common::store::Stores;
+use common::config::Environment;
+use common::database::Database;
+use common::dynamodb::connect_through;
 use common::telemetry;
 use serde_json::{Map, Value, json};
 use server::embedded::Engine;
+use server::start::create_tables;
 
 /// The variable that names the file to which calls are written, one JSON object a line.
 const FILE: &str = "TASKLANE_RECORD_CALLS";
 
-/// The stores on an engine, with tables; who calls what is recorded.
-pub(crate) async fn recorded_stores(engine: &Engine, settings: &Settings) -> Stores {
-    let client = connect_through(Recorder(engine.clone()));
-    create_tables(&client, &common::store::tables(settings))
-        .await
-        .expect("tables");
-    Stores::dynamodb(client, settings, &|_| true)
+/// An engine with tables, as a database; who calls what is recorded.
+pub(crate) async fn recorded_database(engine: &Engine, environment: Environment<'_>) -> Database {
+    let database = Database::DynamoDb(connect_through(Recorder(engine.clone())));
+    create_tables(&database, environment).await.expect("tables");
+    database
 }
 
 /// The engine, with an ear at its door.

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use common::app::App;
 use common::auth::SigningKeys;
-use common::config::{DatabaseUrl, Settings};
-use common::store::Stores;
+use common::config::Environment;
+use common::part::Starter;
+use common::storage;
 use common::time::{Clock, SystemClock, Timestamp};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use server::connections;
 use server::embedded::Engine;
 use server::network_options::NetworkOptions;
-use server::router::router;
+use server::router;
 
 use crate::secrets::Secrets;
 use crate::{calls, documented};
@@ -110,36 +110,37 @@ impl Server {
         let secrets = Secrets::watch();
         let keys = SigningKeys::generate("story").expect("keys");
         let own = database_of_its_own();
-        let environment = |name: &str| match (given.iter().find(|(given, _)| *given == name), name)
-        {
+        let variable = |name: &str| match (given.iter().find(|(given, _)| *given == name), name) {
             (Some((_, value)), _) => Some((*value).to_owned()),
             (None, "DATABASE_URL") => Some(own.clone().unwrap_or_else(|| "dynamodb://".to_owned())),
             (None, "TASKLANE_SIGNING_KEYS") => Some(keys.to_json()),
             (None, "TASKLANE_PUBLIC_KEYS") => serde_json::to_string(&keys.public()).ok(),
             _ => None,
         };
-        let settings = Settings::read(&environment, &|_| true).expect("settings");
-        let stores = if settings.database == DatabaseUrl::DynamoDb {
-            calls::recorded_stores(&Engine::in_memory().expect("an engine"), &settings).await
-        } else {
-            if environment("DATABASE_URL") == own {
-                common::store::migrate(&settings, &environment, &mut |_| {})
-                    .await
-                    .expect("the server of TEST_MONGODB_URL answers");
-            }
-            Stores::connect(&settings, &environment, &|_| true)
-                .await
-                .expect("a store")
-        };
+        let environment = Environment::new(&variable);
         let clock = Arc::new(MovableClock::default());
-        let app = App::new(&settings, stores)
-            .expect("an app")
-            .with_clock(clock.clone());
+        let starter = Starter::new(environment).with(clock.clone() as Arc<dyn Clock>);
+        let is_embedded = variable("DATABASE_URL").is_some_and(|url| url == "dynamodb://");
+        let starter = if is_embedded {
+            let engine = Engine::in_memory().expect("an engine");
+            starter.with(calls::recorded_database(&engine, environment).await)
+        } else {
+            starter
+        };
+        if variable("DATABASE_URL") == own {
+            let database = starter.part().await.expect("a database");
+            storage::migrate(&database, &server::storages(), environment, &mut |_| {})
+                .await
+                .expect("the server of TEST_MONGODB_URL answers");
+        }
+        let router = router::start(starter, network_options)
+            .await
+            .expect("a router");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let (router, network_options) = (router(&app, network_options), network_options.clone());
+        let network_options = network_options.clone();
         tokio::spawn(async move {
             connections::serve(
                 listener,

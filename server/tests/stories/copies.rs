@@ -4,20 +4,18 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
-use common::config::Settings;
-use common::http::Part;
-use common::store::Stores;
-use common::tasks::{Task, TaskDraft, TaskFilter, TaskQuery, TaskSort, TaskStore};
+use common::auth::UserId;
+use common::config::Environment;
+use common::part::Starter;
 use common::time::{Clock, SystemClock};
-use common::users::UserId;
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 use server::embedded::Engine;
-use server::start::embedded_stores;
+use server::start::create_tables;
+use tasks::{Task, TaskDraft, TaskFilter, TaskQuery, TaskSort, TaskStore, Tasks};
 
 use crate::client::Server;
 use crate::network::{Fault, Network, StoreKind, StoreProcess};
@@ -124,15 +122,12 @@ async fn somebody_goes_on_on_another_store(from: StoreKind, to: StoreKind) {
 /// A data folder with somebody's tasks.
 async fn filled_folder() -> (tempfile::TempDir, UserId) {
     let folder = tempfile::tempdir().expect("a folder");
-    let settings = Settings::read(
-        &|name| (name == "DATABASE_URL").then(|| "dynamodb://".to_owned()),
-        &|part| part == Part::Tasks,
-    );
     let engine = Engine::open(&folder.path().join("data")).expect("an engine");
-    let stores = embedded_stores(&engine, &settings.expect("settings"))
-        .await
-        .expect("tables");
-    let (tasks, now) = (stores.tasks.expect("tasks"), SystemClock.now());
+    let (database, environment) = (engine.database(), Environment::new(&|_| None));
+    create_tables(&database, environment).await.expect("tables");
+    let starter = Starter::new(environment).with(database);
+    let tasks: Tasks = starter.part().await.expect("tasks");
+    let now = SystemClock.now();
     let owner = UserId::new(now);
     let new = |n: usize| -> Task {
         let title = format!("Task {n}").parse().expect("a title");
@@ -156,13 +151,11 @@ async fn filled_folder() -> (tempfile::TempDir, UserId) {
 }
 
 /// The tasks of a store.
-async fn tasks_at(url: &str) -> Arc<dyn TaskStore> {
-    let environment = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
-    let settings = Settings::read(&environment, &|part| part == Part::Tasks).expect("settings");
-    Stores::connect(&settings, &environment, &|part| part == Part::Tasks)
+async fn tasks_at(url: &str) -> Tasks {
+    let variable = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
+    Starter::new(Environment::new(&variable))
+        .part()
         .await
-        .expect("a store")
-        .tasks
         .expect("tasks")
 }
 
@@ -235,7 +228,7 @@ async fn a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(k
     let stopped = stopped.wait_with_output().expect("ended");
     assert_eq!(stopped.status.code(), Some(1));
     assert!(
-        said(&stopped).contains("the same command goes on from here"),
+        said(&stopped).contains("run the same command again to resume"),
         "{}",
         said(&stopped)
     );
@@ -401,7 +394,7 @@ fn what_cannot_be_copied_is_said_without_a_password() {
     .output()
     .expect("the program runs");
     assert!(
-        said(&tables).contains("two names with a comma between them"),
+        said(&tables).contains("2 names with commas between them"),
         "{}",
         said(&tables)
     );

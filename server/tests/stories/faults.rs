@@ -185,9 +185,9 @@ async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowled
 }
 
 mod dynamodb {
-    use common::config::Settings;
-    use common::http::Part;
-    use common::store::Stores;
+    use common::config::Environment;
+    use common::part::Starter;
+    use tasks::Tasks;
 
     use super::*;
 
@@ -196,7 +196,7 @@ mod dynamodb {
     async fn a_start_opens_the_connection_that_the_first_call_goes_over() {
         let store = StoreProcess::start(StoreKind::DynamoDb).await;
         let network = Network::to(store.address).await;
-        let environment = |name: &str| match name {
+        let variable = |name: &str| match name {
             "DATABASE_URL" => Some("dynamodb://".to_owned()),
             "AWS_ENDPOINT_URL_DYNAMODB" => Some(format!("http://{}", network.address)),
             "AWS_REGION" | "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => {
@@ -204,11 +204,8 @@ mod dynamodb {
             }
             _ => None,
         };
-        let needs = |part| part == Part::Tasks;
-        let settings = Settings::read(&environment, &needs).expect("settings");
-        let stores = Stores::connect(&settings, &environment, &needs)
-            .await
-            .expect("stores");
+        let starter = Starter::new(Environment::new(&variable));
+        let tasks: Tasks = starter.part().await.expect("tasks");
         let opened = async {
             while network.connections() == 0 {
                 tokio::task::yield_now().await;
@@ -217,12 +214,7 @@ mod dynamodb {
         tokio::time::timeout(IN_TIME, opened)
             .await
             .expect("a connection before the first call");
-        stores
-            .tasks
-            .expect("tasks")
-            .ping()
-            .await
-            .expect("an answer");
+        tasks.ping().await.expect("an answer");
         assert_eq!(network.connections(), 1);
     }
 

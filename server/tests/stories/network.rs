@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use common::config::Settings;
-use common::http::Part;
+use common::config::Environment;
+use common::part::Starter;
+use common::storage;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -189,12 +190,10 @@ impl StoreProcess {
         store.wait_until_it_listens().await;
         if let StoreKind::MongoDb = kind {
             let url = store.url_at(address);
-            let environment = |name: &str| (name == "DATABASE_URL").then(|| url.clone());
-            let settings = Settings::read(&environment, &|part| {
-                matches!(part, Part::Users | Part::Tasks)
-            })
-            .expect("settings");
-            common::store::migrate(&settings, &environment, &mut |_| {})
+            let variable = |name: &str| (name == "DATABASE_URL").then(|| url.clone());
+            let environment = Environment::new(&variable);
+            let database = Starter::new(environment).part().await.expect("a database");
+            storage::migrate(&database, &server::storages(), environment, &mut |_| {})
                 .await
                 .expect("indexes");
         }

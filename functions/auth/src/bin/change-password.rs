@@ -1,4 +1,4 @@
 //! The Lambda function.
 fn main() -> std::process::ExitCode {
-    common::lambda::main(&auth::change_password::ENDPOINT)
+    common::lambda::main(&auth::endpoints::change_password::ENDPOINT)
 }

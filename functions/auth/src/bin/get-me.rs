@@ -1,4 +1,4 @@
 //! The Lambda function.
 fn main() -> std::process::ExitCode {
-    common::lambda::main(&auth::get_me::ENDPOINT)
+    common::lambda::main(&auth::endpoints::get_me::ENDPOINT)
 }

@@ -1,4 +1,4 @@
 //! The Lambda function.
 fn main() -> std::process::ExitCode {
-    common::lambda::main(&auth::list_sessions::ENDPOINT)
+    common::lambda::main(&auth::endpoints::list_sessions::ENDPOINT)
 }

@@ -1,4 +1,4 @@
 //! The Lambda function.
 fn main() -> std::process::ExitCode {
-    common::lambda::main(&auth::logout::ENDPOINT)
+    common::lambda::main(&auth::endpoints::logout::ENDPOINT)
 }

@@ -1,4 +1,4 @@
 //! The Lambda function.
 fn main() -> std::process::ExitCode {
-    common::lambda::main(&auth::refresh_token::ENDPOINT)
+    common::lambda::main(&auth::endpoints::refresh_token::ENDPOINT)
 }

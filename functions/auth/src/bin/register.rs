@@ -1,4 +1,4 @@
 //! The Lambda function.
 fn main() -> std::process::ExitCode {
-    common::lambda::main(&auth::register::ENDPOINT)
+    common::lambda::main(&auth::endpoints::register::ENDPOINT)
 }

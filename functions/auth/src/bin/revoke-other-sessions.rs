@@ -1,4 +1,4 @@
 //! The Lambda function.
 fn main() -> std::process::ExitCode {
-    common::lambda::main(&auth::revoke_other_sessions::ENDPOINT)
+    common::lambda::main(&auth::endpoints::revoke_other_sessions::ENDPOINT)
 }

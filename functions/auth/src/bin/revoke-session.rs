@@ -1,4 +1,4 @@
 //! The Lambda function.
 fn main() -> std::process::ExitCode {
-    common::lambda::main(&auth::revoke_session::ENDPOINT)
+    common::lambda::main(&auth::endpoints::revoke_session::ENDPOINT)
 }

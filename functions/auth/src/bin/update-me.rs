@@ -1,4 +1,4 @@
 //! The Lambda function.
 fn main() -> std::process::ExitCode {
-    common::lambda::main(&auth::update_me::ENDPOINT)
+    common::lambda::main(&auth::endpoints::update_me::ENDPOINT)
 }

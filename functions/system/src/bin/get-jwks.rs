@@ -1,4 +1,4 @@
 //! The Lambda function.
 fn main() -> std::process::ExitCode {
-    common::lambda::main(&system::get_jwks::ENDPOINT)
+    common::lambda::main(&system::endpoints::get_jwks::ENDPOINT)
 }

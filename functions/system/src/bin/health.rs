@@ -1,4 +1,4 @@
 //! The Lambda function.
 fn main() -> std::process::ExitCode {
-    common::lambda::main(&system::health::ENDPOINT)
+    common::lambda::main(&system::endpoints::health::ENDPOINT)
 }

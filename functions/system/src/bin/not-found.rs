@@ -1,4 +1,4 @@
 //! The Lambda function.
 fn main() -> std::process::ExitCode {
-    common::lambda::main(&system::not_found::ENDPOINT)
+    common::lambda::main(&system::endpoints::not_found::ENDPOINT)
 }

@@ -1,4 +1,4 @@
 //! The Lambda function.
 fn main() -> std::process::ExitCode {
-    common::lambda::main(&tasks::create_task::ENDPOINT)
+    common::lambda::main(&tasks::endpoints::create_task::ENDPOINT)
 }

@@ -1,4 +1,4 @@
 //! The Lambda function.
 fn main() -> std::process::ExitCode {
-    common::lambda::main(&tasks::delete_task::ENDPOINT)
+    common::lambda::main(&tasks::endpoints::delete_task::ENDPOINT)
 }

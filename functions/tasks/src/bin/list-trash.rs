@@ -1,4 +1,4 @@
 //! The Lambda function.
 fn main() -> std::process::ExitCode {
-    common::lambda::main(&tasks::list_trash::ENDPOINT)
+    common::lambda::main(&tasks::endpoints::list_trash::ENDPOINT)
 }

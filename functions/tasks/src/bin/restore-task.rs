@@ -1,4 +1,4 @@
 //! The Lambda function.
 fn main() -> std::process::ExitCode {
-    common::lambda::main(&tasks::restore_task::ENDPOINT)
+    common::lambda::main(&tasks::endpoints::restore_task::ENDPOINT)
 }

@@ -1,0 +1,134 @@
+//! Reading a table from end to end, for the command that copies it: the one place where a table is
+//! scanned.
+
+use aws_sdk_dynamodb::Client;
+
+use super::client::{call, failed};
+use super::items::{Item, key, number_of, text_of};
+use crate::idempotency::IdempotencyKey;
+use crate::problem::StoreError;
+use crate::schema::PAGE;
+use crate::time::Timestamp;
+
+/// A table that is read from end to end, or filled.
+#[derive(Clone)]
+pub struct TableScan {
+    pub client: Client,
+    pub table: String,
+}
+
+impl TableScan {
+    /// Up to a page of the table, and after which key it goes on.
+    ///
+    /// # Errors
+    /// There is no such table, or it cannot be read.
+    pub async fn page(
+        &self,
+        after: Option<&str>,
+    ) -> Result<(Vec<Item>, Option<String>), StoreError> {
+        let start: Option<(String, String)> = after
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|error| StoreError::Corrupt(error.into()))?;
+        let request = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .limit(i32::try_from(PAGE).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(start.map(|(pk, sk)| key(pk, sk)));
+        let output = match call("Scan", request.send()).await {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_resource_not_found_exception()) =>
+            {
+                let cause = format!("there is no table {}", self.table);
+                return Err(StoreError::Corrupt(cause.into()));
+            }
+            answer => answer.map_err(failed)?,
+        };
+        let position =
+            |last: &Item| serde_json::to_string(&(text_of(last, "pk"), text_of(last, "sk")));
+        let next = output.last_evaluated_key.as_ref().map(position).transpose();
+        let next = next.map_err(|error| StoreError::Corrupt(error.into()))?;
+        Ok((output.items.unwrap_or_default(), next))
+    }
+
+    /// Adds an item, unless there is one with its key.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub async fn put_if_absent(&self, item: Item) -> Result<(), StoreError> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)");
+        match call("PutItem", request.send()).await {
+            Err(error)
+                if !error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+            {
+                Err(failed(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where an item is, for people.
+    pub fn name_of(&self, item: &Item) -> String {
+        format!("{} {} {}", self.table, pk_of(item), sk_of(item))
+    }
+}
+
+pub fn pk_of(item: &Item) -> String {
+    text_of(item, "pk").unwrap_or_default().to_owned()
+}
+
+pub fn sk_of(item: &Item) -> &str {
+    text_of(item, "sk").unwrap_or_default()
+}
+
+/// The error of an item with a key of no known shape.
+pub fn unknown_key() -> StoreError {
+    StoreError::Corrupt("nothing that Tasklane keeps has such a key".into())
+}
+
+/// What is kept at a key must say the same of itself.
+///
+/// # Errors
+/// It says something else.
+pub fn at_its_key<T>(value: T, actual: (&str, &str), proper: &Item) -> Result<T, StoreError> {
+    if actual == (pk_of(proper).as_str(), sk_of(proper)) {
+        Ok(value)
+    } else {
+        Err(StoreError::Corrupt("it is not what its key says".into()))
+    }
+}
+
+/// Reads the record of an idempotency key, and when it expires.
+///
+/// # Errors
+/// The item is none.
+pub fn read_once(item: &Item) -> Result<(IdempotencyKey, Timestamp), StoreError> {
+    let key = sk_of(item).strip_prefix("once#");
+    let fingerprint = text_of(item, "fingerprint");
+    match (key, fingerprint, number_of::<i64>(item, "expires_at")) {
+        (Some(key), Some(fingerprint), Some(expires_at)) => {
+            let once = IdempotencyKey {
+                key: key.to_owned(),
+                fingerprint: fingerprint.to_owned(),
+            };
+            Ok((
+                once,
+                Timestamp::from_millisecond(expires_at.saturating_mul(1000)),
+            ))
+        }
+        _ => Err(StoreError::Corrupt(
+            "it lacks its fingerprint or its expiry".into(),
+        )),
+    }
+}

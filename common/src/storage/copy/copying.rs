@@ -1,0 +1,345 @@
+//! The copying: record by record from one side to the other, from where an earlier call has come
+//! to.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+
+use super::comparing::{Compared, Difference, compare};
+use super::record::{Record, RecordKind, RecordPage};
+use super::side::Side;
+use crate::problem::StoreError;
+use crate::time::{Clock, Timestamp};
+
+/// How many records are written at the same moment.
+const WRITERS: usize = 16;
+/// How long is waited before a call that a store could not answer is made again, in seconds: a
+/// minute altogether.
+const PAUSES: [u64; 6] = [1, 2, 4, 8, 15, 30];
+
+/// What a copy is about to do or has done.
+pub enum Progress<'p> {
+    /// There was an earlier call, and this one goes on: with these, of which so many are copied, or
+    /// with comparing when everything is copied.
+    Resumed(Option<(&'static RecordKind, u64)>),
+    /// So many records of this kind are copied; whether that is all of them.
+    Copied(&'static RecordKind, u64, bool),
+    /// So many records of this kind, of both sides together, have been read again.
+    Comparing(&'static RecordKind, u64),
+    /// So many records of this kind have been compared, which is all of them.
+    Compared(&'static RecordKind, u64),
+    /// A store cannot answer and is asked again a little later.
+    Waiting(&'p str, &'p StoreError),
+    /// What is at this key of this store does not fit the types, for this reason.
+    Unreadable(&'p str, &'p str, &'p str),
+    /// This record is not the same on both sides.
+    Different(&'p str, Difference),
+}
+
+/// What a copy has come to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// How many records of each kind there are to copy. Where nothing is wrong, the other side has
+    /// the very same.
+    pub kinds: Vec<(&'static RecordKind, u64)>,
+    /// How many things, of both sides together, could not be read.
+    pub unreadable: u64,
+    /// How many records are not the same on both sides.
+    pub differences: u64,
+    /// Whether there are more differences than were looked into.
+    pub and_more: bool,
+}
+
+/// What is noted of a copy in the store that is written to.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    /// The name of the side that is read.
+    from: String,
+    /// Where it has come to.
+    stage: Stage,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stage {
+    /// So many records of this kind were copied, up to this position.
+    Copying {
+        kind: String,
+        after: Option<String>,
+        copied: u64,
+    },
+    /// Everything was copied, and is being compared.
+    Comparing,
+    /// Everything was the same. From here on the store may be in use, so nothing is copied any more.
+    Finished,
+}
+
+/// Copies everything that has not expired to the other side and compares both. What is there
+/// already stays as it is. The same call again resumes an interrupted copy, and only compares one
+/// that was finished. Nothing else may write to either side before it is over.
+///
+/// # Errors
+/// One line that says why there is nothing to copy, why it may not be copied there, or which store
+/// fails, and how.
+pub async fn copy(
+    from: &Side,
+    to: &Side,
+    clock: &dyn Clock,
+    tell: &dyn Fn(Progress<'_>),
+) -> Result<Summary, String> {
+    let copying = Copying { from, to, tell };
+    let mut stage = copying.begin(clock.now()).await?;
+    while let Stage::Copying {
+        kind,
+        after,
+        copied,
+    } = stage
+    {
+        stage = copying
+            .copy_page(copying.kind(&kind)?, after, copied, clock.now())
+            .await?;
+        copying.keep(&stage).await?;
+    }
+    let mut summary = Summary {
+        kinds: Vec::new(),
+        unreadable: 0,
+        differences: 0,
+        and_more: false,
+    };
+    for kind in from.kinds() {
+        let Compared {
+            count,
+            unreadable,
+            differences,
+            and_more,
+        } = compare(from, to, kind, clock, tell).await?;
+        summary.kinds.push((kind, count));
+        summary.unreadable += unreadable;
+        summary.differences += differences;
+        summary.and_more |= and_more;
+    }
+    match stage {
+        Stage::Finished => {}
+        _ if summary.is_whole() => copying.keep(&Stage::Finished).await?,
+        // What is mended by then is copied by another call.
+        _ => copying.keep(&copying.first_stage()?).await?,
+    }
+    Ok(summary)
+}
+
+impl Summary {
+    /// Whether everything was copied and both sides are the same.
+    pub fn is_whole(&self) -> bool {
+        self.unreadable == 0 && self.differences == 0 && !self.and_more
+    }
+}
+
+impl Stage {
+    fn before(kind: &RecordKind) -> Self {
+        Self::Copying {
+            kind: kind.name.to_owned(),
+            after: None,
+            copied: 0,
+        }
+    }
+}
+
+struct Copying<'c> {
+    from: &'c Side,
+    to: &'c Side,
+    tell: &'c dyn Fn(Progress<'_>),
+}
+
+impl Copying<'_> {
+    /// Where to begin: where an earlier copy from the same side has come to, or at the beginning of
+    /// an empty store.
+    async fn begin(&self, now: Timestamp) -> Result<Stage, String> {
+        let (from, to) = (&self.from.name, &self.to.name);
+        let stage = match self.note().await? {
+            Some(Note { from: noted, stage }) if noted == *from => stage,
+            Some(Note {
+                stage: Stage::Finished,
+                ..
+            })
+            | None => return self.begin_anew(now).await,
+            Some(Note { from, .. }) => {
+                return Err(format!(
+                    "a copy of {from} to {to} was interrupted: resume that one, or empty what was copied to"
+                ));
+            }
+        };
+        (self.tell)(Progress::Resumed(match &stage {
+            Stage::Copying { kind, copied, .. } => Some((self.kind(kind)?, *copied)),
+            Stage::Comparing | Stage::Finished => None,
+        }));
+        Ok(stage)
+    }
+
+    async fn begin_anew(&self, now: Timestamp) -> Result<Stage, String> {
+        if let Some(found) = self.anything_in(self.to, now).await? {
+            return Err(format!(
+                "{} must be empty, and there is {found}",
+                self.to.name
+            ));
+        }
+        if self.anything_in(self.from, now).await?.is_none() {
+            return Err(format!("there is nothing to copy in {}", self.from.name));
+        }
+        let stage = self.first_stage()?;
+        self.keep(&stage).await?;
+        Ok(stage)
+    }
+
+    /// The name of any one thing that a side holds.
+    async fn anything_in(&self, side: &Side, now: Timestamp) -> Result<Option<String>, String> {
+        for kind in side.kinds() {
+            let mut pages = pin!(pages(side, kind, now, self.tell));
+            while let Some(page) = pages.try_next().await? {
+                let found = page.records.first().map(Record::to_string);
+                if let Some(found) = found.or_else(|| {
+                    page.unreadable
+                        .first()
+                        .map(|unreadable| unreadable.key.clone())
+                }) {
+                    return Ok(Some(found));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Copies a page of a kind, of which so many were copied before, and gives what comes next.
+    /// What cannot be read is told of when both sides are compared: once, however often the copying
+    /// was interrupted.
+    async fn copy_page(
+        &self,
+        kind: &'static RecordKind,
+        after: Option<String>,
+        copied: u64,
+        now: Timestamp,
+    ) -> Result<Stage, String> {
+        let page = read(self.from, kind, after, now, self.tell).await?;
+        let adding = stream::iter(&page.records).map(|record| self.add(kind, record));
+        let writers = if kind.one_by_one { 1 } else { WRITERS };
+        adding.buffer_unordered(writers).try_collect::<()>().await?;
+        let copied = copied + page.records.len() as u64;
+        (self.tell)(Progress::Copied(kind, copied, page.next.is_none()));
+        Ok(match page.next {
+            Some(next) => Stage::Copying {
+                kind: kind.name.to_owned(),
+                after: Some(next),
+                copied,
+            },
+            None => self
+                .kind_after(kind)
+                .map_or(Stage::Comparing, Stage::before),
+        })
+    }
+
+    async fn add(&self, kind: &RecordKind, record: &Record) -> Result<(), String> {
+        let added = patiently(self.to, self.tell, async || self.to.add(kind, record).await).await;
+        added.map_err(|error| format!("the {record} cannot be written: {error}"))
+    }
+
+    /// The stage before anything was copied.
+    fn first_stage(&self) -> Result<Stage, String> {
+        let first = self.from.kinds().next();
+        first
+            .map(Stage::before)
+            .ok_or_else(|| "there are no kinds of records".to_owned())
+    }
+
+    /// The kind of this name.
+    fn kind(&self, name: &str) -> Result<&'static RecordKind, String> {
+        let kind = self.from.kinds().find(|kind| kind.name == name);
+        kind.ok_or_else(|| {
+            format!(
+                "{} has noted a copy of {name}, which nobody keeps",
+                self.to.name
+            )
+        })
+    }
+
+    fn kind_after(&self, kind: &RecordKind) -> Option<&'static RecordKind> {
+        self.from.kinds().skip_while(|other| *other != kind).nth(1)
+    }
+
+    async fn note(&self) -> Result<Option<Note>, String> {
+        let note = patiently(self.to, self.tell, async || self.to.notes.read().await).await?;
+        let note = note.as_deref().map(serde_json::from_str).transpose();
+        note.map_err(|error| {
+            format!(
+                "what {} has noted of a copy cannot be read: {error}",
+                self.to.name
+            )
+        })
+    }
+
+    async fn keep(&self, stage: &Stage) -> Result<(), String> {
+        let note = Note {
+            from: self.from.name.clone(),
+            stage: stage.clone(),
+        };
+        let note = serde_json::to_string(&note).map_err(|error| error.to_string())?;
+        patiently(self.to, self.tell, async || {
+            self.to.notes.write(&note).await
+        })
+        .await
+    }
+}
+
+/// Reads all pages of a kind, one after the other.
+pub(super) fn pages<'p>(
+    side: &'p Side,
+    kind: &'static RecordKind,
+    now: Timestamp,
+    tell: &'p dyn Fn(Progress<'_>),
+) -> impl Stream<Item = Result<RecordPage, String>> + 'p {
+    // Where the next page starts, from the beginning on; `None` after the last one.
+    stream::try_unfold(Some(None), move |start| async move {
+        let Some(after) = start else { return Ok(None) };
+        let page = read(side, kind, after, now, tell).await?;
+        let next = page.next.clone().map(Some);
+        Ok(Some((page, next)))
+    })
+}
+
+/// Reads a page of a side, without what has expired.
+async fn read(
+    side: &Side,
+    kind: &'static RecordKind,
+    after: Option<String>,
+    now: Timestamp,
+    tell: &dyn Fn(Progress<'_>),
+) -> Result<RecordPage, String> {
+    let mut page = patiently(side, tell, async || side.read(kind, after.as_deref()).await).await?;
+    page.records
+        .retain(|record| record.ends_at.is_none_or(|end| end > now));
+    Ok(page)
+}
+
+/// Makes a call, again when the store cannot answer, and says of an error which store it is.
+async fn patiently<T>(
+    side: &Side,
+    tell: &dyn Fn(Progress<'_>),
+    call: impl AsyncFn() -> Result<T, StoreError>,
+) -> Result<T, String> {
+    for pause in PAUSES {
+        match call().await {
+            Err(error @ StoreError::Unavailable(_)) => tell(Progress::Waiting(&side.name, &error)),
+            answer => return answer.map_err(|error| describe(side, &error)),
+        }
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+    }
+    call().await.map_err(|error| describe(side, &error))
+}
+
+fn describe(side: &Side, error: &StoreError) -> String {
+    match error {
+        StoreError::Unavailable(cause) => format!("{} cannot answer: {cause}", side.name),
+        StoreError::Corrupt(cause) => format!("{}: {cause}", side.name),
+        error => format!("{}: {error}", side.name),
+    }
+}

@@ -1,0 +1,80 @@
+//! Tables, collections and indexes: making and checking them, by a command or at a server's start.
+
+use super::Storage;
+use crate::config::{Environment, SettingError};
+use crate::database::Database;
+use crate::problem::StoreError;
+use crate::schema::{Collection, Table};
+
+/// Makes what the services keep their records in, and tells what was done. It can be run again, and
+/// while the database is in use.
+///
+/// # Errors
+/// One line that says what cannot be done, and why.
+pub async fn migrate(
+    database: &Database,
+    storages: &[&Storage],
+    environment: Environment<'_>,
+    tell: &mut dyn FnMut(&str),
+) -> Result<(), String> {
+    match database {
+        #[cfg(feature = "dynamodb")]
+        Database::DynamoDb(client) => {
+            let tables = tables(storages, environment).map_err(|error| error.to_string())?;
+            crate::dynamodb::migrate(client, &tables, tell).await
+        }
+        #[cfg(feature = "mongodb")]
+        Database::MongoDb(connection) => {
+            let migrated = crate::mongodb::migrate(connection, &collections(storages), tell).await;
+            migrated.map_err(|error| error.to_string())
+        }
+    }
+}
+
+/// Checks that the database answers and has its indexes, where that can be asked without the right
+/// to change them: on MongoDB.
+///
+/// # Errors
+/// One line that says what is missing and how to make it, or that the database does not answer.
+pub async fn check(database: &Database, storages: &[&Storage]) -> Result<(), String> {
+    match database {
+        #[cfg(feature = "dynamodb")]
+        Database::DynamoDb(_) => Ok(()),
+        #[cfg(feature = "mongodb")]
+        Database::MongoDb(connection) => {
+            let checked = crate::mongodb::check(connection, &collections(storages)).await;
+            checked.map_err(|error| error.to_string())
+        }
+    }
+}
+
+/// Makes the tables that are not there yet, on an engine that makes them at once.
+///
+/// # Errors
+/// The engine refuses.
+pub async fn create_tables(database: &Database, tables: &[Table]) -> Result<(), StoreError> {
+    match database {
+        #[cfg(feature = "dynamodb")]
+        Database::DynamoDb(client) => crate::dynamodb::create_tables(client, tables).await,
+        #[cfg(feature = "mongodb")]
+        Database::MongoDb(_) => Ok(()),
+    }
+}
+
+pub(super) fn tables(
+    storages: &[&Storage],
+    environment: Environment<'_>,
+) -> Result<Vec<Table>, SettingError> {
+    storages
+        .iter()
+        .map(|storage| storage.table(environment))
+        .collect()
+}
+
+fn collections(storages: &[&Storage]) -> Vec<Collection> {
+    storages
+        .iter()
+        .flat_map(|storage| storage.collections)
+        .copied()
+        .collect()
+}

@@ -1,0 +1,308 @@
+//! What a store of accounts and sessions promises, and the databases that keep it.
+
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
+#[cfg(feature = "mongodb")]
+mod mongodb;
+mod record;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use common::auth::{CounterStore, PasswordHash, SessionId, UserId};
+use common::config::Setting;
+use common::database::Database;
+use common::fields::Change;
+use common::idempotency::IdempotencyKey;
+use common::paging::{Cursor, Page};
+use common::part::{Part, StartError, Starter};
+use common::precondition::Precondition;
+use common::problem::StoreError;
+use common::schema::{Collection, Index, IndexKind};
+use common::storage::Storage;
+use common::storage::copy::CopyStore;
+use common::telemetry::{self, Level};
+use common::time::Timestamp;
+pub use record::ACCOUNT;
+
+use crate::{Account, Email, LiveSession, Name, Rotation, SESSION_ORDER, Session, User};
+
+/// A change of password, verified and hashed.
+#[derive(Debug)]
+pub struct PasswordUpdate<'a> {
+    /// The session that asked, which lives on with another refresh token; every other one ends.
+    pub session: &'a Session,
+    /// The account's epoch when the password was verified.
+    pub epoch: u32,
+    /// The hash that the current password was verified against.
+    pub verified: &'a PasswordHash,
+    /// The hash of the new password.
+    pub new: &'a PasswordHash,
+    pub now: Timestamp,
+}
+
+/// Accounts and sessions. Every method does all or nothing; what has expired is treated as gone.
+#[async_trait]
+pub trait UserStore: Send + Sync {
+    /// Adds an account and its first session, unless the address is taken.
+    async fn register(&self, account: &Account, session: &Session) -> Result<(), StoreError>;
+
+    /// The account with this address, whatever its case.
+    async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError>;
+
+    /// The account with this name.
+    async fn account(&self, user: UserId) -> Result<Option<Account>, StoreError>;
+
+    /// A session and its account's owner, for a session that lives.
+    async fn live_session(
+        &self,
+        user: UserId,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<LiveSession, StoreError>;
+
+    /// Changes what the owner, as it was read, is called, if the account is at a version that
+    /// `precondition` allows.
+    async fn rename(
+        &self,
+        user: &User,
+        name: &Change<Name>,
+        precondition: &Precondition,
+        now: Timestamp,
+    ) -> Result<User, StoreError>;
+
+    /// Replaces a hash by one of the same password with other parameters; nothing when the password
+    /// was changed meanwhile.
+    async fn replace_hash(
+        &self,
+        user: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<(), StoreError>;
+
+    /// Whether this very password change was executed under this key before.
+    async fn password_change_repeated(
+        &self,
+        user: UserId,
+        once: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Sets the new password, ends every session but the one that asked, and gives that one another
+    /// refresh token, in whose place any earlier one is void. Gives the session as it is then.
+    /// Under a key that was used before it changes nothing.
+    async fn change_password(
+        &self,
+        update: PasswordUpdate<'_>,
+        once: Option<&IdempotencyKey>,
+    ) -> Result<Session, StoreError>;
+
+    async fn start_session(&self, session: &Session) -> Result<(), StoreError>;
+
+    /// Ends the sessions that were used least recently where more than this many live, as many as
+    /// there are too many. It keeps this one, which has just begun.
+    async fn end_least_used_sessions(
+        &self,
+        session: &Session,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Exchanges a session's refresh token of this generation. Of any number of exchanges at once,
+    /// one moves the session on by one. The token that was exchanged for the current one gets that
+    /// one again, or, after [`GRACE`], a new one in its place; any older or void one ends the
+    /// session. A session is only given while its account has not ended it.
+    ///
+    /// [`GRACE`]: crate::GRACE
+    async fn rotate(
+        &self,
+        user: UserId,
+        session: SessionId,
+        generation: u32,
+        idle: std::time::Duration,
+        now: Timestamp,
+    ) -> Result<Rotation, StoreError>;
+
+    /// Ends a session; says whether there was one.
+    async fn end_session(
+        &self,
+        user: UserId,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Ends every session but this one.
+    async fn end_other_sessions(
+        &self,
+        user: UserId,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// The sessions that have not ended, oldest first.
+    async fn sessions(
+        &self,
+        user: UserId,
+        limit: usize,
+        after: Option<&Cursor>,
+        now: Timestamp,
+    ) -> Result<Page<Session>, StoreError>;
+
+    /// Fails when the store cannot be reached.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// The accounts and sessions of the database, as a part.
+#[derive(Clone)]
+pub struct Users(Arc<dyn UserStore>);
+
+impl Users {
+    /// The accounts in this database; on DynamoDB in the table of this name.
+    pub fn new(database: &Database, table: &str) -> Self {
+        match database {
+            #[cfg(feature = "dynamodb")]
+            Database::DynamoDb(client) => {
+                Self(Arc::new(dynamodb::UserTable::new(client.clone(), table)))
+            }
+            #[cfg(feature = "mongodb")]
+            Database::MongoDb(connection) => {
+                let _ = table;
+                Self(Arc::new(mongodb::UserCollections::new(connection)))
+            }
+        }
+    }
+}
+
+impl Deref for Users {
+    type Target = dyn UserStore;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_ref()
+    }
+}
+
+impl Part for Users {
+    fn settings() -> Vec<Setting> {
+        [Database::settings(), vec![STORAGE.table]].concat()
+    }
+
+    async fn start(starter: &Starter<'_>) -> Result<Self, StartError> {
+        let table = starter.environment.text(&STORAGE.table)?;
+        Ok(Self::new(&starter.part().await?, &table))
+    }
+}
+
+/// The counters of attempts, as a part.
+#[derive(Clone)]
+pub struct Counters(Arc<dyn CounterStore>);
+
+impl Counters {
+    /// The counters in this database; on DynamoDB in the table of this name.
+    pub fn new(database: &Database, table: &str) -> Self {
+        match database {
+            #[cfg(feature = "dynamodb")]
+            Database::DynamoDb(client) => {
+                Self(Arc::new(dynamodb::UserTable::new(client.clone(), table)))
+            }
+            #[cfg(feature = "mongodb")]
+            Database::MongoDb(connection) => {
+                let _ = table;
+                Self(Arc::new(mongodb::UserCollections::new(connection)))
+            }
+        }
+    }
+}
+
+impl Deref for Counters {
+    type Target = dyn CounterStore;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_ref()
+    }
+}
+
+impl Part for Counters {
+    fn settings() -> Vec<Setting> {
+        Users::settings()
+    }
+
+    async fn start(starter: &Starter<'_>) -> Result<Self, StartError> {
+        let table = starter.environment.text(&STORAGE.table)?;
+        Ok(Self::new(&starter.part().await?, &table))
+    }
+}
+
+const USERS: &str = "users";
+const SESSIONS: &str = "sessions";
+const COUNTERS: &str = "counters";
+
+pub static STORAGE: Storage = Storage {
+    table: Setting::new("TASKLANE_USERS_TABLE", "tasklane-users"),
+    indexes: &[],
+    collections: &[
+        Collection {
+            name: USERS,
+            indexes: &[Index::new(
+                "address",
+                &["email_canonical"],
+                IndexKind::Unique,
+            )],
+        },
+        Collection {
+            name: SESSIONS,
+            indexes: &[
+                Index::new("of_user", &["user", "_id"], IndexKind::Plain),
+                Index::new("expiry", &["expires_at"], IndexKind::Expiry),
+            ],
+        },
+        Collection {
+            name: COUNTERS,
+            indexes: &[Index::new("expiry", &["expires_at"], IndexKind::Expiry)],
+        },
+    ],
+    kinds: record::KINDS,
+    open: open_for_copy,
+};
+
+fn open_for_copy(database: &Database, table: &str) -> Box<dyn CopyStore> {
+    match database {
+        #[cfg(feature = "dynamodb")]
+        Database::DynamoDb(client) => Box::new(dynamodb::FullScan::new(client.clone(), table)),
+        #[cfg(feature = "mongodb")]
+        Database::MongoDb(connection) => {
+            let _ = table;
+            Box::new(mongodb::FullScan::new(connection))
+        }
+    }
+}
+
+/// A page of the sessions that were read; one that does not fit the types must not hide the rest.
+/// `rest` is after which session reading goes on, if it stopped before the end.
+fn session_page(
+    sessions: impl Iterator<Item = Result<Session, StoreError>>,
+    limit: usize,
+    rest: Option<String>,
+) -> Page<Session> {
+    let mut items = Vec::new();
+    for session in sessions {
+        match session {
+            Ok(session) => items.push(session),
+            Err(error) => telemetry::event(
+                Level::Error,
+                "unreadable_session",
+                &[("cause", error.to_string().into())],
+            ),
+        }
+    }
+    let next = if items.len() > limit {
+        items.truncate(limit);
+        items.last().map(|session| session.id.to_string())
+    } else {
+        rest
+    };
+    Page {
+        items,
+        next: next.map(|position| Cursor::new(SESSION_ORDER, &position)),
+    }
+}

@@ -1,0 +1,257 @@
+//! Which tasks are wanted, and in which order.
+
+use std::str::FromStr;
+
+use common::http::{Parameters, QueryFields};
+use common::paging::Cursor;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::due::Due;
+use super::search::SearchText;
+use super::task::{Label, Priority, Status, Task};
+/// What a list is ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortField {
+    /// When the task was created.
+    Created,
+    /// When it was last changed.
+    Updated,
+    /// When it is due; tasks that never are come last.
+    Due,
+    Priority,
+}
+
+/// An order: what by, and which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskSort {
+    pub field: SortField,
+    /// Whether the greatest comes first.
+    pub descending: bool,
+}
+
+impl TaskSort {
+    pub const NAMES: [&'static str; 8] = [
+        "created",
+        "-created",
+        "updated",
+        "-updated",
+        "due",
+        "-due",
+        "priority",
+        "-priority",
+    ];
+
+    /// The order's name: the field, with a leading hyphen for descending.
+    pub fn name(self) -> &'static str {
+        let at = match self.field {
+            SortField::Created => 0,
+            SortField::Updated => 2,
+            SortField::Due => 4,
+            SortField::Priority => 6,
+        };
+        Self::NAMES[at + usize::from(self.descending)]
+    }
+}
+
+impl Default for TaskSort {
+    fn default() -> Self {
+        Self {
+            field: SortField::Created,
+            descending: true,
+        }
+    }
+}
+
+impl FromStr for TaskSort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (field, descending) = text
+            .strip_prefix('-')
+            .map_or((text, false), |field| (field, true));
+        let field = match field {
+            "created" => SortField::Created,
+            "updated" => SortField::Updated,
+            "due" => SortField::Due,
+            "priority" => SortField::Priority,
+            _ => return Err(format!("must be one of {}", Self::NAMES.join(" "))),
+        };
+        Ok(Self { field, descending })
+    }
+}
+
+/// Which tasks are wanted. Lists mean any of them; an empty list, and an absent bound, mean all.
+#[derive(Clone, Debug, Default)]
+pub struct TaskFilter {
+    /// In one of these states.
+    pub statuses: Vec<Status>,
+    /// With one of these priorities.
+    pub priorities: Vec<Priority>,
+    /// With at least one of these labels.
+    pub labels: Vec<Label>,
+    pub due: Bounds,
+    /// With this text in title or notes.
+    pub text: Option<SearchText>,
+}
+
+/// Bounds of a due date. A task without one is within no bounds but the open ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// At this time or later.
+    pub after: Option<Due>,
+    pub before: Option<Due>,
+}
+
+impl Bounds {
+    /// Whether every task is within them.
+    pub fn are_open(&self) -> bool {
+        self.after.is_none() && self.before.is_none()
+    }
+
+    /// Whether nothing can be within them.
+    pub fn are_contradictory(&self) -> bool {
+        matches!((self.after, self.before), (Some(after), Some(before)) if after.sort_key() >= before.sort_key())
+    }
+
+    fn hold(&self, due: Option<Due>) -> bool {
+        let Some(due) = due.map(Due::sort_key) else {
+            return self.are_open();
+        };
+        self.after.is_none_or(|after| due >= after.sort_key())
+            && self.before.is_none_or(|before| due < before.sort_key())
+    }
+}
+
+impl TaskFilter {
+    /// Whether every task is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.has_only_bounds() && self.due.are_open()
+    }
+
+    /// Whether every task is wanted that is due within the bounds.
+    pub fn has_only_bounds(&self) -> bool {
+        self.statuses.is_empty()
+            && self.priorities.is_empty()
+            && self.labels.is_empty()
+            && self.text.is_none()
+    }
+
+    /// Whether this task is wanted: what every store must answer the same.
+    pub fn matches(&self, task: &Task) -> bool {
+        (self.statuses.is_empty() || self.statuses.contains(&task.status))
+            && (self.priorities.is_empty() || self.priorities.contains(&task.priority))
+            && (self.labels.is_empty()
+                || self.labels.iter().any(|label| task.labels.contains(label)))
+            && self.due.hold(task.due)
+            && self.matches_text(task)
+    }
+
+    fn matches_text(&self, task: &Task) -> bool {
+        self.text.as_ref().is_none_or(|text| {
+            text.is_in(task.title.as_str())
+                || task
+                    .notes
+                    .as_ref()
+                    .is_some_and(|notes| text.is_in(notes.as_str()))
+        })
+    }
+}
+
+/// A page of a list of tasks, as it was asked for.
+#[derive(Clone, Debug)]
+pub struct TaskQuery {
+    pub filter: TaskFilter,
+    pub sort: TaskSort,
+    pub limit: usize,
+    pub after: Option<Cursor>,
+}
+
+/// The parameters of a list of tasks, as the API document describes them.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema only")]
+struct TaskQuerySchema {
+    /// The most items in the page; 50 by default.
+    #[schemars(range(min = 1, max = 100))]
+    limit: Option<u32>,
+    /// The `next_cursor` of the previous page, with the same `sort`; absent for the first page.
+    #[schemars(length(min = 1))]
+    cursor: Option<String>,
+    /// The order; a leading hyphen means descending; `-created` by default. Tasks without a due
+    /// date come last in both directions.
+    #[schemars(extend("enum" = TaskSort::NAMES))]
+    sort: Option<String>,
+    /// Only tasks in this state; may repeat: any of them.
+    #[schemars(length(min = 1, max = 20))]
+    status: Option<Vec<Status>>,
+    /// Only tasks with this priority; may repeat: any of them.
+    #[schemars(length(min = 1, max = 20))]
+    priority: Option<Vec<Priority>>,
+    /// Only tasks with this label, as it was sent: `Home` is not `home`; may repeat: any of them.
+    #[schemars(length(min = 1, max = 20))]
+    label: Option<Vec<Label>>,
+    /// Only tasks due before this date or date-time.
+    due_before: Option<Due>,
+    /// Only tasks due on or after this date or date-time.
+    due_after: Option<Due>,
+    /// Only tasks with this text in title or notes: 1 to 200 characters. Letters are compared,
+    /// whatever their case and however they are encoded; accents and other combining marks are set
+    /// aside.
+    #[schemars(length(min = 1, max = SearchText::MAX), regex(pattern = common::text::LINES_PATTERN))]
+    q: Option<String>,
+}
+
+impl Parameters for TaskQuery {
+    fn read(fields: &mut QueryFields) -> Option<Self> {
+        let sort = fields.one("sort");
+        let order = sort.flatten().unwrap_or_default();
+        let (limit, after) = fields.page(TaskSort::name(order));
+        let (statuses, priorities, labels) = (
+            fields.many("status"),
+            fields.many("priority"),
+            fields.many("label"),
+        );
+        let (before, due_after) = (
+            fields.one_with("due_before", read_due),
+            fields.one_with("due_after", read_due),
+        );
+        let text = fields.one("q");
+        sort?;
+        Some(Self {
+            filter: TaskFilter {
+                statuses: statuses?,
+                priorities: priorities?,
+                labels: labels?,
+                due: Bounds {
+                    after: due_after?,
+                    before: before?,
+                },
+                text: text?,
+            },
+            sort: order,
+            limit: limit?,
+            after: after?,
+        })
+    }
+}
+
+/// Reads a bound. A plus sign that was not percent-encoded has become a space by now, which no date
+/// has.
+fn read_due(text: &str) -> Result<Due, String> {
+    text.parse().map_err(|rule| {
+        if text.contains(' ') {
+            format!("{rule}; a + in a query is sent as %2B")
+        } else {
+            rule
+        }
+    })
+}
+
+impl JsonSchema for TaskQuery {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        TaskQuerySchema::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        TaskQuerySchema::json_schema(generator)
+    }
+}
