@@ -286,7 +286,7 @@ fn describe(
         }
     }
     for (status, kinds) in by_status {
-        let titles: Vec<&str> = kinds.iter().map(|kind| kind.title).collect();
+        let titles: Vec<String> = kinds.iter().map(|kind| kind.title()).collect();
         let example = json!({
             "type": kinds[0].uri(), "title": titles[0], "status": status, "detail": format!("{}.", titles[0]),
             "request_id": "0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55",

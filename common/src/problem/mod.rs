@@ -52,7 +52,7 @@ pub struct ProblemBody<'a> {
     /// Identifies the kind of problem; stable, for programs.
     pub r#type: String,
     /// A short name of the kind of problem.
-    pub title: &'a str,
+    pub title: String,
     /// The HTTP status.
     #[schemars(range(min = 400, max = 599))]
     pub status: u16,
@@ -216,7 +216,7 @@ impl Problem {
     pub fn body<'a>(&'a self, request_id: &'a str) -> ProblemBody<'a> {
         ProblemBody {
             r#type: self.kind.uri(),
-            title: self.kind.title,
+            title: self.kind.title(),
             status: self.status().as_u16(),
             detail: &self.detail,
             request_id,

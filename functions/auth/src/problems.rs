@@ -5,24 +5,13 @@ use std::error::Error;
 use common::problem::{FieldError, Kind, Problem, Refusal};
 use http::{StatusCode, header};
 
-pub(crate) const WRONG_CREDENTIALS: Kind = Kind::new(
-    StatusCode::UNAUTHORIZED,
-    "wrong-credentials",
-    "Wrong credentials",
-);
-pub(crate) const INVALID_REFRESH_TOKEN: Kind = Kind::new(
-    StatusCode::UNAUTHORIZED,
-    "invalid-refresh-token",
-    "Invalid refresh token",
-);
-pub(crate) const ADDRESS_TAKEN: Kind =
-    Kind::new(StatusCode::CONFLICT, "address-taken", "Address taken");
-pub(crate) const CONFLICT: Kind = Kind::new(StatusCode::CONFLICT, "conflict", "Conflict");
-pub(crate) const WRONG_PASSWORD: Kind = Kind::new(
-    StatusCode::UNPROCESSABLE_ENTITY,
-    "wrong-password",
-    "Wrong password",
-);
+pub(crate) const WRONG_CREDENTIALS: Kind = Kind::new(StatusCode::UNAUTHORIZED, "wrong-credentials");
+pub(crate) const INVALID_REFRESH_TOKEN: Kind =
+    Kind::new(StatusCode::UNAUTHORIZED, "invalid-refresh-token");
+pub(crate) const ADDRESS_TAKEN: Kind = Kind::new(StatusCode::CONFLICT, "address-taken");
+pub(crate) const CONFLICT: Kind = Kind::new(StatusCode::CONFLICT, "conflict");
+pub(crate) const WRONG_PASSWORD: Kind =
+    Kind::new(StatusCode::UNPROCESSABLE_ENTITY, "wrong-password");
 
 /// 401: the address or the password is wrong; which of them is never said.
 pub(crate) fn wrong_credentials() -> Problem {

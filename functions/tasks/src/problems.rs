@@ -3,8 +3,7 @@
 use common::problem::{Kind, Problem, Refusal};
 use http::StatusCode;
 
-pub(crate) const NOT_IN_TRASH: Kind =
-    Kind::new(StatusCode::CONFLICT, "not-in-the-trash", "Not in the trash");
+pub(crate) const NOT_IN_TRASH: Kind = Kind::new(StatusCode::CONFLICT, "not-in-the-trash");
 
 /// The task to restore is in the owner's list.
 pub(crate) const NOT_IN_THE_TRASH: Refusal = Refusal {

@@ -122,7 +122,7 @@ impl UserStore for UserTable {
     async fn account(&self, user: UserId) -> Result<Option<Account>, StoreError> {
         self.get(account_key(user))
             .await?
-            .map(|item| read(item))
+            .map(read)
             .transpose()
     }
 
