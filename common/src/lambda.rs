@@ -17,7 +17,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use lambda_runtime::layers::TracingLayer;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
@@ -26,7 +25,7 @@ use crate::config::variable;
 use crate::http::{Endpoint, Request, Response, fail, refuse, serve};
 use crate::lambda::start::{StartError, start};
 use crate::problem::{Kind, Problem};
-use crate::telemetry::{self, Invocation, Level};
+use crate::telemetry::{self, Invocation};
 
 /// The `main` of every function: reads the settings, makes the app, answers events until Lambda
 /// ends the environment.
@@ -36,6 +35,7 @@ use crate::telemetry::{self, Invocation, Level};
 /// refers to and cannot be read is logged each time and tried for again at the next request: it may
 /// be within reach by then.
 pub fn main(endpoint: &'static Endpoint) -> ExitCode {
+    telemetry::subscribe();
     // One thread keeps one connection to the Runtime API: an environment answers one request at a
     // time.
     let runtime = match tokio::runtime::Builder::new_current_thread()
@@ -69,11 +69,7 @@ pub fn main(endpoint: &'static Endpoint) -> ExitCode {
 }
 
 fn failed(error: &dyn std::error::Error) -> ExitCode {
-    telemetry::event(
-        Level::Error,
-        "stopped",
-        &[("cause", json!(error.to_string()))],
-    );
+    tracing::error!(cause = %error, "stopped");
     ExitCode::FAILURE
 }
 
@@ -120,13 +116,13 @@ impl Function {
 /// Refuses an event that is no request of the gateway's. It may hold anything, so only where it
 /// differs is logged, and whence it came where other kinds of events say so too.
 fn unsupported(json: &str, invocation: &Invocation, reason: &str) -> Response {
-    let details = [
-        ("request_id", json!(invocation.request_id)),
-        ("xray_trace_id", json!(invocation.xray_trace_id)),
-        ("source", json!(source_of(json))),
-        ("cause", json!(reason)),
-    ];
-    telemetry::event(Level::Warn, "unsupported_event", &details);
+    tracing::warn!(
+        request_id = invocation.request_id,
+        xray_trace_id = invocation.xray_trace_id,
+        source = source_of(json).map(tracing::field::display),
+        cause = reason,
+        "unsupported_event"
+    );
     let detail = "This function answers events of an API Gateway HTTP API, payload format 2.0.";
     refuse(
         &Problem::new(Kind::UnsupportedRequest, detail),
@@ -287,6 +283,8 @@ impl From<Response> for Answer {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn request(event: &serde_json::Value) -> Result<Request, String> {

@@ -13,8 +13,7 @@ use common::dynamodb::create_tables;
 use common::http::Part;
 use common::store::Stores;
 use common::store::copy::Side;
-use common::telemetry::{self, Format, Level};
-use serde_json::json;
+use common::telemetry::{self, Format};
 use tokio::net::TcpListener;
 
 use crate::embedded::Engine;
@@ -178,11 +177,7 @@ pub async fn serve(
     // Whoever reads the greeting may stop the server at once.
     let told_to_stop = signal();
     greet(address, folder, started.engine.is_some());
-    telemetry::event(
-        Level::Info,
-        "started",
-        &[("address", json!(address.to_string()))],
-    );
+    tracing::info!(%address, "started");
     telemetry::log_panics();
 
     let (stop, mut stopped) = tokio::sync::watch::channel(());
@@ -206,7 +201,7 @@ pub async fn serve(
         () = serving => {}
         () = impatience => {}
     }
-    telemetry::event(Level::Info, "stopped", &[]);
+    tracing::info!("stopped");
     Ok(())
 }
 

@@ -6,7 +6,6 @@
 //! Secrets Manager.
 
 use futures_util::future::{OptionFuture, join3};
-use serde_json::json;
 
 use crate::app::App;
 use crate::auth::SigningKeys;
@@ -15,7 +14,7 @@ use crate::config::{DatabaseUrl, SettingError, Settings};
 use crate::http::{Endpoint, Part};
 use crate::problem::Problem;
 use crate::store::Stores;
-use crate::telemetry::{self, Format, Level};
+use crate::telemetry::{self, Format};
 
 const SIGNING_KEYS: &str = "TASKLANE_SIGNING_KEYS";
 /// In front of the name of an item in the table of signing keys.
@@ -54,11 +53,7 @@ impl StartError {
             }
             Self::Referred(setting, error) => ("no_database_url", format!("{setting}: {error}")),
         };
-        telemetry::event(
-            Level::Error,
-            event,
-            &[("function", json!(endpoint.name)), ("cause", json!(cause))],
-        );
+        tracing::error!(function = endpoint.name, cause, "{event}");
     }
 }
 

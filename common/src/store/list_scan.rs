@@ -7,7 +7,6 @@ use super::task_keys::{AFTER_ALL, DATED, GONE, LIVE, UNDATED, kept_since, task_o
 use crate::paging::{Cursor, Page};
 use crate::problem::StoreError;
 use crate::tasks::{SortField, TRASH_ORDER, Task, TaskFilter, TaskQuery};
-use crate::telemetry::{self, Level};
 use crate::time::Timestamp;
 
 /// How many tasks the queries of one filtered page read, at the most: 1,000 together.
@@ -208,11 +207,7 @@ impl<'w> ListScan<'w> {
                 Ok(task) if self.filter.matches(&task) => found.push((position, task)),
                 Ok(_) => {}
                 // One that does not fit must not hide the rest.
-                Err(error) => telemetry::event(
-                    Level::Error,
-                    "unreadable_task",
-                    &[("cause", error.to_string().into())],
-                ),
+                Err(error) => tracing::error!(cause = %error, "unreadable_task"),
             }
         }
     }

@@ -28,7 +28,6 @@ use crate::http::Part;
 use crate::paging::{Cursor, Page};
 use crate::problem::StoreError;
 use crate::tasks::TaskStore;
-use crate::telemetry::{self, Level};
 use crate::users::{SESSION_ORDER, UserStore};
 
 /// The stores that an app is made with.
@@ -156,11 +155,7 @@ fn session_page(
     for session in sessions {
         match session {
             Ok(session) => items.push(session),
-            Err(error) => telemetry::event(
-                Level::Error,
-                "unreadable_session",
-                &[("cause", error.to_string().into())],
-            ),
+            Err(error) => tracing::error!(cause = %error, "unreadable_session"),
         }
     }
     let next = if items.len() > limit {

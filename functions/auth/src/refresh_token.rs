@@ -9,7 +9,7 @@ use common::auth::{
 };
 use common::http::{Endpoint, Json, Now, Use, handler};
 use common::problem::{Kind, Problem};
-use common::telemetry::{self, Level};
+use common::telemetry;
 
 pub const ENDPOINT: Endpoint =
     Endpoint::post("refresh-token", "/v1/auth/refresh", &handler(refresh_token))
@@ -58,17 +58,12 @@ async fn refresh_token(
         Rotation::Rotated(session, role) | Rotation::Repeated(session, role) => (session, role),
         Rotation::Ended => return Err(Problem::invalid_refresh_token("the session has ended")),
         Rotation::Stolen => {
-            let [user, session, source] = [
-                token.user.to_string(),
-                token.session.to_string(),
-                client.source.to_string(),
-            ];
-            let details = [
-                ("user", user.into()),
-                ("session", session.into()),
-                ("source", source.into()),
-            ];
-            telemetry::event(Level::Warn, "refresh_token_reused", &details);
+            tracing::warn!(
+                user = %token.user,
+                session = %token.session,
+                source = %client.source,
+                "refresh_token_reused"
+            );
             return Err(Problem::invalid_refresh_token(
                 "an old refresh token was used again: the session was revoked",
             ));
