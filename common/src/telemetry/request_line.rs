@@ -1,5 +1,8 @@
 //! A request's line, with its metrics.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;

@@ -170,55 +170,6 @@ fn fields_of_spans_are_never_written() {
 }
 
 #[test]
-fn of_other_crates_warnings_are_written_and_more_only_where_debugging_is_wanted() {
-    for (wanted, most) in [
-        (Level::Error, Level::Error),
-        (Level::Warn, Level::Warn),
-        (Level::Info, Level::Warn),
-        (Level::Debug, Level::Info),
-    ] {
-        for level in [Level::Error, Level::Warn, Level::Info, Level::Debug] {
-            assert_eq!(
-                foreign::is_written(wanted, level, "aws_smithy_runtime::client"),
-                level <= most,
-                "{level:?} where {wanted:?} is wanted"
-            );
-        }
-    }
-}
-
-#[test]
-fn what_may_quote_a_secret_is_not_written_at_any_level() {
-    let is_written = |target| foreign::is_written(Level::Debug, Level::Error, target);
-    assert!(!is_written("aws_runtime::env_config"));
-    assert!(!is_written("aws_runtime::env_config::normalize"));
-    assert!(is_written("aws_runtime::env_configuration"));
-    assert!(is_written("aws_runtime::auth"));
-}
-
-#[test]
-fn ours_is_what_is_compiled_from_this_workspace() {
-    for ours in [
-        "common/src/lambda.rs",
-        "functions/auth/src/refresh_token.rs",
-        "server\\src\\start.rs",
-        file!(),
-    ] {
-        assert!(foreign::is_ours(Some(ours)), "{ours}");
-    }
-    for file in [
-        Some("/root/.cargo/registry/src/index.crates.io-1/server-1.0.0/src/lib.rs"),
-        Some("vendor/common/src/lib.rs"),
-        Some("lambda_runtime-1.5.0/src/runtime.rs"),
-        Some("commons/src/lib.rs"),
-        Some(""),
-        None,
-    ] {
-        assert!(!foreign::is_ours(file), "{file:?}");
-    }
-}
-
-#[test]
 fn a_long_message_is_cut_between_characters() {
     let written = written_at(Level::Info, Format::Json, |output| {
         foreign::print(output, Level::Warn, "rustls", Some("é".repeat(301)));
