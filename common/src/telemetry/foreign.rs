@@ -49,12 +49,12 @@ pub(super) fn is_written(wanted: Level, level: Level, target: &str) -> bool {
         Level::Debug => Level::Info,
         wanted => wanted.min(Level::Warn),
     };
-    let is_in = |dropped: &&str| {
+    let is_in = |dropped: &str| {
         target
-            .strip_prefix(*dropped)
+            .strip_prefix(dropped)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
     };
-    level <= most && !DROPPED.iter().any(|dropped| is_in(&dropped))
+    level <= most && !DROPPED.into_iter().any(is_in)
 }
 
 pub(super) fn print(output: &Output, level: Level, target: &str, message: Option<String>) {
