@@ -31,7 +31,7 @@ const DROPPED: [&str; 7] = [
     "hyper_util::client::legacy::client",
     // A client of the server could write a line with each frame that it sends.
     "h2::proto::ping_pong",
-    // Says at each call that failed that it cannot close a connection: our connector closes it.
+    // Says at each failed call that our connector marks no connections for closing. It does not.
     "aws_smithy_runtime::client::http::connection_poisoning",
     // Says each condition that did not hold, which is what conditions are for.
     "dynoxide",
