@@ -15,7 +15,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use lambda_runtime::layers::TracingLayer;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
@@ -23,7 +22,7 @@ use crate::config::{Environment, METRICS_NAMESPACE, variable};
 use crate::http::{Endpoint, Request, Response, Running, fail, refuse, serve};
 use crate::part::{StartError, Starter};
 use crate::problem::{Kind, Problem};
-use crate::telemetry::{self, Format, Invocation, Level};
+use crate::telemetry::{self, Format, Invocation};
 
 /// The `main` of every function: starts the parts of the endpoint, answers events until Lambda ends
 /// the environment.
@@ -33,6 +32,7 @@ use crate::telemetry::{self, Format, Invocation, Level};
 /// refers to and cannot be read is logged each time and tried for again at the next request: it may
 /// be within reach by then.
 pub fn main(endpoint: &'static Endpoint) -> ExitCode {
+    telemetry::subscribe();
     // One thread keeps one connection to the Runtime API: an environment answers one request at a
     // time.
     let runtime = match tokio::runtime::Builder::new_current_thread()
@@ -66,11 +66,7 @@ pub fn main(endpoint: &'static Endpoint) -> ExitCode {
 }
 
 fn failed(error: &dyn std::error::Error) -> ExitCode {
-    telemetry::event(
-        Level::Error,
-        "stopped",
-        &[("cause", json!(error.to_string()))],
-    );
+    tracing::error!(cause = %error, "stopped");
     ExitCode::FAILURE
 }
 
@@ -129,13 +125,13 @@ async fn start(endpoint: &'static Endpoint) -> Result<Running, StartError> {
 /// Refuses an event that is no request of the gateway's. It may hold anything, so only where it
 /// differs is logged, and whence it came where other kinds of events say so too.
 fn unsupported(json: &str, invocation: &Invocation, reason: &str) -> Response {
-    let details = [
-        ("request_id", json!(invocation.request_id)),
-        ("xray_trace_id", json!(invocation.xray_trace_id)),
-        ("source", json!(source_of(json))),
-        ("cause", json!(reason)),
-    ];
-    telemetry::event(Level::Warn, "unsupported_event", &details);
+    tracing::warn!(
+        request_id = invocation.request_id,
+        xray_trace_id = invocation.xray_trace_id,
+        source = source_of(json).map(tracing::field::display),
+        cause = reason,
+        "unsupported_event"
+    );
     let detail = "This function answers events of an API Gateway HTTP API, payload format 2.0.";
     refuse(
         &Problem::new(Kind::UNSUPPORTED_REQUEST, detail),
@@ -296,6 +292,8 @@ impl From<Response> for Answer {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn request(event: &serde_json::Value) -> Result<Request, String> {

@@ -5,12 +5,10 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::json;
 use tokio::sync::OnceCell;
 
 use crate::config::{Environment, Setting, SettingError};
 use crate::problem::Problem;
-use crate::telemetry::{self, Level};
 use crate::time::{Clock, SystemClock};
 
 /// Something that is started once and then used by any number of requests. Clones share it.
@@ -123,14 +121,7 @@ impl StartError {
             Self::Setting(_) => "bad_setting",
             Self::Referred { event, .. } => event,
         };
-        telemetry::event(
-            Level::Error,
-            event,
-            &[
-                ("function", json!(function)),
-                ("cause", json!(self.to_string())),
-            ],
-        );
+        tracing::error!(function, cause = %self, "{event}");
     }
 }
 

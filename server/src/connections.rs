@@ -11,12 +11,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use common::auth::source_network;
-use common::telemetry::{self, Level};
 use http::{Request, Version};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -119,11 +117,7 @@ async fn pause(error: &std::io::Error) {
         error.kind(),
         ConnectionAborted | ConnectionRefused | ConnectionReset
     ) {
-        telemetry::event(
-            Level::Error,
-            "no_connection_accepted",
-            &[("cause", json!(error.to_string()))],
-        );
+        tracing::error!(cause = %error, "no_connection_accepted");
         tokio::time::sleep(EXHAUSTED).await;
     }
 }
@@ -255,11 +249,7 @@ impl Slots {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         if reported.is_none_or(|last| last.elapsed() >= REPORT) {
             *reported = Some(Instant::now());
-            telemetry::event(
-                Level::Warn,
-                "connection_refused",
-                &[("source", json!(peer.to_string()))],
-            );
+            tracing::warn!(source = %peer, "connection_refused");
         }
     }
 }

@@ -12,8 +12,7 @@ use common::database::Database;
 use common::part::Starter;
 use common::storage;
 use common::storage::copy::Side;
-use common::telemetry::{self, Format, Level};
-use serde_json::json;
+use common::telemetry::{self, Format};
 use tokio::net::TcpListener;
 
 use crate::embedded::Engine;
@@ -175,11 +174,7 @@ pub async fn serve(
     // Whoever reads the greeting may stop the server at once.
     let told_to_stop = signal();
     greet(address, folder, setup.engine.is_some());
-    telemetry::event(
-        Level::Info,
-        "started",
-        &[("address", json!(address.to_string()))],
-    );
+    tracing::info!(%address, "started");
     telemetry::log_panics();
 
     let (stop, mut stopped) = tokio::sync::watch::channel(());
@@ -203,7 +198,7 @@ pub async fn serve(
         () = serving => {}
         () = impatience => {}
     }
-    telemetry::event(Level::Info, "stopped", &[]);
+    tracing::info!("stopped");
     Ok(())
 }
 

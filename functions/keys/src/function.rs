@@ -7,10 +7,11 @@ use std::time::Duration;
 use common::auth::SessionLifetimes;
 use common::aws::{Aws, Https};
 use common::config::{Environment, SettingError, variable};
-use common::telemetry::{self, Format, Level};
+use common::telemetry::{self, Format};
 use futures_util::FutureExt;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::{Value, json};
+use tracing::field::Empty;
 
 use crate::make_keys::{failed, handle};
 use crate::request::{Outcome, Request};
@@ -30,6 +31,7 @@ const WAITS: [Duration; 3] = [
 pub fn main() -> ExitCode {
     let handler =
         service_fn(|event: LambdaEvent<Value>| async move { serve(&event.payload).await });
+    telemetry::subscribe();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -44,7 +46,7 @@ pub fn main() -> ExitCode {
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            telemetry::event(Level::Error, "stopped", &[("cause", json!(error))]);
+            tracing::error!(cause = error, "stopped");
             ExitCode::FAILURE
         }
     }
@@ -53,7 +55,7 @@ pub fn main() -> ExitCode {
 /// What the function tells its caller. An error makes Lambda call again, which does no harm.
 async fn serve(event: &Value) -> Result<Value, lambda_runtime::Error> {
     let Some(request) = Request::new(event) else {
-        telemetry::event(Level::Warn, "unsupported_event", &[]);
+        tracing::warn!("unsupported_event");
         return Ok(
             json!({"message": "This function answers requests of a custom resource of AWS CloudFormation."}),
         );
@@ -99,17 +101,12 @@ async fn tools() -> Result<Tools, SettingError> {
 }
 
 fn log(request: &Request<'_>, outcome: &Outcome) {
-    let (level, cause) = match &outcome.result {
-        Ok(_) => (Level::Info, None),
-        Err(reason) => (Level::Error, Some(reason)),
-    };
-    let details = [
-        ("request_id", json!(request.request_id())),
-        ("kind", json!(request.kind())),
-        ("resource", json!(outcome.physical_id)),
-        ("cause", json!(cause)),
-    ];
-    telemetry::event(level, "keys", &details);
+    let (request_id, kind) = (request.request_id(), request.kind());
+    let resource = outcome.physical_id.as_str();
+    match &outcome.result {
+        Ok(_) => tracing::info!(request_id, kind, resource, cause = Empty, "keys"),
+        Err(cause) => tracing::error!(request_id, kind, resource, cause, "keys"),
+    }
 }
 
 /// Puts the answer where CloudFormation waits for it. The address is signed for a request without a
@@ -131,14 +128,8 @@ async fn answer(request: &Request<'_>, outcome: &Outcome) -> Result<(), lambda_r
         match waits.next() {
             Some(wait) => tokio::time::sleep(*wait).await,
             None => {
-                telemetry::event(
-                    Level::Error,
-                    "no_answer",
-                    &[
-                        ("request_id", json!(request.request_id())),
-                        ("cause", json!(failure)),
-                    ],
-                );
+                let request_id = request.request_id();
+                tracing::error!(request_id, cause = failure, "no_answer");
                 return Err(format!("CloudFormation cannot be answered: {failure}").into());
             }
         }

@@ -165,3 +165,34 @@ async fn a_line_names_the_trace_that_its_client_says_and_nothing_else_that_it_sa
         );
     }
 }
+
+#[tokio::test]
+async fn a_theft_of_a_refresh_token_is_a_line_of_its_own() {
+    let server = Server::start().await;
+    let ada = server.register("ada.robbed@example.com").await;
+    let second = server.refresh(ada.refresh_token()).await;
+    let second = second.body["refresh_token"].as_str().expect("a token");
+    server.refresh(second).await;
+
+    let refused = server.refresh(ada.refresh_token()).await;
+
+    assert_eq!(refused.status, 401);
+    let request = line(&refused);
+    let thefts: Vec<Value> = log()
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .filter(|line: &Value| {
+            line["event"] == "refresh_token_reused" && line["session"] == request["session"]
+        })
+        .collect();
+    assert_eq!(
+        thefts,
+        [json!({
+            "level": "warn",
+            "event": "refresh_token_reused",
+            "user": ada.tokens["user"]["id"],
+            "session": request["session"],
+            "source": "127.0.0.1"
+        })]
+    );
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use common::auth::{Attempt, Client, Issuer, Limit as _, RefreshToken, SessionLifetimes, Subject};
 use common::http::{Endpoint, Json, Now, Use, handler};
 use common::problem::{Kind, Problem};
-use common::telemetry::{self, Level};
+use common::telemetry;
 
 use crate::problems::{INVALID_REFRESH_TOKEN, invalid_refresh_token};
 use crate::{Limit, Limiter, RefreshRequest, Rotation, Tokens, Users};
@@ -55,17 +55,12 @@ async fn refresh_token(
         Rotation::Rotated(session, role) | Rotation::Repeated(session, role) => (session, role),
         Rotation::Ended => return Err(invalid_refresh_token("the session has ended")),
         Rotation::Stolen => {
-            let [user, session, source] = [
-                token.user.to_string(),
-                token.session.to_string(),
-                client.source.to_string(),
-            ];
-            let details = [
-                ("user", user.into()),
-                ("session", session.into()),
-                ("source", source.into()),
-            ];
-            telemetry::event(Level::Warn, "refresh_token_reused", &details);
+            tracing::warn!(
+                user = %token.user,
+                session = %token.session,
+                source = %client.source,
+                "refresh_token_reused"
+            );
             return Err(invalid_refresh_token(
                 "an old refresh token was used again: the session was revoked",
             ));

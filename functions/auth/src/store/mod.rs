@@ -22,7 +22,6 @@ use common::problem::StoreError;
 use common::schema::{Collection, Index, IndexKind};
 use common::storage::Storage;
 use common::storage::copy::CopyStore;
-use common::telemetry::{self, Level};
 use common::time::Timestamp;
 pub use record::ACCOUNT;
 
@@ -288,11 +287,7 @@ fn session_page(
     for session in sessions {
         match session {
             Ok(session) => items.push(session),
-            Err(error) => telemetry::event(
-                Level::Error,
-                "unreadable_session",
-                &[("cause", error.to_string().into())],
-            ),
+            Err(error) => tracing::error!(cause = %error, "unreadable_session"),
         }
     }
     let next = if items.len() > limit {

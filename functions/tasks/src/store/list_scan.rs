@@ -7,7 +7,6 @@ use super::keys::{AFTER_ALL, DATED, GONE, LIVE, UNDATED, kept_since, task_of};
 use crate::{SortField, TRASH_ORDER, Task, TaskFilter, TaskQuery};
 use common::paging::{Cursor, Page};
 use common::problem::StoreError;
-use common::telemetry::{self, Level};
 use common::time::Timestamp;
 
 /// How many tasks the queries of one filtered page read, at the most: 1,000 together.
@@ -208,11 +207,7 @@ impl<'w> ListScan<'w> {
                 Ok(task) if self.filter.matches(&task) => found.push((position, task)),
                 Ok(_) => {}
                 // One that does not fit must not hide the rest.
-                Err(error) => telemetry::event(
-                    Level::Error,
-                    "unreadable_task",
-                    &[("cause", error.to_string().into())],
-                ),
+                Err(error) => tracing::error!(cause = %error, "unreadable_task"),
             }
         }
     }

@@ -120,10 +120,7 @@ impl UserStore for UserTable {
     }
 
     async fn account(&self, user: UserId) -> Result<Option<Account>, StoreError> {
-        self.get(account_key(user))
-            .await?
-            .map(read)
-            .transpose()
+        self.get(account_key(user)).await?.map(read).transpose()
     }
 
     async fn live_session(

@@ -1,0 +1,49 @@
+//! Writes what rustls and the MongoDB driver say, by the same rules: they speak `log`, not
+//! `tracing`.
+
+use log::{LevelFilter, Log, Metadata, Record};
+
+use super::output::{self, Output};
+use super::{Level, foreign};
+
+struct Lines;
+
+pub(super) fn subscribe() {
+    // Another logger is a test's.
+    let _ = log::set_logger(&Lines);
+    log::set_max_level(match output::current().level {
+        Level::Error => LevelFilter::Error,
+        Level::Warn | Level::Info => LevelFilter::Warn,
+        Level::Debug => LevelFilter::Info,
+    });
+}
+
+impl Log for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        level_of(output::current(), metadata).is_some()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        print(output::current(), record);
+    }
+
+    fn flush(&self) {}
+}
+
+/// The level of what is written; `None` of what is not.
+fn level_of(output: &Output, metadata: &Metadata<'_>) -> Option<Level> {
+    let level = match metadata.level() {
+        log::Level::Error => Level::Error,
+        log::Level::Warn => Level::Warn,
+        log::Level::Info => Level::Info,
+        log::Level::Debug | log::Level::Trace => return None,
+    };
+    foreign::is_written(output.level, level, metadata.target()).then_some(level)
+}
+
+pub(super) fn print(output: &Output, record: &Record<'_>) {
+    if let Some(level) = level_of(output, record.metadata()) {
+        let message = record.args().to_string();
+        foreign::print(output, level, record.target(), Some(message));
+    }
+}
