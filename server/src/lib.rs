@@ -21,6 +21,7 @@ pub mod start;
 
 use common::config::{LOG_LEVEL, METRICS_NAMESPACE, Setting};
 use common::http::Service;
+use common::http::openapi::About;
 use common::storage::Storage;
 
 /// Every service of the API.
@@ -44,9 +45,19 @@ pub fn settings() -> Vec<Setting> {
     settings
 }
 
+/// What the API is about.
+const ABOUT: About = About {
+    title: "Tasklane",
+    summary: "Tasks, for people and for programs.",
+    description: "Bodies are JSON in UTF-8, at most 64 KiB; times are RFC 3339 in UTC with milliseconds. Every error is a problem (RFC 9457). \
+        Register or log in, then send the access token with every call; refresh it before its fifteen minutes are over. \
+        Every GET is served for HEAD as well, answers an ETag, and 304 to an If-None-Match that names it. \
+        If-Match and If-None-Match are read as RFC 9110 says on every method; what has no ETag answers 412 to an If-Match.",
+};
+
 /// The API document, made from the endpoints' declarations.
 pub fn openapi() -> String {
-    let document = common::http::openapi::document(&SERVICES);
+    let document = common::http::openapi::document(&ABOUT, &SERVICES);
     // A value that came from JSON can be written as JSON.
     serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
 }

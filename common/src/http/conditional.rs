@@ -1,6 +1,6 @@
 //! Entity tags and preconditions (RFC 9110, sections 8.8.3 and 13).
 //!
-//! The entity tag of a task or a user is its version in quotes; other answers have a digest of
+//! The entity tag of what has a version is the version in quotes; other answers have a digest of
 //! their body. There is one reading of `If-Match` and `If-None-Match`, for every method: a write
 //! takes a [`Precondition`], which the store checks with the write itself, and a read is checked
 //! against the tag of its answer. A write of something that has no entity tag is refused where

@@ -154,8 +154,17 @@ fn not_null(schema: &mut Value) {
     }
 }
 
+/// What the API is about.
+pub struct About {
+    pub title: &'static str,
+    /// A few words.
+    pub summary: &'static str,
+    /// What holds for every call.
+    pub description: &'static str,
+}
+
 /// The whole API as an OpenAPI 3.1 document.
-pub fn document(services: &[&Service]) -> Value {
+pub fn document(about: &About, services: &[&Service]) -> Value {
     let settings = SchemaSettings::draft2020_12()
         .with(|settings| settings.definitions_path = "/components/schemas".into());
     let (mut schemas, mut answers) = (
@@ -193,13 +202,10 @@ pub fn document(services: &[&Service]) -> Value {
     json!({
         "openapi": "3.1.0",
         "info": {
-            "title": "Tasklane",
+            "title": about.title,
             "version": env!("CARGO_PKG_VERSION"),
-            "summary": "Tasks, for people and for programs.",
-            "description": "Bodies are JSON in UTF-8, at most 64 KiB; times are RFC 3339 in UTC with milliseconds. Every error is a problem (RFC 9457). \
-                Register or log in, then send the access token with every call; refresh it before its fifteen minutes are over. \
-                Every GET is served for HEAD as well, answers an ETag, and 304 to an If-None-Match that names it. \
-                If-Match and If-None-Match are read as RFC 9110 says on every method; what has no ETag answers 412 to an If-Match.",
+            "summary": about.summary,
+            "description": about.description,
             "license": {"name": "MIT OR Apache-2.0"},
         },
         "servers": [{"url": "/"}],

@@ -249,7 +249,7 @@ pub fn text_of<'d>(document: &'d Document, name: &str) -> Option<&'d str> {
     document.get_str(name).ok()
 }
 
-/// The version of an account or a task.
+/// The version that a document has.
 pub fn version_of(document: &Document) -> Option<u64> {
     match document.get("version")? {
         Bson::Int32(version) => u64::try_from(*version).ok(),

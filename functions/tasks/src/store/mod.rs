@@ -1,5 +1,6 @@
 //! What a store of tasks promises, and the databases that keep it.
 
+mod change_time;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 mod keys;

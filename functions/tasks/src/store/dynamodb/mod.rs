@@ -11,6 +11,7 @@ mod full_scan;
 mod pages;
 
 use crate::problems::NOT_IN_THE_TRASH;
+use crate::store::change_time::{CHANGE_ATTEMPTS, ChangeTime};
 use crate::store::keys::{created_key, due_key, gone_key, kept_since, live_key, priority_key};
 use crate::store::list_scan::ListScan;
 use crate::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
@@ -26,7 +27,7 @@ use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use common::paging::{Cursor, Page};
 use common::precondition::Precondition;
 use common::problem::StoreError;
-use common::races::{CHANGE_ATTEMPTS, ChangeTime, lost};
+use common::races::lost;
 use common::time::Timestamp;
 pub(super) use full_scan::FullScan;
 use pages::OwnersTasks;

@@ -14,6 +14,7 @@ pub(super) use full_scan::FullScan;
 use requests::{Claim, Requests};
 
 use crate::problems::NOT_IN_THE_TRASH;
+use crate::store::change_time::{CHANGE_ATTEMPTS, ChangeTime};
 use crate::store::keys::{
     GONE, created_key, due_key, gone_key, kept_since, live_key, priority_key,
 };
@@ -30,7 +31,7 @@ use common::mongodb::{
 use common::paging::{Cursor, Page};
 use common::precondition::Precondition;
 use common::problem::StoreError;
-use common::races::{CHANGE_ATTEMPTS, ChangeTime, lost, pause};
+use common::races::{lost, pause};
 use common::time::Timestamp;
 
 #[derive(Clone)]
