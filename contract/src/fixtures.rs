@@ -1,53 +1,29 @@
-//! What cases are made of: accounts, sessions and tasks, and the few calls that most cases make.
+//! What the cases of every service are made of.
 
 use std::collections::HashSet;
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use auth::{Account, Email, LiveSession, Name, Rotation, Session, User};
-use common::auth::{Client, PasswordHash, Role, SessionId, SessionLifetimes, UserId};
-use common::fields::Change;
+use common::auth::UserId;
 use common::idempotency::IdempotencyKey;
 use common::paging::{Cursor, Page};
 use common::precondition::Precondition;
 use common::problem::StoreError;
 use common::time::Timestamp;
-use tasks::{
-    Due, Label, Notes, Priority, SearchText, Status, Task, TaskFilter, TaskId, TaskPatch,
-    TaskQuery, TaskSort, Title,
-};
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, prop_oneof};
 use uuid::{NoContext, Uuid};
 
-use crate::Store;
-
 /// How many calls are made at the same moment where a case races.
-pub(crate) const RACERS: usize = 50;
-/// How long sessions live when nothing else is said.
-pub(crate) const LIFETIMES: SessionLifetimes = SessionLifetimes {
-    idle: Duration::from_hours(24),
-    absolute: Duration::from_hours(10 * 24),
-};
-
-/// What became of a refresh token at its endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refresh {
-    /// The session has moved on by one.
-    Rotated(Session),
-    /// The session is as it was.
-    Repeated(Session),
-    /// The session is gone: the token was an old one.
-    Stolen,
-    Ended,
-}
+pub const RACERS: usize = 50;
 
 /// Seconds, to be added to a time.
-pub(crate) const fn seconds(count: u64) -> Duration {
+pub const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
 /// A UUIDv7 of this time. The domain's own never go back in time, within a whole process, and cases
 /// do.
-pub(crate) fn identifier(now: Timestamp) -> Uuid {
+pub fn identifier(now: Timestamp) -> Uuid {
     let milliseconds = u64::try_from(now.as_millisecond()).expect("a case is after 1970");
     let nanoseconds = u32::try_from(milliseconds % 1000).expect("less than a thousand") * 1_000_000;
     Uuid::new_v7(uuid::Timestamp::from_unix(
@@ -57,116 +33,15 @@ pub(crate) fn identifier(now: Timestamp) -> Uuid {
     ))
 }
 
-pub(crate) fn email(text: &str) -> Email {
-    text.to_owned().try_into().expect("a valid address")
-}
-
-pub(crate) fn name(text: &str) -> Name {
-    text.to_owned().try_into().expect("a valid name")
-}
-
-/// A hash that is told from others by this text. No store looks inside.
-pub(crate) fn hash(text: &str) -> PasswordHash {
-    serde_json::from_value(format!("$argon2id$v=19$m=19456,t=2,p=1${text}").into()).expect("a text")
-}
-
-pub(crate) fn once(key: &str, fingerprint: &str) -> IdempotencyKey {
+pub fn once(key: &str, fingerprint: &str) -> IdempotencyKey {
     IdempotencyKey {
         key: key.to_owned(),
         fingerprint: fingerprint.to_owned(),
     }
 }
 
-/// An account that is not stored yet.
-pub(crate) fn account(address: &str, now: Timestamp) -> Account {
-    Account {
-        id: UserId::from_uuid(identifier(now)),
-        ..Account::new(email(address), Some(name("Ada")), hash("first"), now)
-    }
-}
-
-/// A session that is not stored yet.
-pub(crate) fn session(account: &Account, lifetimes: SessionLifetimes, now: Timestamp) -> Session {
-    let client = Client::new(Ipv4Addr::LOCALHOST.into(), Some("contract"));
-    Session {
-        id: SessionId::from_uuid(identifier(now)),
-        ..Session::start(account, &client, lifetimes, now)
-    }
-}
-
-/// A task that is not stored yet.
-pub(crate) fn task(title: &str, now: Timestamp) -> Task {
-    Task {
-        id: TaskId::from_uuid(identifier(now)),
-        title: title.parse().expect("a valid title"),
-        notes: None,
-        status: Status::Todo,
-        priority: Priority::None,
-        labels: labels(&[]),
-        due: None,
-        completed_at: None,
-        created_at: now,
-        updated_at: now,
-        version: 1,
-        deleted_at: None,
-    }
-}
-
-/// A task with every field.
-pub(crate) fn full_task(now: Timestamp) -> Task {
-    Task {
-        notes: Some(notes("More about it")),
-        status: Status::Done,
-        priority: Priority::High,
-        labels: labels(&["home", "garden"]),
-        due: Some(due("2026-03-01T09:30:00.125Z")),
-        completed_at: Some(now),
-        ..task("Water the plants", now)
-    }
-}
-
-pub(crate) fn title(text: &str) -> Title {
-    text.parse().expect("a valid title")
-}
-
-pub(crate) fn notes(text: &str) -> Notes {
-    text.parse().expect("valid notes")
-}
-
-pub(crate) fn label(text: &str) -> Label {
-    text.parse().expect("a valid label")
-}
-
-pub(crate) fn labels(texts: &[&str]) -> tasks::Labels {
-    texts.iter().map(|text| label(text)).collect()
-}
-
-pub(crate) fn due(text: &str) -> Due {
-    text.parse().expect("a valid due date")
-}
-
-pub(crate) fn search(text: &str) -> SearchText {
-    text.parse().expect("a text to look for")
-}
-
-pub(crate) fn sort(name: &str) -> TaskSort {
-    name.parse().expect("a valid order")
-}
-
-pub(crate) fn sorts() -> impl Iterator<Item = TaskSort> {
-    TaskSort::NAMES.iter().map(|name| sort(name))
-}
-
-/// A patch of the title alone.
-pub(crate) fn retitled(text: &str) -> TaskPatch {
-    TaskPatch {
-        title: Some(title(text)),
-        ..TaskPatch::default()
-    }
-}
-
 /// Somebody's name, for tasks; a store of tasks does not ask whether there is such an account.
-pub(crate) fn somebody(now: Timestamp) -> UserId {
+pub fn somebody(now: Timestamp) -> UserId {
     UserId::from_uuid(identifier(now))
 }
 
@@ -174,7 +49,7 @@ pub(crate) fn somebody(now: Timestamp) -> UserId {
 ///
 /// A store that cannot answer, or does not understand what it stored, ends the case: no promise
 /// allows for that.
-pub(crate) fn outcome<T>(result: Result<T, StoreError>) -> Result<T, String> {
+pub fn outcome<T>(result: Result<T, StoreError>) -> Result<T, String> {
     match result {
         Err(error @ (StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Full)) => {
             panic!("{error}")
@@ -184,18 +59,18 @@ pub(crate) fn outcome<T>(result: Result<T, StoreError>) -> Result<T, String> {
 }
 
 /// The words of an error that was to be expected.
-pub(crate) fn refusal(error: &StoreError) -> String {
+pub fn refusal(error: &StoreError) -> String {
     format!("{error:?}")
 }
 
 /// The error of a call that had to fail, in its own words.
-pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>) -> String {
+pub fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>) -> String {
     outcome(result).expect_err("it should have been refused")
 }
 
 /// Walks through a list page by page, checking that no page is too long and that the scan comes to
 /// an end. The limits of the pages are taken in turn.
-pub(crate) async fn scan<T>(
+pub async fn scan<T>(
     limits: &[usize],
     page: impl AsyncFn(usize, Option<Cursor>) -> Result<Page<T>, StoreError>,
 ) -> Vec<T> {
@@ -219,150 +94,39 @@ pub(crate) async fn scan<T>(
     items
 }
 
-impl Store {
-    /// Registers somebody, with a session.
-    pub(crate) async fn register(&self, address: &str) -> (Account, Session) {
-        let account = account(address, self.now);
-        let session = session(&account, LIFETIMES, self.now);
-        self.users
-            .register(&account, &session)
-            .await
-            .expect("registered");
-        (account, session)
-    }
+/// Lines that databases, and the ways to them, are known to change.
+pub const TEXTS: [&str; 16] = [
+    "plain",
+    " leading and trailing ",
+    "\ttabs\tin\tit\t",
+    "\u{e9} in one, e\u{301} in two",
+    "a\u{300}\u{301}\u{302}\u{303}\u{304}\u{305} marks",
+    "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}\u{200d}\u{1f466} family, \u{1f3f3}\u{fe0f}\u{200d}\u{1f308} flag",
+    "\u{10ffff}\u{10fffe}\u{e000}\u{fffd}\u{ffff}",
+    "\u{202e}right to left\u{202c} and \u{2066}isolated\u{2069}",
+    "\u{feff}byte order mark\u{feff}",
+    "\u{2028}\u{2029}\u{a0}\u{3000}\u{200b}.",
+    "\u{5e9}\u{5c1}\u{5b8}\u{5dc}\u{5d5}\u{5b9}\u{5dd} \u{645}\u{631}\u{62d}\u{628}\u{627}",
+    "\u{fb01} \u{212b} \u{2126} \u{1e9e} \u{130} \u{131}",
+    "\"quotes\" 'and' \\backslashes\\ \\u0041 \\n",
+    "{\"$where\": \"1\"} $set.a.b #pk :sk",
+    "\u{d7ff}\u{e000} around the surrogates",
+    "0123 1e5 true null NaN",
+];
 
-    /// The account as it is stored.
-    pub(crate) async fn stored_account(&self, user: UserId) -> Account {
-        self.users
-            .account(user)
-            .await
-            .expect("an answer")
-            .expect("an account")
-    }
+pub fn any_precondition() -> impl Strategy<Value = Precondition> {
+    let versions = || vec(0..6_u64, 0..4);
+    prop_oneof![3 => Just(Precondition::Any), 2 => versions().prop_map(Precondition::OneOf), 2 => versions().prop_map(Precondition::NoneOf)]
+}
 
-    /// What an account's owner sees of it.
-    pub(crate) async fn stored_user(&self, user: UserId) -> User {
-        self.stored_account(user).await.into()
-    }
-
-    /// Renames an account's owner as its endpoint does.
-    pub(crate) async fn rename(
-        &self,
-        user: UserId,
-        name: &Change<Name>,
-        precondition: &Precondition,
-        now: Timestamp,
-    ) -> Result<User, StoreError> {
-        let user = self.stored_user(user).await;
-        self.users.rename(&user, name, precondition, now).await
-    }
-
-    /// A session as its account's endpoints find it.
-    pub(crate) async fn live(
-        &self,
-        session: &Session,
-        now: Timestamp,
-    ) -> Result<LiveSession, StoreError> {
-        self.users.live_session(session.user, session.id, now).await
-    }
-
-    pub(crate) async fn log_in(&self, user: UserId, now: Timestamp) -> Session {
-        let session = session(&self.stored_account(user).await, LIFETIMES, now);
-        self.users.start_session(&session).await.expect("a session");
-        session
-    }
-
-    /// Exchanges a refresh token as its endpoint does.
-    pub(crate) async fn refresh(
-        &self,
-        session: &Session,
-        generation: u32,
-        now: Timestamp,
-    ) -> Refresh {
-        let rotation = self
-            .users
-            .rotate(session.user, session.id, generation, LIFETIMES.idle, now)
-            .await;
-        let refresh = match rotation.expect("an answer to a refresh token") {
-            Rotation::Rotated(session, role) => (Refresh::Rotated(session), role),
-            Rotation::Repeated(session, role) => (Refresh::Repeated(session), role),
-            Rotation::Stolen => return Refresh::Stolen,
-            Rotation::Ended => return Refresh::Ended,
-        };
-        assert_eq!(refresh.1, Role::User, "somebody else's role");
-        refresh.0
-    }
-
-    /// Every session of an account, as its list shows them.
-    pub(crate) async fn sessions_of(&self, user: UserId, now: Timestamp) -> Vec<Session> {
-        scan(&[100], async |limit, after| {
-            self.users.sessions(user, limit, after.as_ref(), now).await
-        })
-        .await
-    }
-
-    /// The names of every session of an account.
-    pub(crate) async fn session_ids(&self, user: UserId, now: Timestamp) -> Vec<SessionId> {
-        self.sessions_of(user, now)
-            .await
-            .into_iter()
-            .map(|session| session.id)
-            .collect()
-    }
-
-    pub(crate) async fn add(&self, owner: UserId, task: Task) -> Task {
-        self.tasks.create(owner, task, None).await.expect("a task")
-    }
-
-    /// Every task that is wanted, read in pages of these sizes.
-    pub(crate) async fn listed(
-        &self,
-        owner: UserId,
-        filter: &TaskFilter,
-        sort: TaskSort,
-        limits: &[usize],
-    ) -> Vec<Task> {
-        scan(limits, async |limit, after| {
-            let query = TaskQuery {
-                filter: filter.clone(),
-                sort,
-                limit,
-                after,
-            };
-            self.tasks.list(owner, &query).await
-        })
-        .await
-    }
-
-    /// The titles of every task that is wanted, in alphabetical order.
-    pub(crate) async fn titles(&self, owner: UserId, filter: &TaskFilter) -> Vec<String> {
-        let listed = self.listed(owner, filter, sort("created"), &[2]).await;
-        let mut titles: Vec<_> = listed
-            .iter()
-            .map(|task| task.title.as_str().to_owned())
-            .collect();
-        titles.sort_unstable();
-        titles
-    }
-
-    /// Every task of an owner, the newest first.
-    pub(crate) async fn all(&self, owner: UserId) -> Vec<Task> {
-        self.listed(owner, &TaskFilter::default(), TaskSort::default(), &[100])
-            .await
-    }
-
-    /// The whole trash, read in pages of these sizes.
-    pub(crate) async fn trash_of(
-        &self,
-        owner: UserId,
-        limits: &[usize],
-        now: Timestamp,
-    ) -> Vec<Task> {
-        scan(limits, async |limit, after| {
-            self.tasks
-                .list_trash(owner, limit, after.as_ref(), now)
-                .await
-        })
-        .await
+/// The model's answer where a version is not one that is wanted.
+///
+/// # Errors
+/// What a store's error for it looks like.
+pub fn check_version(version: u64, precondition: &Precondition) -> Result<(), String> {
+    if precondition.allows(version) {
+        Ok(())
+    } else {
+        Err(format!("Stale {{ current: {version} }}"))
     }
 }

@@ -1,76 +1,52 @@
-//! What a store promises, in one place: cases that every store must pass, whichever it is.
+//! How services show what their stores promise: cases that every store must pass, whichever database
+//! it is on. A service keeps its cases in its own folder; `server/tests/contract` runs them all.
 //!
-//! A case is given an empty store of its own and panics where a promise is broken. `cargo test -p
-//! contract` runs all of them on the embedded engine, and on the servers that the environment
-//! names: see [`Server::in_environment`].
+//! A case is given an empty database of its own and panics where a promise is broken.
 
-/// Lists the cases of a module, those that race last.
-macro_rules! cases {
-    ($($name:ident),+ $(,)? $(; racing: $($racing:ident),+ $(,)?)?) => {
-        pub(crate) const CASES: &[crate::Case] = &[
-            $(case!($name, false),)+
-            $($(case!($racing, true),)+)?
-        ];
-    };
-}
-
-macro_rules! case {
-    ($name:ident, $racing:literal) => {
-        crate::Case {
-            module: module_path!(),
-            name: stringify!($name),
-            racing: $racing,
-            run: |store| Box::pin($name(store)),
-        }
-    };
-}
-
-mod accounts;
-mod copies;
-mod counters;
-mod fixtures;
-mod histories;
-mod keys;
-mod lists;
-mod model;
-mod passwords;
+pub mod fixtures;
 mod properties;
-mod refresh;
-mod search;
-mod servers;
-mod sessions;
-mod tasks;
-mod text;
-mod trash;
 
 use std::pin::Pin;
 
-use ::auth::{Counters, Users};
-use ::tasks::Tasks;
+use common::database::Database;
+use common::schema::Table;
 use common::time::Timestamp;
+pub use properties::{Tried, check};
+// What cases are written with, so that a service needs this crate alone for them.
+pub use {futures_util, proptest, tokio};
 
-pub use copies::{COPIES, CopyCase, Ends};
-pub use servers::{Made, PATIENCE, Server};
-
-/// One store, empty, and the time at which the case begins.
+/// An empty database, and the time at which the case begins.
 #[derive(Clone)]
-pub struct Store {
-    pub(crate) users: Users,
-    pub(crate) counters: Counters,
-    pub(crate) tasks: Tasks,
+pub struct Ground {
+    pub database: Database,
+    /// The tables of the services, each with the setting that names it.
+    pub tables: Vec<(&'static str, Table)>,
     /// Later than the server's own clock, so that it sweeps nothing away that the case still needs;
     /// whole seconds.
-    pub(crate) now: Timestamp,
+    pub now: Timestamp,
+}
+
+impl Ground {
+    /// The name of the table that this setting names.
+    ///
+    /// # Panics
+    /// No service has such a setting.
+    pub fn table(&self, setting: &str) -> &str {
+        let table = self.tables.iter().find(|(name, _)| *name == setting);
+        table
+            .map(|(_, table)| table.name.as_str())
+            .expect("a service's table")
+    }
 }
 
 /// One promise, or a few that belong together.
 pub struct Case {
-    module: &'static str,
-    name: &'static str,
+    pub module: &'static str,
+    pub name: &'static str,
     /// Whether it makes many calls at the same moment.
     pub racing: bool,
     /// Panics where the store breaks the promise.
-    pub run: fn(Store) -> Pin<Box<dyn Future<Output = ()>>>,
+    pub run: fn(&Ground) -> Pin<Box<dyn Future<Output = ()>>>,
 }
 
 impl Case {
@@ -81,20 +57,27 @@ impl Case {
     }
 }
 
-pub fn cases() -> impl Iterator<Item = &'static Case> {
-    let modules = [
-        accounts::CASES,
-        sessions::CASES,
-        passwords::CASES,
-        refresh::CASES,
-        counters::CASES,
-        tasks::CASES,
-        trash::CASES,
-        keys::CASES,
-        lists::CASES,
-        search::CASES,
-        text::CASES,
-        histories::CASES,
-    ];
-    modules.into_iter().flatten()
+/// Lists the cases of a module, those that race last. Each takes a `Store`, which is made of the
+/// ground.
+#[macro_export]
+macro_rules! cases {
+    ($($name:ident),+ $(,)? $(; racing: $($racing:ident),+ $(,)?)?) => {
+        pub(super) const CASES: &[$crate::Case] = &[
+            $($crate::case!($name, false),)+
+            $($($crate::case!($racing, true),)+)?
+        ];
+    };
+}
+
+#[macro_export]
+#[doc(hidden)]
+macro_rules! case {
+    ($name:ident, $racing:literal) => {
+        $crate::Case {
+            module: module_path!(),
+            name: stringify!($name),
+            racing: $racing,
+            run: |ground| Box::pin($name(Store::from(ground))),
+        }
+    };
 }

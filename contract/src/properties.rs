@@ -11,15 +11,11 @@ const SEED: &str = "PROPTEST_RNG_SEED";
 const SHRINKING: u32 = 200;
 
 /// What came of one input.
-pub(crate) type Tried = Result<(), TestCaseError>;
+pub type Tried = Result<(), TestCaseError>;
 
 /// Tries a property on this many inputs. A failure shows the smallest input that was found, and how
 /// to have it again.
-pub(crate) fn check<S: Strategy>(
-    inputs: u32,
-    strategy: &S,
-    property: impl AsyncFn(S::Value) -> Tried,
-) {
+pub fn check<S: Strategy>(inputs: u32, strategy: &S, property: impl AsyncFn(S::Value) -> Tried) {
     let given = std::env::var(SEED).ok().and_then(|seed| seed.parse().ok());
     // As random as a new identifier.
     let seed = given.unwrap_or_else(|| Uuid::new_v4().as_u64_pair().0);

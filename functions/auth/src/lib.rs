@@ -1,6 +1,8 @@
 //! Accounts and sessions: who somebody is, and the tokens that say so.
 
 mod account;
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod endpoints;
 mod limits;
 mod live_session;

@@ -1,5 +1,7 @@
 //! Tasks: an owner's list and trash.
 
+#[cfg(feature = "contract")]
+pub mod contract;
 mod due;
 pub mod endpoints;
 mod problems;

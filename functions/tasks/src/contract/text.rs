@@ -1,47 +1,23 @@
 //! Text: Unicode, byte for byte as it came, up to the largest that is allowed.
 
-use auth::{Account, Session};
-use common::auth::{Client, SessionId};
+use crate::{Labels, Status, Task, TaskFilter, TaskPatch};
 use common::fields::Change;
 use common::precondition::Precondition;
 use common::time::Timestamp;
-use tasks::{Labels, Status, Task, TaskFilter, TaskPatch};
 
-use crate::Store;
-use crate::fixtures::{
-    LIFETIMES, account, full_task, identifier, label, labels, notes, once, outcome, search,
-    seconds, session, somebody, task, title,
-};
+use super::Store;
+use super::fixtures::{full_task, label, labels, notes, search, task, title};
+use contract::cases;
+use contract::fixtures::{TEXTS, once, outcome, seconds, somebody};
 
 cases![
     a_tasks_text_is_kept_byte_for_byte,
     labels_that_only_look_alike_are_different,
-    names_and_user_agents_are_kept_byte_for_byte,
     the_largest_task_goes_everywhere_a_small_one_goes,
 ];
 
-/// Lines that databases, and the ways to them, are known to change.
-const TEXTS: [&str; 16] = [
-    "plain",
-    " leading and trailing ",
-    "\ttabs\tin\tit\t",
-    "\u{e9} in one, e\u{301} in two",
-    "a\u{300}\u{301}\u{302}\u{303}\u{304}\u{305} marks",
-    "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}\u{200d}\u{1f466} family, \u{1f3f3}\u{fe0f}\u{200d}\u{1f308} flag",
-    "\u{10ffff}\u{10fffe}\u{e000}\u{fffd}\u{ffff}",
-    "\u{202e}right to left\u{202c} and \u{2066}isolated\u{2069}",
-    "\u{feff}byte order mark\u{feff}",
-    "\u{2028}\u{2029}\u{a0}\u{3000}\u{200b}.",
-    "\u{5e9}\u{5c1}\u{5b8}\u{5dc}\u{5d5}\u{5b9}\u{5dd} \u{645}\u{631}\u{62d}\u{628}\u{627}",
-    "\u{fb01} \u{212b} \u{2126} \u{1e9e} \u{130} \u{131}",
-    "\"quotes\" 'and' \\backslashes\\ \\u0041 \\n",
-    "{\"$where\": \"1\"} $set.a.b #pk :sk",
-    "\u{d7ff}\u{e000} around the surrogates",
-    "0123 1e5 true null NaN",
-];
-
 /// The largest task that the rules allow, each character as large as one can be.
-pub(crate) fn largest_task(now: Timestamp) -> Task {
+pub fn largest_task(now: Timestamp) -> Task {
     let many = |count: usize| "\u{1f331}".repeat(count);
     // Twenty that differ in their first character.
     let each = (0..20_u32).map(|n| {
@@ -86,7 +62,7 @@ async fn a_tasks_text_is_kept_byte_for_byte(store: Store) {
         };
         assert_eq!(
             store
-                .listed(owner, &found, crate::fixtures::sort("due"), &[1])
+                .listed(owner, &found, super::fixtures::sort("due"), &[1])
                 .await,
             std::slice::from_ref(&before),
             "{text:?}"
@@ -173,7 +149,7 @@ async fn labels_that_only_look_alike_are_different(store: Store) {
             ..TaskFilter::default()
         };
         let found = store
-            .listed(owner, &filter, crate::fixtures::sort("created"), &[100])
+            .listed(owner, &filter, super::fixtures::sort("created"), &[100])
             .await;
         assert_eq!(
             found
@@ -202,56 +178,6 @@ async fn labels_that_only_look_alike_are_different(store: Store) {
             .labels,
         every
     );
-}
-
-async fn names_and_user_agents_are_kept_byte_for_byte(store: Store) {
-    for (n, text) in TEXTS.iter().enumerate() {
-        let client = Client::new(std::net::Ipv4Addr::LOCALHOST.into(), Some(text));
-        let account = Account {
-            name: Some(crate::fixtures::name(text)),
-            ..account(&format!("ada-{n}@example.com"), store.now)
-        };
-        let first = Session {
-            user_agent: client.user_agent,
-            ..session(&account, LIFETIMES, store.now)
-        };
-        store
-            .users
-            .register(&account, &first)
-            .await
-            .expect("registered");
-        assert_eq!(store.stored_account(account.id).await, account);
-        assert_eq!(store.sessions_of(account.id, store.now).await, [first]);
-        let other = TEXTS[(n + 1) % TEXTS.len()];
-        let renamed = store
-            .rename(
-                account.id,
-                &Change::Set(crate::fixtures::name(other)),
-                &Precondition::Any,
-                store.now,
-            )
-            .await;
-        assert_eq!(
-            renamed.expect("renamed").name,
-            Some(crate::fixtures::name(other))
-        );
-    }
-    let long = account("long@example.com", store.now);
-    let client = Client::new(
-        std::net::Ipv4Addr::LOCALHOST.into(),
-        Some(&"\u{1f331}".repeat(300)),
-    );
-    let first = Session {
-        id: SessionId::from_uuid(identifier(store.now)),
-        user_agent: client.user_agent,
-        ..session(&long, LIFETIMES, store.now)
-    };
-    store
-        .users
-        .register(&long, &first)
-        .await
-        .expect("registered");
-    assert_eq!(store.sessions_of(long.id, store.now).await, [first]);
 }
 
 async fn the_largest_task_goes_everywhere_a_small_one_goes(store: Store) {

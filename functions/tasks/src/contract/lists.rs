@@ -2,27 +2,27 @@
 
 use std::collections::HashSet;
 
+use crate::{
+    Bounds, Due, Label, Priority, Status, Task, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskSort,
+};
 use common::auth::UserId;
 use common::paging::Cursor;
 use common::precondition::Precondition;
 use common::problem::StoreError;
 use common::time::Timestamp;
-use futures_util::future::join_all;
-use proptest::collection::vec;
-use proptest::option;
-use proptest::prelude::{Just, Strategy, prop_oneof};
-use proptest::sample::select;
-use proptest::{prop_assert, prop_assert_eq};
-use tasks::{
-    Bounds, Due, Label, Priority, Status, Task, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskSort,
-};
+use contract::futures_util::future::join_all;
+use contract::proptest::collection::vec;
+use contract::proptest::option;
+use contract::proptest::prelude::{Just, Strategy, prop_oneof};
+use contract::proptest::sample::select;
+use contract::proptest::{prop_assert, prop_assert_eq};
 
-use crate::Store;
-use crate::fixtures::{
-    due, label, labels, notes, scan, search, seconds, somebody, sort, sorts, task,
-};
-use crate::model::Model;
-use crate::properties::check;
+use super::Store;
+use super::fixtures::{due, label, labels, notes, search, sort, sorts, task};
+use super::model::Model;
+use contract::cases;
+use contract::check;
+use contract::fixtures::{scan, seconds, somebody};
 
 cases![
     a_list_of_nothing_is_one_empty_page,
@@ -115,7 +115,7 @@ fn any_due() -> impl Strategy<Value = Due> {
 }
 
 /// Any filter; most of them find something among [`garden`]'s tasks.
-pub(crate) fn any_filter() -> impl Strategy<Value = TaskFilter> {
+pub(super) fn any_filter() -> impl Strategy<Value = TaskFilter> {
     let labels =
         select(vec!["home", "garden", "gar", "Home", "x", "hom", "absent"]).prop_map(label);
     let texts = select(vec![
@@ -148,12 +148,12 @@ pub(crate) fn any_filter() -> impl Strategy<Value = TaskFilter> {
         )
 }
 
-pub(crate) fn any_sort() -> impl Strategy<Value = TaskSort> {
+pub(super) fn any_sort() -> impl Strategy<Value = TaskSort> {
     select(TaskSort::NAMES.as_slice()).prop_map(sort)
 }
 
 /// Sizes of pages, to be taken in turn.
-pub(crate) fn any_limits() -> impl Strategy<Value = Vec<usize>> {
+pub(super) fn any_limits() -> impl Strategy<Value = Vec<usize>> {
     vec(prop_oneof![3 => 1..8_usize, 1 => 8..101_usize], 1..5)
 }
 
@@ -237,7 +237,7 @@ async fn tasks_that_are_never_due_come_last_either_way(store: Store) {
             .add(
                 owner,
                 Task {
-                    due: due.map(crate::fixtures::due),
+                    due: due.map(super::fixtures::due),
                     ..task(due.unwrap_or("never"), store.now)
                 },
             )
@@ -480,7 +480,7 @@ async fn tasks_that_nobody_touches_between_pages_are_seen_once(store: Store) {
         any_sort(),
         any_limits(),
         vec(vec(meanwhile, 0..3), 1..8),
-        proptest::bool::ANY,
+        contract::proptest::bool::ANY,
     );
     check(16, &input, async |(sort, limits, between, filtered)| {
         let owner = somebody(store.now);
@@ -697,7 +697,7 @@ async fn bounds_that_are_added_among_undated_tasks_find_nothing_more(store: Stor
             .add(
                 owner,
                 Task {
-                    due: due.map(crate::fixtures::due),
+                    due: due.map(super::fixtures::due),
                     ..task("Task", store.now)
                 },
             )
@@ -830,7 +830,7 @@ async fn a_page_of_the_largest_tasks_loses_none(store: Store) {
     for n in 0..100 {
         let task = Task {
             status: Status::ALL[n % 4],
-            ..crate::text::largest_task(store.now.plus(seconds(n as u64)))
+            ..super::text::largest_task(store.now.plus(seconds(n as u64)))
         };
         model.create(task.clone(), None).expect("a new task");
         store.add(owner, task).await;

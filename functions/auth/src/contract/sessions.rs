@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use auth::{SESSION_ORDER, Session};
+use crate::{SESSION_ORDER, Session};
 use common::auth::{SessionId, SessionLifetimes, UserId};
 use common::paging::Cursor;
-use futures_util::future::join_all;
+use contract::futures_util::future::join_all;
 
-use crate::Store;
-use crate::fixtures::{
-    LIFETIMES, RACERS, Refresh, identifier, outcome, refused, scan, seconds, session, somebody,
-};
+use super::Store;
+use super::fixtures::{LIFETIMES, Refresh, session};
+use contract::cases;
+use contract::fixtures::{RACERS, identifier, outcome, refused, scan, seconds, somebody};
 
 cases![
     sessions_are_listed_oldest_first_in_pages_of_any_size,
@@ -530,7 +530,7 @@ async fn a_session_that_ends_the_others_is_found_alive_all_the_while(store: Stor
             .end_other_sessions(ada.id, session.id, store.now)
     }));
     let finds = join_all((0..RACERS).map(|_| store.live(&session, store.now)));
-    let (_, found) = futures_util::future::join(ends, finds).await;
+    let (_, found) = contract::futures_util::future::join(ends, finds).await;
     for live in found {
         assert_eq!(live.expect("it lives").user, ada.clone().into());
     }
@@ -582,7 +582,7 @@ async fn a_session_that_is_ended_while_it_is_refreshed_stays_ended(store: Store)
     let (ada, session) = store.register("ada@example.com").await;
     let refreshes = join_all((0..RACERS).map(|_| store.refresh(&session, 0, store.now)));
     let ends = join_all((0..5).map(|_| store.users.end_session(ada.id, session.id, store.now)));
-    let (_, ends) = futures_util::future::join(refreshes, ends).await;
+    let (_, ends) = contract::futures_util::future::join(refreshes, ends).await;
     assert_eq!(
         ends.into_iter()
             .filter(|ended| matches!(ended, Ok(true)))

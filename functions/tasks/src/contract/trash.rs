@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use crate::{Status, TRASH_LIFETIME, TRASH_ORDER, Task, TaskFilter, TaskPatch};
 use common::fields::Change;
 use common::paging::Cursor;
 use common::precondition::Precondition;
-use futures_util::future::join_all;
-use tasks::{Status, TRASH_LIFETIME, TRASH_ORDER, Task, TaskFilter, TaskPatch};
+use contract::futures_util::future::join_all;
 
-use crate::Store;
-use crate::fixtures::{
-    RACERS, due, full_task, once, outcome, refused, retitled, seconds, somebody, sorts, task,
-};
+use super::Store;
+use super::fixtures::{due, full_task, retitled, sorts, task};
+use contract::cases;
+use contract::fixtures::{RACERS, once, outcome, refused, seconds, somebody};
 
 cases![
     a_deleted_task_is_in_the_trash_and_nowhere_else,
@@ -578,13 +578,13 @@ async fn a_task_that_is_deleted_while_it_is_changed_is_deleted_whole(store: Stor
             .update(owner, id, &patch, &Precondition::Any, store.now)
     }));
     let trashing = async {
-        tokio::task::yield_now().await;
+        contract::tokio::task::yield_now().await;
         store
             .tasks
             .trash(owner, id, &Precondition::Any, store.now)
             .await
     };
-    let (updates, trashed) = futures_util::future::join(updates, trashing).await;
+    let (updates, trashed) = contract::futures_util::future::join(updates, trashing).await;
     trashed.expect("deleted");
     let updates: Vec<_> = updates.into_iter().map(outcome).collect();
     let made = updates.iter().filter(|update| update.is_ok()).count();
@@ -620,7 +620,7 @@ async fn a_task_that_is_deleted_while_it_is_changed_is_deleted_whole(store: Stor
             .listed(
                 owner,
                 &TaskFilter::default(),
-                crate::fixtures::sort("due"),
+                super::fixtures::sort("due"),
                 &[100]
             )
             .await,

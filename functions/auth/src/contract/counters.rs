@@ -1,9 +1,10 @@
 //! Counters: no addition is lost.
 
-use futures_util::future::join_all;
+use contract::futures_util::future::join_all;
 
-use crate::Store;
-use crate::fixtures::{RACERS, seconds};
+use super::Store;
+use contract::cases;
+use contract::fixtures::{RACERS, seconds};
 
 cases![
     an_addition_gives_the_running_count,

@@ -1,9 +1,11 @@
 //! Search: letters are compared, whatever their case and however they were typed, the same on every
 //! store.
 
-use crate::Store;
-use crate::fixtures::{label, labels, notes, search, somebody, task};
-use tasks::{Task, TaskFilter};
+use super::Store;
+use super::fixtures::{label, labels, notes, search, task};
+use crate::{Task, TaskFilter};
+use contract::cases;
+use contract::fixtures::somebody;
 
 cases![
     text_is_found_in_title_and_notes_by_its_letters,
@@ -85,7 +87,7 @@ async fn what_is_found_is_shown_as_it_was_stored(store: Store) {
                 .listed(
                     owner,
                     &looking_for(text),
-                    crate::fixtures::sort("created"),
+                    super::fixtures::sort("created"),
                     &[10]
                 )
                 .await,

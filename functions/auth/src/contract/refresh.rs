@@ -3,13 +3,15 @@
 
 use std::collections::HashSet;
 
-use auth::{GRACE, Session};
+use crate::{GRACE, Session};
 use common::auth::{SessionId, SessionLifetimes};
 use common::time::Timestamp;
-use futures_util::future::join_all;
+use contract::futures_util::future::join_all;
 
-use crate::Store;
-use crate::fixtures::{LIFETIMES, RACERS, Refresh, identifier, seconds, session, somebody};
+use super::Store;
+use super::fixtures::{LIFETIMES, Refresh, session};
+use contract::cases;
+use contract::fixtures::{RACERS, identifier, seconds, somebody};
 
 cases![
     the_current_token_moves_the_session_on,
@@ -276,7 +278,7 @@ async fn a_session_that_has_expired_cannot_be_refreshed(store: Store) {
         2
     );
 
-    let short = crate::fixtures::session(
+    let short = super::fixtures::session(
         &ada,
         SessionLifetimes {
             idle: seconds(50),
@@ -354,7 +356,7 @@ async fn fifty_uses_of_a_stolen_token_at_once_leave_no_session(store: Store) {
     // The owner goes on with the current token at the same moment.
     let thieves = join_all((0..RACERS).map(|_| store.refresh(&session, 0, store.now)));
     let (answers, _) =
-        futures_util::future::join(thieves, store.refresh(&session, 2, store.now)).await;
+        contract::futures_util::future::join(thieves, store.refresh(&session, 2, store.now)).await;
     assert!(
         answers
             .iter()

@@ -2,18 +2,18 @@
 
 use std::collections::HashSet;
 
+use crate::{TRASH_LIFETIME, Task, TaskId};
 use common::auth::UserId;
 use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use common::precondition::Precondition;
 use common::problem::StoreError;
 use common::time::Timestamp;
-use futures_util::future::join_all;
-use tasks::{TRASH_LIFETIME, Task, TaskId};
+use contract::futures_util::future::join_all;
 
-use crate::Store;
-use crate::fixtures::{
-    RACERS, full_task, once, outcome, refused, retitled, seconds, somebody, task,
-};
+use super::Store;
+use super::fixtures::{full_task, retitled, task};
+use contract::cases;
+use contract::fixtures::{RACERS, once, outcome, refused, seconds, somebody};
 
 cases![
     a_repeated_creation_adds_nothing_and_gives_the_task_as_it_was_added,
@@ -40,7 +40,7 @@ async fn create(
 ) -> Result<Task, String> {
     loop {
         match store.tasks.create(owner, task.clone(), Some(once)).await {
-            Err(StoreError::StillRunning) => tokio::time::sleep(seconds(1) / 100).await,
+            Err(StoreError::StillRunning) => contract::tokio::time::sleep(seconds(1) / 100).await,
             answer => return outcome(answer),
         }
     }
@@ -62,7 +62,7 @@ async fn restore(
             .restore(owner, id, precondition, Some(once), now)
             .await
         {
-            Err(StoreError::StillRunning) => tokio::time::sleep(seconds(1) / 100).await,
+            Err(StoreError::StillRunning) => contract::tokio::time::sleep(seconds(1) / 100).await,
             answer => return outcome(answer),
         }
     }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use auth::{Counters, Users};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use common::config::{DATABASE_URL, DatabaseUrl, Environment};
 use common::database::Database;
@@ -10,12 +9,10 @@ use common::part::Starter;
 use common::storage;
 use common::storage::copy::Side;
 use common::time::{Clock, SystemClock, Timestamp};
+use contract::Ground;
 use server::embedded::Engine;
 use server::storages;
-use tasks::Tasks;
 use uuid::Uuid;
-
-use crate::Store;
 
 /// How far ahead of the clock the cases are, in seconds: a server that sweeps what has expired
 /// sweeps nothing of theirs.
@@ -23,7 +20,7 @@ const AHEAD: i64 = 24 * 60 * 60;
 
 /// A server that stores can be made on.
 #[derive(Clone)]
-pub enum Server {
+pub(crate) enum Server {
     /// The embedded engine, in memory.
     Embedded,
     /// A DynamoDB-compatible server at this URL.
@@ -34,9 +31,19 @@ pub enum Server {
     FerretDb(String),
 }
 
-/// A store that was made for one case.
-pub struct Made {
-    pub store: Store,
+/// The stores of the services on one database.
+#[derive(Clone)]
+pub(crate) struct Store {
+    pub(crate) accounts: auth::contract::Store,
+    pub(crate) lists: tasks::contract::Store,
+    /// When the case begins.
+    pub(crate) now: Timestamp,
+}
+
+/// An empty database that was made for one case.
+pub(crate) struct Made {
+    pub(crate) ground: Ground,
+    pub(crate) store: Store,
     /// The same, from end to end.
     pub(crate) side: Side,
     /// What it is kept in.
@@ -57,7 +64,7 @@ impl Server {
     /// - `TEST_DYNAMODB_URL`, such as `dynamodb://127.0.0.1:5000`: a DynamoDB-compatible server
     /// - `TEST_MONGODB_URL`, such as `mongodb://127.0.0.1:27017`: a MongoDB-compatible server
     /// - `TEST_FERRETDB_URL`, likewise: FerretDB, which cannot race
-    pub fn in_environment() -> Vec<Self> {
+    pub(crate) fn in_environment() -> Vec<Self> {
         let given = |name: &str| {
             std::env::var(name)
                 .ok()
@@ -71,7 +78,7 @@ impl Server {
     }
 
     /// The name that its tests begin with.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Embedded => "embedded",
             Self::DynamoDb(_) => "dynamodb",
@@ -81,7 +88,7 @@ impl Server {
     }
 
     /// Why this server cannot keep a promise about calls at the same moment, where it cannot.
-    pub fn cannot_race(&self) -> Option<&'static str> {
+    pub(crate) fn cannot_race(&self) -> Option<&'static str> {
         match self {
             Self::FerretDb(_) => Some(
                 "FerretDB 1.24 reads, then writes, when it updates; what happens between is lost",
@@ -94,7 +101,7 @@ impl Server {
     ///
     /// # Errors
     /// The server cannot be used or does not answer.
-    pub async fn make(&self) -> Result<Made, String> {
+    pub(crate) async fn make(&self) -> Result<Made, String> {
         let name = format!("contract-{}", Uuid::new_v4().simple());
         let url = match self {
             Self::Embedded => "dynamodb://".to_owned(),
@@ -105,9 +112,14 @@ impl Server {
         };
         let variable = |variable: &str| match variable {
             "DATABASE_URL" => Some(url.clone()),
-            "TASKLANE_USERS_TABLE" => Some(format!("{name}-users")),
-            "TASKLANE_TASKS_TABLE" => Some(format!("{name}-tasks")),
-            _ => None,
+            // A table of its own for each service.
+            setting => {
+                let storages = storages();
+                let own = storages
+                    .iter()
+                    .find(|storage| storage.table.name == setting)?;
+                Some(format!("{name}-{}", own.table.default.unwrap_or_default()))
+            }
         };
         let environment = Environment::new(&variable);
         let database = self.database(environment).await?;
@@ -139,17 +151,19 @@ impl Server {
             }
             _ => return Err("the database is not that of its URL".to_owned()),
         };
-        let [users, tasks] = &tables[..] else {
-            return Err("the cases are about two services".to_owned());
-        };
-        let store = Store {
-            users: Users::new(&database, &users.name),
-            counters: Counters::new(&database, &users.name),
-            tasks: Tasks::new(&database, &tasks.name),
+        let names = storages.iter().map(|storage| storage.table.name);
+        let ground = Ground {
+            database,
+            tables: names.zip(tables).collect(),
             now: Timestamp::from_millisecond((SystemClock.now().as_second() + AHEAD) * 1000),
         };
         Ok(Made {
-            store,
+            store: Store {
+                accounts: (&ground).into(),
+                lists: (&ground).into(),
+                now: ground.now,
+            },
+            ground,
             side: side.map_err(|error| error.to_string())?,
             kept,
             in_memory: matches!(self, Self::Embedded),
@@ -193,7 +207,7 @@ impl Made {
     ///
     /// # Errors
     /// The server does not answer.
-    pub async fn remove(self) -> Result<(), String> {
+    pub(crate) async fn remove(self) -> Result<(), String> {
         match self.kept {
             Kept::Tables(..) if self.in_memory => {}
             Kept::Tables(client, names) => {
@@ -215,4 +229,4 @@ impl Made {
 }
 
 /// How long a case may take on a server before it counts as hanging.
-pub const PATIENCE: Duration = Duration::from_mins(5);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(5);

@@ -1,15 +1,14 @@
 //! Accounts: registered once for each address, found, renamed.
 
-use auth::{Account, User};
+use crate::{Account, User};
 use common::fields::Change;
 use common::precondition::Precondition;
-use futures_util::future::join_all;
+use contract::futures_util::future::join_all;
 
-use crate::Store;
-use crate::fixtures::{
-    LIFETIMES, RACERS, Refresh, account, email, hash, name, outcome, refusal, refused, seconds,
-    session, somebody,
-};
+use super::Store;
+use super::fixtures::{LIFETIMES, Refresh, account, email, hash, name, session};
+use contract::cases;
+use contract::fixtures::{RACERS, outcome, refusal, refused, seconds, somebody};
 
 cases![
     a_store_that_is_there_answers,
@@ -29,7 +28,6 @@ cases![
 
 async fn a_store_that_is_there_answers(store: Store) {
     store.users.ping().await.expect("an answer");
-    store.tasks.ping().await.expect("an answer");
 }
 
 async fn an_account_is_stored_whole_with_its_first_session(store: Store) {

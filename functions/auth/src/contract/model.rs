@@ -1,204 +1,22 @@
-//! What stores promise, as plainly as it can be said: the models that histories and lists are held
-//! against.
+//! What accounts and sessions are like, said as simply as it can be.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use auth::{Account, GRACE, Name, Session};
 use common::auth::{PasswordHash, SessionId, UserId};
 use common::fields::Change;
 use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use common::precondition::Precondition;
 use common::time::Timestamp;
-use tasks::{SortField, TRASH_LIFETIME, Task, TaskFilter, TaskId, TaskPatch, TaskSort};
+use contract::fixtures::check_version;
 
-use crate::fixtures::Refresh;
-
-#[derive(Debug, Default)]
-pub(crate) struct Model {
-    tasks: BTreeMap<TaskId, Task>,
-    executed: HashMap<String, Executed>,
-}
-
-#[derive(Debug)]
-struct Executed {
-    fingerprint: String,
-    result: Task,
-    expires_at: Timestamp,
-}
+use super::fixtures::Refresh;
+use crate::{Account, GRACE, Name, Session};
 
 type Answer<T> = Result<T, String>;
 
-fn not_found<T>() -> Answer<T> {
-    Err("NotFound(\"task\")".to_owned())
-}
-
-fn check_version(version: u64, precondition: &Precondition) -> Answer<()> {
-    if precondition.allows(version) {
-        Ok(())
-    } else {
-        Err(format!("Stale {{ current: {version} }}"))
-    }
-}
-
-fn is_gone(task: &Task, now: Timestamp) -> bool {
-    task.deleted_at
-        .is_some_and(|deleted_at| deleted_at.plus(TRASH_LIFETIME) <= now)
-}
-
-impl Model {
-    pub(crate) fn create(&mut self, task: Task, once: Option<&IdempotencyKey>) -> Answer<Task> {
-        let now = task.created_at;
-        if let Some(result) = self.replay(once, now)? {
-            return Ok(result);
-        }
-        self.tasks.insert(task.id, task.clone());
-        self.record(once, &task, now);
-        Ok(task)
-    }
-
-    pub(crate) fn get(&self, id: TaskId) -> Answer<Task> {
-        self.tasks
-            .get(&id)
-            .filter(|task| task.deleted_at.is_none())
-            .cloned()
-            .map_or_else(not_found, Ok)
-    }
-
-    pub(crate) fn update(
-        &mut self,
-        id: TaskId,
-        patch: &TaskPatch,
-        precondition: &Precondition,
-        now: Timestamp,
-    ) -> Answer<Task> {
-        let task = self.get(id)?;
-        check_version(task.version, precondition)?;
-        let changed = if patch.is_empty() {
-            task
-        } else {
-            patch.apply(&task, now)
-        };
-        self.tasks.insert(id, changed.clone());
-        Ok(changed)
-    }
-
-    pub(crate) fn trash(
-        &mut self,
-        id: TaskId,
-        precondition: &Precondition,
-        now: Timestamp,
-    ) -> Answer<()> {
-        let task = self.get(id)?;
-        check_version(task.version, precondition)?;
-        self.tasks.insert(id, task.deleted(now));
-        Ok(())
-    }
-
-    pub(crate) fn restore(
-        &mut self,
-        id: TaskId,
-        precondition: &Precondition,
-        once: Option<&IdempotencyKey>,
-        now: Timestamp,
-    ) -> Answer<Task> {
-        if let Some(result) = self.replay(once, now)? {
-            return Ok(result);
-        }
-        let Some(task) = self.tasks.get(&id).filter(|task| !is_gone(task, now)) else {
-            return not_found();
-        };
-        if task.deleted_at.is_none() {
-            return Err("Refused(the task is not in the trash)".to_owned());
-        }
-        check_version(task.version, precondition)?;
-        let restored = task.restored(now);
-        self.tasks.insert(id, restored.clone());
-        self.record(once, &restored, now);
-        Ok(restored)
-    }
-
-    /// The tasks that are wanted, in order.
-    pub(crate) fn list(&self, filter: &TaskFilter, sort: TaskSort) -> Vec<Task> {
-        let mut wanted: Vec<Task> = self
-            .tasks
-            .values()
-            .filter(|task| task.deleted_at.is_none() && filter.matches(task))
-            .cloned()
-            .collect();
-        wanted.sort_by(|a, b| compare(a, b, sort));
-        wanted
-    }
-
-    /// The trash, the last deleted first.
-    pub(crate) fn list_trash(&self, now: Timestamp) -> Vec<Task> {
-        let mut trash: Vec<Task> = self
-            .tasks
-            .values()
-            .filter(|task| task.deleted_at.is_some() && !is_gone(task, now))
-            .cloned()
-            .collect();
-        trash.sort_by_key(|task| std::cmp::Reverse((task.deleted_at, task.id)));
-        trash
-    }
-
-    fn replay(&self, once: Option<&IdempotencyKey>, now: Timestamp) -> Answer<Option<Task>> {
-        let Some(once) = once else { return Ok(None) };
-        match self
-            .executed
-            .get(&once.key)
-            .filter(|executed| executed.expires_at > now)
-        {
-            None => Ok(None),
-            Some(executed) if executed.fingerprint == once.fingerprint => {
-                Ok(Some(executed.result.clone()))
-            }
-            Some(_) => Err("KeyReused".to_owned()),
-        }
-    }
-
-    fn record(&mut self, once: Option<&IdempotencyKey>, result: &Task, now: Timestamp) {
-        if let Some(IdempotencyKey { key, fingerprint }) = once.cloned() {
-            self.executed.insert(
-                key,
-                Executed {
-                    fingerprint,
-                    result: result.clone(),
-                    expires_at: now.plus(IDEMPOTENCY_KEY_LIFETIME),
-                },
-            );
-        }
-    }
-}
-
-/// Which of two tasks comes first. Where the order does not tell, the identifiers do, the same way
-/// round; tasks that are never due come last whichever way round.
-fn compare(a: &Task, b: &Task, sort: TaskSort) -> Ordering {
-    let undated_last = if sort.field == SortField::Due {
-        a.due.is_none().cmp(&b.due.is_none())
-    } else {
-        Ordering::Equal
-    };
-    let ascending = match sort.field {
-        SortField::Created => a.id.cmp(&b.id),
-        SortField::Updated => a.updated_at.cmp(&b.updated_at),
-        SortField::Due => a
-            .due
-            .map(tasks::Due::sort_key)
-            .cmp(&b.due.map(tasks::Due::sort_key)),
-        SortField::Priority => a.priority.cmp(&b.priority),
-    }
-    .then(a.id.cmp(&b.id));
-    undated_last.then(if sort.descending {
-        ascending.reverse()
-    } else {
-        ascending
-    })
-}
-
 #[derive(Debug, Default)]
-pub(crate) struct Accounts {
+pub(super) struct Accounts {
     accounts: BTreeMap<UserId, Account>,
     sessions: BTreeMap<SessionId, Session>,
     /// Changes of passwords: the fingerprint, and until when it is remembered.
@@ -206,7 +24,7 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
-    pub(crate) fn register(&mut self, account: Account, session: Session) -> Answer<()> {
+    pub(super) fn register(&mut self, account: Account, session: Session) -> Answer<()> {
         if self.find(&account.email.canonical()).is_some() {
             return Err("Refused(the address is taken)".to_owned());
         }
@@ -216,14 +34,14 @@ impl Accounts {
     }
 
     /// The account with this address, which is in lower case.
-    pub(crate) fn find(&self, address: &str) -> Option<Account> {
+    pub(super) fn find(&self, address: &str) -> Option<Account> {
         self.accounts
             .values()
             .find(|account| account.email.canonical() == address)
             .cloned()
     }
 
-    pub(crate) fn rename(
+    pub(super) fn rename(
         &mut self,
         user: UserId,
         name: &Change<Name>,
@@ -248,7 +66,7 @@ impl Accounts {
         Ok(account.clone())
     }
 
-    pub(crate) fn replace_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) {
+    pub(super) fn replace_hash(&mut self, user: UserId, old: &PasswordHash, new: &PasswordHash) {
         if let Some(account) = self
             .accounts
             .get_mut(&user)
@@ -258,18 +76,18 @@ impl Accounts {
         }
     }
 
-    pub(crate) fn start(&mut self, session: Session) {
+    pub(super) fn start(&mut self, session: Session) {
         self.sessions.insert(session.id, session);
     }
 
     /// How often the session was refreshed.
-    pub(crate) fn generation(&self, session: &Session) -> u32 {
+    pub(super) fn generation(&self, session: &Session) -> u32 {
         self.sessions
             .get(&session.id)
             .map_or(session.generation, |session| session.generation)
     }
 
-    pub(crate) fn refresh(
+    pub(super) fn refresh(
         &mut self,
         session: &Session,
         generation: u32,
@@ -303,13 +121,13 @@ impl Accounts {
         }
     }
 
-    pub(crate) fn end(&mut self, session: &Session, now: Timestamp) -> bool {
+    pub(super) fn end(&mut self, session: &Session, now: Timestamp) -> bool {
         let was_alive = self.alive(session, now).is_some();
         self.sessions.remove(&session.id);
         was_alive
     }
 
-    pub(crate) fn end_others(&mut self, session: &Session, now: Timestamp) -> Answer<()> {
+    pub(super) fn end_others(&mut self, session: &Session, now: Timestamp) -> Answer<()> {
         let Some(kept) = self.alive(session, now) else {
             return Err("Refused(the session has ended)".to_owned());
         };
@@ -326,7 +144,7 @@ impl Accounts {
         Ok(())
     }
 
-    pub(crate) fn change_password(
+    pub(super) fn change_password(
         &mut self,
         session: &Session,
         verified: &PasswordHash,
@@ -374,12 +192,12 @@ impl Accounts {
     }
 
     /// A session as it was left, whether or not it lives.
-    pub(crate) fn stored(&self, session: &Session) -> Option<Session> {
+    pub(super) fn stored(&self, session: &Session) -> Option<Session> {
         self.sessions.get(&session.id).cloned()
     }
 
     /// The sessions that have not ended, oldest first.
-    pub(crate) fn sessions(&self, user: UserId, now: Timestamp) -> Vec<Session> {
+    pub(super) fn sessions(&self, user: UserId, now: Timestamp) -> Vec<Session> {
         self.sessions
             .values()
             .filter(|session| session.user == user)
@@ -388,7 +206,7 @@ impl Accounts {
     }
 
     /// Whether a session is still there, but ended with others.
-    pub(crate) fn is_left_behind(&self, session: &Session) -> bool {
+    pub(super) fn is_left_behind(&self, session: &Session) -> bool {
         self.sessions
             .get(&session.id)
             .is_some_and(|stored| !self.is_of_its_accounts_epoch(stored))

@@ -1,14 +1,16 @@
 //! A change of password: verified against what is stored, once, and the end of every other session.
 
-use auth::{Account, PasswordUpdate, Session};
+use crate::{Account, PasswordUpdate, Session};
 use common::auth::SessionLifetimes;
 use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use common::problem::StoreError;
 use common::time::Timestamp;
-use futures_util::future::join_all;
+use contract::futures_util::future::join_all;
 
-use crate::Store;
-use crate::fixtures::{LIFETIMES, RACERS, Refresh, hash, once, outcome, refused, seconds, session};
+use super::Store;
+use super::fixtures::{LIFETIMES, Refresh, hash, session};
+use contract::cases;
+use contract::fixtures::{RACERS, once, outcome, refused, seconds};
 
 cases![
     a_new_password_ends_every_other_session,
@@ -510,7 +512,7 @@ async fn fifty_repetitions_of_one_change_at_once_make_it_once(store: Store) {
         )
         .await
         {
-            Err(StoreError::StillRunning) => tokio::task::yield_now().await,
+            Err(StoreError::StillRunning) => contract::tokio::task::yield_now().await,
             answer => return outcome(answer),
         }
     };

@@ -6,8 +6,17 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use contract::{COPIES, Case, CopyCase, Ends, Server, cases};
+mod copies;
+mod servers;
+
+use contract::Case;
 use libtest_mimic::{Arguments, Failed, Trial};
+
+use copies::{COPIES, CopyCase, Ends};
+use servers::{PATIENCE, Server};
+
+/// The cases of every service.
+const SERVICES: [&[&[Case]]; 2] = [auth::contract::CASES, tasks::contract::CASES];
 
 /// How each case ended, by its name and the store's.
 type Outcomes = Arc<Mutex<BTreeMap<String, BTreeMap<&'static str, &'static str>>>>;
@@ -21,7 +30,7 @@ fn main() -> ExitCode {
         if let Some(reason) = server.cannot_race() {
             println!("{}: cases that race are ignored: {reason}", server.name());
         }
-        for case in cases() {
+        for case in SERVICES.into_iter().flatten().copied().flatten() {
             trials.push(trial(server, case, &outcomes));
         }
         for to in &servers {
@@ -44,7 +53,7 @@ fn trial(server: &Server, case: &'static Case, outcomes: &Outcomes) -> Trial {
     let run = move || async move {
         let server = server_of_its_own;
         let made = server.make().await?;
-        tokio::time::timeout(contract::PATIENCE, (case.run)(made.store.clone()))
+        tokio::time::timeout(PATIENCE, (case.run)(&made.ground))
             .await
             .map_err(|_| "takes too long")?;
         Ok(made.remove().await?)
@@ -68,7 +77,7 @@ fn copy_trial(from: &Server, to: &Server, case: &'static CopyCase, outcomes: &Ou
             to: to.make().await?,
             back: from.make().await?,
         };
-        tokio::time::timeout(contract::PATIENCE, (case.run)(&ends))
+        tokio::time::timeout(PATIENCE, (case.run)(&ends))
             .await
             .map_err(|_| "takes too long")?;
         for made in [ends.from, ends.to, ends.back] {

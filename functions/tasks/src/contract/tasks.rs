@@ -2,19 +2,19 @@
 
 use std::collections::HashSet;
 
+use crate::{Bounds, Priority, Status, Task, TaskFilter, TaskPatch};
 use common::fields::Change;
 use common::precondition::Precondition;
-use futures_util::future::join_all;
-use tasks::{Bounds, Priority, Status, Task, TaskFilter, TaskPatch};
+use contract::futures_util::future::join_all;
 
-use crate::Store;
-use crate::fixtures::{
-    RACERS, due, full_task, labels, notes, once, outcome, refused, retitled, seconds, somebody,
-    sort, sorts, task, title,
-};
-use crate::model::Model;
+use super::Store;
+use super::fixtures::{due, full_task, labels, notes, retitled, sort, sorts, task, title};
+use super::model::Model;
+use contract::cases;
+use contract::fixtures::{RACERS, once, outcome, refused, seconds, somebody};
 
 cases![
+    a_store_that_is_there_answers,
     a_task_is_stored_whole,
     a_task_that_is_not_there_is_not_found,
     somebody_elses_task_is_no_task,
@@ -33,6 +33,10 @@ cases![
 ];
 
 const NOT_FOUND: &str = "NotFound(\"task\")";
+
+async fn a_store_that_is_there_answers(store: Store) {
+    store.tasks.ping().await.expect("an answer");
+}
 
 async fn a_task_is_stored_whole(store: Store) {
     let owner = somebody(store.now);

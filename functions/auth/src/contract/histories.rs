@@ -3,96 +3,28 @@
 
 use std::time::Duration;
 
-use auth::{Account, GRACE, PasswordUpdate, Session, User};
 use common::auth::SessionLifetimes;
 use common::fields::Change;
 use common::idempotency::IDEMPOTENCY_KEY_LIFETIME;
 use common::precondition::Precondition;
-use proptest::collection::vec;
-use proptest::option;
-use proptest::prelude::{Just, Strategy, prop_oneof};
-use proptest::sample::select;
-use proptest::{prop_assert, prop_assert_eq};
-use tasks::{Priority, Status, TRASH_LIFETIME, Task, TaskFilter, TaskId, TaskPatch, TaskSort};
+use contract::fixtures::{any_precondition, once, outcome, scan, seconds, somebody};
+use contract::proptest::collection::vec;
+use contract::proptest::option;
+use contract::proptest::prelude::{Just, Strategy, prop_oneof};
+use contract::proptest::sample::select;
+use contract::proptest::{prop_assert, prop_assert_eq};
+use contract::{cases, check};
 
-use crate::Store;
-use crate::fixtures::{
-    LIFETIMES, Refresh, account, due, email, hash, labels, name, notes, once, outcome, scan,
-    seconds, session, somebody, sorts, task, title,
-};
-use crate::lists::{any_filter, any_limits, any_sort};
-use crate::model::{Accounts, Model};
-use crate::properties::check;
+use super::Store;
+use super::fixtures::{LIFETIMES, Refresh, account, email, hash, name, session};
+use super::model::Accounts;
+use crate::{Account, GRACE, Name, PasswordUpdate, Session, User};
 
-cases![
-    any_history_of_tasks_agrees_with_the_model,
-    any_history_of_accounts_and_sessions_agrees_with_the_model
-];
+cases![any_history_of_accounts_and_sessions_agrees_with_the_model];
 
 /// How many histories are tried, and how long the longest is.
 const HISTORIES: u32 = 32;
 const LONGEST: usize = 60;
-
-/// Something that is done to an owner's tasks. A task is named by its place among those that were
-/// asked for, a key by its number.
-#[derive(Clone, Debug)]
-enum TaskStep {
-    Create(TaskPatch, Option<(u8, bool)>),
-    Get(usize),
-    Update(usize, TaskPatch, Precondition),
-    Trash(usize, Precondition),
-    Restore(usize, Precondition, Option<u8>),
-    List(TaskFilter, TaskSort, Vec<usize>),
-    ListTrash(Vec<usize>),
-    Wait(Duration),
-}
-
-fn any_change<T: Clone + std::fmt::Debug + 'static>(
-    values: Vec<T>,
-) -> impl Strategy<Value = Change<T>> {
-    prop_oneof![3 => Just(Change::Keep), 1 => Just(Change::Clear), 2 => select(values).prop_map(Change::Set)]
-}
-
-fn any_patch() -> impl Strategy<Value = TaskPatch> {
-    (
-        option::weighted(
-            0.3,
-            select(vec!["Water the Ficus", "Prune", "S\u{c4}EN", "e\u{301}"]).prop_map(title),
-        ),
-        any_change(vec![
-            notes(""),
-            notes("repot the ficus"),
-            notes("\u{10ffff}"),
-        ]),
-        any_change(Status::ALL.to_vec()),
-        any_change(Priority::ALL.to_vec()),
-        any_change(vec![
-            labels(&[]),
-            labels(&["home"]),
-            labels(&["garden", "home"]),
-            labels(&["x", "Home"]),
-        ]),
-        any_change(vec![
-            due("2026-03-01"),
-            due("2026-03-01T00:00:00.001Z"),
-            due("2026-02-28"),
-            due("2027-01-01T12:00:00Z"),
-        ]),
-    )
-        .prop_map(|(title, notes, status, priority, labels, due)| TaskPatch {
-            title,
-            notes,
-            status,
-            priority,
-            labels,
-            due,
-        })
-}
-
-fn any_precondition() -> impl Strategy<Value = Precondition> {
-    let versions = || vec(0..6_u64, 0..4);
-    prop_oneof![3 => Just(Precondition::Any), 2 => versions().prop_map(Precondition::OneOf), 2 => versions().prop_map(Precondition::NoneOf)]
-}
 
 fn any_wait() -> impl Strategy<Value = Duration> {
     select(vec![
@@ -102,135 +34,13 @@ fn any_wait() -> impl Strategy<Value = Duration> {
         seconds(3_600),
         IDEMPOTENCY_KEY_LIFETIME - seconds(1),
         IDEMPOTENCY_KEY_LIFETIME,
-        TRASH_LIFETIME - seconds(1),
-        TRASH_LIFETIME,
     ])
 }
 
-fn any_task_step() -> impl Strategy<Value = TaskStep> {
-    let which = || 0..12_usize;
-    prop_oneof![
-        4 => (any_patch(), option::weighted(0.4, (0..3_u8, proptest::bool::weighted(0.8)))).prop_map(|(patch, key)| TaskStep::Create(patch, key)),
-        1 => which().prop_map(TaskStep::Get),
-        4 => (which(), any_patch(), any_precondition()).prop_map(|(which, patch, precondition)| TaskStep::Update(which, patch, precondition)),
-        3 => (which(), any_precondition()).prop_map(|(which, precondition)| TaskStep::Trash(which, precondition)),
-        3 => (which(), any_precondition(), option::weighted(0.4, 0..3_u8)).prop_map(|(which, precondition, key)| TaskStep::Restore(which, precondition, key)),
-        2 => (any_filter(), any_sort(), any_limits()).prop_map(|(filter, sort, limits)| TaskStep::List(filter, sort, limits)),
-        1 => any_limits().prop_map(TaskStep::ListTrash),
-        2 => any_wait().prop_map(TaskStep::Wait),
-    ]
-}
-
-pub(crate) async fn any_history_of_tasks_agrees_with_the_model(store: Store) {
-    check(
-        HISTORIES,
-        &vec(any_task_step(), 1..LONGEST),
-        async |history| {
-            let owner = somebody(store.now);
-            let (mut model, mut now) = (Model::default(), store.now);
-            let mut asked: Vec<TaskId> = vec![task("never created", now).id];
-            for step in history {
-                let place = |which: usize| asked[which % asked.len()];
-                match &step {
-                    TaskStep::Create(patch, key) => {
-                        let made = task("New", now);
-                        let made = Task {
-                            id: made.id,
-                            version: 1,
-                            ..patch.apply(&made, now)
-                        };
-                        let key = key.map(|(key, same)| {
-                            once(
-                                &key.to_string(),
-                                if same { "create" } else { "create another" },
-                            )
-                        });
-                        let answer =
-                            outcome(store.tasks.create(owner, made.clone(), key.as_ref()).await);
-                        asked.push(made.id);
-                        prop_assert_eq!(answer, model.create(made, key.as_ref()), "{:?}", step);
-                    }
-                    TaskStep::Get(which) => {
-                        let id = place(*which);
-                        prop_assert_eq!(
-                            outcome(store.tasks.get(owner, id).await),
-                            model.get(id),
-                            "{:?}",
-                            step
-                        );
-                    }
-                    TaskStep::Update(which, patch, precondition) => {
-                        let id = place(*which);
-                        let answer = outcome(
-                            store
-                                .tasks
-                                .update(owner, id, patch, precondition, now)
-                                .await,
-                        );
-                        prop_assert_eq!(
-                            answer,
-                            model.update(id, patch, precondition, now),
-                            "{:?}",
-                            step
-                        );
-                    }
-                    TaskStep::Trash(which, precondition) => {
-                        let id = place(*which);
-                        let answer = outcome(store.tasks.trash(owner, id, precondition, now).await);
-                        prop_assert_eq!(answer, model.trash(id, precondition, now), "{:?}", step);
-                    }
-                    TaskStep::Restore(which, precondition, key) => {
-                        let id = place(*which);
-                        let key = key.map(|key| once(&key.to_string(), &id.to_string()));
-                        let answer = outcome(
-                            store
-                                .tasks
-                                .restore(owner, id, precondition, key.as_ref(), now)
-                                .await,
-                        );
-                        prop_assert_eq!(
-                            answer,
-                            model.restore(id, precondition, key.as_ref(), now),
-                            "{:?}",
-                            step
-                        );
-                    }
-                    TaskStep::List(filter, sort, limits) => {
-                        prop_assert_eq!(
-                            store.listed(owner, filter, *sort, limits).await,
-                            model.list(filter, *sort),
-                            "{:?}",
-                            step
-                        );
-                    }
-                    TaskStep::ListTrash(limits) => {
-                        prop_assert_eq!(
-                            store.trash_of(owner, limits, now).await,
-                            model.list_trash(now),
-                            "{:?}",
-                            step
-                        );
-                    }
-                    TaskStep::Wait(time) => now = now.plus(*time),
-                }
-            }
-            for sort in sorts() {
-                let all = TaskFilter::default();
-                prop_assert_eq!(
-                    store.listed(owner, &all, sort, &[7]).await,
-                    model.list(&all, sort),
-                    "at the end, by {}",
-                    sort.name()
-                );
-            }
-            prop_assert_eq!(
-                store.trash_of(owner, &[7], now).await,
-                model.list_trash(now),
-                "at the end"
-            );
-            Ok(())
-        },
-    );
+fn any_change<T: Clone + std::fmt::Debug + 'static>(
+    values: Vec<T>,
+) -> impl Strategy<Value = Change<T>> {
+    prop_oneof![3 => Just(Change::Keep), 1 => Just(Change::Clear), 2 => select(values).prop_map(Change::Set)]
 }
 
 /// Something that is done to accounts. Addresses are named by number, sessions by their place among
@@ -239,7 +49,7 @@ pub(crate) async fn any_history_of_tasks_agrees_with_the_model(store: Store) {
 enum AccountStep {
     Register(u8),
     Find(u8),
-    Rename(u8, Change<auth::Name>, Precondition),
+    Rename(u8, Change<Name>, Precondition),
     ReplaceHash(u8, u8, u8),
     LogIn(u8, SessionLifetimes),
     /// With the current generation, or one so much older or newer.
@@ -275,7 +85,7 @@ fn any_account_step() -> impl Strategy<Value = AccountStep> {
     ]
 }
 
-pub(crate) async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: Store) {
+pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: Store) {
     check(
         HISTORIES,
         &vec(any_account_step(), 1..LONGEST),

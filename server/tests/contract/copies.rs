@@ -19,37 +19,34 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use tasks::{Priority, TRASH_LIFETIME, Task, TaskFilter, TaskPatch};
 
-use crate::fixtures::{
-    LIFETIMES, Refresh, due, email, full_task, hash, name, once, outcome, refused, retitled,
-    seconds, session, sorts, task,
-};
-use crate::histories::{
-    any_history_of_accounts_and_sessions_agrees_with_the_model,
-    any_history_of_tasks_agrees_with_the_model,
-};
 use crate::servers::Kept;
-use crate::{Made, Store};
+use crate::servers::{Made, Store};
+use auth::contract::any_history_of_accounts_and_sessions_agrees_with_the_model;
+use auth::contract::fixtures::{LIFETIMES, Refresh, email, hash, name, session};
+use contract::fixtures::{once, outcome, refused, seconds};
+use tasks::contract::any_history_of_tasks_agrees_with_the_model;
+use tasks::contract::fixtures::{due, full_task, retitled, sorts, task};
 
 /// What copies are made between: each a store of its own, empty.
-pub struct Ends {
-    pub from: Made,
+pub(crate) struct Ends {
+    pub(crate) from: Made,
     /// Where it is copied to.
-    pub to: Made,
+    pub(crate) to: Made,
     /// Where it is copied back to: on the same server as the first.
-    pub back: Made,
+    pub(crate) back: Made,
 }
 
 /// One promise of a copy, or a few that belong together.
-pub struct CopyCase {
-    pub name: &'static str,
+pub(crate) struct CopyCase {
+    pub(crate) name: &'static str,
     /// Panics where the copy breaks the promise.
-    pub run: for<'e> fn(&'e Ends) -> Pin<Box<dyn Future<Output = ()> + 'e>>,
+    pub(crate) run: for<'e> fn(&'e Ends) -> Pin<Box<dyn Future<Output = ()> + 'e>>,
 }
 
 macro_rules! copies {
     ($($name:ident),+ $(,)?) => {
         /// Every case of a copy.
-        pub const COPIES: &[CopyCase] = &[
+        pub(crate) const COPIES: &[CopyCase] = &[
             $(CopyCase { name: stringify!($name), run: |ends| Box::pin($name(ends)) },)+
         ];
     };
@@ -165,7 +162,7 @@ async fn change_password(
     hashes: [&str; 2],
     key: &str,
 ) {
-    let epoch = store.stored_account(user).await.epoch;
+    let epoch = store.accounts.stored_account(user).await.epoch;
     let [verified, new] = hashes.map(hash);
     let update = PasswordUpdate {
         session,
@@ -175,6 +172,7 @@ async fn change_password(
         now: store.now,
     };
     store
+        .accounts
         .users
         .change_password(update, Some(&once(key, "this change")))
         .await
@@ -194,9 +192,10 @@ struct Filled {
 
 async fn fill(store: &Store) -> Filled {
     let now = store.now;
-    let (ada, kept) = store.register("Ada.Lovelace@Example.com").await;
-    store.register("bob@example.com").await;
+    let (ada, kept) = store.accounts.register("Ada.Lovelace@Example.com").await;
+    store.accounts.register("bob@example.com").await;
     store
+        .accounts
         .rename(
             ada.id,
             &Change::Set(name("Augusta \u{1f98a} e\u{301}")),
@@ -205,15 +204,17 @@ async fn fill(store: &Store) -> Filled {
         )
         .await
         .expect("renamed");
-    let ended = store.log_in(ada.id, now).await;
+    let ended = store.accounts.log_in(ada.id, now).await;
     change_password(store, ada.id, &kept, ["first", "second"], "password").await;
-    let Refresh::Rotated(kept) = store.refresh(&kept, 1, now.plus(seconds(2))).await else {
+    let Refresh::Rotated(kept) = store.accounts.refresh(&kept, 1, now.plus(seconds(2))).await
+    else {
         panic!("a session that lives")
     };
-    let next = store.log_in(ada.id, now.plus(seconds(3))).await;
+    let next = store.accounts.log_in(ada.id, now.plus(seconds(3))).await;
 
     let (created_key, restored_key) = (once("create", "this"), once("restore", "that"));
     let created = store
+        .lists
         .tasks
         .create(ada.id, full_task(now), Some(&created_key))
         .await
@@ -223,6 +224,7 @@ async fn fill(store: &Store) -> Filled {
         ..retitled("Changed since")
     };
     store
+        .lists
         .tasks
         .update(
             ada.id,
@@ -233,13 +235,15 @@ async fn fill(store: &Store) -> Filled {
         )
         .await
         .expect("updated");
-    let restored = store.add(ada.id, task("Restored", now)).await;
+    let restored = store.lists.add(ada.id, task("Restored", now)).await;
     store
+        .lists
         .tasks
         .trash(ada.id, restored.id, &Precondition::Any, now)
         .await
         .expect("deleted");
     let restored = store
+        .lists
         .tasks
         .restore(
             ada.id,
@@ -254,6 +258,7 @@ async fn fill(store: &Store) -> Filled {
         let at = now.plus(seconds(10 + n));
         let priority = Priority::ALL[usize::try_from(n).expect("a small number") + 2];
         let task = store
+            .lists
             .add(
                 ada.id,
                 Task {
@@ -265,6 +270,7 @@ async fn fill(store: &Store) -> Filled {
             .await;
         if n == 1 {
             store
+                .lists
                 .tasks
                 .trash(ada.id, task.id, &Precondition::Any, at.plus(seconds(1)))
                 .await
@@ -272,12 +278,13 @@ async fn fill(store: &Store) -> Filled {
         }
     }
     store
+        .accounts
         .counters
         .add("login#ada#1", 3, now.plus(seconds(60)))
         .await
         .expect("counted");
     Filled {
-        ada: store.stored_account(ada.id).await,
+        ada: store.accounts.stored_account(ada.id).await,
         sessions: [kept, next],
         ended,
         created,
@@ -289,25 +296,25 @@ async fn fill(store: &Store) -> Filled {
 async fn assert_same(one: &Store, other: &Store, user: UserId) {
     let now = one.now;
     assert_eq!(
-        one.users.account(user).await.expect("an answer"),
-        other.users.account(user).await.expect("an answer")
+        one.accounts.users.account(user).await.expect("an answer"),
+        other.accounts.users.account(user).await.expect("an answer")
     );
     assert_eq!(
-        one.sessions_of(user, now).await,
-        other.sessions_of(user, now).await
+        one.accounts.sessions_of(user, now).await,
+        other.accounts.sessions_of(user, now).await
     );
     for sort in sorts() {
         let all = TaskFilter::default();
         assert_eq!(
-            one.listed(user, &all, sort, &[2]).await,
-            other.listed(user, &all, sort, &[3]).await,
+            one.lists.listed(user, &all, sort, &[2]).await,
+            other.lists.listed(user, &all, sort, &[3]).await,
             "{}",
             sort.name()
         );
     }
     assert_eq!(
-        one.trash_of(user, &[1], now).await,
-        other.trash_of(user, &[2], now).await
+        one.lists.trash_of(user, &[1], now).await,
+        other.lists.trash_of(user, &[2], now).await
     );
 }
 
@@ -334,16 +341,18 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
     // An account, by its address in whatever case; nobody else gets it.
     assert_eq!(
         store
+            .accounts
             .users
             .find_by_email(&email("ADA.lovelace@example.com"))
             .await
             .expect("an answer"),
         Some(ada.clone())
     );
-    let again = crate::fixtures::account("ada.lovelace@example.com", later);
+    let again = auth::contract::fixtures::account("ada.lovelace@example.com", later);
     assert_eq!(
         refused(
             store
+                .accounts
                 .users
                 .register(&again, &session(&again, LIFETIMES, later))
                 .await
@@ -353,22 +362,26 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
     // Sessions, with the token that was lost a moment before.
     let [kept, next] = &sessions;
     assert!(
-        matches!(store.refresh(kept, 1, later).await, Refresh::Repeated(session) if session.generation == 2)
+        matches!(store.accounts.refresh(kept, 1, later).await, Refresh::Repeated(session) if session.generation == 2)
     );
     assert!(
-        matches!(store.refresh(kept, 2, later).await, Refresh::Rotated(session) if session.generation == 3)
+        matches!(store.accounts.refresh(kept, 2, later).await, Refresh::Rotated(session) if session.generation == 3)
     );
     for generation in [0, 1] {
         assert!(matches!(
-            store.refresh(next, generation, later).await,
+            store.accounts.refresh(next, generation, later).await,
             Refresh::Rotated(_)
         ));
     }
-    assert_eq!(store.refresh(next, 0, later).await, Refresh::Stolen);
+    assert_eq!(
+        store.accounts.refresh(next, 0, later).await,
+        Refresh::Stolen
+    );
     // Keys.
     let repeated = |fingerprint: &'static str| async move {
         outcome(
             store
+                .accounts
                 .users
                 .password_change_repeated(ada.id, &once("password", fingerprint), later)
                 .await,
@@ -379,6 +392,7 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
     let create = async |fingerprint: &str| {
         outcome(
             store
+                .lists
                 .tasks
                 .create(ada.id, full_task(later), Some(&once("create", fingerprint)))
                 .await,
@@ -387,6 +401,7 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
     assert_eq!(create("this").await, Ok(created.clone()));
     assert_eq!(create("another").await, Err("KeyReused".to_owned()));
     let restore = store
+        .lists
         .tasks
         .restore(
             ada.id,
@@ -398,8 +413,9 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
         .await;
     assert_eq!(outcome(restore), Ok(restored));
     // Tasks, at their versions, and the trash.
-    assert_eq!(store.all(ada.id).await.len(), 4);
+    assert_eq!(store.lists.all(ada.id).await.len(), 4);
     let stale = store
+        .lists
         .tasks
         .update(
             ada.id,
@@ -411,6 +427,7 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
         .await;
     assert_eq!(refused(stale), "Stale { current: 2 }");
     store
+        .lists
         .tasks
         .update(
             ada.id,
@@ -421,8 +438,9 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
         )
         .await
         .expect("updated");
-    let trashed = store.trash_of(ada.id, &[100], later).await;
+    let trashed = store.lists.trash_of(ada.id, &[100], later).await;
     let back = store
+        .lists
         .tasks
         .restore(ada.id, trashed[0].id, &Precondition::Any, None, later)
         .await
@@ -439,6 +457,7 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
     for sort in sorts() {
         assert_eq!(
             store
+                .lists
                 .listed(ada.id, &TaskFilter::default(), sort, &[2])
                 .await
                 .len(),
@@ -461,19 +480,25 @@ async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
         now.minus(seconds(60)),
     );
     store
+        .accounts
         .users
         .start_session(&ends_now)
         .await
         .expect("a session");
-    let logged_out = store.log_in(ada.id, now).await;
+    let logged_out = store.accounts.log_in(ada.id, now).await;
     store
+        .accounts
         .users
         .end_session(ada.id, logged_out.id, now)
         .await
         .expect("an answer");
     let then = now.minus(TRASH_LIFETIME);
-    let purged = store.add(ada.id, full_task(then.minus(seconds(1)))).await;
+    let purged = store
+        .lists
+        .add(ada.id, full_task(then.minus(seconds(1))))
+        .await;
     store
+        .lists
         .tasks
         .trash(ada.id, purged.id, &Precondition::Any, then)
         .await
@@ -483,6 +508,7 @@ async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
         ..task("Long ago", now)
     };
     store
+        .lists
         .tasks
         .create(ada.id, long_ago, Some(&once("forgotten", "long ago")))
         .await
@@ -499,11 +525,15 @@ async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
     assert_eq!(counts(&summary), kinds);
     let store = &ends.to.store;
     for session in [&ended, &logged_out, &ends_now] {
-        assert_eq!(store.refresh(session, 0, now).await, Refresh::Ended);
+        assert_eq!(
+            store.accounts.refresh(session, 0, now).await,
+            Refresh::Ended
+        );
     }
     assert_eq!(
         refused(
             store
+                .lists
                 .tasks
                 .restore(ada.id, purged.id, &Precondition::Any, None, now)
                 .await
@@ -514,6 +544,7 @@ async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
     assert_eq!(
         outcome(
             store
+                .lists
                 .tasks
                 .create(ada.id, anew.clone(), Some(&once("forgotten", "anew")))
                 .await
@@ -522,6 +553,7 @@ async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
     );
     assert_eq!(
         store
+            .accounts
             .counters
             .add("login#ada#1", 1, now.plus(seconds(60)))
             .await
@@ -651,7 +683,8 @@ async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
         &ends.to.store,
         ends.from.store.now.plus(seconds(30)),
     );
-    from.tasks
+    from.lists
+        .tasks
         .update(
             ada.id,
             created.id,
@@ -661,8 +694,8 @@ async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
         )
         .await
         .expect("updated");
-    let (late, _) = from.register("late@example.com").await;
-    let theirs = to.add(ada.id, task("Only there", now)).await;
+    let (late, _) = from.accounts.register("late@example.com").await;
+    let theirs = to.lists.add(ada.id, task("Only there", now)).await;
 
     let expected = [
         (format!("account {}", late.id), Difference::Missing),
@@ -698,13 +731,18 @@ async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
             .iter()
             .all(|(_, difference)| *difference != Difference::Missing)
     );
-    assert_eq!(to.stored_account(late.id).await, late);
+    assert_eq!(to.accounts.stored_account(late.id).await, late);
     assert_eq!(
-        to.tasks.get(ada.id, restored.id).await.expect("a task"),
+        to.lists
+            .tasks
+            .get(ada.id, restored.id)
+            .await
+            .expect("a task"),
         restored
     );
     assert_eq!(
-        to.tasks
+        to.lists
+            .tasks
             .get(ada.id, created.id)
             .await
             .expect("a task")
@@ -714,7 +752,7 @@ async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
 }
 
 async fn a_store_that_is_not_empty_is_left_as_it_is(ends: &Ends) {
-    let (bob, _) = ends.to.store.register("bob@example.com").await;
+    let (bob, _) = ends.to.store.accounts.register("bob@example.com").await;
     let nothing = copied(&ends.from, &ends.back)
         .await
         .0
@@ -732,13 +770,14 @@ async fn a_store_that_is_not_empty_is_left_as_it_is(ends: &Ends) {
     assert_eq!(
         ends.to
             .store
+            .accounts
             .users
             .account(ada.id)
             .await
             .expect("an answer"),
         None
     );
-    assert_eq!(ends.to.store.stored_account(bob.id).await, bob);
+    assert_eq!(ends.to.store.accounts.stored_account(bob.id).await, bob);
 }
 
 async fn a_copy_that_was_finished_is_only_compared(ends: &Ends) {
@@ -749,6 +788,7 @@ async fn a_copy_that_was_finished_is_only_compared(ends: &Ends) {
     let (store, now) = (&ends.to.store, ends.from.store.now);
     assert!(
         store
+            .accounts
             .users
             .end_session(ada.id, sessions[1].id, now)
             .await
@@ -760,7 +800,10 @@ async fn a_copy_that_was_finished_is_only_compared(ends: &Ends) {
             (again.expect("compared").differences, told.resumed.get()),
             (1, 1)
         );
-        assert_eq!(store.session_ids(ada.id, now).await, [sessions[0].id]);
+        assert_eq!(
+            store.accounts.session_ids(ada.id, now).await,
+            [sessions[0].id]
+        );
     }
     // To any other copy it is as any store that is not empty.
     copy_whole(&ends.to, &ends.back).await;
@@ -773,7 +816,7 @@ async fn a_copy_that_was_finished_is_only_compared(ends: &Ends) {
 
 async fn a_copy_of_one_store_is_not_gone_on_with_from_another(ends: &Ends) {
     let Filled { ada, .. } = fill(&ends.from.store).await;
-    ends.to.store.register("bob@example.com").await;
+    ends.to.store.accounts.register("bob@example.com").await;
     let told = Told::default();
     let begun = |progress: &Progress<'_>| matches!(progress, Progress::Copied(kind, ..) if kind.name == "session");
     assert!(
@@ -815,14 +858,23 @@ async fn what_cannot_be_read_is_named_and_the_rest_is_copied(ends: &Ends) {
     );
     assert!(!summary.is_whole());
     let store = &ends.to.store;
-    assert_eq!(store.stored_account(filled.ada.id).await, filled.ada);
     assert_eq!(
-        store.session_ids(filled.ada.id, store.now).await,
+        store.accounts.stored_account(filled.ada.id).await,
+        filled.ada
+    );
+    assert_eq!(
+        store.accounts.session_ids(filled.ada.id, store.now).await,
         [filled.sessions[0].id]
     );
-    assert_eq!(store.all(filled.ada.id).await.len(), 3);
+    assert_eq!(store.lists.all(filled.ada.id).await.len(), 3);
     assert_eq!(
-        refused(store.tasks.get(filled.ada.id, filled.restored.id).await),
+        refused(
+            store
+                .lists
+                .tasks
+                .get(filled.ada.id, filled.restored.id)
+                .await
+        ),
         "NotFound(\"task\")"
     );
 }
@@ -838,13 +890,14 @@ async fn spoil(made: &Made, filled: &Filled) -> Vec<String> {
     } = filled;
     let bob = made
         .store
+        .accounts
         .users
         .find_by_email(&email("bob@example.com"))
         .await
         .expect("an answer")
         .expect("an account")
         .id;
-    let bobs = made.store.session_ids(bob, made.store.now).await[0];
+    let bobs = made.store.accounts.session_ids(bob, made.store.now).await[0];
     let spoilt = match &made.kept {
         Kept::Tables(client, tables) => {
             let [users, tasks] = &tables[..] else {
@@ -980,6 +1033,7 @@ async fn a_result_that_only_the_restored_task_has_is_copied(ends: &Ends) {
     );
     let (store, later) = (&ends.to.store, ends.from.store.now.plus(seconds(60)));
     let restore = store
+        .lists
         .tasks
         .restore(
             ada.id,
@@ -994,6 +1048,7 @@ async fn a_result_that_only_the_restored_task_has_is_copied(ends: &Ends) {
     assert_eq!(
         outcome(
             store
+                .lists
                 .tasks
                 .create(ada.id, executed.clone(), Some(&once("open", "anything")))
                 .await
@@ -1003,8 +1058,9 @@ async fn a_result_that_only_the_restored_task_has_is_copied(ends: &Ends) {
 }
 
 async fn any_history_is_copied_whole(ends: &Ends) {
-    any_history_of_tasks_agrees_with_the_model(ends.from.store.clone()).await;
-    any_history_of_accounts_and_sessions_agrees_with_the_model(ends.from.store.clone()).await;
+    any_history_of_tasks_agrees_with_the_model(ends.from.store.lists.clone()).await;
+    any_history_of_accounts_and_sessions_agrees_with_the_model(ends.from.store.accounts.clone())
+        .await;
     let there = copy_whole(&ends.from, &ends.to).await;
     assert_eq!(copy_whole(&ends.to, &ends.back).await, there);
 }
