@@ -23,6 +23,7 @@ pub mod paging;
 pub mod precondition;
 pub mod problem;
 pub mod races;
+pub mod records;
 pub mod store;
 pub mod tasks;
 pub mod telemetry;

@@ -840,7 +840,7 @@ async fn spoil(made: &Made, filled: &Filled) -> Vec<String> {
         .id;
     let bobs = made.store.session_ids(bob, made.store.now).await[0];
     let spoilt = match &made.database {
-        Database::Tables(client, [users, tasks]) => {
+        Database::Tables(client, [users, tasks, _]) => {
             let keys = [
                 (
                     users,

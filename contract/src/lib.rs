@@ -32,9 +32,11 @@ mod fixtures;
 mod histories;
 mod keys;
 mod lists;
+mod lost_answers;
 mod model;
 mod passwords;
 mod properties;
+mod records;
 mod refresh;
 mod search;
 mod servers;
@@ -47,6 +49,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use common::auth::CounterStore;
+use common::records::RecordStore;
 use common::tasks::TaskStore;
 use common::time::Timestamp;
 use common::users::UserStore;
@@ -60,6 +63,12 @@ pub struct Store {
     pub(crate) users: Arc<dyn UserStore>,
     pub(crate) counters: Arc<dyn CounterStore>,
     pub(crate) tasks: Arc<dyn TaskStore>,
+    pub(crate) records: Arc<dyn RecordStore>,
+    /// The same records, over a client that loses the answer to every write once, where one can be
+    /// made.
+    pub(crate) losing_answers: Option<Arc<dyn RecordStore>>,
+    /// Whether a transaction of records is made as a whole.
+    pub(crate) transactions: bool,
     /// Later than the server's own clock, so that it sweeps nothing away that the case still needs;
     /// whole seconds.
     pub(crate) now: Timestamp,
@@ -90,6 +99,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         passwords::CASES,
         refresh::CASES,
         counters::CASES,
+        records::CASES,
         tasks::CASES,
         trash::CASES,
         keys::CASES,

@@ -1,11 +1,15 @@
 //! The servers that the cases run on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use common::config::{DatabaseUrl, Settings};
-use common::dynamodb::{connect, create_tables};
+use common::dynamodb::{Table, connect, connect_through, create_tables};
 use common::http::Part;
+use common::mongodb::Connection;
+use common::records::mongodb::{Records, collection};
+use common::records::{self, RecordStore};
 use common::store::copy::Side;
 use common::store::{Stores, migrate};
 use common::time::{Clock, SystemClock, Timestamp};
@@ -14,10 +18,14 @@ use server::start::embedded_stores;
 use uuid::Uuid;
 
 use crate::Store;
+use crate::lost_answers::LosesAnswers;
 
 /// How far ahead of the clock the cases are, in seconds: a server that sweeps what has expired
 /// sweeps nothing of theirs.
 const AHEAD: i64 = 24 * 60 * 60;
+
+/// The collection of records.
+const RECORDS: &str = "records";
 
 /// A server that stores can be made on.
 #[derive(Clone)]
@@ -45,8 +53,8 @@ pub struct Made {
 
 /// What a store is kept in.
 pub(crate) enum Database {
-    /// Two tables: users and tasks.
-    Tables(aws_sdk_dynamodb::Client, [String; 2]),
+    /// Three tables: users, tasks and records.
+    Tables(aws_sdk_dynamodb::Client, [String; 3]),
     Collections(mongodb::Database),
 }
 
@@ -110,15 +118,27 @@ impl Server {
         };
         let needs = |part| matches!(part, Part::Users | Part::Tasks);
         let settings = Settings::read(&environment, &needs).map_err(|error| error.to_string())?;
-        let names = [settings.users_table.clone(), settings.tasks_table.clone()];
-        let (stores, side, database) = match (self, &settings.database) {
+        let records_table = format!("{name}-records");
+        let names = [
+            settings.users_table.clone(),
+            settings.tasks_table.clone(),
+            records_table.clone(),
+        ];
+        let mut losing_answers: Option<Arc<dyn RecordStore>> = None;
+        let (stores, records, side, database) = match (self, &settings.database) {
             (Self::Embedded, _) => {
                 let engine = Engine::in_memory().map_err(|error| format!("{error:#}"))?;
                 let side = Side::dynamodb(engine.client(), &settings, "an engine");
+                let losing = connect_through(LosesAnswers::of(&engine));
+                losing_answers = Some(Arc::new(records::dynamodb::Records::new(
+                    losing,
+                    &records_table,
+                )));
                 (
                     embedded_stores(&engine, &settings)
                         .await
                         .map_err(|error| format!("{error:#}"))?,
+                    records_in(engine.client(), &records_table).await?,
                     side,
                     Database::Tables(engine.client(), names),
                 )
@@ -141,11 +161,18 @@ impl Server {
                 let side = Side::dynamodb(client.clone(), &settings, "a server");
                 (
                     Stores::dynamodb(client.clone(), &settings, &needs),
+                    records_in(client.clone(), &records_table).await?,
                     side,
                     Database::Tables(client, names),
                 )
             }
             (Self::MongoDb(_) | Self::FerretDb(_), DatabaseUrl::MongoDb(url)) => {
+                let connection = Connection::new(url, &settings, &environment)
+                    .map_err(|error| error.to_string())?;
+                let collections = [collection(RECORDS)];
+                common::mongodb::migrate(&connection, &collections, &mut |_| {})
+                    .await
+                    .map_err(|error| error.to_string())?;
                 migrate(&settings, &environment, &mut |_| {}).await?;
                 let stores = Stores::connect(&settings, &environment, &needs)
                     .await
@@ -158,6 +185,7 @@ impl Server {
                     .map_err(|error| error.to_string())?;
                 (
                     stores,
+                    Arc::new(Records::new(&Arc::new(connection), RECORDS)) as Arc<dyn RecordStore>,
                     side,
                     Database::Collections(client.database(url.database())),
                 )
@@ -177,6 +205,9 @@ impl Server {
             users: stores.users.ok_or_else(missing)?,
             counters: stores.counters.ok_or_else(missing)?,
             tasks: stores.tasks.ok_or_else(missing)?,
+            records,
+            losing_answers,
+            transactions: matches!(self, Self::Embedded | Self::DynamoDb(_)),
             now: Timestamp::from_millisecond((SystemClock.now().as_second() + AHEAD) * 1000),
         };
         Ok(Made {
@@ -186,6 +217,21 @@ impl Server {
             in_memory: matches!(self, Self::Embedded),
         })
     }
+}
+
+/// Makes a table for records.
+async fn records_in(
+    client: aws_sdk_dynamodb::Client,
+    table: &str,
+) -> Result<Arc<dyn RecordStore>, String> {
+    let tables = [Table {
+        name: table.to_owned(),
+        indexes: &records::dynamodb::ORDER_INDEXES,
+    }];
+    create_tables(&client, &tables)
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok(Arc::new(records::dynamodb::Records::new(client, table)))
 }
 
 impl Made {
