@@ -22,6 +22,7 @@ pub mod part;
 pub mod precondition;
 pub mod problem;
 pub mod races;
+pub mod records;
 pub mod schema;
 pub mod storage;
 pub mod telemetry;

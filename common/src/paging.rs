@@ -6,8 +6,9 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// The longest position that a cursor can hold, in bytes: longer than any index key.
-const MAX_POSITION: usize = 128;
+/// The longest position that a cursor can hold, in bytes: DynamoDB's longest sort key, with every
+/// byte encoded as three.
+const MAX_POSITION: usize = 3 * 1024;
 
 /// One page of a list.
 #[derive(Debug)]

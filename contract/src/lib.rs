@@ -21,6 +21,8 @@ pub struct Ground {
     pub database: Database,
     /// The tables of the services, each with the setting that names it.
     pub tables: Vec<(&'static str, Table)>,
+    /// The same over a client that loses the answer to every write once, where one can be made.
+    pub losing_answers: Option<Database>,
     /// Later than the server's own clock, so that it sweeps nothing away that the case still needs;
     /// whole seconds.
     pub now: Timestamp,

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 mod copies;
+mod lost_answers;
+mod records;
 mod servers;
 
 use contract::Case;
@@ -17,6 +19,8 @@ use servers::{PATIENCE, Server};
 
 /// The cases of every service.
 const SERVICES: [&[&[Case]]; 2] = [auth::contract::CASES, tasks::contract::CASES];
+/// Those of what services share.
+const SHARED: &[&[Case]] = &[records::CASES];
 
 /// How each case ended, by its name and the store's.
 type Outcomes = Arc<Mutex<BTreeMap<String, BTreeMap<&'static str, &'static str>>>>;
@@ -30,7 +34,13 @@ fn main() -> ExitCode {
         if let Some(reason) = server.cannot_race() {
             println!("{}: cases that race are ignored: {reason}", server.name());
         }
-        for case in SERVICES.into_iter().flatten().copied().flatten() {
+        for case in SERVICES
+            .into_iter()
+            .chain([SHARED])
+            .flatten()
+            .copied()
+            .flatten()
+        {
             trials.push(trial(server, case, &outcomes));
         }
         for to in &servers {

@@ -2,21 +2,52 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use common::config::{DATABASE_URL, DatabaseUrl, Environment};
+use common::config::{DATABASE_URL, DatabaseUrl, Environment, Setting};
 use common::database::Database;
+use common::dynamodb::connect_through;
 use common::part::Starter;
-use common::storage;
-use common::storage::copy::Side;
+use common::problem::StoreError;
+use common::records;
+use common::storage::copy::{CopyStore, Record, RecordKind, RecordPage, Side};
+use common::storage::{self, Storage};
 use common::time::{Clock, SystemClock, Timestamp};
 use contract::Ground;
 use server::embedded::Engine;
 use server::storages;
 use uuid::Uuid;
 
+use crate::lost_answers::LosesAnswers;
+
 /// How far ahead of the clock the cases are, in seconds: a server that sweeps what has expired
 /// sweeps nothing of theirs.
 const AHEAD: i64 = 24 * 60 * 60;
+
+/// A table and a collection of records, as a service has them that keeps nothing else.
+static RECORDS: Storage = Storage {
+    table: Setting::new(RECORDS_TABLE, "records"),
+    indexes: &records::dynamodb::ORDER_INDEXES,
+    collections: &[records::mongodb::collection(RECORDS_COLLECTION)],
+    kinds: &[],
+    open: |_, _| Box::new(Nothing),
+};
+pub(crate) const RECORDS_TABLE: &str = "TEST_RECORDS_TABLE";
+pub(crate) const RECORDS_COLLECTION: &str = "records";
+
+/// There is nothing to copy.
+struct Nothing;
+
+#[async_trait]
+impl CopyStore for Nothing {
+    async fn read(&self, _: &RecordKind, _: Option<&str>) -> Result<RecordPage, StoreError> {
+        Ok(RecordPage::default())
+    }
+
+    async fn add(&self, _: &RecordKind, _: &Record) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
 
 /// A server that stores can be made on.
 #[derive(Clone)]
@@ -122,8 +153,8 @@ impl Server {
             }
         };
         let environment = Environment::new(&variable);
-        let database = self.database(environment).await?;
-        let storages = storages();
+        let (database, losing_answers) = self.database(environment).await?;
+        let storages: Vec<&Storage> = storages().into_iter().chain([&RECORDS]).collect();
         let mut tables = Vec::new();
         for storage in &storages {
             tables.push(
@@ -155,6 +186,7 @@ impl Server {
         let ground = Ground {
             database,
             tables: names.zip(tables).collect(),
+            losing_answers,
             now: Timestamp::from_millisecond((SystemClock.now().as_second() + AHEAD) * 1000),
         };
         Ok(Made {
@@ -170,10 +202,15 @@ impl Server {
         })
     }
 
-    async fn database(&self, environment: Environment<'_>) -> Result<Database, String> {
+    /// The database, and the same over a client that loses answers.
+    async fn database(
+        &self,
+        environment: Environment<'_>,
+    ) -> Result<(Database, Option<Database>), String> {
         if let Self::Embedded = self {
             let engine = Engine::in_memory().map_err(|error| format!("{error:#}"))?;
-            return Ok(engine.database());
+            let losing = Database::DynamoDb(connect_through(LosesAnswers::of(&engine)));
+            return Ok((engine.database(), Some(losing)));
         }
         let database = Starter::new(environment).part().await;
         match (self, database.map_err(|error| error.to_string())?) {
@@ -186,11 +223,12 @@ impl Server {
                     .to_builder()
                     .timeout_config(timeouts)
                     .build();
-                Ok(Database::DynamoDb(aws_sdk_dynamodb::Client::from_conf(
-                    patient,
-                )))
+                let client = aws_sdk_dynamodb::Client::from_conf(patient);
+                Ok((Database::DynamoDb(client), None))
             }
-            (Self::MongoDb(_) | Self::FerretDb(_), database @ Database::MongoDb(_)) => Ok(database),
+            (Self::MongoDb(_) | Self::FerretDb(_), database @ Database::MongoDb(_)) => {
+                Ok((database, None))
+            }
             (Self::DynamoDb(_), _) => {
                 Err("TEST_DYNAMODB_URL must name a host and a port".to_owned())
             }
