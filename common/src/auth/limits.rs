@@ -12,15 +12,19 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::source::networks;
 use crate::config::{Setting, SettingError};
 use crate::part::{Part, StartError, Starter};
-use crate::problem::{Problem, StoreError, seconds_until};
+use crate::problem::{Problem, seconds_until};
+use crate::records::{Kind, RecordId, RecordStore};
 use crate::time::{Clock, Timestamp};
+
+/// Counters of attempts, and of the successful logins from a source.
+const LIMIT: Kind = Kind::new("limit");
+const KNOWN_SOURCE: Kind = Kind::new("known-source");
 
 /// How long a source stays known to an account after a successful login.
 const KNOWN_SOURCE_LIFETIME: Duration = Duration::from_hours(30 * 24);
@@ -43,7 +47,7 @@ pub enum Counts {
 /// The limits of a service, an enum.
 pub trait Limit: Copy + Send + Sync + 'static {
     /// Where they are counted.
-    type Counters: Part + Deref<Target = dyn CounterStore>;
+    type Counters: Part + Deref<Target = dyn RecordStore>;
 
     const ALL: &'static [Self];
 
@@ -87,29 +91,7 @@ pub struct Check<L> {
 
 /// A source of an account, which the account knows for 30 days after a successful login from it.
 #[derive(Clone, Debug)]
-pub struct KnownSource(String);
-
-/// Where attempts are counted.
-#[async_trait]
-pub trait CounterStore: Send + Sync {
-    /// Adds to a counter and gives its new value. No addition is lost, however many are made at
-    /// once.
-    ///
-    /// # Errors
-    /// The store cannot answer.
-    async fn add(
-        &self,
-        counter: &str,
-        amount: i64,
-        expires_at: Timestamp,
-    ) -> Result<i64, StoreError>;
-
-    /// A counter's value; 0 if it does not exist or has expired.
-    ///
-    /// # Errors
-    /// The store cannot answer.
-    async fn count(&self, counter: &str, now: Timestamp) -> Result<i64, StoreError>;
-}
+pub struct KnownSource(RecordId);
 
 /// An attempt that has been counted.
 #[derive(Debug)]
@@ -122,7 +104,7 @@ pub struct Attempt<L> {
 #[derive(Debug)]
 struct Counted<L> {
     limit: L,
-    counter: String,
+    counter: RecordId,
     most: u64,
     window: i64,
     window_ends: Timestamp,
@@ -180,7 +162,7 @@ impl<L: Limit> Limiter<L> {
             Timestamp::from_millisecond((number + 1).saturating_mul(window).saturating_mul(1000));
         let counted = |(subject, factor): (String, u32)| Counted {
             limit: check.limit,
-            counter: format!("{}#{subject}#{number}", check.limit.name()),
+            counter: RecordId::new(LIMIT, format!("{}#{subject}", check.limit.name()), number),
             most: u64::from(count) * u64::from(factor),
             window,
             window_ends,
@@ -208,13 +190,10 @@ impl<L: Limit> Check<L> {
 impl KnownSource {
     /// This source of this account.
     pub fn new(account: &str, source: IpAddr) -> Self {
-        Self(format!(
-            "known-source#{}",
-            Subject::NameAt(account.to_owned(), source)
-                .keys()
-                .swap_remove(0)
-                .0
-        ))
+        let (source, _) = Subject::NameAt(account.to_owned(), source)
+            .keys()
+            .swap_remove(0);
+        Self(RecordId::new(KNOWN_SOURCE, source, "source"))
     }
 
     /// Makes the source known to the account, as a successful login does.
@@ -222,9 +201,10 @@ impl KnownSource {
     /// # Errors
     /// 503 when the store cannot answer.
     pub async fn remember<L: Limit>(&self, limiter: &Limiter<L>) -> Result<(), Problem> {
+        let now = limiter.clock.now();
         limiter
             .counters
-            .add(&self.0, 1, limiter.clock.now().plus(KNOWN_SOURCE_LIFETIME))
+            .add(&self.0, 1, now.plus(KNOWN_SOURCE_LIFETIME), now)
             .await?;
         Ok(())
     }
@@ -249,7 +229,7 @@ impl<L: Limit> Attempt<L> {
             // with one.
             for counted in limiter.counters(check, now) {
                 let count = counters
-                    .add(&counted.counter, 1, counted.window_ends)
+                    .add(&counted.counter, 1, counted.window_ends, now)
                     .await?;
                 let is_used_up = u64::try_from(count).unwrap_or(0) > counted.most;
                 let refusal = is_used_up.then(|| counted.refusal(now));
@@ -281,11 +261,17 @@ impl<L: Limit> Attempt<L> {
 }
 
 async fn give_back<L: Limit>(limiter: &Limiter<L>, counted: &[Counted<L>]) -> Result<(), Problem> {
-    for counted in counted {
-        limiter
-            .counters
-            .add(&counted.counter, -1, counted.window_ends)
-            .await?;
+    let now = limiter.clock.now();
+    for Counted {
+        counter,
+        window_ends,
+        ..
+    } in counted
+    {
+        // One whose window has ended by now is forgotten.
+        if *window_ends > now {
+            limiter.counters.add(counter, -1, *window_ends, now).await?;
+        }
     }
     Ok(())
 }

@@ -17,9 +17,7 @@ mod source;
 pub use access_token::{ACCESS_TOKEN_LIFETIME, AccessClaims, Issuer, Verifier};
 pub use caller::{Caller, CallerLimit, CallerLimiter, Client, Role, SessionId, UserId};
 pub use keys::{KeyError, OVERLAP, PublicKeys, SigningKeys};
-pub use limits::{
-    Attempt, Check, CounterStore, Counts, KnownSource, Limit, Limiter, Rate, Subject,
-};
+pub use limits::{Attempt, Check, Counts, KnownSource, Limit, Limiter, Rate, Subject};
 pub use parts::{KEYS_TABLE, SessionLifetimes};
 pub use passwords::{
     Hasher, NewPassword, Password, PasswordHash, PasswordSettings, Passwords, Verified,

@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::types::{
 use uuid::Uuid;
 
 use super::keys::{Span, key_of, order_of, position};
+use super::schema::ORDER_INDEXES;
 use super::{
     Content, Put, Record, RecordId, RecordOrder, RecordQuery, RecordStore, Refused, Transacted,
     Write, check_writes, lives, page_of, without,
@@ -23,10 +24,6 @@ use crate::paging::Page;
 use crate::problem::StoreError;
 use crate::races::{lost, pause};
 use crate::time::Timestamp;
-
-/// The local indexes that a table needs whose records have order keys: the range key of each is the
-/// attribute of the same name.
-pub const ORDER_INDEXES: [&str; 2] = ["by_order_1", "by_order_2"];
 
 /// How often a change of a counter is tried.
 const ATTEMPTS: u32 = 6;

@@ -8,12 +8,14 @@ pub mod dynamodb;
 mod keys;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
+mod schema;
 
 use std::collections::HashSet;
 use std::fmt::Display;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+pub use schema::{ORDER_INDEXES, collection};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

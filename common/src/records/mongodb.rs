@@ -7,6 +7,7 @@ use mongodb::bson::{Bson, Document, doc};
 use uuid::Uuid;
 
 use super::keys::{Span, escape, key_of, order_of, position};
+use super::schema::ORDER_INDEXES;
 use super::{
     Content, Put, Record, RecordId, RecordOrder, RecordQuery, RecordStore, Refused, Transacted,
     Write, check_writes, lives, page_of, without,
@@ -15,24 +16,7 @@ use crate::mongodb::{ATTEMPTS, Connection, Documents, date, date_of, text_of, ve
 use crate::paging::Page;
 use crate::problem::StoreError;
 use crate::races::{lost, pause};
-use crate::schema::{Collection, Index, IndexKind};
 use crate::time::Timestamp;
-
-const ORDERS: [&str; 2] = ["by_order_1", "by_order_2"];
-
-const INDEXES: &[Index] = &[
-    Index::new(ORDERS[0], &[ORDERS[0]], IndexKind::Sparse),
-    Index::new(ORDERS[1], &[ORDERS[1]], IndexKind::Sparse),
-    Index::new("expiry", &["expires_at"], IndexKind::Expiry),
-];
-
-/// A collection of records, and its indexes. The order of keys is that of `_id`.
-pub const fn collection(name: &'static str) -> Collection {
-    Collection {
-        name,
-        indexes: INDEXES,
-    }
-}
 
 #[derive(Clone)]
 pub struct Records(Documents);
@@ -375,7 +359,7 @@ fn placed(id: &RecordId, position: &str) -> String {
 }
 
 fn field_of(order: RecordOrder) -> &'static str {
-    let [first, second] = ORDERS;
+    let [first, second] = ORDER_INDEXES;
     match order {
         RecordOrder::Key => "_id",
         RecordOrder::First => first,
@@ -417,7 +401,7 @@ fn update(
         "expires_at",
         content.expires_at.map(|expires_at| date(expires_at).into()),
     );
-    for (field, order) in ORDERS.into_iter().zip(&content.order) {
+    for (field, order) in ORDER_INDEXES.into_iter().zip(&content.order) {
         let position = order
             .as_ref()
             .map(|order| placed(id, &position(order, &id.key)));
@@ -464,7 +448,7 @@ fn record(id: &RecordId, document: &Document) -> Result<Record, StoreError> {
             document: serde_json::from_str(content)
                 .map_err(|error| StoreError::Corrupt(error.into()))?,
             expires_at: date_of(document, "expires_at"),
-            order: ORDERS.map(order),
+            order: ORDER_INDEXES.map(order),
         },
     })
 }

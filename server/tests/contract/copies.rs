@@ -12,6 +12,7 @@ use common::auth::{SessionLifetimes, UserId};
 use common::fields::Change;
 use common::idempotency::IDEMPOTENCY_KEY_LIFETIME;
 use common::precondition::Precondition;
+use common::records::{Kind, RecordId};
 use common::storage::copy::{Difference, Progress, Summary, copy};
 use common::time::{Clock, Timestamp};
 use futures_util::{FutureExt, TryStreamExt};
@@ -96,6 +97,11 @@ impl Told {
             Progress::Copied(..) | Progress::Comparing(..) | Progress::Compared(..) => {}
         }
     }
+}
+
+/// A counter of attempts.
+fn counter() -> RecordId {
+    RecordId::new(Kind::new("limit"), "login#ada", 1)
 }
 
 /// How many records of each kind there were.
@@ -280,7 +286,7 @@ async fn fill(store: &Store) -> Filled {
     store
         .accounts
         .counters
-        .add("login#ada#1", 3, now.plus(seconds(60)))
+        .add(&counter(), 3, now.plus(seconds(60)), now)
         .await
         .expect("counted");
     Filled {
@@ -555,7 +561,7 @@ async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
         store
             .accounts
             .counters
-            .add("login#ada#1", 1, now.plus(seconds(60)))
+            .add(&counter(), 1, now.plus(seconds(60)), now)
             .await
             .expect("counted"),
         1,
@@ -637,7 +643,7 @@ async fn raw(made: &Made) -> HashMap<String, Raw> {
         }
     }
     // What is noted of a copy.
-    found.remove("users copy copy");
+    found.remove("users copy copy#note");
     found
 }
 
@@ -900,7 +906,7 @@ async fn spoil(made: &Made, filled: &Filled) -> Vec<String> {
     let bobs = made.store.accounts.session_ids(bob, made.store.now).await[0];
     let spoilt = match &made.kept {
         Kept::Tables(client, tables) => {
-            let [users, tasks] = &tables[..] else {
+            let [users, tasks, ..] = &tables[..] else {
                 panic!("two tables")
             };
             let keys = [

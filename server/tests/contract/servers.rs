@@ -27,8 +27,8 @@ const AHEAD: i64 = 24 * 60 * 60;
 /// A table and a collection of records, as a service has them that keeps nothing else.
 static RECORDS: Storage = Storage {
     table: Setting::new(RECORDS_TABLE, "records"),
-    indexes: &records::dynamodb::ORDER_INDEXES,
-    collections: &[records::mongodb::collection(RECORDS_COLLECTION)],
+    indexes: &records::ORDER_INDEXES,
+    collections: &[records::collection(RECORDS_COLLECTION)],
     kinds: &[],
     open: |_, _| Box::new(Nothing),
 };

@@ -100,7 +100,7 @@ pub async fn copy(
         stage = copying
             .copy_page(copying.kind(&kind)?, after, copied, clock.now())
             .await?;
-        copying.keep(&stage).await?;
+        copying.keep(&stage, clock.now()).await?;
     }
     let mut summary = Summary {
         kinds: Vec::new(),
@@ -122,9 +122,9 @@ pub async fn copy(
     }
     match stage {
         Stage::Finished => {}
-        _ if summary.is_whole() => copying.keep(&Stage::Finished).await?,
+        _ if summary.is_whole() => copying.keep(&Stage::Finished, clock.now()).await?,
         // What is mended by then is copied by another call.
-        _ => copying.keep(&copying.first_stage()?).await?,
+        _ => copying.keep(&copying.first_stage()?, clock.now()).await?,
     }
     Ok(summary)
 }
@@ -157,7 +157,7 @@ impl Copying<'_> {
     /// an empty store.
     async fn begin(&self, now: Timestamp) -> Result<Stage, String> {
         let (from, to) = (&self.from.name, &self.to.name);
-        let stage = match self.note().await? {
+        let stage = match self.note(now).await? {
             Some(Note { from: noted, stage }) if noted == *from => stage,
             Some(Note {
                 stage: Stage::Finished,
@@ -188,7 +188,7 @@ impl Copying<'_> {
             return Err(format!("there is nothing to copy in {}", self.from.name));
         }
         let stage = self.first_stage()?;
-        self.keep(&stage).await?;
+        self.keep(&stage, now).await?;
         Ok(stage)
     }
 
@@ -266,8 +266,8 @@ impl Copying<'_> {
         self.from.kinds().skip_while(|other| *other != kind).nth(1)
     }
 
-    async fn note(&self) -> Result<Option<Note>, String> {
-        let note = patiently(self.to, self.tell, async || self.to.notes.read().await).await?;
+    async fn note(&self, now: Timestamp) -> Result<Option<Note>, String> {
+        let note = patiently(self.to, self.tell, async || self.to.notes.read(now).await).await?;
         let note = note.as_deref().map(serde_json::from_str).transpose();
         note.map_err(|error| {
             format!(
@@ -277,14 +277,14 @@ impl Copying<'_> {
         })
     }
 
-    async fn keep(&self, stage: &Stage) -> Result<(), String> {
+    async fn keep(&self, stage: &Stage, now: Timestamp) -> Result<(), String> {
         let note = Note {
             from: self.from.name.clone(),
             stage: stage.clone(),
         };
         let note = serde_json::to_string(&note).map_err(|error| error.to_string())?;
         patiently(self.to, self.tell, async || {
-            self.to.notes.write(&note).await
+            self.to.notes.write(&note, now).await
         })
         .await
     }

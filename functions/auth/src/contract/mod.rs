@@ -1,7 +1,6 @@
 //! What a store of accounts and sessions promises, case by case.
 
 mod accounts;
-mod counters;
 pub mod fixtures;
 mod histories;
 mod model;
@@ -29,7 +28,6 @@ pub const CASES: &[&[Case]] = &[
     sessions::CASES,
     passwords::CASES,
     refresh::CASES,
-    counters::CASES,
     text::CASES,
     histories::CASES,
 ];

@@ -10,7 +10,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use common::auth::{CounterStore, PasswordHash, SessionId, UserId};
+use common::auth::{PasswordHash, SessionId, UserId};
 use common::config::Setting;
 use common::database::Database;
 use common::fields::Change;
@@ -19,6 +19,7 @@ use common::paging::{Cursor, Page};
 use common::part::{Part, StartError, Starter};
 use common::precondition::Precondition;
 use common::problem::StoreError;
+use common::records::{self, RecordStore};
 use common::schema::{Collection, Index, IndexKind};
 use common::storage::Storage;
 use common::storage::copy::CopyStore;
@@ -194,27 +195,17 @@ impl Part for Users {
 
 /// The counters of attempts, as a part.
 #[derive(Clone)]
-pub struct Counters(Arc<dyn CounterStore>);
+pub struct Counters(Arc<dyn RecordStore>);
 
 impl Counters {
     /// The counters in this database; on DynamoDB in the table of this name.
     pub fn new(database: &Database, table: &str) -> Self {
-        match database {
-            #[cfg(feature = "dynamodb")]
-            Database::DynamoDb(client) => {
-                Self(Arc::new(dynamodb::UserTable::new(client.clone(), table)))
-            }
-            #[cfg(feature = "mongodb")]
-            Database::MongoDb(connection) => {
-                let _ = table;
-                Self(Arc::new(mongodb::UserCollections::new(connection)))
-            }
-        }
+        Self(records::on(database, table, COUNTERS))
     }
 }
 
 impl Deref for Counters {
-    type Target = dyn CounterStore;
+    type Target = dyn RecordStore;
 
     fn deref(&self) -> &Self::Target {
         self.0.as_ref()
@@ -255,10 +246,7 @@ pub static STORAGE: Storage = Storage {
                 Index::new("expiry", &["expires_at"], IndexKind::Expiry),
             ],
         },
-        Collection {
-            name: COUNTERS,
-            indexes: &[Index::new("expiry", &["expires_at"], IndexKind::Expiry)],
-        },
+        records::collection(COUNTERS),
     ],
     kinds: record::KINDS,
     open: open_for_copy,

@@ -178,8 +178,12 @@ fn shape_of(item: &Item) -> Shape {
         Some(("user", _)) if sk.starts_with("session#") => Shape::Record(SESSION),
         Some(("user", _)) if sk.starts_with("once#") => Shape::Record(PASSWORD_KEY),
         Some(("email", _)) if sk == "email" => Shape::Address,
-        Some(("limit", _)) if sk == "limit" => Shape::Aside,
-        None if pk == NOTE && sk == NOTE => Shape::Aside,
+        _ if ["limit#", "known-source#", NOTE]
+            .iter()
+            .any(|kind| sk.starts_with(kind)) =>
+        {
+            Shape::Aside
+        }
         _ => Shape::Unknown,
     }
 }

@@ -1,4 +1,4 @@
-//! Accounts, addresses, sessions and counters: items of one table, each kind with sort keys of its
+//! Accounts, addresses and sessions: items of one table, each kind with sort keys of its
 //! own.
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 mod full_scan;
 mod sessions;
 
-use common::auth::{CounterStore, PasswordHash, SessionId, UserId};
+use common::auth::{PasswordHash, SessionId, UserId};
 use common::dynamodb::{
     Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of,
     write,
@@ -414,42 +414,6 @@ impl UserStore for UserTable {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.get(key("ping", "ping")).await.map(drop)
-    }
-}
-
-#[async_trait]
-impl CounterStore for UserTable {
-    async fn add(
-        &self,
-        counter: &str,
-        amount: i64,
-        expires_at: Timestamp,
-    ) -> Result<i64, StoreError> {
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(format!("limit#{counter}"), "limit")))
-            .update_expression("ADD #count :amount SET expires_at = :expires_at")
-            .expression_attribute_names("#count", "count")
-            .expression_attribute_values(":amount", number(amount))
-            .expression_attribute_values(":expires_at", number(expires_at.as_second()))
-            // Not the updated ones alone: an engine may leave out a count that nothing was added
-            // to.
-            .return_values(ReturnValue::AllNew);
-        let output = call("UpdateItem", request.send()).await.map_err(failed)?;
-        number_of(&output.attributes.unwrap_or_default(), "count")
-            .ok_or_else(|| StoreError::Corrupt("a counter without a count".into()))
-    }
-
-    async fn count(&self, counter: &str, now: Timestamp) -> Result<i64, StoreError> {
-        let counted = self.get(key(format!("limit#{counter}"), "limit")).await?;
-        let counted = counted.filter(|counted| {
-            number_of::<i64>(counted, "expires_at").is_some_and(|end| end > now.as_second())
-        });
-        Ok(counted
-            .and_then(|counted| number_of(&counted, "count"))
-            .unwrap_or(0))
     }
 }
 

@@ -1,16 +1,16 @@
-//! Accounts, sessions and counters: a collection each.
+//! Accounts and sessions: a collection each.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::doc;
 
-use common::auth::{CounterStore, PasswordHash, Role, SessionId, UserId};
+use common::auth::{PasswordHash, Role, SessionId, UserId};
 use common::fields::Change;
 use common::idempotency::IdempotencyKey;
 use common::mongodb::Connection;
-use common::mongodb::{ATTEMPTS, Documents, at_version, date, date_of, value};
+use common::mongodb::{ATTEMPTS, Documents, at_version, date, value};
 use common::paging::{Cursor, Page};
 use common::precondition::Precondition;
 use common::problem::StoreError;
@@ -27,7 +27,7 @@ use sessions::{
 };
 
 use crate::problems::{THE_ADDRESS_IS_TAKEN, THE_PASSWORD_WAS_CHANGED, THE_SESSION_HAS_ENDED};
-use crate::store::{COUNTERS, SESSIONS, USERS, session_page};
+use crate::store::{SESSIONS, USERS, session_page};
 use crate::{
     Account, Email, LiveSession, Name, PasswordUpdate, Rotation, Session, User, UserStore, Verdict,
 };
@@ -40,18 +40,12 @@ const SESSION_READS: usize = 500;
 pub(super) struct UserCollections {
     users: Documents,
     sessions: Documents,
-    counters: Documents,
 }
 
 impl UserCollections {
     pub(super) fn new(connection: &Arc<Connection>) -> Self {
-        let [users, sessions, counters] =
-            [USERS, SESSIONS, COUNTERS].map(|name| Documents::new(connection, name));
-        Self {
-            users,
-            sessions,
-            counters,
-        }
+        let [users, sessions] = [USERS, SESSIONS].map(|name| Documents::new(connection, name));
+        Self { users, sessions }
     }
 
     async fn stored(&self, user: UserId) -> Result<Option<StoredAccount>, StoreError> {
@@ -492,45 +486,5 @@ impl UserStore for UserCollections {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.users.find_one(doc! {"_id": "ping"}).await.map(drop)
-    }
-}
-
-#[async_trait]
-impl CounterStore for UserCollections {
-    async fn add(
-        &self,
-        counter: &str,
-        amount: i64,
-        expires_at: Timestamp,
-    ) -> Result<i64, StoreError> {
-        let update = doc! {"$inc": {"count": amount}, "$set": {"expires_at": date(expires_at)}};
-        for attempt in 0..ATTEMPTS {
-            if let Some(document) = self
-                .counters
-                .upsert(doc! {"_id": counter}, update.clone())
-                .await?
-            {
-                return count_of(&document)
-                    .ok_or_else(|| StoreError::Corrupt("a counter without a count".into()));
-            }
-            pause(attempt).await;
-        }
-        Err(lost())
-    }
-
-    async fn count(&self, counter: &str, now: Timestamp) -> Result<i64, StoreError> {
-        let counted = self.counters.find_one(doc! {"_id": counter}).await?;
-        let counted = counted.filter(|counted| {
-            date_of(counted, "expires_at").is_some_and(|end| end.as_second() > now.as_second())
-        });
-        Ok(counted.as_ref().and_then(count_of).unwrap_or(0))
-    }
-}
-
-fn count_of(document: &Document) -> Option<i64> {
-    match document.get("count")? {
-        Bson::Int32(count) => Some(i64::from(*count)),
-        Bson::Int64(count) => Some(*count),
-        _ => None,
     }
 }
