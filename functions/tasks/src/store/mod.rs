@@ -1,6 +1,7 @@
 //! What a store of tasks promises, and the databases that keep it.
 
 mod change_time;
+mod changes;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 mod keys;

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
-    KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
+    AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
+use serde_json::Value;
 use uuid::Uuid;
 
 mod full_scan;
@@ -12,9 +13,10 @@ mod pages;
 
 use crate::problems::NOT_IN_THE_TRASH;
 use crate::store::change_time::{CHANGE_ATTEMPTS, ChangeTime};
+use crate::store::changes::{FieldChange, changes};
 use crate::store::keys::{created_key, due_key, gone_key, kept_since, live_key, priority_key};
 use crate::store::list_scan::ListScan;
-use crate::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
+use crate::{TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
 use common::auth::UserId;
 use common::dynamodb::{
     Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of,
@@ -22,7 +24,6 @@ use common::dynamodb::{
 };
 use common::dynamodb::{Transaction, first_item, once_put, put, refused_item, transact, update};
 use common::dynamodb::{call, failed};
-use common::fields::Change;
 use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use common::paging::{Cursor, Page};
 use common::precondition::Precondition;
@@ -452,55 +453,31 @@ pub(super) fn task_item(owner: UserId, task: &Task) -> Result<Item, StoreError> 
     Ok(item)
 }
 
-/// What [`TaskPatch::apply`] does, as an update expression; but for the time of the change.
+/// A patch as an update expression; but for the time of the change.
 fn patch_expression(
     id: TaskId,
     patch: &TaskPatch,
     now: Timestamp,
 ) -> Result<Expression, StoreError> {
     let mut expression = Expression::default();
-    if let Some(title) = &patch.title {
-        expression.set("title", text(title.as_str()));
-    }
-    match &patch.notes {
-        Change::Keep => {}
-        Change::Clear => expression.remove("notes"),
-        Change::Set(notes) => expression.set("notes", text(notes.as_str())),
-    }
-    if let Some(status) = patch.status.new_value() {
-        expression.set("status", text(status.as_str()));
-        if status == Status::Done {
-            let (completed, now) = (expression.name("completed_at"), expression.value(text(now)));
-            expression.set_to(
-                "completed_at",
-                &format!("if_not_exists({completed}, {now})"),
-            );
-        } else {
-            expression.remove("completed_at");
-        }
-    }
-    if let Some(priority) = patch.priority.new_value() {
-        expression.set("priority", text(priority.as_str()));
-        expression.set("by_priority", text(priority_key(priority, id)));
-    }
-    if let Some(labels) = patch.labels.new_value() {
-        let labels = serde_dynamo::to_attribute_value(labels)
-            .map_err(|error| StoreError::Corrupt(error.into()))?;
-        expression.set("labels", labels);
-    }
-    match patch.due {
-        Change::Keep => {}
-        Change::Clear => {
-            expression.remove("due");
-            expression.set("by_due", text(due_key(None, id)));
-        }
-        Change::Set(due) => {
-            expression.set("due", text(due));
-            expression.set("by_due", text(due_key(Some(due), id)));
+    for change in changes(id, patch)? {
+        match change {
+            FieldChange::Set(field, value) => expression.set(field, attribute(value)?),
+            FieldChange::Remove(field) => expression.remove(field),
+            FieldChange::Complete => {
+                let completed = expression.name("completed_at");
+                let now = expression.value(text(now));
+                let unless_set = format!("if_not_exists({completed}, {now})");
+                expression.set_to("completed_at", &unless_set);
+            }
         }
     }
     expression.increase("version", 1);
     Ok(expression)
+}
+
+fn attribute(value: Value) -> Result<AttributeValue, StoreError> {
+    serde_dynamo::to_attribute_value(value).map_err(|error| StoreError::Corrupt(error.into()))
 }
 
 fn restore_expression(task: &Task) -> Expression {

@@ -15,14 +15,14 @@ use requests::{Claim, Requests};
 
 use crate::problems::NOT_IN_THE_TRASH;
 use crate::store::change_time::{CHANGE_ATTEMPTS, ChangeTime};
+use crate::store::changes::{FieldChange, changes};
 use crate::store::keys::{
     GONE, created_key, due_key, gone_key, kept_since, live_key, priority_key,
 };
 use crate::store::list_scan::{KeyRange, ListScan, Read, TaskReader};
 use crate::store::{REQUESTS, TASKS};
-use crate::{Status, TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
+use crate::{TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
 use common::auth::UserId;
-use common::fields::Change;
 use common::idempotency::IdempotencyKey;
 use common::mongodb::Connection;
 use common::mongodb::{
@@ -374,8 +374,8 @@ fn restoration(owner: UserId, id: TaskId, now: Timestamp) -> Document {
     }
 }
 
-/// What [`TaskPatch::apply`] does, as updates of which one fits the task: a task that is completed
-/// again keeps the time at which it was completed first. The change is made at `at`.
+/// A patch as updates of which one fits the task: MongoDB has no value that depends on whether a
+/// field is there. The change is made at `at`.
 fn patch_updates(
     filter: &Document,
     id: TaskId,
@@ -383,47 +383,15 @@ fn patch_updates(
     now: Timestamp,
     at: Timestamp,
 ) -> Result<Vec<(Document, Document)>, StoreError> {
-    let (mut set, mut unset) = (Document::new(), Document::new());
-    if let Some(title) = &patch.title {
-        set.insert("title", title.as_str());
-    }
-    match &patch.notes {
-        Change::Keep => {}
-        Change::Clear => {
-            unset.insert("notes", "");
-        }
-        Change::Set(notes) => {
-            set.insert("notes", notes.as_str());
+    let mut set = doc! {"updated_at": at.to_string(), "by_updated": live_key(at, id)};
+    let (mut unset, mut completes) = (Document::new(), false);
+    for change in changes(id, patch)? {
+        match change {
+            FieldChange::Set(field, new) => drop(set.insert(field, value(&new)?)),
+            FieldChange::Remove(field) => drop(unset.insert(field, "")),
+            FieldChange::Complete => completes = true,
         }
     }
-    let status = patch.status.new_value();
-    if let Some(status) = status {
-        set.insert("status", status.as_str());
-        if status != Status::Done {
-            unset.insert("completed_at", "");
-        }
-    }
-    if let Some(priority) = patch.priority.new_value() {
-        set.insert("priority", priority.as_str());
-        set.insert("by_priority", priority_key(priority, id));
-    }
-    if let Some(labels) = patch.labels.new_value() {
-        set.insert("labels", value(&labels)?);
-    }
-    match patch.due {
-        Change::Keep => {}
-        Change::Clear => {
-            unset.insert("due", "");
-            set.insert("by_due", due_key(None, id));
-        }
-        Change::Set(due) => {
-            set.insert("due", due.to_string());
-            set.insert("by_due", due_key(Some(due), id));
-        }
-    }
-    set.insert("updated_at", at.to_string());
-    set.insert("by_updated", live_key(at, id));
-
     let update = |set: Document| {
         let mut update = doc! {"$set": set, "$inc": {"version": 1_i64}};
         if !unset.is_empty() {
@@ -431,7 +399,7 @@ fn patch_updates(
         }
         update
     };
-    if status != Some(Status::Done) {
+    if !completes {
         return Ok(vec![(filter.clone(), update(set))]);
     }
     let [mut open, mut completed] = [filter.clone(), filter.clone()];
@@ -472,7 +440,10 @@ fn why_not_restorable(
 
 #[cfg(test)]
 mod tests {
+    use common::fields::Change;
+
     use super::*;
+    use crate::Status;
 
     fn updates(patch: &TaskPatch) -> Vec<(Document, Document)> {
         let id = TaskId::from_uuid(uuid::Uuid::nil());
