@@ -148,6 +148,7 @@ impl Server {
                 let storages = storages();
                 let own = storages
                     .iter()
+                    .chain([&&RECORDS])
                     .find(|storage| storage.table.name == setting)?;
                 Some(format!("{name}-{}", own.table.default.unwrap_or_default()))
             }
@@ -169,7 +170,7 @@ impl Server {
         if let Database::MongoDb(_) = database {
             storage::migrate(&database, &storages, environment, &mut |_| {}).await?;
         }
-        let side = Side::new(&database, &storages, environment, "a server");
+        let side = Side::of_settings(&database, &storages, environment);
         let kept = match (&database, environment.get(&DATABASE_URL)) {
             (Database::DynamoDb(client), _) => Kept::Tables(
                 client.clone(),
