@@ -55,7 +55,8 @@ fn room(path: &Path) -> String {
 fn uses() -> BTreeMap<String, BTreeSet<String>> {
     let mut uses = BTreeMap::<String, BTreeSet<String>>::new();
     for path in sources(&here().join("src")) {
-        let (from, code) = (room(&path), code(&path));
+        let from = room(&path);
+        let code = code(&path);
         for rest in code.split("crate::").skip(1) {
             let to: String = rest
                 .chars()

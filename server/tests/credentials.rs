@@ -122,11 +122,9 @@ async fn credentials_that_a_container_is_handed_are_renewed_as_they_expire() {
     };
     let door = serve(Router::new().route("/", post(pass_on))).await;
 
-    let (address, agent, door) = (
-        free_address(),
-        format!("http://{agent}/role"),
-        format!("http://{door}"),
-    );
+    let address = free_address();
+    let agent = format!("http://{agent}/role");
+    let door = format!("http://{door}");
     let settings = [
         ("DATABASE_URL", "dynamodb://"),
         ("AWS_REGION", "eu-central-1"),

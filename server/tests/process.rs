@@ -168,7 +168,8 @@ async fn what_was_acknowledged_survives_kills_in_the_middle_of_writing_and_nothi
     let mut server = Server::start(folder.path());
     let (_, tokens) = post(server.url("/v1/auth/register"), None, account()).await;
     let token = &tokens["access_token"];
-    let (mut acknowledged, mut sent) = (BTreeSet::new(), 0);
+    let mut acknowledged = BTreeSet::new();
+    let mut sent = 0;
     for round in 0..3 {
         let written = AtomicUsize::new(0);
         let url = server.url("/v1/tasks");
@@ -204,7 +205,8 @@ async fn what_was_acknowledged_survives_kills_in_the_middle_of_writing_and_nothi
         }
         server = Server::start(folder.path());
     }
-    let (mut found, mut cursor) = (Vec::new(), String::new());
+    let mut found = Vec::new();
+    let mut cursor = String::new();
     loop {
         let page = get(server.url(&format!("/v1/tasks?limit=100{cursor}")), token).await;
         for task in page["items"].as_array().expect("items") {

@@ -368,16 +368,15 @@ mod tests {
     fn a_known_token_is_whose_it_was_and_vouches_for_no_other_text() {
         let keys = SigningKeys::generate("1").expect("generated");
         let verifier = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
-        let (mine, other) = (token(&keys), token(&keys));
+        let mine = token(&keys);
+        let other = token(&keys);
         let caller = |token: &str| {
             verifier
                 .verify(token, now())
                 .map(|caller| (caller.user, caller.session))
         };
-        let (me, somebody) = (
-            caller(&mine).expect("valid"),
-            caller(&other).expect("valid"),
-        );
+        let me = caller(&mine).expect("valid");
+        let somebody = caller(&other).expect("valid");
         assert_ne!(me, somebody);
         assert_eq!(
             (caller(&mine), caller(&other)),
@@ -444,7 +443,8 @@ mod tests {
     fn a_longer_life_is_accepted_only_where_the_keys_say_so() {
         let keys = SigningKeys::generate("1").expect("generated");
         let issuer = Issuer::new(&keys, "tasklane", "tasklane").expect("keys");
-        let (user, session) = (UserId::new(now()), SessionId::new(now()));
+        let user = UserId::new(now());
+        let session = SessionId::new(now());
         let at = now().as_second();
         let claims = serde_json::json!({
             "iss": "tasklane", "aud": "tasklane", "sub": user, "sid": session, "role": "user", "iat": at, "exp": at + 901, "jti": Uuid::nil(),

@@ -181,22 +181,19 @@ mod tests {
         let mut set = KeySet::generate(now, None).expect("keys");
         for _ in 0..20 {
             now = now.plus(Duration::from_hours(24 * 10));
-            let (private, public) = (
-                set.to_json().expect("JSON"),
-                set.public_keys().expect("public"),
-            );
+            let private = set.to_json().expect("JSON");
+            let public = set.public_keys().expect("public");
             let next = set
                 .rotate(now, SESSIONS, "before".to_owned())
                 .expect("keys");
-            let (next_private, next_public) = (
-                next.to_json().expect("JSON"),
-                next.public_keys().expect("public"),
-            );
+            let next_private = next.to_json().expect("JSON");
+            let next_public = next.public_keys().expect("public");
             for (kind, before, after) in [
                 ("OKP", &public, &next_public),
                 ("oct", &private, &next_private),
             ] {
-                let (before, after) = (names(before, kind), names(after, kind));
+                let before = names(before, kind);
+                let after = names(after, kind);
                 assert!(
                     after.contains(&before[0]),
                     "what signed before is still known: {kind}"

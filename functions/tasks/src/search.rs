@@ -153,10 +153,8 @@ mod tests {
 
     /// D146 to the letter, and marks set aside.
     fn defined(text: &str) -> String {
-        let (canonical, compatible) = (
-            DecomposingNormalizerBorrowed::new_nfd(),
-            DecomposingNormalizerBorrowed::new_nfkd(),
-        );
+        let canonical = DecomposingNormalizerBorrowed::new_nfd();
+        let compatible = DecomposingNormalizerBorrowed::new_nfkd();
         let cases = CaseMapper::new();
         let once = compatible
             .normalize(&cases.fold_string(&canonical.normalize(text)))

@@ -510,8 +510,10 @@ mod tests {
         fn patches_of_different_fields_make_the_same_task_in_either_order(before in any_members(), members in any_members(), other in any_members()) {
             let before = task(before);
             let others: Map<_, _> = other.into_iter().filter(|(name, _)| !members.contains_key(name)).collect();
-            let (one, other) = (patch(members), patch(others));
-            let (a, b) = (other.apply(&one.apply(&before, at(1)), at(1)), one.apply(&other.apply(&before, at(1)), at(1)));
+            let one = patch(members);
+            let other = patch(others);
+            let a = other.apply(&one.apply(&before, at(1)), at(1));
+            let b = one.apply(&other.apply(&before, at(1)), at(1));
             prop_assert_eq!(a, b);
         }
     }

@@ -218,7 +218,8 @@ async fn fill(store: &Store) -> Filled {
     };
     let next = store.accounts.log_in(ada.id, now.plus(seconds(3))).await;
 
-    let (created_key, restored_key) = (once("create", "this"), once("restore", "that"));
+    let created_key = once("create", "this");
+    let restored_key = once("restore", "that");
     let created = store
         .lists
         .tasks
@@ -343,7 +344,8 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
     assert_eq!(counts(&summary), kinds);
     assert_same(&ends.from.store, &ends.to.store, ada.id).await;
 
-    let (store, later) = (&ends.to.store, ends.from.store.now.plus(seconds(20)));
+    let store = &ends.to.store;
+    let later = ends.from.store.now.plus(seconds(20));
     // An account, by its address in whatever case; nobody else gets it.
     assert_eq!(
         store
@@ -475,7 +477,8 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
 }
 
 async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
-    let (store, now) = (&ends.from.store, ends.from.store.now);
+    let store = &ends.from.store;
+    let now = ends.from.store.now;
     let Filled { ada, ended, .. } = fill(store).await;
     let ends_now = session(
         &ada,
@@ -574,7 +577,8 @@ async fn it_is_the_same_there_and_back_again(ends: &Ends) {
     let there = copy_whole(&ends.from, &ends.to).await;
     assert_eq!(copy_whole(&ends.to, &ends.back).await, there);
     assert_same(&ends.from.store, &ends.back.store, ada.id).await;
-    let (before, after) = (raw(&ends.from).await, raw(&ends.back).await);
+    let before = raw(&ends.from).await;
+    let after = raw(&ends.back).await;
     for (key, kept) in &after {
         assert_eq!(before.get(key), Some(kept), "{key}");
     }
@@ -684,11 +688,9 @@ async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
             .await
             .is_none()
     );
-    let (from, to, now) = (
-        &ends.from.store,
-        &ends.to.store,
-        ends.from.store.now.plus(seconds(30)),
-    );
+    let from = &ends.from.store;
+    let to = &ends.to.store;
+    let now = ends.from.store.now.plus(seconds(30));
     from.lists
         .tasks
         .update(
@@ -791,7 +793,8 @@ async fn a_copy_that_was_finished_is_only_compared(ends: &Ends) {
     let summary = copy_whole(&ends.from, &ends.to).await;
     assert_eq!(copy_whole(&ends.from, &ends.to).await, summary);
     // By now it is in use: what has ended there stays so.
-    let (store, now) = (&ends.to.store, ends.from.store.now);
+    let store = &ends.to.store;
+    let now = ends.from.store.now;
     assert!(
         store
             .accounts
@@ -984,7 +987,8 @@ async fn spoil(made: &Made, filled: &Filled) -> Vec<String> {
                     .await
                     .expect("spoilt");
             }
-            let (strange, number) = (ObjectId::new(), 7);
+            let strange = ObjectId::new();
+            let number = 7;
             database
                 .collection("users")
                 .insert_one(doc! {"_id": "nobody", "email_canonical": "nobody"})
@@ -1037,7 +1041,8 @@ async fn a_result_that_only_the_restored_task_has_is_copied(ends: &Ends) {
         counts(&copy_whole(&ends.from, &ends.to).await)[4],
         ("task_key", 2)
     );
-    let (store, later) = (&ends.to.store, ends.from.store.now.plus(seconds(60)));
+    let store = &ends.to.store;
+    let later = ends.from.store.now.plus(seconds(60));
     let restore = store
         .lists
         .tasks

@@ -131,7 +131,8 @@ fn taken(there: &Record) -> Put {
 
 /// The same items, out of order.
 fn shuffled<T>(items: Vec<T>) -> Vec<T> {
-    let (mut even, mut odd) = (Vec::new(), Vec::new());
+    let mut even = Vec::new();
+    let mut odd = Vec::new();
     for (n, item) in items.into_iter().enumerate() {
         if n % 2 == 0 { &mut even } else { &mut odd }.push(item);
     }
@@ -889,7 +890,8 @@ async fn a_transaction_makes_all_of_its_writes(store: Store) {
 /// Conditions that do not hold while there is a record `there` at version 1 and none `absent`, and
 /// the record that is found.
 fn broken_conditions(store: &Store) -> Vec<(Write, Option<Record>)> {
-    let (there, absent) = (note("there"), note("absent"));
+    let there = note("there");
+    let absent = note("absent");
     let found = record(&there, 1, expiring("there", store.now.plus(seconds(60))));
     vec![
         (put(&there, "late"), Some(found.clone())),

@@ -270,10 +270,8 @@ async fn public_endpoints_ask_for_no_token() {
 #[tokio::test]
 async fn what_is_somebody_elses_is_not_there() {
     let server = Server::start().await;
-    let (ada, bob) = (
-        server.register("ada@example.com").await,
-        server.register("bob@example.com").await,
-    );
+    let ada = server.register("ada@example.com").await;
+    let bob = server.register("bob@example.com").await;
     let task = ada.create_task(json!({"title": "Mine"})).await["id"]
         .as_str()
         .expect("an id")

@@ -136,7 +136,8 @@ async fn a_domain_in_its_own_script_is_the_same_as_in_ascii() {
 #[tokio::test]
 async fn a_password_set_on_one_keyboard_opens_on_another() {
     let server = Server::start().await;
-    let (composed, decomposed) = ("caf\u{e9}\u{a0}au lait", "cafe\u{301} au lait");
+    let composed = "caf\u{e9}\u{a0}au lait";
+    let decomposed = "cafe\u{301} au lait";
     let account = json!({"email": "ada@example.com", "password": decomposed});
     assert_eq!(server.post("/v1/auth/register", account).await.status, 201);
     for password in [composed, decomposed] {

@@ -72,10 +72,8 @@ async fn head_answers_what_get_would_without_its_content() {
         "/v1/openapi.json",
         "/v1/tasks/nothing",
     ] {
-        let (get, head) = (
-            ada.get(path).await,
-            ada.call(Method::HEAD, path, &[], None).await,
-        );
+        let get = ada.get(path).await;
+        let head = ada.call(Method::HEAD, path, &[], None).await;
         assert_eq!(head.status, get.status, "{path}");
         for name in ["content-type", "content-length", "etag", "cache-control"] {
             // A problem holds its request's name, which is as long for each.

@@ -74,7 +74,8 @@ async fn an_owner_changes_name_and_password_and_ends_other_sessions() {
         (200, &json!("Ada"))
     );
 
-    let (second, third) = (api.log_in(&address).await, api.log_in(&address).await);
+    let second = api.log_in(&address).await;
+    let third = api.log_in(&address).await;
     let sessions = here.get("/v1/me/sessions").await;
     assert_eq!(sessions.items("current"), [true, false, false]);
     let ended = format!(

@@ -13,10 +13,8 @@ use crate::client::{PASSWORD, Server};
 async fn a_write_that_rules_the_version_out_does_nothing_and_says_which_one_there_is() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
-    let (live, gone) = (
-        ada.create_task(json!({"title": "Live"})).await,
-        ada.create_task(json!({"title": "Gone"})).await,
-    );
+    let live = ada.create_task(json!({"title": "Live"})).await;
+    let gone = ada.create_task(json!({"title": "Gone"})).await;
     let path =
         |task: &serde_json::Value| format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
     ada.delete(&path(&gone)).await;
@@ -279,10 +277,8 @@ async fn head_of(server: &Server, request: &str) -> String {
 async fn no_304_claims_to_be_empty() {
     let server = Server::start().await;
     let whole = server.get("/v1/health").await;
-    let (tag, length) = (
-        whole.header("etag").expect("a tag"),
-        whole.header("content-length").expect("a length"),
-    );
+    let tag = whole.header("etag").expect("a tag");
+    let length = whole.header("content-length").expect("a length");
     for method in ["HEAD", "GET"] {
         let head =
             head_of(&server, &format!("{method} /v1/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\nif-none-match: {tag}\r\n\r\n"))

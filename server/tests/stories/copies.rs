@@ -44,10 +44,8 @@ fn said(output: &Output) -> String {
 }
 
 async fn somebody_goes_on_on_another_store(from: StoreKind, to: StoreKind) {
-    let (from, to) = (
-        StoreProcess::start(from).await,
-        StoreProcess::start(to).await,
-    );
+    let from = StoreProcess::start(from).await;
+    let to = StoreProcess::start(to).await;
     let [from_url, to_url] = [&from, &to].map(|store| store.url_at(store.address));
     let before = Server::start_with(&[("DATABASE_URL", &from_url)]).await;
     let ada = before.register("ada@example.com").await;
@@ -123,7 +121,8 @@ async fn somebody_goes_on_on_another_store(from: StoreKind, to: StoreKind) {
 async fn filled_folder() -> (tempfile::TempDir, UserId) {
     let folder = tempfile::tempdir().expect("a folder");
     let engine = Engine::open(&folder.path().join("data")).expect("an engine");
-    let (database, environment) = (engine.database(), Environment::new(&|_| None));
+    let database = engine.database();
+    let environment = Environment::new(&|_| None);
     create_tables(&database, environment).await.expect("tables");
     let starter = Starter::new(environment).with(database);
     let tasks: Tasks = starter.part().await.expect("tasks");
@@ -161,7 +160,8 @@ async fn tasks_at(url: &str) -> Tasks {
 
 /// How many tasks somebody has there; none as long as there is nothing to have them in.
 async fn count(tasks: &dyn TaskStore, owner: UserId) -> usize {
-    let (mut count, mut after) = (0, None);
+    let mut count = 0;
+    let mut after = None;
     loop {
         let query = TaskQuery {
             filter: TaskFilter::default(),

@@ -151,7 +151,8 @@ async fn answers_that_are_lost_double_nothing(kind: StoreKind, every: u32) {
     let store = StoreProcess::start(kind).await;
     let (network, server) = start(&store).await;
     let ada = server.register("ada@example.com").await;
-    let (acknowledged, attempts) = (AtomicU32::new(0), AtomicU32::new(0));
+    let acknowledged = AtomicU32::new(0);
+    let attempts = AtomicU32::new(0);
     network.be(Fault::CutAnswers(every));
     create_many(&ada, 100, &acknowledged, &attempts).await;
     network.be(Fault::None);
@@ -167,7 +168,8 @@ async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowled
     let mut store = StoreProcess::start(kind).await;
     let server = Server::start_with(&[("DATABASE_URL", &store.url_at(store.address))]).await;
     let ada = server.register("ada@example.com").await;
-    let (acknowledged, attempts) = (AtomicU32::new(0), AtomicU32::new(0));
+    let acknowledged = AtomicU32::new(0);
+    let attempts = AtomicU32::new(0);
     let crash = async {
         for crash in 1..=3 {
             while acknowledged.load(Ordering::SeqCst) < crash * 40 {

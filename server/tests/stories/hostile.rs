@@ -96,7 +96,8 @@ async fn a_connection_that_sends_nothing_or_half_a_header_is_closed_in_time() {
 
 #[tokio::test]
 async fn an_idle_connection_is_kept_for_the_next_request_and_not_for_ever() {
-    let (header, idle) = (Duration::from_millis(100), Duration::from_millis(900));
+    let header = Duration::from_millis(100);
+    let idle = Duration::from_millis(900);
     let limits = with(|given| {
         (
             given.connections.header_timeout,
@@ -373,10 +374,8 @@ async fn one_account_may_send_so_many_requests_from_wherever() {
         }),
     )
     .await;
-    let (ada, bob) = (
-        server.register("ada@example.com").await,
-        server.register("bob@example.com").await,
-    );
+    let ada = server.register("ada@example.com").await;
+    let bob = server.register("bob@example.com").await;
     for source in 1..=3 {
         let from = format!("192.0.2.{source}");
         assert_eq!(

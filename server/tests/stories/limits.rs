@@ -123,10 +123,8 @@ async fn a_stranger_who_uses_up_every_limit_leaves_the_owners_session_alone() {
 #[tokio::test]
 async fn one_session_can_be_refreshed_only_so_often() {
     let server = Server::start_with(&[("TASKLANE_LIMIT_REFRESH_SESSION", "2/15m")]).await;
-    let (ada, bob) = (
-        server.register("ada@example.com").await,
-        server.register("bob@example.com").await,
-    );
+    let ada = server.register("ada@example.com").await;
+    let bob = server.register("bob@example.com").await;
     let mut token = ada.refresh_token().to_owned();
     for _ in 0..2 {
         token = server.refresh(&token).await.body["refresh_token"]

@@ -177,10 +177,8 @@ async fn a_walk_sees_every_task_that_stays_once_while_others_come_and_go() {
     let ada = server.register("ada@example.com").await;
     fill(&ada).await;
     let first = ada.get("/v1/tasks?sort=created&limit=2").await;
-    let (seen, cursor) = (
-        first.items("id"),
-        first.body["next_cursor"].as_str().expect("a cursor"),
-    );
+    let seen = first.items("id");
+    let cursor = first.body["next_cursor"].as_str().expect("a cursor");
     // The page's last task is what the cursor stands on.
     ada.delete(&format!("/v1/tasks/{}", seen[1].as_str().expect("an id")))
         .await;
@@ -197,10 +195,8 @@ async fn a_walk_sees_every_task_that_stays_once_while_others_come_and_go() {
 #[tokio::test]
 async fn a_cursor_opens_no_list_but_the_callers_own() {
     let server = Server::start().await;
-    let (ada, bob) = (
-        server.register("ada@example.com").await,
-        server.register("bob@example.com").await,
-    );
+    let ada = server.register("ada@example.com").await;
+    let bob = server.register("bob@example.com").await;
     fill(&ada).await;
     bob.create_task(json!({"title": "Bob's"})).await;
     let cursor = ada.get("/v1/tasks?sort=created&limit=1").await.body["next_cursor"]

@@ -114,7 +114,8 @@ async fn an_attempt_that_succeeds_says_whose_account_it_was() {
     let refresh = server
         .refresh(login.body["refresh_token"].as_str().expect("a token"))
         .await;
-    let (login, refresh) = (line(&login), line(&refresh));
+    let login = line(&login);
+    let refresh = line(&refresh);
 
     assert_eq!(
         (&login["account"], &login["caller"]),

@@ -150,10 +150,8 @@ async fn a_text_is_as_long_as_its_characters_are_many_and_notes_as_their_bytes()
         ["/labels", "/notes", "/title"]
     );
     // Byte for byte: composed and decomposed stay what they are.
-    let (line, lines) = (
-        " e\u{301} \u{e9} \u{200f}\u{202e} \t \u{10ffff}",
-        "one\r\ntwo\rthree\n\t",
-    );
+    let line = " e\u{301} \u{e9} \u{200f}\u{202e} \t \u{10ffff}";
+    let lines = "one\r\ntwo\rthree\n\t";
     let task = ada
         .create_task(json!({"title": line, "notes": lines, "labels": [line, "Home", "home"]}))
         .await;

@@ -133,10 +133,8 @@ async fn a_thief_with_a_copy_of_a_used_token_is_found_when_the_owner_refreshes_n
 async fn a_session_that_has_ended_reads_and_changes_nothing_of_its_account() {
     let server = Server::start().await;
     let mut owner = server.register("ada@example.com").await;
-    let (revoked, logged_out) = (
-        server.log_in("ada@example.com").await,
-        server.log_in("ada@example.com").await,
-    );
+    let revoked = server.log_in("ada@example.com").await;
+    let logged_out = server.log_in("ada@example.com").await;
     let sessions = owner.get("/v1/me/sessions").await;
     let session = |which: usize| {
         format!(
@@ -144,7 +142,8 @@ async fn a_session_that_has_ended_reads_and_changes_nothing_of_its_account() {
             sessions.items("id")[which].as_str().expect("an id")
         )
     };
-    let (owners, second) = (session(0), session(1));
+    let owners = session(0);
+    let second = session(1);
     assert_eq!(owner.delete(&second).await.status, 204);
     assert_eq!(
         logged_out
@@ -330,10 +329,8 @@ async fn a_refresh_token_that_is_not_exactly_ours_is_none() {
 #[tokio::test]
 async fn logging_out_ends_this_session_and_no_other() {
     let server = Server::start().await;
-    let (here, there) = (
-        server.register("ada@example.com").await,
-        server.log_in("ada@example.com").await,
-    );
+    let here = server.register("ada@example.com").await;
+    let there = server.log_in("ada@example.com").await;
     for _ in 0..2 {
         assert_eq!(
             here.call(Method::POST, "/v1/auth/logout", &[], None)
@@ -350,10 +347,8 @@ async fn logging_out_ends_this_session_and_no_other() {
 async fn an_owner_sees_every_session_and_ends_them_one_by_one_or_all_but_this() {
     let server = Server::start().await;
     let here = server.register("ada@example.com").await;
-    let (second, third) = (
-        server.log_in("ada@example.com").await,
-        server.log_in("ada@example.com").await,
-    );
+    let second = server.log_in("ada@example.com").await;
+    let third = server.log_in("ada@example.com").await;
     let sessions = here.get("/v1/me/sessions").await;
     assert_eq!(sessions.items("current"), [true, false, false]);
     let oldest = &sessions.body["items"][0];

@@ -93,11 +93,9 @@ async fn every_order_pages_through_every_task_once_with_undated_ones_last() {
         "priority",
         "-priority",
     ] {
-        let (mut titles, mut undated, mut query) = (
-            Vec::new(),
-            Vec::new(),
-            format!("/v1/tasks?limit=2&sort={sort}"),
-        );
+        let mut titles = Vec::new();
+        let mut undated = Vec::new();
+        let mut query = format!("/v1/tasks?limit=2&sort={sort}");
         loop {
             let page = ada.get(&query).await.body;
             for task in page["items"].as_array().expect("items") {
@@ -120,10 +118,8 @@ async fn every_order_pages_through_every_task_once_with_undated_ones_last() {
 #[tokio::test]
 async fn a_deleted_task_waits_in_the_trash_and_comes_back() {
     let server = Server::start().await;
-    let (ada, bob) = (
-        server.register("ada@example.com").await,
-        server.register("bob@example.com").await,
-    );
+    let ada = server.register("ada@example.com").await;
+    let bob = server.register("bob@example.com").await;
     let task = ada.create_task(json!({"title": "Water the plants"})).await;
     let path = format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
     assert_eq!(bob.get(&path).await.status, 404);
@@ -241,10 +237,8 @@ async fn one_of_twenty_racing_writers_of_a_version_wins() {
 async fn deleting_and_restoring_heed_the_version_and_the_trash_forgets_after_thirty_days() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
-    let (kept, lost) = (
-        ada.create_task(json!({"title": "Kept"})).await,
-        ada.create_task(json!({"title": "Lost"})).await,
-    );
+    let kept = ada.create_task(json!({"title": "Kept"})).await;
+    let lost = ada.create_task(json!({"title": "Lost"})).await;
     let path = |task: &Value| format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
     assert_eq!(
         ada.call(Method::DELETE, &path(&kept), &[("if-match", "\"9\"")], None)
@@ -303,7 +297,8 @@ async fn a_repeated_restore_is_answered_as_it_was_though_the_task_has_changed() 
     let task = ada.create_task(json!({"title": "One"})).await;
     let path = format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
     ada.delete(&path).await;
-    let (restore, key) = (format!("{path}/restore"), [("idempotency-key", "one")]);
+    let restore = format!("{path}/restore");
+    let key = [("idempotency-key", "one")];
     let first = ada.call(Method::POST, &restore, &key, None).await;
     assert_eq!(first.status, 200);
     ada.delete(&path).await;
@@ -382,10 +377,8 @@ async fn fifty_racing_repetitions_of_one_key_create_one_task() {
 #[tokio::test]
 async fn a_key_is_its_owners_and_forgotten_after_a_day() {
     let server = Server::start().await;
-    let (ada, bob) = (
-        server.register("ada@example.com").await,
-        server.register("bob@example.com").await,
-    );
+    let ada = server.register("ada@example.com").await;
+    let bob = server.register("bob@example.com").await;
     let key = [("idempotency-key", "one")];
     for (person, title) in [(&ada, "Ada's"), (&bob, "Bob's")] {
         assert_eq!(

@@ -133,7 +133,8 @@ async fn who_is_not_there_is_not_found(store: Store) {
 
 async fn a_name_is_kept_or_cleared_or_set(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
-    let (ada, later) = (User::from(ada), store.now.plus(seconds(5)));
+    let ada = User::from(ada);
+    let later = store.now.plus(seconds(5));
     let rename = async |change: Change<_>, at| {
         store
             .rename(ada.id, &change, &Precondition::Any, at)
@@ -190,7 +191,8 @@ async fn a_rename_of_another_version_changes_nothing_and_tells_the_version(store
     let rename = async |change: Change<_>, precondition: &Precondition| {
         outcome(store.rename(ada.id, &change, precondition, store.now).await)
     };
-    let (one_of, none_of) = (Precondition::OneOf, Precondition::NoneOf);
+    let one_of = Precondition::OneOf;
+    let none_of = Precondition::NoneOf;
     for precondition in [
         one_of(vec![]),
         one_of(vec![0]),

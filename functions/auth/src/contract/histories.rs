@@ -63,7 +63,9 @@ enum AccountStep {
 }
 
 fn any_account_step() -> impl Strategy<Value = AccountStep> {
-    let (who, which, hashes) = (|| 0..3_u8, || 0..12_usize, || 0..3_u8);
+    let who = || 0..3_u8;
+    let which = || 0..12_usize;
+    let hashes = || 0..3_u8;
     let short = SessionLifetimes {
         idle: seconds(3_600),
         absolute: seconds(7_200),
@@ -90,7 +92,8 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
         HISTORIES,
         &vec(any_account_step(), 1..LONGEST),
         async |history| {
-            let (mut model, mut now) = (Accounts::default(), store.now);
+            let mut model = Accounts::default();
+            let mut now = store.now;
             // Another history's accounts have other addresses.
             let domain = format!("{}.example.com", somebody(now));
             let address = |who: u8| format!("person-{who}@{domain}");
@@ -225,7 +228,8 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                             continue;
                         };
                         let key = key.map(|key| once(&key.to_string(), &format!("{old} {new}")));
-                        let (verified, new) = (hash(*old), hash(*new));
+                        let verified = hash(*old);
+                        let new = hash(*new);
                         let update = PasswordUpdate {
                             session: &session,
                             epoch: account.epoch,

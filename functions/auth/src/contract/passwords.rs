@@ -260,7 +260,8 @@ async fn a_session_that_lives_is_never_told_that_it_has_ended(store: Store) {
 
 async fn a_repeated_change_is_recognised_and_not_made_again(store: Store) {
     let (ada, first) = store.register("ada@example.com").await;
-    let (key, other) = (once("key", "this change"), once("key", "another change"));
+    let key = once("key", "this change");
+    let other = once("key", "another change");
     let repeated = async |once| {
         outcome(
             store
@@ -388,10 +389,8 @@ async fn a_key_is_forgotten_after_a_day(store: Store) {
     .await
     .expect("changed");
 
-    let (known, forgotten) = (
-        store.now.plus(IDEMPOTENCY_KEY_LIFETIME).minus(seconds(1)),
-        store.now.plus(IDEMPOTENCY_KEY_LIFETIME),
-    );
+    let known = store.now.plus(IDEMPOTENCY_KEY_LIFETIME).minus(seconds(1));
+    let forgotten = store.now.plus(IDEMPOTENCY_KEY_LIFETIME);
     let repeated =
         async |once, at| outcome(store.users.password_change_repeated(ada.id, once, at).await);
     assert_eq!(repeated(&key, known).await, Ok(true));

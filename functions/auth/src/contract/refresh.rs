@@ -302,7 +302,8 @@ async fn of_fifty_exchanges_of_one_token_at_once_one_moves_the_session_and_all_g
     for generation in 0..3 {
         let answers =
             join_all((0..RACERS).map(|_| store.refresh(&session, generation, store.now))).await;
-        let (mut moved, mut successors) = (0, HashSet::new());
+        let mut moved = 0;
+        let mut successors = HashSet::new();
         for answer in answers {
             match answer {
                 Refresh::Rotated(session) => {
@@ -336,7 +337,8 @@ async fn of_fifty_late_repetitions_at_once_one_moves_the_session_and_all_get_its
 
     let answers = join_all((0..RACERS).map(|_| store.refresh(&session, 0, late))).await;
 
-    let (mut moved, mut successors) = (0, HashSet::new());
+    let mut moved = 0;
+    let mut successors = HashSet::new();
     for answer in answers {
         let (Refresh::Rotated(ref session) | Refresh::Repeated(ref session)) = answer else {
             panic!("{answer:?}")

@@ -115,7 +115,8 @@ pub async fn any_history_of_tasks_agrees_with_the_model(store: Store) {
         &vec(any_task_step(), 1..LONGEST),
         async |history| {
             let owner = somebody(store.now);
-            let (mut model, mut now) = (Model::default(), store.now);
+            let mut model = Model::default();
+            let mut now = store.now;
             let mut asked: Vec<TaskId> = vec![task("never created", now).id];
             for step in history {
                 let place = |which: usize| asked[which % asked.len()];

@@ -130,7 +130,8 @@ async fn a_key_used_for_another_creation_is_refused(store: Store) {
 }
 
 async fn a_key_belongs_to_its_owner(store: Store) {
-    let (ada, bob) = (somebody(store.now), somebody(store.now));
+    let ada = somebody(store.now);
+    let bob = somebody(store.now);
     let hers = create(&store, ada, task("Hers", store.now), &once("key", "hers"))
         .await
         .expect("added");
@@ -149,10 +150,8 @@ async fn a_key_is_forgotten_after_a_day(store: Store) {
     let first = create(&store, owner, task("First", store.now), &key)
         .await
         .expect("added");
-    let (known, forgotten) = (
-        store.now.plus(IDEMPOTENCY_KEY_LIFETIME).minus(seconds(1)),
-        store.now.plus(IDEMPOTENCY_KEY_LIFETIME),
-    );
+    let known = store.now.plus(IDEMPOTENCY_KEY_LIFETIME).minus(seconds(1));
+    let forgotten = store.now.plus(IDEMPOTENCY_KEY_LIFETIME);
     assert_eq!(
         create(&store, owner, task("Second", known), &key).await,
         Ok(first.clone())
@@ -207,7 +206,8 @@ async fn a_repeated_restoration_changes_nothing_and_gives_the_task_as_it_was_res
         .trash(owner, task.id, &Precondition::Any, store.now)
         .await
         .expect("deleted");
-    let (key, later) = (once("key", "restore it"), store.now.plus(seconds(60)));
+    let key = once("key", "restore it");
+    let later = store.now.plus(seconds(60));
     let restored = Task {
         updated_at: later,
         version: 3,
@@ -252,10 +252,8 @@ async fn a_repeated_restoration_changes_nothing_and_gives_the_task_as_it_was_res
 
 async fn a_key_used_for_another_restoration_is_refused(store: Store) {
     let owner = somebody(store.now);
-    let (first, second) = (
-        store.add(owner, task("First", store.now)).await,
-        store.add(owner, task("Second", store.now)).await,
-    );
+    let first = store.add(owner, task("First", store.now)).await;
+    let second = store.add(owner, task("Second", store.now)).await;
     for task in [&first, &second] {
         store
             .tasks

@@ -158,7 +158,8 @@ pub(super) fn any_limits() -> impl Strategy<Value = Vec<usize>> {
 }
 
 async fn a_list_of_nothing_is_one_empty_page(store: Store) {
-    let (owner, other) = (somebody(store.now), somebody(store.now));
+    let owner = somebody(store.now);
+    let other = somebody(store.now);
     store.add(other, task("Another's", store.now)).await;
     for sort in sorts() {
         let query = TaskQuery {
@@ -183,7 +184,8 @@ async fn a_list_of_nothing_is_one_empty_page(store: Store) {
 }
 
 async fn every_order_shows_every_task_once_in_pages_of_any_size(store: Store) {
-    let (owner, other) = (somebody(store.now), somebody(store.now));
+    let owner = somebody(store.now);
+    let other = somebody(store.now);
     let model = garden(&store, owner).await;
     garden(&store, other).await;
     let all = TaskFilter::default();
@@ -391,11 +393,9 @@ async fn a_filter_of_several_values_means_any_of_them(store: Store) {
 async fn due_bounds_hold_what_is_due_from_the_first_and_before_the_second(store: Store) {
     let owner = somebody(store.now);
     let before_midnight = "2026-02-28T23:59:59.999Z";
-    let (day, midnight, after_midnight) = (
-        "2026-03-01",
-        "2026-03-01T00:00:00Z",
-        "2026-03-01T00:00:00.001Z",
-    );
+    let day = "2026-03-01";
+    let midnight = "2026-03-01T00:00:00Z";
+    let after_midnight = "2026-03-01T00:00:00.001Z";
     for title in [before_midnight, day, midnight, after_midnight, "2026-03-02"] {
         store
             .add(
@@ -504,7 +504,9 @@ async fn tasks_that_nobody_touches_between_pages_are_seen_once(store: Store) {
             };
             tasks.push(store.add(owner, task).await);
         }
-        let (mut touched, mut seen, mut after) = (HashSet::new(), Vec::new(), None);
+        let mut touched = HashSet::new();
+        let mut seen = Vec::new();
+        let mut after = None;
         let mut between = between.into_iter();
         for limit in limits.into_iter().cycle() {
             let query = TaskQuery {
@@ -595,7 +597,8 @@ fn any_position(others: Vec<String>) -> impl Strategy<Value = String> {
 }
 
 async fn a_position_of_another_list_shows_nothing_of_anybody_else(store: Store) {
-    let (owner, other) = (somebody(store.now), somebody(store.now));
+    let owner = somebody(store.now);
+    let other = somebody(store.now);
     let model = garden(&store, owner).await;
     garden(&store, other).await;
     // Positions of another owner, and of this owner's lists in other orders.

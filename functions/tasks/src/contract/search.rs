@@ -22,12 +22,11 @@ fn looking_for(text: &str) -> TaskFilter {
 
 async fn text_is_found_in_title_and_notes_by_its_letters(store: Store) {
     let owner = somebody(store.now);
-    let (street, sigma, istanbul) = (
-        "Stra\u{df}e",
-        "\u{39f}\u{394}\u{39f}\u{3a3}",
-        "\u{130}stanbul",
-    );
-    let (in_one, in_two) = ("caf\u{e9}", "cafe\u{301} again");
+    let street = "Stra\u{df}e";
+    let sigma = "\u{39f}\u{394}\u{39f}\u{3a3}";
+    let istanbul = "\u{130}stanbul";
+    let in_one = "caf\u{e9}";
+    let in_two = "cafe\u{301} again";
     for (title, more) in [
         (street, None),
         ("Plain", Some("The STRASSE at the end")),

@@ -116,7 +116,8 @@ async fn a_task_that_is_not_there_is_not_found(store: Store) {
 }
 
 async fn somebody_elses_task_is_no_task(store: Store) {
-    let (ada, bob) = (somebody(store.now), somebody(store.now));
+    let ada = somebody(store.now);
+    let bob = somebody(store.now);
     let live = store.add(ada, full_task(store.now)).await;
     let gone = store.add(ada, task("Deleted", store.now)).await;
     store
@@ -176,7 +177,8 @@ async fn somebody_elses_task_is_no_task(store: Store) {
 }
 
 async fn two_owners_may_have_tasks_of_one_name(store: Store) {
-    let (ada, bob) = (somebody(store.now), somebody(store.now));
+    let ada = somebody(store.now);
+    let bob = somebody(store.now);
     let hers = store.add(ada, task("Hers", store.now)).await;
     let his = store
         .add(

@@ -178,7 +178,8 @@ async fn deleting_another_version_changes_nothing_and_tells_the_version(store: S
                 .await,
         )
     };
-    let (one_of, none_of) = (Precondition::OneOf, Precondition::NoneOf);
+    let one_of = Precondition::OneOf;
+    let none_of = Precondition::NoneOf;
     for precondition in [
         one_of(vec![]),
         one_of(vec![0]),
@@ -216,7 +217,8 @@ async fn restoring_another_version_changes_nothing_and_tells_the_version(store: 
         .trash(owner, task.id, &Precondition::Any, store.now)
         .await
         .expect("deleted");
-    let (one_of, none_of) = (Precondition::OneOf, Precondition::NoneOf);
+    let one_of = Precondition::OneOf;
+    let none_of = Precondition::NoneOf;
     for key in [None, Some(once("key", "restore"))] {
         let restore = async |precondition| {
             outcome(
@@ -462,7 +464,8 @@ async fn a_task_can_be_deleted_and_restored_again_and_again(store: Store) {
 }
 
 async fn a_forged_position_in_the_trash_shows_nothing_of_anybody_else(store: Store) {
-    let (ada, bob) = (somebody(store.now), somebody(store.now));
+    let ada = somebody(store.now);
+    let bob = somebody(store.now);
     let mut bobs = Vec::new();
     for owner in [ada, bob] {
         for n in 0..3 {

@@ -246,7 +246,8 @@ mod tests {
         };
         let client = common::auth::Client::new(std::net::Ipv4Addr::LOCALHOST.into(), None);
         let session = || Session::start(&account.account, &client, lifetimes, now);
-        let (kept, other) = (session(), session());
+        let kept = session();
+        let other = session();
         assert!(account.living(other.clone()).is_some());
         account.living = LivingSessions {
             epoch: 1,

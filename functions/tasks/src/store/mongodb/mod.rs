@@ -491,10 +491,8 @@ mod tests {
             ..TaskPatch::default()
         };
         for (_, update) in updates(&patch) {
-            let (set, unset) = (
-                update.get_document("$set").expect("set"),
-                update.get_document("$unset").expect("unset"),
-            );
+            let set = update.get_document("$set").expect("set");
+            let unset = update.get_document("$unset").expect("unset");
             assert!(
                 unset.keys().all(|field| !set.contains_key(field)),
                 "{update}"
