@@ -98,6 +98,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
             let domain = format!("{}.example.com", somebody(now));
             let address = |who: u8| format!("person-{who}@{domain}");
             let hash = |n: u8| hash(&n.to_string());
+
             let mut begun: Vec<Session> = Vec::new();
             for step in history {
                 let session_at =
@@ -111,6 +112,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                         let first = session(&account, LIFETIMES, now);
                         let answer = outcome(store.users.register(&account, &first).await);
                         begun.push(first.clone());
+
                         prop_assert_eq!(answer, model.register(account, first), "{:?}", step);
                     }
                     AccountStep::Find(who) => {
@@ -119,6 +121,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                             .find_by_email(&email(&address(*who).to_uppercase()))
                             .await
                             .expect("an answer");
+
                         prop_assert_eq!(
                             found.map(without_epoch),
                             model.find(&address(*who)).map(without_epoch),
@@ -131,7 +134,9 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                         else {
                             continue;
                         };
+
                         let answer = outcome(store.rename(user, change, precondition, now).await);
+
                         prop_assert_eq!(
                             answer,
                             model
@@ -175,6 +180,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                         let Ok(generation) = u32::try_from(i64::from(current) + offset) else {
                             continue;
                         };
+
                         let answer = store.refresh(&session, generation, now).await;
                         let expected = model.refresh(&session, generation, LIFETIMES.idle, now);
                         // A copied token of a session that has ended is worth nothing, whatever it is
@@ -182,6 +188,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                         let called_theft = expected == Refresh::Ended
                             && answer == Refresh::Stolen
                             && model.is_left_behind(&session);
+
                         prop_assert!(
                             called_theft || session_view(&answer) == session_view(&expected),
                             "{step:?}: {answer:?}, not {expected:?}"
@@ -191,6 +198,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                         let Some(session) = session_at(*which) else {
                             continue;
                         };
+
                         let left_behind = model.is_left_behind(&session);
                         let ended = store
                             .users
@@ -198,6 +206,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                             .await
                             .expect("an answer");
                         let expected = model.end(&session, now);
+
                         prop_assert!(
                             ended == expected || left_behind,
                             "{step:?}: {ended}, not {expected}"
@@ -207,12 +216,14 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                         let Some(session) = session_at(*which) else {
                             continue;
                         };
+
                         let answer = outcome(
                             store
                                 .users
                                 .end_other_sessions(session.user, session.id, now)
                                 .await,
                         );
+
                         prop_assert_eq!(answer, model.end_others(&session, now), "{:?}", step);
                     }
                     AccountStep::ChangePassword(which, old, new, key) => {
@@ -237,12 +248,14 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                             new: &new,
                             now,
                         };
+
                         let answer =
                             outcome(store.users.change_password(update, key.as_ref()).await);
                         let answer = answer.map(|session| Session {
                             epoch: 0,
                             ..session
                         });
+
                         prop_assert_eq!(
                             answer,
                             model
@@ -260,10 +273,12 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                         else {
                             continue;
                         };
+
                         let listed = scan(&[*limit], async |limit, after| {
                             store.users.sessions(user, limit, after.as_ref(), now).await
                         })
                         .await;
+
                         prop_assert_eq!(
                             views(listed),
                             views(model.sessions(user, now)),
@@ -274,6 +289,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                     AccountStep::Wait(time) => now = now.plus(*time),
                 }
             }
+
             for who in 0..3 {
                 let found = store
                     .users
@@ -285,6 +301,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                     model.find(&address(who)).map(without_epoch),
                     "at the end"
                 );
+
                 let Some(user) = found.map(|account| account.id) else {
                     continue;
                 };
@@ -294,6 +311,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                     "at the end"
                 );
             }
+
             Ok(())
         },
     );
