@@ -140,6 +140,7 @@ async fn credentials_that_a_container_is_handed_are_renewed_as_they_expire() {
         ],
         &settings,
     );
+
     for _ in 0..2 {
         assert_eq!(
             until_it_answers(&format!("http://{address}/v1/health"))
@@ -148,6 +149,7 @@ async fn credentials_that_a_container_is_handed_are_renewed_as_they_expire() {
             200
         );
     }
+
     let callers = callers.lock().expect("the callers").clone();
     assert!(
         callers.iter().all(|caller| caller.starts_with("KEY")),
