@@ -346,6 +346,7 @@ mod tests {
                 .verify(&token, now().plus(ACCESS_TOKEN_LIFETIME))
                 .expect_err("expired")
         };
+
         assert_eq!(
             expired(),
             "the token has expired",
@@ -375,16 +376,20 @@ mod tests {
                 .verify(token, now())
                 .map(|caller| (caller.user, caller.session))
         };
+
         let me = caller(&mine).expect("valid");
         let somebody = caller(&other).expect("valid");
+
         assert_ne!(me, somebody);
         assert_eq!(
             (caller(&mine), caller(&other)),
             (Ok(me), Ok(somebody)),
             "known by now"
         );
+
         let (said, _) = mine.rsplit_once('.').expect("a signature");
         let (_, signature) = other.rsplit_once('.').expect("a signature");
+
         for wrong in [
             format!("{said}.{signature}"),
             format!("{mine}="),
@@ -403,8 +408,10 @@ mod tests {
         let old = token(&keys);
         let before = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
         keys.rotate("2", now()).expect("rotated");
+
         let after = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
         let new = token(&keys);
+
         assert!(after.verify(&old, now()).is_ok());
         assert!(after.verify(&new, now()).is_ok());
         assert_eq!(
@@ -420,6 +427,7 @@ mod tests {
         keys.rotate("2", now()).expect("rotated");
         let verifier = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
         let last = now().plus(OVERLAP).minus(Duration::from_secs(1));
+
         let token = issuer
             .issue(UserId::new(last), SessionId::new(last), Role::User, last)
             .expect("issued");
@@ -430,6 +438,7 @@ mod tests {
                 .expect_err("known, but its key has ended"),
             "the token has expired"
         );
+
         let unseen = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
         assert_eq!(
             unseen
@@ -456,10 +465,12 @@ mod tests {
                 .verify(&token, now())
                 .map(drop)
         };
+
         assert_eq!(
             verify(&keys.public()),
             Err("the token is valid for longer than any that is issued")
         );
+
         let sample = PublicKeys {
             max_token_lifetime: Some(901),
             ..keys.public()

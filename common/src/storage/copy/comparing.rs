@@ -192,6 +192,7 @@ mod tests {
     fn as_many_buckets_are_looked_into_as_fit_and_the_rest_is_not_forgotten() {
         let half = LOOKED_INTO / 2;
         let none = &buckets(&[0, 0, 0, 7]);
+
         assert_eq!(
             differing(&buckets(&[half, 0, half, 7]), none),
             (vec![true, false, true, false], false)
@@ -217,6 +218,7 @@ mod tests {
         let theirs: Known = [("extra", second(11)), ("also ended", second(10))]
             .map(|(n, end)| (n.to_owned(), ([0; 32], end)))
             .into();
+
         let found = differences_of(&ours, &theirs, now);
         assert_eq!(
             found,
@@ -226,6 +228,7 @@ mod tests {
                 ("lives", Difference::Missing)
             ]
         );
+
         let changed: Known = ours
             .keys()
             .map(|name| (name.clone(), ([1; 32], None)))
