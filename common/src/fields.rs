@@ -373,8 +373,10 @@ mod tests {
     fn nesting_is_bounded() {
         let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
         assert!(parse_json(deep(MAX_DEPTH).as_bytes()).is_ok());
+
         let (_, detail) = refused(&deep(MAX_DEPTH + 2));
         assert!(detail.contains("nests deeper"), "{detail}");
+
         refused(&deep(30_000));
     }
 

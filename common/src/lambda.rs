@@ -336,6 +336,7 @@ mod tests {
     fn a_request_is_called_what_the_gateway_calls_it() {
         let event = |id: &str| json!({"version": "2.0", "rawPath": "/", "requestContext": {"requestId": id, "http": {"method": "GET"}}});
         let named = request(&event("h3gPpd5oTofLkrI=")).expect("valid");
+
         assert_eq!(
             (
                 named.id.as_str(),
@@ -343,6 +344,7 @@ mod tests {
             ),
             ("h3gPpd5oTofLkrI=", "lambda-1")
         );
+
         for none in ["", "two words", "a\nline", &"x".repeat(129)] {
             assert_eq!(
                 request(&event(none)).expect("valid").id,
@@ -357,6 +359,7 @@ mod tests {
         let source = |event: &serde_json::Value| {
             source_of(&event.to_string()).map(|source| source.to_string())
         };
+
         assert_eq!(
             source(&json!({"requestContext": {"identity": {"sourceIp": "192.0.2.7"}}})).as_deref(),
             Some("192.0.2.7")

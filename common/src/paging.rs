@@ -89,6 +89,7 @@ mod tests {
         fn a_cursor_survives_its_way_to_the_client_and_back(order in "[-a-z]{1,20}", position in "[!-~]{1,100}") {
             let cursor = Cursor::new(&order, &position);
             let text = cursor.to_string();
+
             prop_assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
             prop_assert_eq!(text.parse::<Cursor>(), Ok(cursor));
         }

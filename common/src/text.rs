@@ -101,6 +101,7 @@ mod tests {
         ] {
             assert!(check_line(unseen, 100).is_err(), "{unseen:?}");
         }
+
         for seen in [
             " a ",
             "\u{200b}.",
@@ -120,14 +121,17 @@ mod tests {
             assert!(check_line(text, 100).is_err(), "{text:?}");
             assert_eq!(check_lines(text, 0..=100), Ok(()), "{text:?}");
         }
+
         assert_eq!(
             (check_line("a\tb", 100), check_lines("a\tb", 0..=100)),
             (Ok(()), Ok(()))
         );
+
         for control in [
             "\0", "\u{b}", "\u{c}", "\u{1b}", "\u{7f}", "\u{85}", "\u{9f}",
         ] {
             let text = format!("a{control}b");
+
             assert!(
                 check_line(&text, 100).is_err() && check_lines(&text, 0..=100).is_err(),
                 "{text:?}"
@@ -145,10 +149,12 @@ mod tests {
     #[test]
     fn the_documented_pattern_of_a_line_is_the_rule_for_every_character_that_it_can_write() {
         let pattern = regex::Regex::new(LINE_PATTERN).expect("a regular expression");
+
         // Nothing else beyond the second plane is assigned but ideographs.
         for c in ('\0'..='\u{1ffff}').chain('\u{e0000}'..='\u{e0fff}') {
             let beyond =
                 c > '\u{ffff}' && CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c);
+
             for text in [c.to_string(), format!("a{c}")] {
                 assert_eq!(
                     pattern.is_match(&text),

@@ -138,11 +138,13 @@ mod tests {
             (i64::MAX, "9999-12-31T23:59:59.999Z"),
         ] {
             let instant = Timestamp::from_millisecond(milliseconds);
+
             assert_eq!(
                 (instant.to_string().as_str(), text.parse()),
                 (text, Ok(instant))
             );
         }
+
         assert_eq!(Timestamp::from_millisecond(-1).as_second(), -1);
     }
 

@@ -55,7 +55,8 @@ fn room(path: &Path) -> String {
 fn uses() -> BTreeMap<String, BTreeSet<String>> {
     let mut uses = BTreeMap::<String, BTreeSet<String>>::new();
     for path in sources(&here().join("src")) {
-        let (from, code) = (room(&path), code(&path));
+        let from = room(&path);
+        let code = code(&path);
         for rest in code.split("crate::").skip(1) {
             let to: String = rest
                 .chars()
@@ -78,6 +79,7 @@ fn there_are_no_circles_between_the_rooms() {
     while !uses.is_empty() {
         let known: BTreeSet<String> = uses.keys().cloned().collect();
         uses.retain(|_, used| used.iter().any(|room| known.contains(room)));
+
         assert!(
             uses.len() < known.len(),
             "these use each other in a circle: {uses:?}"
@@ -90,12 +92,14 @@ fn no_room_knows_a_service() {
     let manifest = fs::read_to_string(here().join("Cargo.toml")).expect("a manifest");
     let services = fs::read_dir(here().join("../functions")).expect("the services");
     let services = services.map(|service| service.expect("a service").file_name());
+
     for service in services {
         let service = service.to_string_lossy();
         let depends = manifest.lines().any(|line| {
             line.strip_prefix(&*service)
                 .is_some_and(|rest| rest.starts_with(['.', ' ', '=']))
         });
+
         assert!(!depends, "common depends on {service}");
     }
 
@@ -105,6 +109,7 @@ fn no_room_knows_a_service() {
             .replace("std::task", "");
         let words = code.split(|c: char| !c.is_ascii_alphanumeric());
         let known = words.filter(|word| ["task", "tasks", "Task", "Tasks"].contains(word));
+
         assert_eq!(known.count(), 0, "{} speaks of tasks", path.display());
     }
 }

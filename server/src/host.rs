@@ -63,6 +63,7 @@ mod tests {
         ] {
             assert!(is_host(good), "{good}");
         }
+
         for bad in [
             "",
             "a b/c",

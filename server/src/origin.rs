@@ -113,6 +113,7 @@ mod tests {
             let error = bad.parse::<Origin>().expect_err(bad);
             assert!(error.contains(&format!("write {good} ")), "{bad}: {error}");
         }
+
         for bad in [
             "*",
             "null",

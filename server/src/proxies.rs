@@ -356,6 +356,7 @@ mod tests {
                 "{forwarded:?}"
             );
         }
+
         assert_eq!(
             client("", "192.0.2.7", &[b"nonsense"]),
             "192.0.2.7",
@@ -373,6 +374,7 @@ mod tests {
                 &[("forwarded", value)],
             )
         };
+
         for (value, expected) in [
             (&b"for=192.0.2.1"[..], "192.0.2.1"),
             (
@@ -404,6 +406,7 @@ mod tests {
             ("forwarded", b"for=192.0.2.2;proto=https"),
             ("x-forwarded-proto", b"http"),
         ];
+
         assert_eq!(
             sender(
                 ForwardedHeader::XForwardedFor,
@@ -425,6 +428,7 @@ mod tests {
             ("x-forwarded-for", &b"192.0.2.1"[..]),
             ("x-forwarded-proto", b"https"),
         ];
+
         assert_eq!(
             sender(
                 ForwardedHeader::XForwardedFor,

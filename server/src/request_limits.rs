@@ -148,8 +148,10 @@ mod tests {
             window: std::time::Duration::from_micros(1),
         };
         let limiter = Limiter::new("test", Bound(Some(rate))).expect("a limit");
+
         for number in 0..3 * FORGET {
             let _ = limiter.count(&number);
+
             assert!(
                 limiter.counted.len() < 2 * FORGET as usize,
                 "{}",

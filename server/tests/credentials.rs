@@ -122,11 +122,9 @@ async fn credentials_that_a_container_is_handed_are_renewed_as_they_expire() {
     };
     let door = serve(Router::new().route("/", post(pass_on))).await;
 
-    let (address, agent, door) = (
-        free_address(),
-        format!("http://{agent}/role"),
-        format!("http://{door}"),
-    );
+    let address = free_address();
+    let agent = format!("http://{agent}/role");
+    let door = format!("http://{door}");
     let settings = [
         ("DATABASE_URL", "dynamodb://"),
         ("AWS_REGION", "eu-central-1"),
@@ -142,6 +140,7 @@ async fn credentials_that_a_container_is_handed_are_renewed_as_they_expire() {
         ],
         &settings,
     );
+
     for _ in 0..2 {
         assert_eq!(
             until_it_answers(&format!("http://{address}/v1/health"))
@@ -150,6 +149,7 @@ async fn credentials_that_a_container_is_handed_are_renewed_as_they_expire() {
             200
         );
     }
+
     let callers = callers.lock().expect("the callers").clone();
     assert!(
         callers.iter().all(|caller| caller.starts_with("KEY")),

@@ -56,17 +56,20 @@ fn the_template_routes_every_endpoint_and_nothing_else() {
         ))
     });
     let routed: BTreeSet<String> = routes.collect();
+
     assert_eq!(routed, declared);
 }
 
 #[test]
 fn every_endpoint_has_a_function_and_a_sample_event_of_its_name() {
     let template = read("template.yaml");
+
     for endpoint in SERVICES.iter().flat_map(|service| service.endpoints.iter()) {
         let event: serde_json::Value =
             serde_json::from_str(&read(&format!("events/{}.json", endpoint.name)))
                 .expect(endpoint.name);
         assert_eq!(event["version"], "2.0", "{}", endpoint.name);
+
         let binary = format!("Binary: {}\n", endpoint.name);
         assert!(
             template.contains(&binary)
@@ -80,6 +83,7 @@ fn every_endpoint_has_a_function_and_a_sample_event_of_its_name() {
 #[test]
 fn scripts_of_other_origins_may_do_the_same_behind_the_gateway_as_at_the_server() {
     let template = read("template.yaml");
+
     for (key, values) in [
         ("AllowMethods", CORS_METHODS.as_slice()),
         ("AllowHeaders", &CORS_HEADERS),
@@ -90,6 +94,7 @@ fn scripts_of_other_origins_may_do_the_same_behind_the_gateway_as_at_the_server(
             "{key}"
         );
     }
+
     assert!(template.contains(&format!("          MaxAge: {CORS_MAX_AGE}\n")));
 }
 
@@ -114,9 +119,11 @@ fn documented_settings(readme: &str) -> Vec<(Vec<&str>, &str)> {
 fn every_setting_is_in_the_readme_with_its_default() {
     let readme = read("README.md");
     let rows = documented_settings(&readme);
+
     for setting in server::settings() {
         let row = rows.iter().find(|(names, _)| names.contains(&setting.name));
         let (_, row) = row.expect(setting.name);
+
         if let Some(default) = setting.default.filter(|default| !default.is_empty()) {
             assert!(row.contains(&format!("| `{default}` |")), "{row}");
         }
@@ -146,6 +153,7 @@ fn the_readme_and_the_template_name_no_setting_that_nothing_reads() {
     };
 
     let named: BTreeSet<&str> = documented.chain(set).filter(is_setting).collect();
+
     assert!(named.len() >= 40, "{}", named.len());
     assert_eq!(
         named.difference(&known).collect::<Vec<_>>(),
@@ -156,6 +164,7 @@ fn the_readme_and_the_template_name_no_setting_that_nothing_reads() {
 #[test]
 fn the_job_that_may_change_the_stack_compiles_nothing_and_the_one_that_compiles_has_no_identity() {
     let workflow = read(".github/workflows/deploy.yml");
+
     let (build, deploy) = workflow.split_once("\n  deploy:\n").expect("a job");
     assert!(
         build.contains("sam build")
@@ -163,9 +172,11 @@ fn the_job_that_may_change_the_stack_compiles_nothing_and_the_one_that_compiles_
             && !build.contains("environment: production"),
         "{build}"
     );
+
     for compiles in ["sam build", "cargo", "requirements.txt ", "rustup"] {
         assert!(!deploy.contains(compiles), "{compiles}");
     }
+
     let (before, after) = deploy
         .split_once("configure-aws-credentials")
         .expect("a step");
@@ -178,6 +189,7 @@ fn the_job_that_may_change_the_stack_compiles_nothing_and_the_one_that_compiles_
 #[test]
 fn the_gateways_log_names_a_request_as_the_functions_do() {
     let template = read("template.yaml");
+
     for (ours, gateways) in [
         ("request_id", "$context.requestId"),
         ("integration_request_id", "$context.integration.requestId"),
@@ -193,11 +205,14 @@ fn the_gateways_log_names_a_request_as_the_functions_do() {
 fn every_setting_of_the_server_is_in_the_readme_with_the_default_of_its_argument() {
     let readme = read("README.md");
     let command = Arguments::command();
+
     let settings: Vec<_> = command
         .get_arguments()
         .filter(|argument| argument.get_env().is_some())
         .collect();
+
     assert!(settings.len() >= 14, "{}", settings.len());
+
     for setting in settings {
         let name = setting
             .get_env()
@@ -207,6 +222,7 @@ fn every_setting_of_the_server_is_in_the_readme_with_the_default_of_its_argument
             .lines()
             .find(|line| line.starts_with(&format!("| `{name}` |")))
             .expect(name);
+
         for default in setting
             .get_default_values()
             .iter()
@@ -224,6 +240,7 @@ fn the_sample_settings_have_the_access_key_that_the_engine_takes() {
     let url = settings["Parameters"]["DATABASE_URL"]
         .as_str()
         .expect("a URL");
+
     assert!(
         url.starts_with(&format!("dynamodb://{LOCAL_ACCESS_KEY}@")),
         "{url}"
@@ -250,6 +267,7 @@ fn the_sample_keys_verify_the_sample_tokens_at_any_time() {
             .verify(token, SystemClock.now())
             .map(drop)
     };
+
     assert_eq!(verify(&keys), Ok(()));
     assert!(
         verify(&PublicKeys {

@@ -131,6 +131,7 @@ fn account() -> Value {
 async fn it_says_where_it_is_and_keeps_everything_over_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(folder.path());
+
     for part in [
         "/docs/",
         ".tasklane/tasklane.db",
@@ -139,8 +140,10 @@ async fn it_says_where_it_is_and_keeps_everything_over_a_restart() {
     ] {
         assert!(server.greeting.contains(part), "{}", server.greeting);
     }
+
     let (status, tokens) = post(server.url("/v1/auth/register"), None, account()).await;
     assert_eq!(status, 201, "{tokens}");
+
     let (_, task) = post(
         server.url("/v1/tasks"),
         Some(&tokens["access_token"]),
@@ -152,6 +155,7 @@ async fn it_says_where_it_is_and_keeps_everything_over_a_restart() {
     let server = Server::start(folder.path());
     let list = get(server.url("/v1/tasks"), &tokens["access_token"]).await;
     assert_eq!(list["items"], json!([task]));
+
     let (status, _) = post(
         server.url("/v1/auth/refresh"),
         None,
@@ -168,7 +172,9 @@ async fn what_was_acknowledged_survives_kills_in_the_middle_of_writing_and_nothi
     let mut server = Server::start(folder.path());
     let (_, tokens) = post(server.url("/v1/auth/register"), None, account()).await;
     let token = &tokens["access_token"];
-    let (mut acknowledged, mut sent) = (BTreeSet::new(), 0);
+
+    let mut acknowledged = BTreeSet::new();
+    let mut sent = 0;
     for round in 0..3 {
         let written = AtomicUsize::new(0);
         let url = server.url("/v1/tasks");
@@ -189,6 +195,7 @@ async fn what_was_acknowledged_survives_kills_in_the_middle_of_writing_and_nothi
                 titles.push(title);
                 written.fetch_add(1, Ordering::SeqCst);
             }
+
             unreachable!("the server is killed")
         };
         let kill = async {
@@ -204,18 +211,24 @@ async fn what_was_acknowledged_survives_kills_in_the_middle_of_writing_and_nothi
         }
         server = Server::start(folder.path());
     }
-    let (mut found, mut cursor) = (Vec::new(), String::new());
+
+    let mut found = Vec::new();
+    let mut cursor = String::new();
     loop {
         let page = get(server.url(&format!("/v1/tasks?limit=100{cursor}")), token).await;
+
         for task in page["items"].as_array().expect("items") {
             assert_eq!(task["notes"].as_str().map(str::len), Some(1000), "{task}");
+
             found.push(task["title"].as_str().expect("a title").to_owned());
         }
+
         let Some(next) = page["next_cursor"].as_str() else {
             break;
         };
         cursor = format!("&cursor={next}");
     }
+
     let stored: BTreeSet<String> = found.iter().cloned().collect();
     assert_eq!(stored.len(), found.len(), "one is there twice");
     assert!(
@@ -223,6 +236,7 @@ async fn what_was_acknowledged_survives_kills_in_the_middle_of_writing_and_nothi
         "lost: {:?}",
         acknowledged.difference(&stored)
     );
+
     println!(
         "server killed three times: {sent} calls made, {} acknowledged, {} found",
         acknowledged.len(),
@@ -243,6 +257,7 @@ fn a_request_that_is_being_read_is_answered_before_the_program_ends() {
         connection
             .read_exact(&mut go_on)
             .expect("the server asks for the body");
+
         assert!(
             go_on.starts_with(b"HTTP/1.1 100 Continue"),
             "{}",
@@ -255,6 +270,7 @@ fn a_request_that_is_being_read_is_answered_before_the_program_ends() {
             std::thread::yield_now();
         }
         connection.write_all(body.as_bytes()).expect("sent");
+
         let mut answer = String::new();
         connection.read_to_string(&mut answer).expect("an answer");
         assert!(answer.starts_with("HTTP/1.1 201 Created"), "{answer}");
@@ -319,6 +335,7 @@ fn a_bad_setting_stops_the_start_with_a_line_that_names_it_and_shows_a_good_one(
             .output()
             .expect("the program runs");
         let said = text(&ended.stderr);
+
         assert!(!ended.status.success(), "{name}");
         assert!(said.contains(name) && said.contains(good), "{name}: {said}");
         assert!(!said.contains("hunter22"), "{name}: {said}");
@@ -349,8 +366,10 @@ fn an_address_that_is_taken_is_named_with_a_way_out() {
     let mut lines = BufReader::new(first.process.stderr.take().expect("stderr")).lines();
     lines.next().expect("a greeting").expect("text");
     let elsewhere = tempfile::tempdir().expect("a folder");
+
     let second = run(elsewhere.path(), &["--listen", &taken.to_string()]);
     let said = text(&second.stderr);
+
     assert!(
         !second.status.success() && said.contains(&taken.to_string()) && said.contains("--listen"),
         "{said}"
@@ -361,6 +380,7 @@ fn an_address_that_is_taken_is_named_with_a_way_out() {
 fn the_help_page_names_every_command_and_option() {
     let folder = tempfile::tempdir().expect("a folder");
     let help = text(&run(folder.path(), &["--help"]).stdout);
+
     for part in [
         "seed",
         "dynamodb",
@@ -380,6 +400,7 @@ fn the_help_page_names_every_command_and_option() {
     ] {
         assert!(help.contains(part), "{part} is missing:\n{help}");
     }
+
     let unknown = text(&run(folder.path(), &["sed"]).stderr);
     assert!(unknown.contains("seed"), "{unknown}");
 }
@@ -387,20 +408,24 @@ fn the_help_page_names_every_command_and_option() {
 #[tokio::test]
 async fn the_demo_account_is_filled_once_and_can_be_logged_into() {
     let folder = tempfile::tempdir().expect("a folder");
+
     let first = text(&run(folder.path(), &["seed"]).stdout);
     assert!(first.contains("demo@tasklane.example"), "{first}");
     assert!(
         first.contains("correct-horse-battery"),
         "only this machine reaches the embedded engine, and the sample events know it"
     );
+
     let again = run(folder.path(), &["seed"]);
     assert!(again.status.success() && text(&again.stdout).contains("already"));
+
     let password = first
         .lines()
         .find_map(|line| line.trim().strip_prefix("password"))
         .expect("a password")
         .trim();
     let server = Server::start(folder.path());
+
     let (status, tokens) = post(
         server.url("/v1/auth/login"),
         None,
@@ -427,8 +452,10 @@ async fn new_keys_sign_after_a_restart_and_tokens_of_the_old_ones_stay_valid() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(folder.path());
     let (_, old) = post(server.url("/v1/auth/register"), None, account()).await;
+
     assert!(server.stop("TERM").success());
     assert!(run(folder.path(), &["rotate-keys"]).status.success());
+
     let server = Server::start(folder.path());
     let keys = get(server.url("/.well-known/jwks.json"), &old["access_token"]).await;
     assert_eq!(keys["keys"].as_array().map(Vec::len), Some(2));
@@ -436,6 +463,7 @@ async fn new_keys_sign_after_a_restart_and_tokens_of_the_old_ones_stay_valid() {
         get(server.url("/v1/me"), &old["access_token"]).await["email"],
         "ada@example.com"
     );
+
     let (status, new) = post(
         server.url("/v1/auth/refresh"),
         None,
@@ -443,6 +471,7 @@ async fn new_keys_sign_after_a_restart_and_tokens_of_the_old_ones_stay_valid() {
     )
     .await;
     assert_eq!(status, 200, "{new}");
+
     // Another key is named in the first part of the new token.
     let header = |tokens: &Value| {
         tokens["access_token"]
@@ -450,14 +479,18 @@ async fn new_keys_sign_after_a_restart_and_tokens_of_the_old_ones_stay_valid() {
             .and_then(|token| token.split('.').next())
             .map(str::to_owned)
     };
+
     assert_ne!(header(&old), header(&new));
+
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
+
         let mode = std::fs::metadata(folder.path().join(".tasklane/keys.json"))
             .expect("the keys")
             .permissions()
             .mode();
+
         assert_eq!(mode & 0o077, 0, "others can read the keys");
     }
 }
@@ -479,6 +512,7 @@ fn an_empty_variable_is_an_absent_one_for_every_setting() {
             .filter_map(|argument| argument.get_env())
             .map(|name| name.to_string_lossy().into_owned()),
     );
+
     for empty in ["", " "] {
         // Each command reads the arguments of all.
         let ended = command(folder.path())
@@ -491,6 +525,7 @@ fn an_empty_variable_is_an_absent_one_for_every_setting() {
             folder.path().join(".tasklane/keys.json").exists(),
             "an empty TASKLANE_DATA is the default folder"
         );
+
         let server = Server::start_with(
             folder.path(),
             &names
@@ -500,6 +535,7 @@ fn an_empty_variable_is_an_absent_one_for_every_setting() {
         );
         assert!(server.stop("TERM").success());
     }
+
     let ended = command(folder.path())
         .env("TASKLANE_COPY_FROM", "")
         .args(["copy", "--to", "embedded"])
@@ -530,6 +566,7 @@ async fn only_their_owner_can_read_data_and_keys_whatever_the_umask_is() {
         "umask 0; exec \"$0\" \"$@\"",
         env!("CARGO_BIN_EXE_tasklane"),
     ]);
+
     let server = Server::run(
         shell
             .env_clear()
@@ -538,10 +575,13 @@ async fn only_their_owner_can_read_data_and_keys_whatever_the_umask_is() {
             .stderr(Stdio::piped()),
     );
     assert!(!server.greeting.contains("warning"), "{}", server.greeting);
+
     let (status, _) = post(server.url("/v1/auth/register"), None, account()).await;
     assert_eq!(status, 201);
+
     let data = folder.path().join(".tasklane");
     assert_eq!(mode(&data), 0o700);
+
     let files: Vec<_> = std::fs::read_dir(&data)
         .expect("a folder")
         .map(|entry| entry.expect("an entry").path())
@@ -550,9 +590,11 @@ async fn only_their_owner_can_read_data_and_keys_whatever_the_umask_is() {
         files.iter().any(|file| file.ends_with("tasklane.db")) && files.len() >= 3,
         "{files:?}"
     );
+
     for file in files {
         assert_eq!(mode(&file), 0o600, "{}", file.display());
     }
+
     assert!(server.stop("TERM").success());
 
     // Somebody may have wanted it so.
@@ -581,6 +623,7 @@ fn rotations_at_the_same_time_lose_no_key() {
                 .expect("the program starts")
         })
         .collect();
+
     for rotation in rotations {
         assert!(
             rotation
@@ -590,6 +633,7 @@ fn rotations_at_the_same_time_lose_no_key() {
                 .success()
         );
     }
+
     let set: Value = serde_json::from_slice(
         &std::fs::read(folder.path().join(".tasklane/keys.json")).expect("keys"),
     )
@@ -611,12 +655,16 @@ async fn keys_that_are_revoked_refuse_every_token_from_the_restart_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(folder.path());
     let (_, old) = post(server.url("/v1/auth/register"), None, account()).await;
+
     assert!(server.stop("TERM").success());
+
     let said = text(&run(folder.path(), &["rotate-keys", "--revoke"]).stdout);
     assert!(said.contains("logs in again"), "{said}");
+
     let server = Server::start(folder.path());
     let answer = get(server.url("/v1/tasks"), &old["access_token"]).await;
     assert_eq!(answer["status"], 401);
+
     let (status, _) = post(
         server.url("/v1/auth/refresh"),
         None,
@@ -624,8 +672,10 @@ async fn keys_that_are_revoked_refuse_every_token_from_the_restart_on() {
     )
     .await;
     assert_eq!(status, 401);
+
     let keys = get(server.url("/.well-known/jwks.json"), &json!("")).await;
     assert_eq!(keys["keys"].as_array().map(Vec::len), Some(1));
+
     let (status, _) = post(server.url("/v1/auth/login"), None, account()).await;
     assert_eq!(status, 200);
 }
@@ -635,8 +685,10 @@ async fn a_key_that_retired_long_ago_verifies_nothing_and_is_not_published() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(folder.path());
     let (_, old) = post(server.url("/v1/auth/register"), None, account()).await;
+
     assert!(server.stop("TERM").success());
     assert!(run(folder.path(), &["rotate-keys"]).status.success());
+
     let file = folder.path().join(".tasklane/keys.json");
     let mut set: Value =
         serde_json::from_slice(&std::fs::read(&file).expect("keys")).expect("JSON");
@@ -647,10 +699,12 @@ async fn a_key_that_retired_long_ago_verifies_nothing_and_is_not_published() {
     }
     std::fs::write(&file, set.to_string()).expect("written");
     let server = Server::start(folder.path());
+
     assert_eq!(
         get(server.url("/v1/tasks"), &old["access_token"]).await["status"],
         401
     );
+
     let (status, _) = post(
         server.url("/v1/auth/refresh"),
         None,
@@ -658,6 +712,7 @@ async fn a_key_that_retired_long_ago_verifies_nothing_and_is_not_published() {
     )
     .await;
     assert_eq!(status, 401);
+
     let keys = get(server.url("/.well-known/jwks.json"), &json!("")).await;
     assert_eq!(keys["keys"].as_array().map(Vec::len), Some(1));
 }
@@ -666,9 +721,11 @@ async fn a_key_that_retired_long_ago_verifies_nothing_and_is_not_published() {
 async fn the_demo_account_is_not_added_to_a_store_that_people_use_unless_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(folder.path());
+
     let (status, _) = post(server.url("/v1/auth/register"), None, account()).await;
     assert_eq!(status, 201);
     assert!(server.stop("TERM").success());
+
     let refused = run(folder.path(), &["seed"]);
     assert!(
         !refused.status.success() && text(&refused.stderr).contains("--force"),
@@ -692,6 +749,7 @@ async fn the_engine_on_a_port_answers_functions_of_this_machine_and_no_web_page(
         .args(["dynamodb", "--listen", &listen.to_string()])
         .stdout(Stdio::null());
     let mut process = process.spawn().expect("the program starts");
+
     let mut greeting = String::new();
     let mut lines = BufReader::new(process.stderr.take().expect("stderr"));
     while !greeting.contains("DATABASE_URL") {
@@ -700,10 +758,12 @@ async fn the_engine_on_a_port_answers_functions_of_this_machine_and_no_web_page(
             "{greeting}"
         );
     }
+
     assert!(
         greeting.contains(&format!("dynamodb://local@{listen}")),
         "{greeting}"
     );
+
     let _engine = Server {
         process,
         address: listen,
@@ -722,19 +782,24 @@ async fn the_engine_on_a_port_answers_functions_of_this_machine_and_no_web_page(
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+
         let answer = request.send().await.expect("an answer");
+
         assert!(!answer.headers().contains_key("access-control-allow-origin"));
+
         (answer.status().as_u16(), answer.text().await.expect("text"))
     };
     let signed = (
         "authorization",
         "AWS4-HMAC-SHA256 Credential=local/20260301/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
     );
+
     let (status, body) = scan(&[signed]).await;
     assert!(
         status == 200 && body.contains("\"Count\":0"),
         "{status} {body}"
     );
+
     for host in [
         "localhost",
         "host.docker.internal:8000",
@@ -743,6 +808,7 @@ async fn the_engine_on_a_port_answers_functions_of_this_machine_and_no_web_page(
     ] {
         assert_eq!(scan(&[signed, ("host", host)]).await.0, 200, "{host}");
     }
+
     let other = (
         "authorization",
         "AWS4-HMAC-SHA256 Credential=AKIAOTHER/20260301/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
@@ -758,11 +824,13 @@ async fn the_engine_on_a_port_answers_functions_of_this_machine_and_no_web_page(
         &[signed, ("host", "192.0.2.1")],
     ] {
         let (status, body) = scan(refused).await;
+
         assert!(
             status == 400 && body.contains("AccessDeniedException"),
             "{refused:?}: {status} {body}"
         );
     }
+
     // Others may reach this one, so the demo account's password is nobody's guess.
     let elsewhere = tempfile::tempdir().expect("a folder");
     let seed = |url: &str| {
@@ -773,6 +841,7 @@ async fn the_engine_on_a_port_answers_functions_of_this_machine_and_no_web_page(
             .expect("the program runs")
     };
     let url = format!("dynamodb://local@{listen}");
+
     let seeded = text(&seed(&url).stdout);
     assert!(
         seeded.contains("password  ") && !seeded.contains("correct-horse-battery"),
@@ -798,6 +867,7 @@ async fn the_engine_on_a_port_answers_functions_of_this_machine_and_no_web_page(
 async fn the_docs_page_has_everything_it_needs_from_this_server_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(folder.path());
+
     let page = Client::new()
         .get(server.url("/docs/"))
         .send()
@@ -810,21 +880,26 @@ async fn the_docs_page_has_everything_it_needs_from_this_server_alone() {
         .split(['"', '\''])
         .filter(|word| word.ends_with(".js") || word.ends_with(".css"))
         .collect();
+
     assert!(links.len() >= 3, "{page}");
+
     for link in links {
         assert!(!link.contains("//"), "{link} is elsewhere");
+
         let answer = Client::new()
             .get(server.url(&format!("/docs/{}", link.trim_start_matches("./"))))
             .send()
             .await
             .expect("an answer");
         assert_eq!(answer.status(), 200, "{link}");
+
         let policy = answer.headers()["content-security-policy"]
             .to_str()
             .expect("text");
         assert!(policy.starts_with("default-src 'self'"), "{link}: {policy}");
         assert!(!answer.text().await.expect("text").is_empty(), "{link}");
     }
+
     let document = get(server.url("/v1/openapi.json"), &json!("")).await;
     assert_eq!(document["info"]["title"], "Tasklane");
 }

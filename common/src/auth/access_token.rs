@@ -346,6 +346,7 @@ mod tests {
                 .verify(&token, now().plus(ACCESS_TOKEN_LIFETIME))
                 .expect_err("expired")
         };
+
         assert_eq!(
             expired(),
             "the token has expired",
@@ -368,24 +369,27 @@ mod tests {
     fn a_known_token_is_whose_it_was_and_vouches_for_no_other_text() {
         let keys = SigningKeys::generate("1").expect("generated");
         let verifier = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
-        let (mine, other) = (token(&keys), token(&keys));
+        let mine = token(&keys);
+        let other = token(&keys);
         let caller = |token: &str| {
             verifier
                 .verify(token, now())
                 .map(|caller| (caller.user, caller.session))
         };
-        let (me, somebody) = (
-            caller(&mine).expect("valid"),
-            caller(&other).expect("valid"),
-        );
+
+        let me = caller(&mine).expect("valid");
+        let somebody = caller(&other).expect("valid");
+
         assert_ne!(me, somebody);
         assert_eq!(
             (caller(&mine), caller(&other)),
             (Ok(me), Ok(somebody)),
             "known by now"
         );
+
         let (said, _) = mine.rsplit_once('.').expect("a signature");
         let (_, signature) = other.rsplit_once('.').expect("a signature");
+
         for wrong in [
             format!("{said}.{signature}"),
             format!("{mine}="),
@@ -404,8 +408,10 @@ mod tests {
         let old = token(&keys);
         let before = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
         keys.rotate("2", now()).expect("rotated");
+
         let after = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
         let new = token(&keys);
+
         assert!(after.verify(&old, now()).is_ok());
         assert!(after.verify(&new, now()).is_ok());
         assert_eq!(
@@ -421,6 +427,7 @@ mod tests {
         keys.rotate("2", now()).expect("rotated");
         let verifier = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
         let last = now().plus(OVERLAP).minus(Duration::from_secs(1));
+
         let token = issuer
             .issue(UserId::new(last), SessionId::new(last), Role::User, last)
             .expect("issued");
@@ -431,6 +438,7 @@ mod tests {
                 .expect_err("known, but its key has ended"),
             "the token has expired"
         );
+
         let unseen = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
         assert_eq!(
             unseen
@@ -444,7 +452,8 @@ mod tests {
     fn a_longer_life_is_accepted_only_where_the_keys_say_so() {
         let keys = SigningKeys::generate("1").expect("generated");
         let issuer = Issuer::new(&keys, "tasklane", "tasklane").expect("keys");
-        let (user, session) = (UserId::new(now()), SessionId::new(now()));
+        let user = UserId::new(now());
+        let session = SessionId::new(now());
         let at = now().as_second();
         let claims = serde_json::json!({
             "iss": "tasklane", "aud": "tasklane", "sub": user, "sid": session, "role": "user", "iat": at, "exp": at + 901, "jti": Uuid::nil(),
@@ -456,10 +465,12 @@ mod tests {
                 .verify(&token, now())
                 .map(drop)
         };
+
         assert_eq!(
             verify(&keys.public()),
             Err("the token is valid for longer than any that is issued")
         );
+
         let sample = PublicKeys {
             max_token_lifetime: Some(901),
             ..keys.public()

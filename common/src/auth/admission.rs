@@ -75,11 +75,13 @@ mod tests {
     #[test]
     fn one_source_gets_a_quarter_of_the_places_however_often_it_asks_and_others_get_theirs() {
         let admission = Admission::new(8);
+
         let flood: Vec<_> = (0..450)
             .filter_map(|_| admission.admit(source(1)))
             .collect();
 
         assert_eq!(flood.len(), 2);
+
         let other = admission.admit(source(2));
         assert!(other.is_some());
 
@@ -93,11 +95,13 @@ mod tests {
         let mut places: Vec<_> = (0..8)
             .map(|number| admission.admit(source(number)).expect("a place"))
             .collect();
+
         assert!(admission.admit(source(9)).is_none());
 
         places.pop();
 
         assert!(admission.admit(source(9)).is_some());
+
         drop(places);
         assert!(admission.taken().is_empty());
     }
@@ -107,6 +111,7 @@ mod tests {
         let admission = Admission::new(4);
         let from = |text: &str| admission.admit(text.parse().expect("an address"));
         let _first = from("2001:db8:0:1::1").expect("a place");
+
         assert!(from("2001:db8:0:ffff::1").is_none());
         assert!(from("2001:db8:1::1").is_some());
     }

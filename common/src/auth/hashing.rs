@@ -162,6 +162,7 @@ mod tests {
         let hash = |password: &'static [u8]| {
             hashing.work(move |mut turn| turn.hash(password, b"sixteen bytes...").expect("hashed"))
         };
+
         let hashes = futures_util::future::join_all(
             [b"first" as &[u8], b"other", b"first", b"first"].map(hash),
         )
@@ -170,6 +171,7 @@ mod tests {
             .into_iter()
             .collect::<Result<_, _>>()
             .expect("hashed");
+
         assert_eq!((&hashes[0], &hashes[0]), (&hashes[2], &hashes[3]));
         assert_ne!(hashes[0], hashes[1]);
         assert!(hashing.memory.lock().expect("the memory").len() <= 2);
@@ -179,16 +181,19 @@ mod tests {
     async fn a_hash_says_with_how_much_work_it_is_verified() {
         let weak = Hashing::new(Params::new(64, 1, 1, None).expect("parameters"), 1);
         let strong = Hashing::new(Params::new(128, 2, 1, None).expect("parameters"), 1);
+
         let hash = weak
             .work(|mut turn| turn.hash(b"password", b"sixteen bytes...").expect("hashed"))
             .await
             .expect("hashed");
         assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{hash}");
+
         let verified = strong
             .work(move |mut turn| turn.verify(b"password", &hash))
             .await
             .expect("verified");
         assert_eq!(verified, Ok((true, true)));
+
         for hash in [
             "",
             "plain",

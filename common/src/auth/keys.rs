@@ -430,7 +430,9 @@ mod tests {
     fn a_key_set_survives_being_written_and_read() {
         let mut keys = SigningKeys::generate("1").expect("generated");
         keys.rotate("2", now()).expect("rotated");
+
         let read = SigningKeys::parse(&keys.to_json()).expect("read");
+
         assert_eq!(read.to_json(), keys.to_json());
         assert_eq!(read.public().keys[0].kid, "sig-2");
         assert!(
@@ -454,11 +456,13 @@ mod tests {
             keys.drop_ended(now().plus(time), SESSIONS);
             (keys.signatures.len(), keys.macs.len())
         };
+
         let second = Duration::from_secs(1);
         assert_eq!(after(OVERLAP - second), (2, 2));
         assert_eq!(after(OVERLAP), (1, 2));
         assert_eq!(after(SESSIONS + OVERLAP - second), (1, 2));
         assert_eq!(after(SESSIONS + OVERLAP), (1, 1));
+
         // A second rotation does not lengthen the life of the first key.
         keys.rotate("3", now().plus(OVERLAP - second))
             .expect("rotated");
@@ -470,6 +474,7 @@ mod tests {
                 .collect::<Vec<_>>(),
             ["sig-3", "sig-2"]
         );
+
         keys.revoke();
         assert_eq!(
             (
@@ -484,6 +489,7 @@ mod tests {
     #[test]
     fn an_unusable_set_says_why_and_quotes_no_secret() {
         let json = SigningKeys::generate("1").expect("generated").to_json();
+
         for (bad, why) in [
             (json.replace("HS256", "HS512"), "alg HS256"),
             (json.replace("sig-1", ""), "kid"),

@@ -85,9 +85,11 @@ mod tests {
             ends: 0,
         };
         let known = KnownTokens::default();
+
         for number in 0..3 * MOST {
             let name = TokenDigest::of(&number.to_string());
             known.keep(name, token);
+
             assert!(known.get(&name).is_some(), "the last one is known");
             assert!(known.all().len() <= MOST);
         }

@@ -337,6 +337,7 @@ mod tests {
                 window: Duration::from_mins(15)
             })
         );
+
         for bad in ["10", "0/1m", "10/", "10/-1m", "ten/1m", "10/10ms"] {
             assert!(bad.parse::<Rate>().is_err(), "{bad}");
         }

@@ -340,6 +340,7 @@ mod tests {
     async fn a_password_opens_on_any_keyboard() {
         let passwords = Passwords::new(LOW).expect("settings");
         let passwords = passwords.admit(HERE).expect("admitted");
+
         for (set, typed) in [
             ("cafe\u{301} au lait", "caf\u{e9} au lait"),
             ("caf\u{e9} au lait", "cafe\u{301} au lait"),
@@ -350,10 +351,12 @@ mod tests {
                 .hash(&new_password(set).expect("valid"))
                 .await
                 .expect("hashed");
+
             let verified = passwords
                 .verify(&password(typed), Some(&hash))
                 .await
                 .expect("verified");
+
             assert_eq!(
                 verified,
                 Verified {
@@ -363,6 +366,7 @@ mod tests {
                 "{set} {typed}"
             );
         }
+
         // Nothing else is the same: width, case and compatibility are not touched.
         let hash = passwords
             .hash(&new_password("a lane of ta\u{fb01}").expect("valid"))
@@ -391,6 +395,7 @@ mod tests {
         let passwords = passwords.admit(HERE).expect("admitted");
         let sent = "cafe\u{301} au lait";
         let old = hash_of_the_bytes(&passwords, sent).await;
+
         let verified = passwords
             .verify(&password(sent), Some(&old))
             .await
@@ -402,6 +407,7 @@ mod tests {
                 outdated: true
             }
         );
+
         let new = passwords.rehash(&password(sent)).await.expect("hashed");
         let verified = passwords
             .verify(&password("caf\u{e9} au lait"), Some(&new))
@@ -454,6 +460,7 @@ mod tests {
                     .contains("commonest")
             );
         }
+
         assert!(new_password("a lane of tasks").is_ok());
     }
 
@@ -476,6 +483,7 @@ mod tests {
             .verify(&password(&"x".repeat(200)), Some(&hash))
             .await
             .expect("verified");
+
         assert_eq!(
             right,
             Verified {
@@ -496,6 +504,7 @@ mod tests {
     async fn nobody_has_no_password() {
         let passwords = Passwords::new(LOW).expect("settings");
         let passwords = passwords.admit(HERE).expect("admitted");
+
         assert!(
             !passwords
                 .verify(&password("whatever"), None)
@@ -519,10 +528,12 @@ mod tests {
         })
         .expect("settings");
         let new = new.admit(HERE).expect("admitted");
+
         let verified = new
             .verify(&password("a lane of tasks"), Some(&hash))
             .await
             .expect("verified");
+
         assert_eq!(
             verified,
             Verified {

@@ -129,7 +129,9 @@ mod tests {
         fn a_token_is_read_back_and_a_changed_one_is_not(generation: u32, at in 0usize..80, with in proptest::char::range('!', '~')) {
             let issuer = issuer("1");
             let sealed = token(generation).seal(&issuer);
+
             prop_assert_eq!(RefreshToken::open(&sealed, &issuer), Some(token(generation)));
+
             let mut changed: Vec<char> = sealed.chars().collect();
             let at = at % changed.len();
             if changed[at] != with {
@@ -141,6 +143,7 @@ mod tests {
         #[test]
         fn any_text_is_refused_without_a_panic(text in ".{0,200}") {
             prop_assert_eq!(RefreshToken::open(&text, &issuer("1")), None);
+
             let prefixed = format!("tlr_mac-1.{text}");
             prop_assert_eq!(RefreshToken::open(&prefixed, &issuer("1")), None);
         }

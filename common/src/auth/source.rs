@@ -59,6 +59,7 @@ mod tests {
             ["2001:db8:0:1::/64", "2001:db8::/56", "2001:db8::/48"]
         );
         assert_eq!(here, names("2001:db8:0:1:ffff::2"));
+
         let beside = names("2001:db8:0:2::1");
         assert_eq!(
             (
@@ -68,6 +69,7 @@ mod tests {
             ),
             (false, true, true)
         );
+
         let elsewhere = names("2001:db8:0:101::1");
         assert_eq!(
             (here[1] == elsewhere[1], here[2] == elsewhere[2]),
@@ -79,6 +81,7 @@ mod tests {
     #[test]
     fn a_source_is_an_ipv4_address_or_a_64() {
         let source = |text: &str| source_network(text.parse().expect("an address")).to_string();
+
         assert_eq!(source("2001:db8:0:1:ffff::2"), "2001:db8:0:1::");
         assert_eq!(source("::ffff:192.0.2.1"), "192.0.2.1");
     }

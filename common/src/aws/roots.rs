@@ -54,6 +54,7 @@ mod tests {
                 "{root:?}"
             );
         }
+
         assert_eq!(
             RootCertStore::empty().add_parsable_certificates(ROOTS),
             (7, 0)

@@ -57,11 +57,13 @@ mod tests {
             "-----BEGIN CERTIFICATE-----".to_owned(),
         ] {
             let refusal = read(&content).expect_err(&content).to_string();
+
             assert!(
                 refusal.starts_with("TASKLANE_CA_FILE cannot be used ("),
                 "{content}"
             );
         }
+
         assert!(read_ca_file(Path::new("/nowhere/ca.pem")).is_err());
     }
 
@@ -72,6 +74,7 @@ mod tests {
             .iter()
             .map(|authority| framed(&STANDARD.encode(authority)))
             .collect::<String>();
+
         assert_eq!(read(&content).expect("usable").len(), 2);
     }
 }

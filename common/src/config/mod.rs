@@ -245,6 +245,7 @@ mod tests {
             let error = error.expect_err("malformed");
             let Setting { name, example, .. } = error.setting;
             let error = error.to_string();
+
             assert!(error.starts_with(name), "{error}");
             assert!(
                 error.ends_with(&format!("; a good value: {name}={example}")),

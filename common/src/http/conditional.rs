@@ -197,13 +197,16 @@ mod tests {
             list(r#"W/"a,b" , "c""#),
             Some(vec![(true, "a,b".to_owned()), (false, "c".to_owned())])
         );
+
         for empty in ["", ",", " , ,\t"] {
             assert_eq!(list(empty), Some(Vec::new()), "{empty:?}");
         }
+
         assert_eq!(
             list(r#",, "9" ,,"1","#),
             Some(vec![(false, "9".to_owned()), (false, "1".to_owned())])
         );
+
         let pattern = regex::Regex::new(TAGS_PATTERN).expect("a regular expression");
         for text in [
             "",
@@ -219,6 +222,7 @@ mod tests {
         ] {
             assert_eq!(pattern.is_match(text), list(text).is_some(), "{text}");
         }
+
         assert_eq!(list("3"), None);
         assert_eq!(list(r#""3"#), None);
         assert_eq!(list(r#""3" "4""#), None);

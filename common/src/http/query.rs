@@ -232,11 +232,13 @@ mod tests {
         let errors = QueryFields::parse("limit=0&limit=1&cursor=%%&q=%ff&colour=red")
             .read(|fields| fields.page("-created").1)
             .expect_err("all wrong");
+
         let mut named: Vec<_> = errors
             .iter()
             .map(|error| format!("{:?}", error.place))
             .collect();
         named.sort();
+
         assert_eq!(
             named,
             [
@@ -258,9 +260,11 @@ mod tests {
     #[test]
     fn a_cursor_of_another_order_is_refused() {
         let query = format!("cursor={}", Cursor::new("due", "x"));
+
         let errors = QueryFields::parse(&query)
             .read(|fields| fields.page("-created").1)
             .expect_err("other order");
+
         assert!(errors[0].detail.contains("same sort"));
     }
 }

@@ -236,6 +236,7 @@ mod tests {
 
         for _ in 0..2 {
             let response = serve(&running, request()).await;
+
             assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
             assert_eq!(
                 response.headers()[header::CONTENT_TYPE],

@@ -413,6 +413,7 @@ mod tests {
             let error = connect(&format!("mongodb://ada:s3cret@db/lane?{options}"))
                 .err()
                 .expect(options);
+
             assert!(
                 error.starts_with("DATABASE_URL")
                     && error.contains(rule)
@@ -428,6 +429,7 @@ mod tests {
         let error = connect("mongodb+srv://db.example.net/?authMechanism=MONGODB-AWS")
             .err()
             .expect("refused");
+
         assert!(error.contains("--features mongodb-aws"), "{error}");
     }
 
@@ -435,6 +437,7 @@ mod tests {
     fn what_a_server_quotes_is_not_logged() {
         let message = "not authorized on lane to execute command { insert: \"users\", password_hash: \"s3cret\" }";
         let refused = refusal(doc! {"code": 13, "codeName": "Unauthorized", "errmsg": message});
+
         assert_eq!(
             failed(CallError::Driver(refused)).to_string(),
             "what is stored does not fit: error 13 Unauthorized: not authorized on lane to execute command"
@@ -446,15 +449,18 @@ mod tests {
         for code in [91, 112, 189, 10107, 11600, 13435] {
             let refused =
                 CallError::Driver(refusal(doc! {"code": code, "codeName": "", "errmsg": ""}));
+
             assert!(
                 matches!(failed(refused), StoreError::Unavailable(_)),
                 "{code}"
             );
         }
+
         assert!(matches!(
             failed(CallError::TimedOut),
             StoreError::Unavailable(_)
         ));
+
         let duplicate = CallError::Driver(refusal(
             doc! {"code": 11000, "codeName": "DuplicateKey", "errmsg": ""},
         ));

@@ -292,12 +292,15 @@ mod tests {
         let raw = |bytes: &[u8]| {
             RawDocumentBuf::from_bytes(bytes.to_vec()).expect("the frame of a document")
         };
+
         assert_eq!(as_far_as_readable(&raw(&bytes)), whole);
+
         bytes[title] = 0xff;
         assert_eq!(
             as_far_as_readable(&raw(&bytes)),
             doc! {"_id": "somebody#something"}
         );
+
         let id = bytes
             .windows(8)
             .position(|window| window == b"somebody")

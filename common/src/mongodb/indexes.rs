@@ -305,8 +305,10 @@ mod tests {
             Index::new("trash", &["trash_of", "by_due"], IndexKind::Sparse),
             Index::new("expiry", &["expires_at"], IndexKind::Expiry),
         ];
+
         for index in &indexes {
             assert!(index.is(&index.model(index.kind)), "{}", index.name);
+
             for other in indexes.iter().filter(|other| other.name != index.name) {
                 assert!(
                     !index.is(&other.model(other.kind)),
@@ -316,6 +318,7 @@ mod tests {
                 );
             }
         }
+
         let [plain, ..] = &indexes;
         assert!(!plain.is(&plain.model(IndexKind::Unique)));
     }

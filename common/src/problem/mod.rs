@@ -300,9 +300,11 @@ mod tests {
         let many = |count: usize| {
             Problem::invalid_fields(vec![FieldError::pointer("/a", "is wrong"); count])
         };
+
         for count in [0, 1, 50] {
             assert_eq!(many(count).errors.as_slice().len(), count);
         }
+
         let errors = many(6_000);
         let (last, named) = errors.errors.as_slice().split_last().expect("errors");
         assert_eq!(

@@ -163,6 +163,7 @@ mod tests {
         #[test]
         fn order_and_key_are_read_from_a_position(order in TEXT, key in TEXT) {
             let position = position(&order, &key);
+
             prop_assert_eq!(order_of(&position), Some(order));
             prop_assert_eq!(key_of(RecordOrder::First, &position), Some(key.as_str()));
         }
@@ -174,11 +175,14 @@ mod tests {
                 range,
                 ..RecordQuery::new(Kind::new("kind"), "somebody", 10)
             };
+
             let at = position(&order, &key);
             let all = Span::of(&query(KeyRange::All));
             prop_assert!(all.contains(&at));
+
             let prefixed = Span::of(&query(KeyRange::StartingWith(from.clone())));
             prop_assert_eq!(prefixed.contains(&at), order.starts_with(&from));
+
             let between = Span::of(&query(KeyRange::Between { from: from.clone(), before: before.clone() }));
             prop_assert_eq!(between.contains(&at), from <= order && order < before);
         }
@@ -192,6 +196,7 @@ mod tests {
                 ..RecordQuery::new(Kind::new("kind"), "somebody", 10)
             };
             let to_come = if descending { other < at } else { other > at };
+
             prop_assert_eq!(Span::of(&query).contains(&other), to_come);
         }
 

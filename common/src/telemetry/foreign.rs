@@ -96,6 +96,7 @@ mod tests {
     #[test]
     fn what_may_quote_a_secret_is_not_written_at_any_level() {
         let is_written = |target| is_written(Level::Debug, Level::Error, target);
+
         assert!(!is_written("aws_runtime::env_config"));
         assert!(!is_written("aws_runtime::env_config::normalize"));
         assert!(is_written("aws_runtime::env_configuration"));
@@ -112,6 +113,7 @@ mod tests {
         ] {
             assert!(is_ours(Some(ours)), "{ours}");
         }
+
         for file in [
             Some("/root/.cargo/registry/src/index.crates.io-1/server-1.0.0/src/lib.rs"),
             Some("vendor/common/src/lib.rs"),

@@ -100,6 +100,7 @@ fn on_a_terminal_an_event_is_text() {
 #[test]
 fn a_line_break_in_a_value_begins_no_line() {
     let forged = "x\n{\"level\":\"error\"}\r\u{85}\u{2028}\u{1b}[2K\"";
+
     for format in [Format::Json, Format::Text] {
         let written = written_at(Level::Info, format, |output| {
             tracing::warn!(cause = forged, why = %forged, "{forged}");

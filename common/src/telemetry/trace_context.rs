@@ -58,12 +58,14 @@ mod tests {
     #[test]
     fn a_traceparent_is_logged_only_if_it_is_one() {
         assert_eq!(traceparent(PARENT), Some(PARENT));
+
         let later = PARENT.replacen("00", "01", 1);
         assert_eq!(
             traceparent(&format!("{later}-more")),
             Some(later.as_str()),
             "of a later version, what is known of it"
         );
+
         for bad in [
             "",
             "password=s3cret",
@@ -83,6 +85,7 @@ mod tests {
     #[test]
     fn of_what_lambda_says_about_tracing_the_trace_is_logged() {
         let root = |header| Invocation::new("1".to_owned(), header).xray_trace_id;
+
         assert_eq!(
             root(Some(
                 "Root=1-6968b398-6d912bb8af77191319e83f82;Parent=53995c3f42cd8ad8;Sampled=1"

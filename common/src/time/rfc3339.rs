@@ -193,6 +193,7 @@ mod tests {
                 read(text)
             );
         }
+
         for text in [
             "",
             "2026-03-01",

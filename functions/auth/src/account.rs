@@ -293,6 +293,7 @@ mod tests {
         ] {
             assert!(email(good).is_ok(), "{good}");
         }
+
         for bad in [
             "ada",
             "ada@",
@@ -307,6 +308,7 @@ mod tests {
         ] {
             assert!(email(bad).is_err(), "{bad}");
         }
+
         assert!(email(&format!("{}@{}.com", "a".repeat(64), "b.".repeat(95))).is_err());
     }
 
@@ -330,10 +332,12 @@ mod tests {
         ] {
             assert_eq!(email(typed).expect(typed).to_string(), kept);
         }
+
         assert_eq!(
             canonical("a@ex\u{e4}mple.com"),
             canonical("A@XN--EXMPLE-CUA.com")
         );
+
         let long = format!("a@{}.com", "\u{e4}".repeat(60));
         for bad in [
             "\u{e9}@ex\u{e4}mple.com",
@@ -372,6 +376,7 @@ mod tests {
             let pattern = regex::Regex::new(Email::PATTERN).expect("a regular expression");
             let documented = pattern.is_match(&text) && (5..=Email::MAX).contains(&text.chars().count());
             let read = email(&text).is_ok();
+
             // Of a domain in its own script the pattern does not tell everything.
             proptest::prop_assert!(if text.is_ascii() { read == documented } else { documented || !read }, "{}", text);
         }

@@ -78,6 +78,7 @@ mod tests {
             let Setting { name, default, .. } = limit.setting();
             let rate = default.map(str::parse::<Rate>);
             assert!(matches!(rate, Some(Ok(_))), "{limit:?}");
+
             let named = limit.name().to_uppercase().replace('-', "_");
             assert_eq!(name, format!("TASKLANE_LIMIT_{named}"));
         }

@@ -181,22 +181,21 @@ mod tests {
         let mut set = KeySet::generate(now, None).expect("keys");
         for _ in 0..20 {
             now = now.plus(Duration::from_hours(24 * 10));
-            let (private, public) = (
-                set.to_json().expect("JSON"),
-                set.public_keys().expect("public"),
-            );
+            let private = set.to_json().expect("JSON");
+            let public = set.public_keys().expect("public");
             let next = set
                 .rotate(now, SESSIONS, "before".to_owned())
                 .expect("keys");
-            let (next_private, next_public) = (
-                next.to_json().expect("JSON"),
-                next.public_keys().expect("public"),
-            );
+            let next_private = next.to_json().expect("JSON");
+            let next_public = next.public_keys().expect("public");
+
             for (kind, before, after) in [
                 ("OKP", &public, &next_public),
                 ("oct", &private, &next_private),
             ] {
-                let (before, after) = (names(before, kind), names(after, kind));
+                let before = names(before, kind);
+                let after = names(after, kind);
+
                 assert!(
                     after.contains(&before[0]),
                     "what signed before is still known: {kind}"
@@ -206,6 +205,7 @@ mod tests {
                     "what signs now was known before: {kind}"
                 );
             }
+
             set = next;
         }
     }
@@ -218,12 +218,14 @@ mod tests {
         let third = second
             .rotate(start().plus(SESSIONS), SESSIONS, "2".to_owned())
             .expect("keys");
+
         assert!(third.to_json().expect("JSON").contains(&first));
         assert_eq!(
             names(&third.public_keys().expect("public"), "OKP").len(),
             3,
             "two that sign, and the last"
         );
+
         let fourth = third
             .rotate(start().plus(SESSIONS + DAY * 2), SESSIONS, "3".to_owned())
             .expect("keys");
@@ -244,6 +246,7 @@ mod tests {
                 .expect("keys");
             rotations += 1;
         }
+
         // So a rotation a week always fits.
         assert!(rotations > 92 / 7 + 1, "{rotations}");
         assert!(set.to_json().expect_err("full").contains("KeyEpoch"));
@@ -256,6 +259,7 @@ mod tests {
             .rotate(start(), SESSIONS, "1".to_owned())
             .expect("keys");
         let public = set.public_keys().expect("public");
+
         assert!(
             !public.contains("\"d\"")
                 && !public.contains("\"k\"")

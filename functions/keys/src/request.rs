@@ -139,6 +139,7 @@ mod tests {
             json!("x".repeat(33)),
         ] {
             let event = json!({"ResponseURL": "", "ResourceProperties": {"KeyEpoch": "1", "KeyVersion": bad}});
+
             assert!(
                 Request::new(&event)
                     .expect("a request")
@@ -157,7 +158,9 @@ mod tests {
                 .present()
                 .is_some()
         };
+
         assert!(present("1/2026-03-01"));
+
         for other in [
             "",
             "none",

@@ -148,15 +148,14 @@ mod tests {
                 "{text:?}"
             );
         }
+
         assert!(finds(" ", "a b"));
     }
 
     /// D146 to the letter, and marks set aside.
     fn defined(text: &str) -> String {
-        let (canonical, compatible) = (
-            DecomposingNormalizerBorrowed::new_nfd(),
-            DecomposingNormalizerBorrowed::new_nfkd(),
-        );
+        let canonical = DecomposingNormalizerBorrowed::new_nfd();
+        let compatible = DecomposingNormalizerBorrowed::new_nfkd();
         let cases = CaseMapper::new();
         let once = compatible
             .normalize(&cases.fold_string(&canonical.normalize(text)))
@@ -173,16 +172,19 @@ mod tests {
         // Beyond these planes nothing has a case or a decomposition.
         for c in ('\0'..='\u{2ffff}').chain('\u{e0000}'..='\u{e0fff}') {
             let folded = fold(c.encode_utf8(&mut [0; 4]));
+
             assert_eq!(
                 (fold(&folded), defined(&c.to_string())),
                 (folded.clone(), folded.clone()),
                 "U+{:04X}",
                 u32::from(c)
             );
+
             // The dotless i is no small I to anybody but Turkic languages.
             if c == '\u{131}' {
                 continue;
             }
+
             for other in [
                 c.to_uppercase().collect::<String>(),
                 c.to_lowercase().collect(),
@@ -202,6 +204,7 @@ mod tests {
         fn a_text_is_found_in_what_it_stands_in_however_both_were_typed(before in "\\PC{0,5}", text in "[a-zA-Z\u{c0}-\u{24f}\u{370}-\u{3ff}\u{410}-\u{44f}]{1,8}", after in "[a-z]{0,5}") {
             let composed = icu_normalizer::ComposingNormalizerBorrowed::new_nfc().normalize(&text).into_owned();
             let decomposed = icu_normalizer::DecomposingNormalizerBorrowed::new_nfd().normalize(&text).into_owned();
+
             for (query, text) in [(&composed, &decomposed), (&decomposed, &composed), (&text.to_lowercase(), &text)] {
                 let whole = format!("{before}{text}{after}");
                 prop_assert!(finds(query, &whole), "{} {}", query, whole);

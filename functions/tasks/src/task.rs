@@ -465,6 +465,7 @@ mod tests {
             let before = task(before);
             let after = content(&patch(members.clone()).apply(&before, at(1)));
             let cleared = content(&task(Map::new()));
+
             for (name, shown) in &after {
                 match members.get(name) {
                     None => prop_assert_eq!(shown, &content(&before)[name], "{} is absent", name),
@@ -482,8 +483,10 @@ mod tests {
         #[test]
         fn a_patch_that_is_applied_twice_does_what_it_did_once(before in any_members(), members in any_members()) {
             let patch = patch(members);
+
             let once = patch.apply(&task(before), at(1));
             let twice = patch.apply(&once, at(2));
+
             prop_assert_eq!(&twice, &Task { updated_at: at(2), version: once.version + 1, ..once.clone() });
         }
 
@@ -491,6 +494,7 @@ mod tests {
         fn a_patch_moves_the_version_on_and_keeps_what_is_not_the_owners(before in any_members(), members in any_members()) {
             let before = Task { version: 7, ..task(before) };
             let after = patch(members).apply(&before, at(1));
+
             prop_assert_eq!((after.id, after.created_at, after.deleted_at), (before.id, before.created_at, before.deleted_at));
             prop_assert_eq!((after.version, after.updated_at), (8, at(1)));
         }
@@ -502,6 +506,7 @@ mod tests {
                 let done_before = task.completed_at;
                 task = patch(members).apply(&task, now);
                 let completed = if task.status == Status::Done { done_before.or(Some(now)) } else { None };
+
                 prop_assert_eq!(task.completed_at, completed);
             }
         }
@@ -510,8 +515,12 @@ mod tests {
         fn patches_of_different_fields_make_the_same_task_in_either_order(before in any_members(), members in any_members(), other in any_members()) {
             let before = task(before);
             let others: Map<_, _> = other.into_iter().filter(|(name, _)| !members.contains_key(name)).collect();
-            let (one, other) = (patch(members), patch(others));
-            let (a, b) = (other.apply(&one.apply(&before, at(1)), at(1)), one.apply(&other.apply(&before, at(1)), at(1)));
+            let one = patch(members);
+            let other = patch(others);
+
+            let a = other.apply(&one.apply(&before, at(1)), at(1));
+            let b = one.apply(&other.apply(&before, at(1)), at(1));
+
             prop_assert_eq!(a, b);
         }
     }
@@ -519,6 +528,7 @@ mod tests {
     #[test]
     fn a_patch_without_members_changes_nothing() {
         assert!(patch(Map::new()).is_empty());
+
         for name in ["notes", "status", "priority", "labels", "due"] {
             assert!(
                 !patch(Map::from_iter([(name.to_owned(), Value::Null)])).is_empty(),
@@ -531,7 +541,9 @@ mod tests {
     fn what_was_stored_under_older_rules_can_still_be_read() {
         let stored = json!({"id": "0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55", "title": " \n ", "notes": null, "labels": ["\u{200b}"], "due": null,
             "completed_at": null, "created_at": at(0), "updated_at": at(0), "version": 1});
+
         let task: Task = serde_json::from_value(stored).expect("a task");
+
         assert_eq!(
             (task.title.as_str(), task.labels.0[0].as_str()),
             (" \n ", "\u{200b}")

@@ -37,6 +37,7 @@ fn of_query(query: &str) -> Option<Problem> {
 fn a_deep_pointer_of_long_names_is_cut() {
     let body = format!("{{{}", format!("\"{}\":{{", "n".repeat(2_000)).repeat(30));
     let problem = of_body(body.as_bytes()).expect("half a body");
+
     assert!(written(&problem).len() < 1_000, "{}", written(&problem));
 }
 
@@ -47,6 +48,7 @@ proptest! {
     fn no_body_makes_a_large_problem(names in vec("[a-z]{1,3}|\\PC{0,200}|[\\x00-\\x20\"]{0,300}", 0..100), cut in 0..60_000_usize) {
         let members: Map<String, Value> = names.into_iter().map(|name| (name, json!(["", {}]))).collect();
         let body = Value::Object(members).to_string();
+
         for body in [body.as_bytes(), &body.as_bytes()[..cut.min(body.len())]] {
             if let Some(problem) = of_body(body) {
                 prop_assert!(written(&problem).len() < BOUND, "{}", written(&problem));

@@ -218,7 +218,8 @@ async fn fill(store: &Store) -> Filled {
     };
     let next = store.accounts.log_in(ada.id, now.plus(seconds(3))).await;
 
-    let (created_key, restored_key) = (once("create", "this"), once("restore", "that"));
+    let created_key = once("create", "this");
+    let restored_key = once("restore", "that");
     let created = store
         .lists
         .tasks
@@ -340,10 +341,12 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
         ("task", 5),
         ("task_key", 2),
     ];
+
     assert_eq!(counts(&summary), kinds);
     assert_same(&ends.from.store, &ends.to.store, ada.id).await;
 
-    let (store, later) = (&ends.to.store, ends.from.store.now.plus(seconds(20)));
+    let store = &ends.to.store;
+    let later = ends.from.store.now.plus(seconds(20));
     // An account, by its address in whatever case; nobody else gets it.
     assert_eq!(
         store
@@ -354,6 +357,7 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
             .expect("an answer"),
         Some(ada.clone())
     );
+
     let again = auth::contract::fixtures::account("ada.lovelace@example.com", later);
     assert_eq!(
         refused(
@@ -365,6 +369,7 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
         ),
         "Refused(the address is taken)"
     );
+
     // Sessions, with the token that was lost a moment before.
     let [kept, next] = &sessions;
     assert!(
@@ -373,16 +378,19 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
     assert!(
         matches!(store.accounts.refresh(kept, 2, later).await, Refresh::Rotated(session) if session.generation == 3)
     );
+
     for generation in [0, 1] {
         assert!(matches!(
             store.accounts.refresh(next, generation, later).await,
             Refresh::Rotated(_)
         ));
     }
+
     assert_eq!(
         store.accounts.refresh(next, 0, later).await,
         Refresh::Stolen
     );
+
     // Keys.
     let repeated = |fingerprint: &'static str| async move {
         outcome(
@@ -393,8 +401,10 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
                 .await,
         )
     };
+
     assert_eq!(repeated("this change").await, Ok(true));
     assert_eq!(repeated("another").await, Err("KeyReused".to_owned()));
+
     let create = async |fingerprint: &str| {
         outcome(
             store
@@ -404,8 +414,10 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
                 .await,
         )
     };
+
     assert_eq!(create("this").await, Ok(created.clone()));
     assert_eq!(create("another").await, Err("KeyReused".to_owned()));
+
     let restore = store
         .lists
         .tasks
@@ -420,6 +432,7 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
     assert_eq!(outcome(restore), Ok(restored));
     // Tasks, at their versions, and the trash.
     assert_eq!(store.lists.all(ada.id).await.len(), 4);
+
     let stale = store
         .lists
         .tasks
@@ -432,6 +445,7 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
         )
         .await;
     assert_eq!(refused(stale), "Stale { current: 2 }");
+
     store
         .lists
         .tasks
@@ -444,6 +458,7 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
         )
         .await
         .expect("updated");
+
     let trashed = store.lists.trash_of(ada.id, &[100], later).await;
     let back = store
         .lists
@@ -451,6 +466,7 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
         .restore(ada.id, trashed[0].id, &Precondition::Any, None, later)
         .await
         .expect("restored");
+
     assert_eq!(
         back,
         Task {
@@ -460,6 +476,7 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
             ..trashed[0].clone()
         }
     );
+
     for sort in sorts() {
         assert_eq!(
             store
@@ -475,7 +492,8 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
 }
 
 async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
-    let (store, now) = (&ends.from.store, ends.from.store.now);
+    let store = &ends.from.store;
+    let now = ends.from.store.now;
     let Filled { ada, ended, .. } = fill(store).await;
     let ends_now = session(
         &ada,
@@ -528,7 +546,9 @@ async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
         ("task", 6),
         ("task_key", 2),
     ];
+
     assert_eq!(counts(&summary), kinds);
+
     let store = &ends.to.store;
     for session in [&ended, &logged_out, &ends_now] {
         assert_eq!(
@@ -536,6 +556,7 @@ async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
             Refresh::Ended
         );
     }
+
     assert_eq!(
         refused(
             store
@@ -546,6 +567,7 @@ async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
         ),
         "NotFound(\"task\")"
     );
+
     let anew = task("Anew", now);
     assert_eq!(
         outcome(
@@ -574,10 +596,14 @@ async fn it_is_the_same_there_and_back_again(ends: &Ends) {
     let there = copy_whole(&ends.from, &ends.to).await;
     assert_eq!(copy_whole(&ends.to, &ends.back).await, there);
     assert_same(&ends.from.store, &ends.back.store, ada.id).await;
-    let (before, after) = (raw(&ends.from).await, raw(&ends.back).await);
+
+    let before = raw(&ends.from).await;
+    let after = raw(&ends.back).await;
+
     for (key, kept) in &after {
         assert_eq!(before.get(key), Some(kept), "{key}");
     }
+
     // The session that was ended, and the counter.
     let left: Vec<&String> = before
         .keys()
@@ -650,6 +676,7 @@ async fn raw(made: &Made) -> HashMap<String, Raw> {
 async fn a_copy_that_is_interrupted_anywhere_is_gone_on_with(ends: &Ends) {
     let ada = fill(&ends.from.store).await.ada;
     let told = Told::default();
+
     for last in 1.. {
         let events = Cell::new(0);
         let stop = |_: &Progress<'_>| {
@@ -659,14 +686,17 @@ async fn a_copy_that_is_interrupted_anywhere_is_gone_on_with(ends: &Ends) {
         let Some(summary) = copy_until(&ends.from, &ends.to, &told, stop).await else {
             continue;
         };
+
         assert!(summary.as_ref().is_ok_and(Summary::is_whole), "{summary:?}");
         assert_eq!(
             told.resumed.get(),
             last - 1,
             "every call but the first one went on"
         );
+
         break;
     }
+
     assert_same(&ends.from.store, &ends.to.store, ada.id).await;
 }
 
@@ -679,16 +709,16 @@ async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
     } = fill(&ends.from.store).await;
     let told = Told::default();
     let after_tasks = |progress: &Progress<'_>| matches!(progress, Progress::Copied(kind, _, true) if kind.name == "task_key");
+
     assert!(
         copy_until(&ends.from, &ends.to, &told, after_tasks)
             .await
             .is_none()
     );
-    let (from, to, now) = (
-        &ends.from.store,
-        &ends.to.store,
-        ends.from.store.now.plus(seconds(30)),
-    );
+
+    let from = &ends.from.store;
+    let to = &ends.to.store;
+    let now = ends.from.store.now.plus(seconds(30));
     from.lists
         .tasks
         .update(
@@ -714,14 +744,18 @@ async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
             Difference::Extra,
         ),
     ];
+
     let (summary, told) = copied(&ends.from, &ends.to).await;
     assert_eq!(told.resumed.get(), 1);
+
     let mut named = told.different.take();
     named.retain(|(name, _)| !name.starts_with("session"));
     named.sort_by(|(one, _), (other, _)| one.cmp(other));
+
     let mut wanted = expected.to_vec();
     wanted.sort_by(|(one, _), (other, _)| one.cmp(other));
     assert_eq!(named, wanted);
+
     let summary = summary.expect("compared");
     assert!(
         !summary.is_whole() && summary.differences == 4,
@@ -759,11 +793,13 @@ async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
 
 async fn a_store_that_is_not_empty_is_left_as_it_is(ends: &Ends) {
     let (bob, _) = ends.to.store.accounts.register("bob@example.com").await;
+
     let nothing = copied(&ends.from, &ends.back)
         .await
         .0
         .expect_err("there is nothing to copy");
     assert!(nothing.contains("nothing to copy"), "{nothing}");
+
     let ada = fill(&ends.from.store).await.ada;
     let refused = copied(&ends.from, &ends.to)
         .await
@@ -788,10 +824,13 @@ async fn a_store_that_is_not_empty_is_left_as_it_is(ends: &Ends) {
 
 async fn a_copy_that_was_finished_is_only_compared(ends: &Ends) {
     let Filled { ada, sessions, .. } = fill(&ends.from.store).await;
+
     let summary = copy_whole(&ends.from, &ends.to).await;
     assert_eq!(copy_whole(&ends.from, &ends.to).await, summary);
+
     // By now it is in use: what has ended there stays so.
-    let (store, now) = (&ends.to.store, ends.from.store.now);
+    let store = &ends.to.store;
+    let now = ends.from.store.now;
     assert!(
         store
             .accounts
@@ -800,8 +839,10 @@ async fn a_copy_that_was_finished_is_only_compared(ends: &Ends) {
             .await
             .expect("an answer")
     );
+
     for _ in 0..2 {
         let (again, told) = copied(&ends.from, &ends.to).await;
+
         assert_eq!(
             (again.expect("compared").differences, told.resumed.get()),
             (1, 1)
@@ -811,6 +852,7 @@ async fn a_copy_that_was_finished_is_only_compared(ends: &Ends) {
             [sessions[0].id]
         );
     }
+
     // To any other copy it is as any store that is not empty.
     copy_whole(&ends.to, &ends.back).await;
     let refused = copied(&ends.back, &ends.to)
@@ -825,11 +867,13 @@ async fn a_copy_of_one_store_is_not_gone_on_with_from_another(ends: &Ends) {
     ends.to.store.accounts.register("bob@example.com").await;
     let told = Told::default();
     let begun = |progress: &Progress<'_>| matches!(progress, Progress::Copied(kind, ..) if kind.name == "session");
+
     assert!(
         copy_until(&ends.from, &ends.back, &told, begun)
             .await
             .is_none()
     );
+
     let refused = copied(&ends.to, &ends.back)
         .await
         .0
@@ -838,6 +882,7 @@ async fn a_copy_of_one_store_is_not_gone_on_with_from_another(ends: &Ends) {
         refused.contains(ends.from.side.name()) && refused.contains("interrupted"),
         "{refused}"
     );
+
     copy_whole(&ends.from, &ends.back).await;
     assert_same(&ends.from.store, &ends.back.store, ada.id).await;
 }
@@ -845,8 +890,10 @@ async fn a_copy_of_one_store_is_not_gone_on_with_from_another(ends: &Ends) {
 async fn what_cannot_be_read_is_named_and_the_rest_is_copied(ends: &Ends) {
     let filled = fill(&ends.from.store).await;
     let unreadable = spoil(&ends.from, &filled).await;
+
     let (summary, told) = copied(&ends.from, &ends.to).await;
     let named = told.unreadable.take();
+
     for key in &unreadable {
         assert_eq!(
             named.iter().filter(|named| named.contains(key)).count(),
@@ -854,7 +901,9 @@ async fn what_cannot_be_read_is_named_and_the_rest_is_copied(ends: &Ends) {
             "{key} in {named:?}"
         );
     }
+
     assert_eq!(named.len(), unreadable.len(), "{named:?}");
+
     let summary = summary.expect("compared");
     assert_eq!(
         (summary.unreadable, summary.differences),
@@ -863,6 +912,7 @@ async fn what_cannot_be_read_is_named_and_the_rest_is_copied(ends: &Ends) {
         told.different
     );
     assert!(!summary.is_whole());
+
     let store = &ends.to.store;
     assert_eq!(
         store.accounts.stored_account(filled.ada.id).await,
@@ -984,7 +1034,8 @@ async fn spoil(made: &Made, filled: &Filled) -> Vec<String> {
                     .await
                     .expect("spoilt");
             }
-            let (strange, number) = (ObjectId::new(), 7);
+            let strange = ObjectId::new();
+            let number = 7;
             database
                 .collection("users")
                 .insert_one(doc! {"_id": "nobody", "email_canonical": "nobody"})
@@ -1033,11 +1084,15 @@ async fn a_result_that_only_the_restored_task_has_is_copied(ends: &Ends) {
             .await
             .expect("added");
     }
+
     assert_eq!(
         counts(&copy_whole(&ends.from, &ends.to).await)[4],
         ("task_key", 2)
     );
-    let (store, later) = (&ends.to.store, ends.from.store.now.plus(seconds(60)));
+
+    let store = &ends.to.store;
+    let later = ends.from.store.now.plus(seconds(60));
+
     let restore = store
         .lists
         .tasks
@@ -1050,6 +1105,7 @@ async fn a_result_that_only_the_restored_task_has_is_copied(ends: &Ends) {
         )
         .await;
     assert_eq!(outcome(restore), Ok(restored));
+
     let executed = task("Executed", later);
     assert_eq!(
         outcome(
@@ -1067,6 +1123,8 @@ async fn any_history_is_copied_whole(ends: &Ends) {
     any_history_of_tasks_agrees_with_the_model(ends.from.store.lists.clone()).await;
     any_history_of_accounts_and_sessions_agrees_with_the_model(ends.from.store.accounts.clone())
         .await;
+
     let there = copy_whole(&ends.from, &ends.to).await;
+
     assert_eq!(copy_whole(&ends.to, &ends.back).await, there);
 }

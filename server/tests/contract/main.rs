@@ -108,11 +108,9 @@ fn noted<F>(
 where
     F: Future<Output = Result<(), Failed>>,
 {
-    let (name, server, outcomes) = (
-        format!("{}::{case}", server.name()),
-        server.name(),
-        Arc::clone(outcomes),
-    );
+    let name = format!("{}::{case}", server.name());
+    let server = server.name();
+    let outcomes = Arc::clone(outcomes);
     let note = move |outcome| {
         let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
         outcomes

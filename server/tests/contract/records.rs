@@ -131,7 +131,8 @@ fn taken(there: &Record) -> Put {
 
 /// The same items, out of order.
 fn shuffled<T>(items: Vec<T>) -> Vec<T> {
-    let (mut even, mut odd) = (Vec::new(), Vec::new());
+    let mut even = Vec::new();
+    let mut odd = Vec::new();
     for (n, item) in items.into_iter().enumerate() {
         if n % 2 == 0 { &mut even } else { &mut odd }.push(item);
     }
@@ -209,6 +210,7 @@ async fn what_is_put_is_read(store: Store) {
             ..ordered("all", Some("1"), Some(""))
         },
     ];
+
     for (n, content) in contents.into_iter().enumerate() {
         let id = note(&n.to_string());
 
@@ -219,6 +221,7 @@ async fn what_is_put_is_read(store: Store) {
 
     let of_a_type = Content::new(&("pair", 2)).expect("JSON");
     store.put(&note("typed"), &of_a_type).await;
+
     let found = store.record(&note("typed")).await.expect("a record");
     let pair: (String, u8) = found.read().expect("a pair");
     assert_eq!(pair, ("pair".to_owned(), 2));
@@ -229,6 +232,7 @@ async fn what_is_put_is_read(store: Store) {
     store
         .put(&note("inexact"), &expiring("to the second", inexact))
         .await;
+
     let found = store.record(&note("inexact")).await;
     assert_eq!(found, Some(record(&note("inexact"), 1, exact)));
 }
@@ -258,18 +262,23 @@ async fn a_record_is_where_its_kind_partition_and_key_say_and_nowhere_else(store
             }
         }
     }
+
     for (n, id) in ids.iter().enumerate() {
         assert_eq!(store.record(id).await, None, "{id:?}");
+
         store.put(id, &content(n)).await;
     }
+
     for (n, id) in ids.iter().enumerate() {
         assert_eq!(store.record(id).await, Some(record(id, 1, content(n))));
     }
+
     let (gone, left) = ids.split_at(ids.len() / 2);
     for id in gone {
         let deleted = store.delete(id, None).await;
         deleted.expect("deleted");
     }
+
     for id in left {
         assert!(store.record(id).await.is_some(), "{id:?}");
     }
@@ -301,6 +310,7 @@ async fn a_replacement_takes_the_place_of_everything_and_moves_the_version_on_by
             Some(record(&note("a"), version + 1, content.clone()))
         );
     }
+
     assert_eq!(
         store.record(&note("b")).await,
         Some(record(&note("b"), 1, contents[0].clone()))
@@ -319,6 +329,7 @@ async fn a_replacement_at_another_version_changes_nothing_and_tells_the_current_
 
         assert_eq!(refused(replaced), "Stale { current: 2 }");
     }
+
     assert_eq!(
         store.record(&note("a")).await,
         Some(record(&note("a"), 2, current))
@@ -327,10 +338,12 @@ async fn a_replacement_at_another_version_changes_nothing_and_tells_the_current_
 
 async fn what_is_not_there_cannot_be_replaced(store: Store) {
     store.put(&note("another"), &content(1)).await;
+
     for version in [0, 1] {
         let replaced = store.replace(&note("a"), version, &content(1)).await;
         assert_eq!(refused(replaced), "NotFound(\"note\")");
     }
+
     assert_eq!(store.record(&note("a")).await, None);
 }
 
@@ -347,20 +360,25 @@ async fn a_deleted_record_is_gone_and_can_be_put_again(store: Store) {
         }
 
         assert_eq!(store.record(&id).await, None);
+
         for order in [RecordOrder::Key, RecordOrder::First, RecordOrder::Second] {
             let query = RecordQuery {
                 order,
                 ..RecordQuery::new(NOTE, "somebody", 10)
             };
+
             assert!(!store.keys(&query).await.contains(&id.key));
         }
+
         let replaced = store.replace(&id, 1, &content("late")).await;
         assert_eq!(refused(replaced), "NotFound(\"note\")");
+
         store.put(&id, &content("new")).await;
         assert_eq!(
             store.record(&id).await,
             Some(record(&id, 1, content("new")))
         );
+
         let kept = store.delete(&note("kept"), Some(1)).await;
         kept.expect("deleted");
     }
@@ -402,8 +420,10 @@ async fn an_expired_record_is_gone(store: Store) {
             assert_eq!(page.next, None);
             pages.push(page.items.len());
         }
+
         pages
     };
+
     let before = Timestamp::from_millisecond(end.as_millisecond() - 1);
     assert!(get(before).await.is_some());
     assert_eq!(in_pages(before).await, [1, 1, 1]);
@@ -411,19 +431,24 @@ async fn an_expired_record_is_gone(store: Store) {
     for at in [end, end.plus(seconds(1)), end.plus(seconds(1_000_000))] {
         assert_eq!(get(at).await, None);
         assert_eq!(in_pages(at).await, [0, 0, 0]);
+
         let replaced = store.records.replace(&note("a"), 1, &content, at).await;
         assert_eq!(refused(replaced), "NotFound(\"note\")");
+
         // At another version as well: there is none.
         let deleted = store.records.delete(&note("b"), Some(7), at).await;
         deleted.expect("nothing to delete");
     }
+
     assert!(get(before).await.is_some(), "nothing was changed");
+
     let deleted = store.records.delete(&note("a"), Some(7), end).await;
     deleted.expect("nothing to delete");
 }
 
 async fn an_expired_record_gives_way_to_a_new_one(store: Store) {
     let end = store.now.plus(seconds(60));
+
     for (key, new) in [
         ("plain", content("new")),
         ("ordered", ordered("new", None, Some("new"))),
@@ -434,21 +459,25 @@ async fn an_expired_record_gives_way_to_a_new_one(store: Store) {
             ..ordered("old", Some("old"), Some("old"))
         };
         store.put(&note(key), &old).await;
+
         let replaced = store.replace(&note(key), 1, &old).await;
         assert_eq!(replaced.expect("replaced"), 2);
 
         let put = store.records.put_if_absent(&note(key), &new, end).await;
 
         assert_eq!(put.expect("an answer"), Put::Done);
+
         let found = store.records.get(&note(key), end).await;
         assert_eq!(
             found.expect("an answer"),
             Some(record(&note(key), 1, new.clone()))
         );
+
         let again = store.records.put_if_absent(&note(key), &old, end).await;
         let there = record(&note(key), 1, new);
         assert_eq!(again.expect("an answer"), taken(&there));
     }
+
     let query = RecordQuery {
         order: RecordOrder::First,
         ..RecordQuery::new(NOTE, "somebody", 10)
@@ -478,6 +507,7 @@ async fn pages_have_every_record_once_in_key_order(store: Store) {
             .map(|key| record(&note(key), 1, content(key.as_str())))
             .collect();
         assert_eq!(up, expected);
+
         down.reverse();
         assert_eq!(down, expected);
     }
@@ -502,17 +532,20 @@ async fn pages_have_every_record_once_in_each_order(store: Store) {
             expected.extend(order.map(|order| (order, key.clone())));
         }
     }
+
     for (order, mut expected) in [RecordOrder::First, RecordOrder::Second]
         .into_iter()
         .zip(expected)
     {
         expected.sort();
+
         for descending in [false, true] {
             let query = RecordQuery {
                 order,
                 descending,
                 ..RecordQuery::new(NOTE, "somebody", 10)
             };
+
             for limits in [&[1][..], &[4, 1, 6], &[100]] {
                 let records = store.records(&query, limits).await;
 
@@ -528,6 +561,7 @@ async fn pages_have_every_record_once_in_each_order(store: Store) {
                 if descending {
                     found.reverse();
                 }
+
                 assert_eq!(found, expected, "{order:?} {descending} {limits:?}");
             }
         }
@@ -547,6 +581,7 @@ async fn pages_have_only_records_of_their_kind_and_partition(store: Store) {
             }
         }
     }
+
     for kind in kinds {
         for partition in partitions {
             for order in [RecordOrder::Key, RecordOrder::First, RecordOrder::Second] {
@@ -565,11 +600,13 @@ async fn pages_have_only_records_of_their_kind_and_partition(store: Store) {
                     if descending {
                         found.reverse();
                     }
+
                     assert_eq!(found, keys.map(|key| RecordId::new(kind, partition, key)));
                 }
             }
         }
     }
+
     let nobody = RecordQuery::new(Kind::new("a"), "nobody", 10);
     assert!(store.keys(&nobody).await.is_empty());
 }
@@ -589,6 +626,7 @@ async fn a_page_has_the_keys_of_its_range(store: Store) {
         before: before.to_owned(),
     };
     let starting = |prefix: &str| KeyRange::StartingWith(prefix.to_owned());
+
     for (range, expected) in [
         (KeyRange::All, &words[..]),
         (starting(""), &words),
@@ -626,6 +664,7 @@ async fn a_page_has_the_keys_of_its_range(store: Store) {
                     if descending {
                         found.reverse();
                     }
+
                     assert_eq!(found, expected, "{query:?}");
                 }
             }
@@ -641,10 +680,12 @@ async fn a_record_is_where_its_last_replacement_put_it(store: Store) {
         };
         store.keys(&query).await
     };
+
     store.put(&note("a"), &ordered(1, Some("1"), None)).await;
     store
         .put(&note("b"), &ordered(1, Some("2"), Some("2")))
         .await;
+
     assert_eq!(listed(RecordOrder::First).await, ["a", "b"]);
     assert_eq!(listed(RecordOrder::Second).await, ["b"]);
 
@@ -674,6 +715,7 @@ async fn a_page_continues_after_a_record_that_was_deleted_meanwhile(store: Store
             .put(&note(key), &ordered(key, Some(key), Some(key)))
             .await;
     }
+
     for order in [RecordOrder::Key, RecordOrder::First, RecordOrder::Second] {
         for (descending, expected) in [(false, ["d", "e"]), (true, ["b", "a"])] {
             store.delete(&note("c"), None).await.expect("deleted");
@@ -685,8 +727,10 @@ async fn a_page_continues_after_a_record_that_was_deleted_meanwhile(store: Store
                 descending,
                 ..RecordQuery::new(NOTE, "somebody", 3)
             };
+
             let first = store.records.page(&query, store.now).await.expect("a page");
             assert_eq!(first.items[2].id.key, "c");
+
             let deleted = store.delete(&note("c"), None).await;
             deleted.expect("deleted");
 
@@ -717,6 +761,7 @@ async fn expired_records_hide_none_that_live(store: Store) {
         store.put(&note(&key), &content).await;
         living.extend(lives.then_some(key));
     }
+
     for order in [RecordOrder::Key, RecordOrder::First, RecordOrder::Second] {
         for descending in [false, true] {
             for limits in [&[1][..], &[2, 3], &[100]] {
@@ -739,6 +784,7 @@ async fn expired_records_hide_none_that_live(store: Store) {
                 if descending {
                     keys.reverse();
                 }
+
                 assert_eq!(keys, living, "{order:?} {descending} {limits:?}");
             }
         }
@@ -753,19 +799,23 @@ async fn an_addition_gives_the_running_count(store: Store) {
         RecordId::new(COUNTER, "login#192.0.2.10", "1"),
         RecordId::new(Kind::new("count"), "login#192.0.2.1", "1"),
     ];
+
     for amount in [1, 1, 3, -2, 0, -10, 1_000_000_000_000, 5] {
         count += amount;
         assert_eq!(store.count_up(&id, amount).await, count);
     }
+
     for other in &others {
         assert_eq!(store.count_up(other, -1).await, -1, "{other:?}");
     }
+
     assert_eq!(store.count_up(&id, 0).await, count);
 }
 
 async fn a_count_is_read_without_a_change_and_is_nothing_once_it_has_expired(store: Store) {
     let id = RecordId::new(COUNTER, "somebody", "attempts");
     let count = async |at| store.records.count(&id, at).await.expect("an answer");
+
     assert_eq!(count(store.now).await, 0, "nobody has counted");
 
     store.count_up(&id, 2).await;
@@ -773,6 +823,7 @@ async fn a_count_is_read_without_a_change_and_is_nothing_once_it_has_expired(sto
     for _ in 0..2 {
         assert_eq!(count(store.now.plus(seconds(59))).await, 2);
     }
+
     assert_eq!(count(store.now.plus(seconds(60))).await, 0);
     assert_eq!(count(store.now.plus(seconds(59))).await, 2);
 }
@@ -791,6 +842,7 @@ async fn an_expired_counter_starts_again(store: Store) {
             .await
             .expect("counted")
     };
+
     assert_eq!(add(5, 0, 60).await, 5);
     assert_eq!(add(1, 59, 90).await, 6, "expires later now");
     assert_eq!(add(1, 89, 100).await, 7);
@@ -798,6 +850,7 @@ async fn an_expired_counter_starts_again(store: Store) {
     assert_eq!(add(2, 100, 200).await, 2);
 
     assert_eq!(add(-1, 150, 200).await, 1);
+
     let count = store.records.count(&id, store.now.plus(seconds(199))).await;
     assert_eq!(count.expect("an answer"), 1);
 }
@@ -868,6 +921,7 @@ async fn a_transaction_makes_all_of_its_writes(store: Store) {
     );
     assert_eq!(store.record(&gone).await, None);
     assert_eq!(store.record(&absent).await, None);
+
     let in_order = RecordQuery {
         order: RecordOrder::Second,
         ..RecordQuery::new(NOTE, "somebody", 10)
@@ -877,6 +931,7 @@ async fn a_transaction_makes_all_of_its_writes(store: Store) {
     // What a transaction has written is changed as any other record.
     let replaced = store.replace(&new, 1, &content("newer")).await;
     assert_eq!(replaced.expect("replaced"), 2);
+
     let again = [put(&gone, "again"), delete(&new, 2)];
     assert_eq!(store.transact("two", &again).await, Transacted::Done);
     assert_eq!(
@@ -889,7 +944,8 @@ async fn a_transaction_makes_all_of_its_writes(store: Store) {
 /// Conditions that do not hold while there is a record `there` at version 1 and none `absent`, and
 /// the record that is found.
 fn broken_conditions(store: &Store) -> Vec<(Write, Option<Record>)> {
-    let (there, absent) = (note("there"), note("absent"));
+    let there = note("there");
+    let absent = note("absent");
     let found = record(&there, 1, expiring("there", store.now.plus(seconds(60))));
     vec![
         (put(&there, "late"), Some(found.clone())),
@@ -907,6 +963,7 @@ async fn break_conditions(store: &Store, at: usize) {
     store.put(&note("there"), &there).await;
     store.put(&note("old"), &content("old")).await;
     store.put(&note("stays"), &content("stays")).await;
+
     for (n, (broken, found)) in broken_conditions(store).into_iter().enumerate() {
         let mut writes = vec![
             put(&note("new"), "new"),
@@ -918,13 +975,16 @@ async fn break_conditions(store: &Store, at: usize) {
         let transacted = store.transact(&format!("{at} {n}"), &writes).await;
 
         assert_eq!(transacted, refused_at(at, found), "{writes:?}");
+
         for (key, document) in [("there", "there"), ("old", "old"), ("stays", "stays")] {
             let found = store.record(&note(key)).await.expect("a record");
+
             assert_eq!(
                 (found.version, found.content.document),
                 (1, document.into())
             );
         }
+
         for key in ["new", "absent"] {
             assert_eq!(store.record(&note(key)).await, None);
         }
@@ -939,10 +999,12 @@ async fn a_transaction_whose_first_condition_fails_does_nothing(store: Store) {
 /// `without_transactions_...` below for the rest.
 async fn a_transaction_whose_later_condition_fails_does_nothing(store: Store) {
     break_conditions(&store, 1).await;
+
     for key in ["there", "old", "stays"] {
         let deleted = store.delete(&note(key), None).await;
         deleted.expect("deleted");
     }
+
     break_conditions(&store, 3).await;
 }
 
@@ -955,6 +1017,7 @@ async fn in_a_transaction_an_expired_record_is_gone(store: Store) {
         let transacted = store.records.transact(id, writes, end).await;
         transacted.expect("an answer")
     };
+
     for (id, broken) in [
         ("replace", replace(&note("c"), 1, "late")),
         ("delete", delete(&note("c"), 1)),
@@ -962,6 +1025,7 @@ async fn in_a_transaction_an_expired_record_is_gone(store: Store) {
         let writes = [put(&note("a"), "new"), broken];
         assert_eq!(transact(id, &writes).await, refused_at(1, None));
     }
+
     let writes = [
         put(&note("a"), "new"),
         put(&note("b"), "new"),
@@ -972,6 +1036,7 @@ async fn in_a_transaction_an_expired_record_is_gone(store: Store) {
 
     for key in ["a", "b"] {
         let found = store.records.get(&note(key), end).await;
+
         assert_eq!(
             found.expect("an answer"),
             Some(record(&note(key), 1, content("new")))
@@ -993,6 +1058,7 @@ async fn a_transaction_that_was_done_can_be_repeated(store: Store) {
         replace(&note("old"), 2, "changed again"),
         put(&note("newer"), "newer"),
     ];
+
     for (id, writes, old) in [
         ("put", &begins_with_put[..], (2, "changed")),
         ("check", &begins_with_check[..], (3, "changed again")),
@@ -1005,6 +1071,7 @@ async fn a_transaction_that_was_done_can_be_repeated(store: Store) {
                 (found.version, found.content.document),
                 (old.0, old.1.into())
             );
+
             let found = store.record(&note("new")).await.expect("a record");
             assert_eq!(found.version, 1);
             assert_eq!(store.record(&note("gone")).await, None);
@@ -1018,7 +1085,9 @@ async fn a_transaction_that_is_repeated_after_other_changes_changes_nothing(stor
         put(&note("new"), "new"),
         replace(&note("old"), 1, "changed"),
     ];
+
     assert_eq!(store.transact("one", &writes).await, Transacted::Done);
+
     for (version, key) in [(2, "old"), (1, "new")] {
         let other = content("another writer's");
         let replaced = store.replace(&note(key), version, &other).await;
@@ -1034,6 +1103,7 @@ async fn a_transaction_that_is_repeated_after_other_changes_changes_nothing(stor
             store.record(&note("old")).await,
             store.record(&note("new")).await,
         ];
+
         assert_eq!(after, before);
     }
 }
@@ -1044,6 +1114,7 @@ async fn a_transaction_of_another_name_is_another_one(store: Store) {
         put(&note("new"), "new"),
         replace(&note("old"), 1, "changed"),
     ];
+
     assert_eq!(store.transact("one", &writes).await, Transacted::Done);
 
     let new = record(&note("new"), 1, content("new"));
@@ -1052,6 +1123,7 @@ async fn a_transaction_of_another_name_is_another_one(store: Store) {
             store.transact(id, &writes).await,
             refused_at(0, Some(new.clone()))
         );
+
         let backwards = [writes[1].clone(), writes[0].clone()];
         assert_eq!(
             store.transact(id, &backwards).await,
@@ -1063,12 +1135,15 @@ async fn a_transaction_of_another_name_is_another_one(store: Store) {
 async fn a_transaction_has_one_to_four_writes_to_different_records(store: Store) {
     let five = ["a", "b", "c", "d", "e"].map(|key| put(&note(key), key));
     let twice = [put(&note("a"), "a"), check_absent(&note("a"))];
+
     for writes in [&[][..], &five, &twice] {
         let refused = store.records.transact("one", writes, store.now).await;
         assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{writes:?}");
     }
+
     assert_eq!(store.record(&note("a")).await, None);
     assert_eq!(store.transact("one", &five[..4]).await, Transacted::Done);
+
     for key in ["a", "b", "c", "d"] {
         assert!(store.record(&note(key)).await.is_some());
     }
@@ -1086,14 +1161,17 @@ async fn a_write_whose_answer_was_lost_is_made_once(store: Store) {
     let end = store.now.plus(seconds(60));
 
     store.put(&note("a"), &expiring("first", end)).await;
+
     let replaced = store.replace(&note("a"), 1, &content("second")).await;
     assert_eq!(replaced.expect("replaced"), 2);
+
     let writes = [
         replace(&note("a"), 2, "third"),
         put(&note("b"), "new"),
         check_absent(&note("c")),
     ];
     assert_eq!(store.transact("one", &writes).await, Transacted::Done);
+
     let third = record(&note("a"), 3, content("third"));
     assert_eq!(ordinary.record(&note("a")).await, Some(third.clone()));
 
@@ -1103,14 +1181,17 @@ async fn a_write_whose_answer_was_lost_is_made_once(store: Store) {
         .put_if_absent(&note("a"), &content("late"), store.now)
         .await;
     assert_eq!(late.expect("an answer"), taken(&third));
+
     let late = store.replace(&note("a"), 2, &content("late")).await;
     assert_eq!(refused(late), "Stale { current: 3 }");
+
     let late = store.delete(&note("a"), Some(2)).await;
     assert_eq!(refused(late), "Stale { current: 3 }");
 
     for (key, version) in [("a", Some(3)), ("b", None)] {
         let deleted = store.delete(&note(key), version).await;
         deleted.expect("deleted");
+
         assert_eq!(ordinary.record(&note(key)).await, None);
     }
 
@@ -1131,18 +1212,22 @@ async fn without_transactions_an_interrupted_one_is_completed_by_repeating_it(st
         check_absent(&note("absent")),
         delete(&note("gone"), 1),
     ];
+
     for made in 1..=writes.len() {
         // As if it had been interrupted there.
         let begun = store.transact("one", &writes[..made]).await;
         assert_eq!(begun, Transacted::Done);
     }
+
     // A check has decided with the first write, and is not made again.
     store.put(&note("absent"), &content("there now")).await;
+
     for _ in 0..2 {
         assert_eq!(store.transact("one", &writes).await, Transacted::Done);
 
         let new = record(&note("new"), 1, content("new"));
         assert_eq!(store.record(&note("new")).await, Some(new));
+
         let old = record(&note("old"), 2, content("changed"));
         assert_eq!(store.record(&note("old")).await, Some(old));
         assert_eq!(store.record(&note("gone")).await, None);
@@ -1162,9 +1247,11 @@ async fn without_transactions_one_whose_later_condition_was_broken_tells_what_it
         replace(&note("old"), 1, "changed"),
         put(&note("last"), "last"),
     ];
+
     // As if it had come so far when another writer changed a record.
     let begun = store.transact("one", &writes[..2]).await;
     assert_eq!(begun, Transacted::Done);
+
     let other = content("another writer's");
     let replaced = store.replace(&note("old"), 1, &other).await;
     replaced.expect("replaced");
@@ -1177,6 +1264,7 @@ async fn without_transactions_one_whose_later_condition_was_broken_tells_what_it
         made: 1,
     };
     assert_eq!(transacted, Transacted::Refused(refused));
+
     let old = record(&note("old"), 2, other);
     assert_eq!(store.record(&note("old")).await, Some(old));
     assert!(store.record(&note("new")).await.is_some());
@@ -1196,6 +1284,7 @@ async fn of_fifty_puts_at_once_one_wins(store: Store) {
 
     let there = store.record(&note("a")).await.expect("a record");
     assert_eq!(there.version, 1);
+
     for (n, put) in puts.into_iter().enumerate() {
         if there.content.document == n {
             assert_eq!(put, Put::Done);
@@ -1218,6 +1307,7 @@ async fn of_fifty_puts_at_once_one_takes_the_place_of_an_expired_record(store: S
 
     let there = store.records.get(&note("a"), end).await;
     let there = there.expect("an answer").expect("a record");
+
     for (n, put) in puts.into_iter().enumerate() {
         if there.content.document == n {
             assert_eq!(put, Put::Done);
@@ -1238,6 +1328,7 @@ async fn of_fifty_replacements_at_one_version_one_wins(store: Store) {
 
     let there = store.record(&note("a")).await.expect("a record");
     assert_eq!(there.version, 2);
+
     for (n, replaced) in replaced.into_iter().enumerate() {
         if there.content.document == n {
             assert_eq!(replaced.expect("replaced"), 2);
@@ -1249,8 +1340,10 @@ async fn of_fifty_replacements_at_one_version_one_wins(store: Store) {
 
 async fn of_fifty_additions_at_once_none_is_lost(store: Store) {
     let id = RecordId::new(COUNTER, "somebody", "attempts");
+
     let mut counts = join_all((0..RACERS).map(|_| store.count_up(&id, 1))).await;
     counts.sort_unstable();
+
     let racers = i64::try_from(RACERS).expect("few");
     assert!(counts.iter().copied().eq(1..=racers), "{counts:?}");
 
@@ -1271,6 +1364,7 @@ async fn of_fifty_additions_at_once_to_an_expired_counter_none_is_lost(store: St
 
     counts.sort_unstable();
     let racers = i64::try_from(RACERS).expect("few");
+
     assert!(counts.iter().copied().eq(1..=racers), "{counts:?}");
 }
 
@@ -1288,6 +1382,7 @@ async fn of_transactions_that_replace_one_record_one_wins(store: Store) {
 
         let there = store.record(&shared).await.expect("a record");
         assert_eq!(there.version, 2);
+
         for (n, transacted) in transacted.into_iter().enumerate() {
             let won = there.content.document == n;
             if won {
@@ -1295,6 +1390,7 @@ async fn of_transactions_that_replace_one_record_one_wins(store: Store) {
             } else {
                 assert_eq!(transacted, refused_at(0, Some(there.clone())));
             }
+
             let own = store.record(&own(i32::try_from(n).expect("few"))).await;
             assert_eq!(own.is_some(), won);
         }
@@ -1314,6 +1410,7 @@ async fn of_transactions_that_delete_one_record_one_wins(store: Store) {
         .await;
 
         assert_eq!(store.record(&shared).await, None);
+
         let mut winners = 0;
         for (n, transacted) in (0..).zip(transacted) {
             let won = transacted == Transacted::Done;
@@ -1321,8 +1418,10 @@ async fn of_transactions_that_delete_one_record_one_wins(store: Store) {
                 assert_eq!(transacted, refused_at(0, None));
             }
             assert_eq!(store.record(&own(n)).await.is_some(), won);
+
             winners += usize::from(won);
         }
+
         assert_eq!(winners, 1);
     }
 }
@@ -1342,9 +1441,11 @@ async fn one_transaction_that_is_made_many_times_at_once_is_done_once(store: Sto
         let transacted = join_all((0..4).map(|_| store.transact(&id, &writes))).await;
 
         assert!(transacted.iter().all(|it| *it == Transacted::Done));
+
         let changed = record(&old, 2, content("changed"));
         assert_eq!(store.record(&old).await, Some(changed));
         assert_eq!(store.record(&gone).await, None);
+
         let new = record(&new, 1, content("new"));
         assert_eq!(store.record(&new.id).await, Some(new));
     }
@@ -1379,6 +1480,7 @@ async fn pages_have_every_record_that_was_there_all_the_time(store: Store) {
             if descending {
                 sorted.reverse();
             }
+
             assert_eq!(keys, sorted, "none twice, and all in order");
             assert!((0..60).step_by(2).all(|n| keys.contains(&key(n))));
         }

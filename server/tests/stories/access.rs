@@ -178,8 +178,10 @@ async fn no_endpoint_for_users_takes_any_token_but_a_valid_one() {
             sign_header(&server.keys, &json!([])),
         ),
     ];
+
     for endpoint in endpoints().filter(|endpoint| endpoint.access != Access::Public) {
         let method: reqwest::Method = endpoint.method.as_str().parse().expect("a method");
+
         let none = server
             .send(method.clone(), &path(endpoint), None, &[], None)
             .await;
@@ -192,10 +194,12 @@ async fn no_endpoint_for_users_takes_any_token_but_a_valid_one() {
             "{}",
             endpoint.name
         );
+
         for (what, token) in &bad {
             let answer = server
                 .send(method.clone(), &path(endpoint), Some(token), &[], None)
                 .await;
+
             assert_eq!(answer.status, 401, "{} with {what}", endpoint.name);
             assert_eq!(
                 answer.headers["www-authenticate"], "Bearer error=\"invalid_token\"",
@@ -203,6 +207,7 @@ async fn no_endpoint_for_users_takes_any_token_but_a_valid_one() {
                 endpoint.name
             );
         }
+
         let owner = server
             .register(&format!("{}@example.com", endpoint.name))
             .await;
@@ -218,6 +223,7 @@ async fn no_endpoint_for_users_takes_any_token_but_a_valid_one() {
 #[tokio::test]
 async fn every_endpoint_is_served_at_its_path_by_its_own_function() {
     let server = Server::start().await;
+
     for endpoint in endpoints() {
         let method: reqwest::Method = endpoint.method.as_str().parse().expect("a method");
         let answer = server.send(method, &path(endpoint), None, &[], None).await;
@@ -226,6 +232,7 @@ async fn every_endpoint_is_served_at_its_path_by_its_own_function() {
             .lines()
             .find(|line| line.contains(answer.header("x-request-id").expect("a name")))
             .expect("a line");
+
         assert!(
             line.contains(&format!("\"function\":\"{}\"", endpoint.name)),
             "{}: {line}",
@@ -255,9 +262,11 @@ fn anyone_may_call_these_endpoints_and_no_others() {
 #[tokio::test]
 async fn public_endpoints_ask_for_no_token() {
     let server = Server::start().await;
+
     for endpoint in endpoints().filter(|endpoint| endpoint.access == Access::Public) {
         let method = endpoint.method.as_str().parse().expect("a method");
         let answer = server.send(method, &path(endpoint), None, &[], None).await;
+
         assert!(
             answer.status != 401 && !answer.status.is_server_error(),
             "{}: {:?}",
@@ -270,10 +279,8 @@ async fn public_endpoints_ask_for_no_token() {
 #[tokio::test]
 async fn what_is_somebody_elses_is_not_there() {
     let server = Server::start().await;
-    let (ada, bob) = (
-        server.register("ada@example.com").await,
-        server.register("bob@example.com").await,
-    );
+    let ada = server.register("ada@example.com").await;
+    let bob = server.register("bob@example.com").await;
     let task = ada.create_task(json!({"title": "Mine"})).await["id"]
         .as_str()
         .expect("an id")
@@ -282,12 +289,14 @@ async fn what_is_somebody_elses_is_not_there() {
         .as_str()
         .expect("an id")
         .to_owned();
+
     for endpoint in endpoints().filter(|endpoint| endpoint.path.contains('{')) {
         let path = endpoint
             .path
             .replace("{task_id}", &task)
             .replace("{session_id}", &session);
         let body = (endpoint.method == Method::Patch).then(|| json!({"title": "Yours"}));
+
         let answer = bob
             .call(
                 endpoint.method.as_str().parse().expect("a method"),
@@ -296,8 +305,10 @@ async fn what_is_somebody_elses_is_not_there() {
                 body,
             )
             .await;
+
         assert_eq!(answer.status, 404, "{}", endpoint.name);
     }
+
     assert_eq!(
         ada.get(&format!("/v1/tasks/{task}")).await.body["version"],
         1

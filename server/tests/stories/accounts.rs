@@ -10,6 +10,7 @@ const NEW_PASSWORD: &str = "another lane of tasks";
 #[tokio::test]
 async fn a_new_account_is_logged_in_at_once_and_shows_what_it_was_given() {
     let server = Server::start().await;
+
     let answer = server
         .post(
             "/v1/auth/register",
@@ -20,12 +21,14 @@ async fn a_new_account_is_logged_in_at_once_and_shows_what_it_was_given() {
         (answer.status.as_u16(), answer.header("cache-control")),
         (201, Some("no-store"))
     );
+
     let tokens = &answer.body;
     assert_eq!(
         (&tokens["token_type"], &tokens["expires_in"]),
         (&json!("Bearer"), &json!(900))
     );
     assert_eq!(tokens["refresh_expires_in"], 30 * 24 * 60 * 60);
+
     let user = &tokens["user"];
     assert_eq!(
         (
@@ -42,6 +45,7 @@ async fn a_new_account_is_logged_in_at_once_and_shows_what_it_was_given() {
         )
     );
     assert!(user.get("password_hash").is_none() && user.get("epoch").is_none());
+
     let me = server
         .send(
             Method::GET,
@@ -58,12 +62,14 @@ async fn a_new_account_is_logged_in_at_once_and_shows_what_it_was_given() {
 async fn an_address_is_the_same_whatever_its_case() {
     let server = Server::start().await;
     server.register("ada@example.com").await;
+
     let again = server
         .post(
             "/v1/auth/register",
             json!({"email": "ADA@example.COM", "password": PASSWORD}),
         )
         .await;
+
     assert_eq!(
         (again.status.as_u16(), again.faults()),
         (409, vec!["/email".to_owned()])
@@ -78,10 +84,12 @@ async fn an_address_is_the_same_whatever_its_case() {
 async fn a_domain_in_its_own_script_is_the_same_as_in_ascii() {
     let server = Server::start().await;
     let ada = server.register("ada@ex\u{e4}mple.com").await;
+
     assert_eq!(
         ada.get("/v1/me").await.body["email"],
         "ada@xn--exmple-cua.com"
     );
+
     for same in ["Ada@xn--exmple-cua.COM", "ada@EXA\u{308}MPLE.com"] {
         assert_eq!(
             server.try_log_in(same, PASSWORD).await.status,
@@ -100,6 +108,7 @@ async fn a_domain_in_its_own_script_is_the_same_as_in_ascii() {
             "{same}"
         );
     }
+
     for bad in [
         "\u{e9}@ex\u{e4}mple.com",
         "ada@ex\u{e4}mple",
@@ -117,6 +126,7 @@ async fn a_domain_in_its_own_script_is_the_same_as_in_ascii() {
             "{bad}"
         );
     }
+
     let padded = server
         .post(
             "/v1/auth/register",
@@ -136,15 +146,19 @@ async fn a_domain_in_its_own_script_is_the_same_as_in_ascii() {
 #[tokio::test]
 async fn a_password_set_on_one_keyboard_opens_on_another() {
     let server = Server::start().await;
-    let (composed, decomposed) = ("caf\u{e9}\u{a0}au lait", "cafe\u{301} au lait");
+    let composed = "caf\u{e9}\u{a0}au lait";
+    let decomposed = "cafe\u{301} au lait";
     let account = json!({"email": "ada@example.com", "password": decomposed});
+
     assert_eq!(server.post("/v1/auth/register", account).await.status, 201);
+
     for password in [composed, decomposed] {
         assert_eq!(
             server.try_log_in("ada@example.com", password).await.status,
             200
         );
     }
+
     assert_eq!(
         server
             .try_log_in("ada@example.com", "cafe au lait")
@@ -158,14 +172,17 @@ async fn a_password_set_on_one_keyboard_opens_on_another() {
 async fn an_unknown_address_and_a_wrong_password_are_answered_alike() {
     let server = Server::start().await;
     server.register("ada@example.com").await;
+
     let mut wrong = server
         .try_log_in("ada@example.com", "not the password")
         .await;
     let mut unknown = server.try_log_in("eve@example.com", PASSWORD).await;
+
     assert_eq!(
         (wrong.status.as_u16(), wrong.header("www-authenticate")),
         (401, Some("Bearer"))
     );
+
     for answer in [&mut wrong, &mut unknown] {
         for varying in ["date", "x-request-id"] {
             answer.headers.remove(varying);
@@ -181,6 +198,7 @@ async fn an_unknown_address_and_a_wrong_password_are_answered_alike() {
 #[tokio::test]
 async fn common_short_and_long_passwords_are_refused_and_any_other_is_taken_whole() {
     let server = Server::start().await;
+
     for bad in ["password1", "12345678", "seven77", &"x".repeat(257)] {
         let answer = server
             .post(
@@ -188,6 +206,7 @@ async fn common_short_and_long_passwords_are_refused_and_any_other_is_taken_whol
                 json!({"email": "ada@example.com", "password": bad}),
             )
             .await;
+
         assert_eq!(
             (answer.status.as_u16(), answer.faults()),
             (422, vec!["/password".to_owned()]),
@@ -195,6 +214,7 @@ async fn common_short_and_long_passwords_are_refused_and_any_other_is_taken_whol
         );
         assert!(!answer.body.to_string().contains(bad), "{bad} came back");
     }
+
     let long = format!("{}\u{1f600}", "x y\u{301}".repeat(60));
     let answer = server
         .post(
@@ -207,6 +227,7 @@ async fn common_short_and_long_passwords_are_refused_and_any_other_is_taken_whol
         server.try_log_in("ada@example.com", &long).await.status,
         200
     );
+
     let truncated: String = long.chars().take(long.chars().count() - 1).collect();
     assert_eq!(
         server
@@ -221,11 +242,13 @@ async fn common_short_and_long_passwords_are_refused_and_any_other_is_taken_whol
 async fn a_name_is_changed_cleared_and_guarded_by_its_version() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
+
     let named = ada.patch("/v1/me", json!({"name": "Ada"})).await;
     assert_eq!(
         (&named.body["name"], named.header("etag")),
         (&json!("Ada"), Some("\"2\""))
     );
+
     let lost = ada
         .call(
             Method::PATCH,
@@ -258,6 +281,7 @@ async fn a_new_password_ends_the_other_sessions_and_gives_this_one_new_tokens() 
     here.change_password(PASSWORD, NEW_PASSWORD).await;
 
     assert_eq!(server.refresh(there.refresh_token()).await.status, 401);
+
     here.refresh().await;
     assert_eq!(
         server.try_log_in("ada@example.com", PASSWORD).await.status,
@@ -278,7 +302,9 @@ async fn whoever_copied_a_refresh_token_has_nothing_after_a_new_password() {
     let server = Server::start().await;
     let mut owner = server.register("ada@example.com").await;
     let copied = owner.refresh_token().to_owned();
+
     owner.change_password(PASSWORD, NEW_PASSWORD).await;
+
     assert_ne!(owner.refresh_token(), copied);
     assert_eq!(server.refresh(&copied).await.status, 401);
     // It was presented, so somebody has a copy: the owner logs in again.
@@ -289,12 +315,14 @@ async fn whoever_copied_a_refresh_token_has_nothing_after_a_new_password() {
 async fn a_password_is_not_changed_by_somebody_who_does_not_know_it() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
+
     let guess = ada
         .post(
             "/v1/me/password",
             json!({"current_password": "a guess of it", "new_password": NEW_PASSWORD}),
         )
         .await;
+
     assert_eq!(
         (guess.status.as_u16(), guess.faults()),
         (422, vec!["/current_password".to_owned()])
@@ -311,6 +339,7 @@ async fn a_repeated_change_of_password_is_one_change() {
     let ada = server.register("ada@example.com").await;
     let key = [("idempotency-key", "one")];
     let change = || Some(json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD}));
+
     let first = ada
         .call(Method::POST, "/v1/me/password", &key, change())
         .await;
@@ -318,11 +347,13 @@ async fn a_repeated_change_of_password_is_one_change() {
     let repeated = ada
         .call(Method::POST, "/v1/me/password", &key, change())
         .await;
+
     assert_eq!(
         (first.status.as_u16(), repeated.status.as_u16()),
         (200, 200)
     );
     assert_eq!(first.body["refresh_token"], repeated.body["refresh_token"]);
+
     let other = Some(json!({"current_password": NEW_PASSWORD, "new_password": "yet another lane"}));
     assert_eq!(
         ada.call(Method::POST, "/v1/me/password", &key, other)

@@ -17,6 +17,7 @@ async fn a_read_that_brings_the_current_tag_is_answered_without_content() {
             .as_str()
             .expect("an id")
     );
+
     for path in [
         "/v1/me",
         "/v1/me/sessions",
@@ -32,6 +33,7 @@ async fn a_read_that_brings_the_current_tag_is_answered_without_content() {
             .header("etag")
             .expect("a tag")
             .to_owned();
+
         for known in [
             tag.clone(),
             format!("W/{tag}"),
@@ -41,6 +43,7 @@ async fn a_read_that_brings_the_current_tag_is_answered_without_content() {
             let same = ada
                 .call(Method::GET, path, &[("if-none-match", &known)], None)
                 .await;
+
             assert_eq!(
                 (
                     same.status.as_u16(),
@@ -51,6 +54,7 @@ async fn a_read_that_brings_the_current_tag_is_answered_without_content() {
                 "{path}"
             );
         }
+
         assert_eq!(
             ada.call(Method::GET, path, &[("if-none-match", "\"other\"")], None)
                 .await
@@ -65,6 +69,7 @@ async fn a_read_that_brings_the_current_tag_is_answered_without_content() {
 async fn head_answers_what_get_would_without_its_content() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
+
     for path in [
         "/v1/me",
         "/v1/tasks",
@@ -72,15 +77,16 @@ async fn head_answers_what_get_would_without_its_content() {
         "/v1/openapi.json",
         "/v1/tasks/nothing",
     ] {
-        let (get, head) = (
-            ada.get(path).await,
-            ada.call(Method::HEAD, path, &[], None).await,
-        );
+        let get = ada.get(path).await;
+        let head = ada.call(Method::HEAD, path, &[], None).await;
+
         assert_eq!(head.status, get.status, "{path}");
+
         for name in ["content-type", "content-length", "etag", "cache-control"] {
             // A problem holds its request's name, which is as long for each.
             assert_eq!(head.header(name), get.header(name), "{path}: {name}");
         }
+
         assert!(head.body.is_null(), "{path}");
     }
 }
@@ -88,6 +94,7 @@ async fn head_answers_what_get_would_without_its_content() {
 #[tokio::test]
 async fn a_path_says_which_methods_it_has() {
     let server = Server::start().await;
+
     for (path, allowed) in [
         ("/v1/tasks", ["GET", "HEAD", "OPTIONS", "POST"].as_slice()),
         ("/v1/auth/login", &["OPTIONS", "POST"]),
@@ -105,6 +112,7 @@ async fn a_path_says_which_methods_it_has() {
                 .split(", ")
                 .collect();
             methods.sort_unstable();
+
             assert_eq!(
                 (answer.status.as_u16(), methods.as_slice()),
                 (status, allowed),
@@ -117,6 +125,7 @@ async fn a_path_says_which_methods_it_has() {
 #[tokio::test]
 async fn a_path_that_nobody_serves_is_a_problem_too() {
     let server = Server::start().await;
+
     for path in [
         "/v1/tasks/",
         "/v1/nothing",
@@ -139,6 +148,7 @@ async fn a_path_that_nobody_serves_is_a_problem_too() {
 async fn every_answer_is_named_and_kept_from_sniffing_framing_and_caching() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
+
     for path in ["/v1/tasks", "/v1/tasks/nothing", "/v1/nothing"] {
         let answer = ada.get(path).await;
         assert_eq!(
@@ -162,6 +172,7 @@ async fn every_answer_is_named_and_kept_from_sniffing_framing_and_caching() {
             None,
             "{path}: this is not https (RFC 6797, section 7.2)"
         );
+
         let id = answer.header("x-request-id").expect("a name");
         assert!(
             answer
@@ -175,6 +186,7 @@ async fn every_answer_is_named_and_kept_from_sniffing_framing_and_caching() {
             "{path}: its log line has another name"
         );
     }
+
     let public = server.get("/.well-known/jwks.json").await;
     assert_eq!(public.header("cache-control"), Some("public, max-age=300"));
     assert!(
@@ -207,6 +219,7 @@ async fn scripts_of_named_origins_may_call_and_others_may_not() {
         );
         async { request.send().await.expect("an answer") }
     };
+
     let welcome = preflight("https://app.example.com").await;
     assert!(welcome.status().is_success());
     assert_eq!(
@@ -230,6 +243,7 @@ async fn scripts_of_named_origins_may_call_and_others_may_not() {
             .headers()
             .contains_key("access-control-allow-origin")
     );
+
     let request = server
         .request(Method::GET, "/v1/me")
         .header("origin", "https://app.example.com");
@@ -257,10 +271,12 @@ async fn a_store_out_of_reach_is_a_503_that_says_when_to_come_back_and_nothing_e
         .local_addr()
         .expect("an address")
         .port();
+
     for scheme in ["dynamodb", "mongodb"] {
         let server =
             Server::start_with(&[("DATABASE_URL", &format!("{scheme}://127.0.0.1:{port}"))]).await;
         let account = json!({"email": "ada@example.com", "password": PASSWORD});
+
         for answer in [
             server.post("/v1/auth/register", account).await,
             server.get("/v1/health").await,
@@ -269,11 +285,13 @@ async fn a_store_out_of_reach_is_a_503_that_says_when_to_come_back_and_nothing_e
                 (answer.status.as_u16(), answer.header("retry-after")),
                 (503, Some("2"))
             );
+
             let body = answer.body.to_string();
             assert!(
                 !body.contains("127.0.0.1") && !body.contains("dynamo") && !body.contains("mongo"),
                 "{body}"
             );
+
             let logged = secrets::log();
             let line = logged
                 .lines()
@@ -284,6 +302,7 @@ async fn a_store_out_of_reach_is_a_503_that_says_when_to_come_back_and_nothing_e
                 "{line}"
             );
         }
+
         // What needs no store goes on.
         assert_eq!(server.get("/.well-known/jwks.json").await.status, 200);
     }
@@ -294,9 +313,11 @@ async fn the_log_has_one_line_a_request_with_its_caller_and_store_calls_and_no_f
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let agent = [("user-agent", "x\" \t{\"event\":\"forged-by-agent\"}")];
+
     let answer = ada
         .call(Method::GET, "/v1/tasks?q=forged-by-query", &agent, None)
         .await;
+
     let log = secrets::log();
     let lines: Vec<serde_json::Value> = log
         .lines()
@@ -306,9 +327,11 @@ async fn the_log_has_one_line_a_request_with_its_caller_and_store_calls_and_no_f
         .iter()
         .filter(|line| line["request_id"] == answer.header("x-request-id").expect("a name"))
         .collect();
+
     let [line] = named.as_slice() else {
         panic!("{named:?}")
     };
+
     assert_eq!(
         (&line["function"], &line["route"], &line["status"]),
         (&json!("list-tasks"), &json!("/v1/tasks"), &json!(200))

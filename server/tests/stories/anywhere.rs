@@ -17,7 +17,9 @@ async fn somebody_registers_logs_in_stays_logged_in_and_logs_out() {
     let api = Api::anywhere().await;
     let address = new_address();
     let here = api.register(&address).await;
+
     assert_eq!(here.tokens["user"]["email"], json!(address));
+
     let taken = api
         .post(
             "/v1/auth/register",
@@ -33,6 +35,7 @@ async fn somebody_registers_logs_in_stays_logged_in_and_logs_out() {
     let there = api.log_in(&address).await;
     let refreshed = api.refresh(there.refresh_token()).await;
     assert_eq!(refreshed.status, 200);
+
     let me = api
         .send(
             Method::GET,
@@ -68,15 +71,19 @@ async fn an_owner_changes_name_and_password_and_ends_other_sessions() {
     let api = Api::anywhere().await;
     let address = new_address();
     let mut here = api.register(&address).await;
+
     let named = here.patch("/v1/me", json!({"name": "Ada"})).await;
     assert_eq!(
         (named.status.as_u16(), &named.body["name"]),
         (200, &json!("Ada"))
     );
 
-    let (second, third) = (api.log_in(&address).await, api.log_in(&address).await);
+    let second = api.log_in(&address).await;
+    let third = api.log_in(&address).await;
+
     let sessions = here.get("/v1/me/sessions").await;
     assert_eq!(sessions.items("current"), [true, false, false]);
+
     let ended = format!(
         "/v1/me/sessions/{}",
         sessions.body["items"][1]["id"].as_str().expect("an id")
@@ -104,6 +111,7 @@ async fn an_owner_changes_name_and_password_and_ends_other_sessions() {
 async fn a_task_is_added_read_changed_deleted_and_brought_back() {
     let api = Api::anywhere().await;
     let ada = api.register(&new_address()).await;
+
     let created = ada
         .call(
             Method::POST,
@@ -116,6 +124,7 @@ async fn a_task_is_added_read_changed_deleted_and_brought_back() {
         (created.status.as_u16(), created.header("etag")),
         (201, Some("\"1\""))
     );
+
     let again = ada
         .call(
             Method::POST,
@@ -125,6 +134,7 @@ async fn a_task_is_added_read_changed_deleted_and_brought_back() {
         )
         .await;
     assert_eq!((again.status.as_u16(), &again.body), (201, &created.body));
+
     let path = created.header("location").expect("a place").to_owned();
     let unchanged = ada
         .call(Method::GET, &path, &[("if-none-match", "\"1\"")], None)
@@ -154,6 +164,7 @@ async fn a_task_is_added_read_changed_deleted_and_brought_back() {
         (200, Some("\"2\""))
     );
     assert_eq!(done.body["notes"], "The \u{1fab4} twice");
+
     let lost = ada
         .call(
             Method::PATCH,
@@ -182,6 +193,7 @@ async fn a_task_is_added_read_changed_deleted_and_brought_back() {
             .status,
         200
     );
+
     let back = ada.get(&path).await;
     assert_eq!(
         (
@@ -206,10 +218,12 @@ async fn a_list_is_walked_page_by_page_in_the_order_asked_for() {
             .await;
     }
     ada.create_task(json!({"title": "Of no interest"})).await;
+
     assert_eq!(
         ada.titles("limit=2&sort=due&label=a+%26+b").await,
         ["First", "Second", "Third"]
     );
+
     let page = ada
         .get("/v1/tasks?limit=1&status=todo&status=done&label=a%20%26%20b&sort=-due")
         .await;
@@ -227,6 +241,7 @@ async fn a_list_is_walked_page_by_page_in_the_order_asked_for() {
 #[tokio::test]
 async fn what_is_wrong_is_said_in_one_shape() {
     let api = Api::anywhere().await;
+
     let stranger = api.get("/v1/tasks").await;
     assert_eq!(
         (
@@ -235,6 +250,7 @@ async fn what_is_wrong_is_said_in_one_shape() {
         ),
         (401, Some("Bearer"))
     );
+
     let forged = api
         .send(Method::GET, "/v1/me", Some("no.real.token"), &[], None)
         .await;
@@ -242,6 +258,7 @@ async fn what_is_wrong_is_said_in_one_shape() {
         (forged.status.as_u16(), forged.header("www-authenticate")),
         (401, Some("Bearer error=\"invalid_token\""))
     );
+
     let ada = api.register(&new_address()).await;
     let refused = ada
         .post(
@@ -258,11 +275,13 @@ async fn what_is_wrong_is_said_in_one_shape() {
                 .to_vec()
         )
     );
+
     let unread = ada.get("/v1/tasks?limit=0").await;
     assert_eq!(
         (unread.status.as_u16(), unread.faults()),
         (400, vec!["?limit".to_owned()])
     );
+
     let unserved = [
         (Method::GET, "/v1/nothing", 404),
         (Method::PUT, "/v1/tasks", 405),
@@ -281,6 +300,7 @@ async fn it_says_how_it_is_what_it_offers_and_what_it_signs_with() {
     let api = Api::anywhere().await;
     assert_eq!(api.get("/v1/health").await.status, 200);
     assert_eq!(api.get("/v1/openapi.json").await.body["openapi"], "3.1.0");
+
     let keys = api.get("/.well-known/jwks.json").await.body;
     assert!(
         keys["keys"]

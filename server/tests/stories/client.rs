@@ -199,9 +199,11 @@ impl Api {
     pub(crate) async fn answer(&self, request: RequestBuilder) -> Answer {
         let request = request.build().expect("a request");
         self.secrets.note_request(&request);
-        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let method = request.method().clone();
+        let path = request.url().path().to_owned();
         let response = self.http.execute(request).await.expect("an answer");
-        let (status, headers) = (response.status(), response.headers().clone());
+        let status = response.status();
+        let headers = response.headers().clone();
         let text = response.text().await.expect("a body");
         let is_json = headers
             .get("content-type")
@@ -414,7 +416,8 @@ impl Person<'_> {
 
     /// The titles of a whole list, page by page.
     pub(crate) async fn titles(&self, query: &str) -> Vec<String> {
-        let (mut titles, mut cursor) = (Vec::new(), String::new());
+        let mut titles = Vec::new();
+        let mut cursor = String::new();
         loop {
             let page = self.get(&format!("/v1/tasks?{query}{cursor}")).await;
             assert_eq!(page.status, 200, "{:?}", page.body);

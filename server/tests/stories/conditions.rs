@@ -13,14 +13,13 @@ use crate::client::{PASSWORD, Server};
 async fn a_write_that_rules_the_version_out_does_nothing_and_says_which_one_there_is() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
-    let (live, gone) = (
-        ada.create_task(json!({"title": "Live"})).await,
-        ada.create_task(json!({"title": "Gone"})).await,
-    );
+    let live = ada.create_task(json!({"title": "Live"})).await;
+    let gone = ada.create_task(json!({"title": "Gone"})).await;
     let path =
         |task: &serde_json::Value| format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
     ada.delete(&path(&gone)).await;
     let title = || Some(json!({"title": "Changed"}));
+
     for (method, path, body, version) in [
         (Method::PATCH, path(&live), title(), 1),
         (Method::PATCH, path(&live), Some(json!({})), 1),
@@ -34,6 +33,7 @@ async fn a_write_that_rules_the_version_out_does_nothing_and_says_which_one_ther
         ),
     ] {
         let tag = format!("\"{version}\"");
+
         for (header, value) in [
             ("if-none-match", "*".to_owned()),
             ("if-none-match", tag.clone()),
@@ -46,12 +46,14 @@ async fn a_write_that_rules_the_version_out_does_nothing_and_says_which_one_ther
             let refused = ada
                 .call(method.clone(), &path, &[(header, &value)], body.clone())
                 .await;
+
             assert_eq!(
                 (refused.status.as_u16(), refused.header("etag")),
                 (412, Some(tag.as_str())),
                 "{method} {path} {header}: {value}"
             );
         }
+
         // Both must hold, and the first is not enough.
         let both = [("if-match", tag.as_str()), ("if-none-match", &tag)];
         assert_eq!(
@@ -62,6 +64,7 @@ async fn a_write_that_rules_the_version_out_does_nothing_and_says_which_one_ther
             "{method} {path}"
         );
     }
+
     assert_eq!(ada.get(&path(&live)).await.body, live);
     assert_eq!(ada.get("/v1/trash").await.items("version"), [2]);
     assert_eq!(ada.get("/v1/me").await.body["version"], 1);
@@ -88,6 +91,7 @@ async fn a_write_that_rules_the_version_out_does_nothing_and_says_which_one_ther
         .status,
         204
     );
+
     let restore = format!("{}/restore", path(&live));
     assert_eq!(
         ada.call(
@@ -123,6 +127,7 @@ async fn a_read_heeds_if_match_before_if_none_match() {
             .as_str()
             .expect("an id")
     );
+
     for path in [
         "/v1/me",
         "/v1/me/sessions",
@@ -139,6 +144,7 @@ async fn a_read_heeds_if_match_before_if_none_match() {
             .header("etag")
             .expect("a tag")
             .to_owned();
+
         for method in [Method::GET, Method::HEAD] {
             for (if_match, status) in [
                 ("*", 200),
@@ -151,12 +157,14 @@ async fn a_read_heeds_if_match_before_if_none_match() {
                 let answer = ada
                     .call(method.clone(), path, &[("if-match", if_match)], None)
                     .await;
+
                 assert_eq!(
                     (answer.status.as_u16(), answer.header("etag")),
                     (status, Some(tag.as_str())),
                     "{method} {path} {if_match}"
                 );
             }
+
             let other = ada
                 .call(
                     method.clone(),
@@ -173,6 +181,7 @@ async fn a_read_heeds_if_match_before_if_none_match() {
                     None,
                 )
                 .await;
+
             assert_eq!(
                 (other.status.as_u16(), same.status.as_u16()),
                 (412, 304),
@@ -180,6 +189,7 @@ async fn a_read_heeds_if_match_before_if_none_match() {
             );
         }
     }
+
     // What is not there has no version: the condition changes nothing.
     assert_eq!(
         ada.call(Method::GET, "/v1/nothing", &[("if-match", "\"1\"")], None)
@@ -206,12 +216,14 @@ async fn a_write_of_what_has_no_version_is_refused_where_if_match_asks_for_one()
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let endpoints = SERVICES.iter().flat_map(|service| service.endpoints.iter());
+
     for endpoint in endpoints
         .filter(|endpoint| endpoint.method == Declared::Post && !endpoint.path.contains('{'))
     {
         let refused = ada
             .call(Method::POST, endpoint.path, &[("if-match", "\"1\"")], None)
             .await;
+
         assert_eq!(
             (refused.status.as_u16(), refused.header("etag")),
             (412, None),
@@ -227,6 +239,7 @@ async fn a_write_of_what_has_no_version_is_refused_where_if_match_asks_for_one()
             endpoint.name
         );
     }
+
     let stranger = server
         .send(
             Method::POST,
@@ -238,6 +251,7 @@ async fn a_write_of_what_has_no_version_is_refused_where_if_match_asks_for_one()
         .await;
     assert_eq!(stranger.status, 401);
     assert_eq!(ada.titles("").await, Vec::<String>::new());
+
     // Nothing is there yet, which is what the client asked for.
     let first = ada
         .call(
@@ -279,15 +293,15 @@ async fn head_of(server: &Server, request: &str) -> String {
 async fn no_304_claims_to_be_empty() {
     let server = Server::start().await;
     let whole = server.get("/v1/health").await;
-    let (tag, length) = (
-        whole.header("etag").expect("a tag"),
-        whole.header("content-length").expect("a length"),
-    );
+    let tag = whole.header("etag").expect("a tag");
+    let length = whole.header("content-length").expect("a length");
+
     for method in ["HEAD", "GET"] {
         let head =
             head_of(&server, &format!("{method} /v1/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\nif-none-match: {tag}\r\n\r\n"))
                 .await;
         assert!(head.starts_with("http/1.1 304"), "{head}");
+
         let said = head
             .lines()
             .find_map(|line| line.strip_prefix("content-length: "));

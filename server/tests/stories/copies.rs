@@ -44,10 +44,8 @@ fn said(output: &Output) -> String {
 }
 
 async fn somebody_goes_on_on_another_store(from: StoreKind, to: StoreKind) {
-    let (from, to) = (
-        StoreProcess::start(from).await,
-        StoreProcess::start(to).await,
-    );
+    let from = StoreProcess::start(from).await;
+    let to = StoreProcess::start(to).await;
     let [from_url, to_url] = [&from, &to].map(|store| store.url_at(store.address));
     let before = Server::start_with(&[("DATABASE_URL", &from_url)]).await;
     let ada = before.register("ada@example.com").await;
@@ -95,6 +93,7 @@ async fn somebody_goes_on_on_another_store(from: StoreKind, to: StoreKind) {
             .await
             .body
     };
+
     for path in [
         "/v1/me",
         "/v1/me/sessions",
@@ -105,6 +104,7 @@ async fn somebody_goes_on_on_another_store(from: StoreKind, to: StoreKind) {
     ] {
         assert_eq!(there(path).await, ada.get(path).await.body, "{path}");
     }
+
     let repeated = after
         .send(
             Method::POST,
@@ -116,6 +116,7 @@ async fn somebody_goes_on_on_another_store(from: StoreKind, to: StoreKind) {
         .await;
     assert_eq!((repeated.status.as_u16(), repeated.body), (201, created));
     assert_eq!(after.refresh(ada.refresh_token()).await.status, 200);
+
     after.log_in("ADA@example.com").await;
 }
 
@@ -123,7 +124,8 @@ async fn somebody_goes_on_on_another_store(from: StoreKind, to: StoreKind) {
 async fn filled_folder() -> (tempfile::TempDir, UserId) {
     let folder = tempfile::tempdir().expect("a folder");
     let engine = Engine::open(&folder.path().join("data")).expect("an engine");
-    let (database, environment) = (engine.database(), Environment::new(&|_| None));
+    let database = engine.database();
+    let environment = Environment::new(&|_| None);
     create_tables(&database, environment).await.expect("tables");
     let starter = Starter::new(environment).with(database);
     let tasks: Tasks = starter.part().await.expect("tasks");
@@ -161,7 +163,8 @@ async fn tasks_at(url: &str) -> Tasks {
 
 /// How many tasks somebody has there; none as long as there is nothing to have them in.
 async fn count(tasks: &dyn TaskStore, owner: UserId) -> usize {
-    let (mut count, mut after) = (0, None);
+    let mut count = 0;
+    let mut after = None;
     loop {
         let query = TaskQuery {
             filter: TaskFilter::default(),
@@ -220,11 +223,13 @@ async fn a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(k
         .spawn()
         .expect("the program starts");
     wait_for(&*tasks, owner, 650, &mut stopped).await;
+
     let signal = Command::new("sh")
         .args(["-c", &format!("kill -INT {}", stopped.id())])
         .status()
         .expect("a shell");
     assert!(signal.success());
+
     let stopped = stopped.wait_with_output().expect("ended");
     assert_eq!(stopped.status.code(), Some(1));
     assert!(
@@ -232,6 +237,7 @@ async fn a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(k
         "{}",
         said(&stopped)
     );
+
     let resumed_after = |output: &Output| -> usize {
         let said = said(output);
         let (_, after) = said.split_once("resumed after ").expect("it goes on");
@@ -241,6 +247,7 @@ async fn a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(k
             .and_then(|number| number.parse().ok())
             .expect("a number")
     };
+
     assert!(resumed_after(&stopped) >= 200, "{}", said(&stopped));
 
     network.be(Fault::None);
@@ -268,9 +275,11 @@ async fn a_store_that_cannot_answer_for_a_while_is_waited_for(kind: StoreKind, f
         .expect("the program starts");
     wait_for(&*tasks, owner, 250, &mut copying).await;
     network.be(fault);
+
     let mut lines = BufReader::new(copying.stderr.take().expect("stderr")).lines();
     let waiting = lines.next().expect("it says so").expect("text");
     assert!(waiting.contains("trying again"), "{waiting}");
+
     network.be(Fault::None);
     let finished = copying.wait_with_output().expect("ended");
     assert!(finished.status.success(), "{}", said(&finished));
@@ -343,13 +352,16 @@ fn what_cannot_be_copied_is_said_without_a_password() {
             .output()
             .expect("the program runs");
         let said = said(&ended);
+
         assert!(
             !ended.status.success() && said.contains(word),
             "{from}, {to}: {said}"
         );
         assert!(!said.contains("s3cret"), "{said}");
+
         said
     };
+
     refused(
         "embedded",
         "mongodb://ada:s3cret@db",
@@ -377,12 +389,14 @@ fn what_cannot_be_copied_is_said_without_a_password() {
         "AWS_ACCESS_KEY_ID is missing; --to=dynamodb:// needs it",
     );
     refused("embedded", "embedded", "--from and --to are the same");
+
     let unreachable = refused(
         "embedded",
         "mongodb://ada:s3cret@127.0.0.1:1/lane",
         "--to cannot be reached",
     );
     assert!(unreachable.lines().count() <= 3, "{unreachable}");
+
     let tables = copy(&[
         "--from",
         "embedded",
@@ -398,6 +412,7 @@ fn what_cannot_be_copied_is_said_without_a_password() {
         "{}",
         said(&tables)
     );
+
     let half = copy(&["--from", "embedded"])
         .output()
         .expect("the program runs");

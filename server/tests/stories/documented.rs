@@ -30,7 +30,8 @@ pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
         method.as_str().to_lowercase()
     };
     let covers = |template: &str| {
-        let (wanted, given) = (template.split('/'), path.split('/'));
+        let wanted = template.split('/');
+        let given = path.split('/');
         wanted.clone().count() == given.clone().count()
             && wanted.zip(given).all(|(wanted, given)| {
                 wanted == given || (wanted.starts_with('{') && !given.is_empty())

@@ -85,6 +85,7 @@ async fn every_call_is_a_503_in_time_and_service_returns_by_itself(
             .as_str()
             .expect("an id")
     );
+
     for fault in faults {
         network.be(*fault);
         let begun = Instant::now();
@@ -115,11 +116,13 @@ async fn every_call_is_a_503_in_time_and_service_returns_by_itself(
             ])
         );
         answers.extend(public);
+
         assert!(
             begun.elapsed() < IN_TIME,
             "{fault:?}: {:?}",
             begun.elapsed()
         );
+
         for answer in answers {
             assert_eq!(
                 (answer.status.as_u16(), answer.header("retry-after")),
@@ -128,6 +131,7 @@ async fn every_call_is_a_503_in_time_and_service_returns_by_itself(
                 answer.body
             );
         }
+
         network.be(Fault::None);
         // Nobody restarts anything. A driver that has given a server up finds it again by itself.
         let mended = Instant::now();
@@ -140,6 +144,7 @@ async fn every_call_is_a_503_in_time_and_service_returns_by_itself(
         assert_eq!(back.status, 201, "{fault:?}");
         assert_eq!(ada.get(&task).await.status, 200, "{fault:?}");
     }
+
     assert_eq!(
         ada.titles("").await.len(),
         2,
@@ -151,10 +156,13 @@ async fn answers_that_are_lost_double_nothing(kind: StoreKind, every: u32) {
     let store = StoreProcess::start(kind).await;
     let (network, server) = start(&store).await;
     let ada = server.register("ada@example.com").await;
-    let (acknowledged, attempts) = (AtomicU32::new(0), AtomicU32::new(0));
+    let acknowledged = AtomicU32::new(0);
+    let attempts = AtomicU32::new(0);
+
     network.be(Fault::CutAnswers(every));
     create_many(&ada, 100, &acknowledged, &attempts).await;
     network.be(Fault::None);
+
     assert_each_once(&ada, 100).await;
     println!(
         "every {every}. answer cut: {attempts:?} calls made, {acknowledged:?} acknowledged, 100 found"
@@ -167,7 +175,8 @@ async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowled
     let mut store = StoreProcess::start(kind).await;
     let server = Server::start_with(&[("DATABASE_URL", &store.url_at(store.address))]).await;
     let ada = server.register("ada@example.com").await;
-    let (acknowledged, attempts) = (AtomicU32::new(0), AtomicU32::new(0));
+    let acknowledged = AtomicU32::new(0);
+    let attempts = AtomicU32::new(0);
     let crash = async {
         for crash in 1..=3 {
             while acknowledged.load(Ordering::SeqCst) < crash * 40 {
@@ -177,7 +186,9 @@ async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowled
             store.start_again().await;
         }
     };
+
     tokio::join!(create_many(&ada, 200, &acknowledged, &attempts), crash);
+
     assert_each_once(&ada, 200).await;
     println!(
         "store killed three times: {attempts:?} calls made, {acknowledged:?} acknowledged, 200 found"
@@ -214,7 +225,9 @@ mod dynamodb {
         tokio::time::timeout(IN_TIME, opened)
             .await
             .expect("a connection before the first call");
+
         tasks.ping().await.expect("an answer");
+
         assert_eq!(network.connections(), 1);
     }
 

@@ -57,6 +57,7 @@ async fn a_connection_that_sends_nothing_or_half_a_header_is_closed_in_time() {
     let limit = Duration::from_millis(400);
     let server =
         Server::start_in(&[], &with(|given| given.connections.header_timeout = limit)).await;
+
     for sent in [
         "",
         "GET /v1/health HTTP/1.1\r\nhost: x\r\n",
@@ -67,21 +68,25 @@ async fn a_connection_that_sends_nothing_or_half_a_header_is_closed_in_time() {
         let began = Instant::now();
         connection.write_all(sent.as_bytes()).await.expect("sent");
         rest(&mut connection).await;
+
         assert!(
             began.elapsed() >= limit / 2,
             "{sent:?}: closed after {:?}",
             began.elapsed()
         );
     }
+
     // A second header has no more time than the first one, however long the connection may be idle.
     let mut connection = connect(&server).await;
     connection
         .write_all(b"GET /v1/health HTTP/1.1\r\nhost: x\r\n\r\n")
         .await
         .expect("sent");
+
     let mut first = [0; 15];
     connection.read_exact(&mut first).await.expect("an answer");
     assert_eq!(&first, b"HTTP/1.1 200 OK");
+
     let began = Instant::now();
     connection
         .write_all(b"GET /v1/health HTTP/1.1\r\n")
@@ -96,7 +101,8 @@ async fn a_connection_that_sends_nothing_or_half_a_header_is_closed_in_time() {
 
 #[tokio::test]
 async fn an_idle_connection_is_kept_for_the_next_request_and_not_for_ever() {
-    let (header, idle) = (Duration::from_millis(100), Duration::from_millis(900));
+    let header = Duration::from_millis(100);
+    let idle = Duration::from_millis(900);
     let limits = with(|given| {
         (
             given.connections.header_timeout,
@@ -109,8 +115,10 @@ async fn an_idle_connection_is_kept_for_the_next_request_and_not_for_ever() {
         .write_all(b"GET /v1/health HTTP/1.1\r\nhost: x\r\n\r\n")
         .await
         .expect("sent");
+
     let began = Instant::now();
     let answer = rest(&mut connection).await;
+
     assert_eq!(status(&answer), "200");
     assert!(
         began.elapsed() >= idle - header,
@@ -144,11 +152,14 @@ async fn connections_over_the_limit_are_refused_at_once_and_others_served_when_o
                 .expect("an answer");
             held.push(connection);
         }
+
         let refused = rest(&mut connect(&server).await).await;
+
         assert!(
             refused.starts_with("HTTP/1.1 503 ") && refused.contains("retry-after: "),
             "{refused}"
         );
+
         // However a connection ends, its place is free: one that is reset as well as one that says
         // good-bye.
         held[0].set_zero_linger().expect("an option");
@@ -156,6 +167,7 @@ async fn connections_over_the_limit_are_refused_at_once_and_others_served_when_o
             drop(connection);
         }
         let began = Instant::now();
+
         while status(
             &exchange(
                 &server,
@@ -179,6 +191,7 @@ async fn a_trusted_proxy_is_not_one_source() {
         }),
     )
     .await;
+
     let mut held = Vec::new();
     for _ in 0..3 {
         let mut connection = connect(&server).await;
@@ -222,6 +235,7 @@ async fn half_a_request_is_refused_and_nothing_is_done() {
         &(head("transfer-encoding: chunked") + &format!("{:x}\r\n{draft}\r\n", draft.len())),
     )
     .await;
+
     for (what, answer) in [
         ("cut off", cut_off),
         ("a broken chunk", broken_chunk),
@@ -229,11 +243,14 @@ async fn half_a_request_is_refused_and_nothing_is_done() {
     ] {
         assert_eq!(status(&answer), "400", "{what}: {answer}");
     }
+
     let mut slow = connect(&server).await;
     slow.write_all((head("content-length: 100") + &draft).as_bytes())
         .await
         .expect("sent");
+
     let answer = rest(&mut slow).await;
+
     assert_eq!(status(&answer), "408", "{answer}");
     assert!(
         answer.contains("connection: close")
@@ -258,6 +275,7 @@ async fn a_client_that_writes_all_of_a_large_body_before_it_reads_gets_to_know_t
         "POST /v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
+
     connection.write_all(head.as_bytes()).await.expect("sent");
     connection.write_all(body.as_bytes()).await.expect("sent");
     connection.shutdown().await.expect("nothing more is sent");
@@ -276,6 +294,7 @@ async fn a_client_that_writes_all_of_a_large_body_before_it_reads_gets_to_know_t
 #[tokio::test]
 async fn a_request_says_once_which_host_it_is_for() {
     let server = Server::start().await;
+
     for path in ["/v1/health", "/v1/tasks", "/v1/nothing", "/docs/", "/"] {
         for host in [
             "",
@@ -291,6 +310,7 @@ async fn a_request_says_once_which_host_it_is_for() {
                 &format!("GET {path} HTTP/1.1\r\n{host}connection: close\r\n\r\n"),
             )
             .await;
+
             assert_eq!(status(&answer), "400", "{path} {host:?}: {answer}");
             assert!(
                 answer.contains("content-type: application/problem+json")
@@ -299,6 +319,7 @@ async fn a_request_says_once_which_host_it_is_for() {
             );
             assert_eq!(problem(&answer)["errors"][0]["header"], "host", "{answer}");
         }
+
         for (version, host) in [
             ("1.1", "host: x\r\n"),
             ("1.1", "host: [::1]:80\r\n"),
@@ -309,9 +330,11 @@ async fn a_request_says_once_which_host_it_is_for() {
                 &format!("GET {path} HTTP/{version}\r\n{host}connection: close\r\n\r\n"),
             )
             .await;
+
             assert_ne!(status(&answer), "400", "{path} {host:?}: {answer}");
         }
     }
+
     let preflight = exchange(
         &server,
         "OPTIONS /v1/me HTTP/1.1\r\norigin: https://app.example.com\r\nconnection: close\r\n\r\n",
@@ -352,9 +375,11 @@ async fn one_source_may_send_so_many_requests_and_others_are_served() {
             )
             .await
     };
+
     for path in ["/v1/health", "/v1/nothing", "/.well-known/jwks.json"] {
         assert_ne!(call(path, "2001:db8::1").await.status, 429);
     }
+
     // Neighbours in one /64 network are one source; whatever path they take, the docs page
     // included.
     for path in ["/v1/health", "/v1/nothing", "/docs/"] {
@@ -373,12 +398,12 @@ async fn one_account_may_send_so_many_requests_from_wherever() {
         }),
     )
     .await;
-    let (ada, bob) = (
-        server.register("ada@example.com").await,
-        server.register("bob@example.com").await,
-    );
+    let ada = server.register("ada@example.com").await;
+    let bob = server.register("bob@example.com").await;
+
     for source in 1..=3 {
         let from = format!("192.0.2.{source}");
+
         assert_eq!(
             ada.call(
                 Method::GET,
@@ -391,6 +416,7 @@ async fn one_account_may_send_so_many_requests_from_wherever() {
             200
         );
     }
+
     let limited = ada
         .call(
             Method::POST,
@@ -408,6 +434,7 @@ async fn one_account_may_send_so_many_requests_from_wherever() {
     )
     .await;
     let ada = unlimited.register("ada@example.com").await;
+
     for _ in 0..5 {
         assert_eq!(ada.get("/v1/tasks").await.status, 200);
     }
@@ -432,14 +459,19 @@ async fn what_a_trusted_proxy_garbled_is_refused_and_nothing_is_done() {
             .request(Method::POST, "/v1/auth/register")
             .header("x-forwarded-for", forwarded)
             .json(&account);
+
         let answer = server.answer(request).await;
+
         assert_eq!(answer.status, status, "{:?}", answer.body);
+
         answer
     };
+
     assert_eq!(
         register(b"192.0.2.1, caf\xe9", 400).await.faults(),
         ["x-forwarded-for:"]
     );
+
     // What stands before the trusted proxy's own element may be anything: the client wrote it.
     register(b"caf\xe9, [2001:db8::1]:4711", 201).await;
 }
@@ -456,6 +488,7 @@ async fn browsers_are_told_to_stay_on_https_where_they_came_over_it() {
     )
     .await;
     let direct = Server::start().await;
+
     for (server, scheme, expected) in [
         (&behind, "https", true),
         (&behind, "http", false),
@@ -469,6 +502,7 @@ async fn browsers_are_told_to_stay_on_https_where_they_came_over_it() {
                         .header("x-forwarded-proto", scheme),
                 )
                 .await;
+
             assert_eq!(
                 answer.header("strict-transport-security").is_some(),
                 expected,
@@ -481,6 +515,7 @@ async fn browsers_are_told_to_stay_on_https_where_they_came_over_it() {
 #[tokio::test]
 async fn the_docs_page_keeps_no_token() {
     let server = Server::start().await;
+
     let script = server
         .request(Method::GET, "/docs/swagger-initializer.js")
         .send()
@@ -489,6 +524,7 @@ async fn the_docs_page_keeps_no_token() {
         .text()
         .await
         .expect("a script");
+
     assert!(
         script.contains("openapi.json") && !script.contains("\"persistAuthorization\": true"),
         "{script}"

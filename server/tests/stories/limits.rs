@@ -29,6 +29,7 @@ fn assert_limited(answer: &Answer, limit: &str) {
 async fn guessing_a_password_is_stopped_and_goes_on_after_the_wait_it_names() {
     let server = Server::start_with(&[("TASKLANE_LIMIT_LOGIN_ACCOUNT_SOURCE", "3/15m")]).await;
     server.register("ada@example.com").await;
+
     for _ in 0..3 {
         assert_eq!(
             server
@@ -38,6 +39,7 @@ async fn guessing_a_password_is_stopped_and_goes_on_after_the_wait_it_names() {
             401
         );
     }
+
     // The right password would be told from a wrong one otherwise.
     let limited = server.try_log_in("ada@example.com", PASSWORD).await;
     assert_limited(&limited, "login-account-source");
@@ -45,6 +47,7 @@ async fn guessing_a_password_is_stopped_and_goes_on_after_the_wait_it_names() {
         server.try_log_in("ADA@example.com", PASSWORD).await.status,
         429
     );
+
     let wait = limited
         .header("retry-after")
         .expect("how long to wait")
@@ -65,6 +68,7 @@ async fn logging_in_with_the_right_password_is_no_guess() {
     ])
     .await;
     server.register("ada@example.com").await;
+
     for _ in 0..5 {
         assert_eq!(
             server.try_log_in("ada@example.com", PASSWORD).await.status,
@@ -76,6 +80,7 @@ async fn logging_in_with_the_right_password_is_no_guess() {
 #[tokio::test]
 async fn an_unknown_address_is_limited_like_a_known_one() {
     let server = Server::start_with(&[("TASKLANE_LIMIT_LOGIN_ACCOUNT_SOURCE", "2/15m")]).await;
+
     for _ in 0..2 {
         assert_eq!(
             server
@@ -85,6 +90,7 @@ async fn an_unknown_address_is_limited_like_a_known_one() {
             401
         );
     }
+
     assert_limited(
         &server.try_log_in("nobody@example.com", PASSWORD).await,
         "login-account-source",
@@ -101,6 +107,7 @@ async fn a_stranger_who_uses_up_every_limit_leaves_the_owners_session_alone() {
     ];
     let server = Server::start_with(&limits).await;
     let owner = server.register("ada@example.com").await;
+
     // The stranger sits at the owner's own address, the worst case.
     for _ in 0..6 {
         server.try_log_in("ada@example.com", "a guess of it").await;
@@ -113,9 +120,11 @@ async fn a_stranger_who_uses_up_every_limit_leaves_the_owners_session_alone() {
             .await;
     }
     assert_limited(&server.refresh("tlr_forged.token").await, "refresh-source");
+
     let refreshed = server.refresh(owner.refresh_token()).await;
     assert_eq!(refreshed.status, 200, "{:?}", refreshed.body);
     assert_eq!(owner.get("/v1/tasks").await.status, 200);
+
     let change = json!({"current_password": PASSWORD, "new_password": "another lane of tasks"});
     assert_eq!(owner.post("/v1/me/password", change).await.status, 200);
 }
@@ -123,10 +132,9 @@ async fn a_stranger_who_uses_up_every_limit_leaves_the_owners_session_alone() {
 #[tokio::test]
 async fn one_session_can_be_refreshed_only_so_often() {
     let server = Server::start_with(&[("TASKLANE_LIMIT_REFRESH_SESSION", "2/15m")]).await;
-    let (ada, bob) = (
-        server.register("ada@example.com").await,
-        server.register("bob@example.com").await,
-    );
+    let ada = server.register("ada@example.com").await;
+    let bob = server.register("bob@example.com").await;
+
     let mut token = ada.refresh_token().to_owned();
     for _ in 0..2 {
         token = server.refresh(&token).await.body["refresh_token"]
@@ -134,6 +142,7 @@ async fn one_session_can_be_refreshed_only_so_often() {
             .expect("a token")
             .to_owned();
     }
+
     assert_limited(&server.refresh(&token).await, "refresh-session");
     assert_eq!(server.refresh(bob.refresh_token()).await.status, 200);
 }
@@ -143,12 +152,14 @@ async fn accounts_are_not_made_by_the_thousand() {
     let server = Server::start_with(&[("TASKLANE_LIMIT_REGISTER_SOURCE", "2/1h")]).await;
     server.register("ada@example.com").await;
     server.register("bob@example.com").await;
+
     let third = server
         .post(
             "/v1/auth/register",
             json!({"email": "eve@example.com", "password": PASSWORD}),
         )
         .await;
+
     assert_limited(&third, "register-source");
     assert_eq!(
         server.try_log_in("eve@example.com", PASSWORD).await.status,
@@ -162,9 +173,11 @@ async fn guessing_the_password_of_a_stolen_session_is_stopped() {
     let ada = server.register("ada@example.com").await;
     let guess =
         || json!({"current_password": "a guess of it", "new_password": "another lane of tasks"});
+
     for _ in 0..2 {
         assert_eq!(ada.post("/v1/me/password", guess()).await.status, 422);
     }
+
     assert_limited(
         &ada.post("/v1/me/password", guess()).await,
         "password-account",
@@ -176,6 +189,7 @@ async fn forwarded_addresses_count_only_behind_a_trusted_proxy() {
     let limit = [("TASKLANE_LIMIT_REGISTER_SOURCE", "1/1h")];
     let behind = Server::behind_a_proxy(&limit).await;
     let direct = Server::start_with(&limit).await;
+
     for (server, statuses) in [(&behind, [201, 201, 429]), (&direct, [201, 429, 429])] {
         for (source, expected) in ["192.0.2.1", "192.0.2.2", "192.0.2.2"]
             .into_iter()
@@ -187,6 +201,7 @@ async fn forwarded_addresses_count_only_behind_a_trusted_proxy() {
                 .request(reqwest::Method::POST, "/v1/auth/register")
                 .header("x-forwarded-for", source)
                 .json(&account);
+
             assert_eq!(server.answer(request).await.status, expected, "{source}");
         }
     }
@@ -199,6 +214,7 @@ const STRANGER: &str = "198.51.100.7";
 async fn a_stranger_who_guesses_for_as_long_as_the_limits_allow_locks_no_owner_out() {
     let server = Server::behind_a_proxy(&[("TASKLANE_LIMIT_LOGIN_ACCOUNT", "20/24h")]).await;
     server.register("ada@example.com").await;
+
     for _ in 0..10 {
         assert_eq!(
             server
@@ -208,6 +224,7 @@ async fn a_stranger_who_guesses_for_as_long_as_the_limits_allow_locks_no_owner_o
             401
         );
     }
+
     let stranger = server
         .try_log_in_from(STRANGER, "ada@example.com", "a guess of it")
         .await;
@@ -246,6 +263,7 @@ async fn guessing_from_many_sources_is_stopped_for_a_day_but_where_the_account_w
  {
     let server = Server::behind_a_proxy(&[("TASKLANE_LIMIT_LOGIN_ACCOUNT", "5/24h")]).await;
     server.register("ada@example.com").await;
+
     assert_eq!(
         server
             .try_log_in_from(OWNER, "ada@example.com", PASSWORD)
@@ -253,6 +271,7 @@ async fn guessing_from_many_sources_is_stopped_for_a_day_but_where_the_account_w
             .status,
         200
     );
+
     for number in 0..5 {
         let guess = server
             .try_log_in_from(
@@ -261,6 +280,7 @@ async fn guessing_from_many_sources_is_stopped_for_a_day_but_where_the_account_w
                 "a guess of it",
             )
             .await;
+
         assert_eq!(guess.status, 401);
     }
 
@@ -284,6 +304,7 @@ async fn guessing_from_many_sources_is_stopped_for_a_day_but_where_the_account_w
             .status,
         200
     );
+
     // A known source may guess no more often than any other.
     for _ in 0..10 {
         assert_eq!(
@@ -294,12 +315,14 @@ async fn guessing_from_many_sources_is_stopped_for_a_day_but_where_the_account_w
             401
         );
     }
+
     assert_limited(
         &server
             .try_log_in_from(OWNER, "ada@example.com", PASSWORD)
             .await,
         "login-account-source",
     );
+
     server.wait(Duration::from_secs(24 * 60 * 60));
     assert_eq!(
         server
@@ -314,6 +337,7 @@ async fn guessing_from_many_sources_is_stopped_for_a_day_but_where_the_account_w
 async fn a_source_is_forgotten_thirty_days_after_the_last_login_from_it() {
     let server = Server::behind_a_proxy(&[("TASKLANE_LIMIT_LOGIN_ACCOUNT", "1/24h")]).await;
     server.register("ada@example.com").await;
+
     assert_eq!(
         server
             .try_log_in_from(OWNER, "ada@example.com", PASSWORD)
@@ -321,9 +345,11 @@ async fn a_source_is_forgotten_thirty_days_after_the_last_login_from_it() {
             .status,
         200
     );
+
     let day = Duration::from_secs(24 * 60 * 60);
     for (days, status) in [(29, 200), (31, 429)] {
         server.wait(day * days);
+
         assert_eq!(
             server
                 .try_log_in_from(STRANGER, "ada@example.com", "a guess of it")
@@ -354,23 +380,28 @@ async fn who_changes_addresses_within_an_ipv6_network_is_stopped_by_the_network(
             .status
             .as_u16()
     };
+
     assert_eq!(guess("2001:db8:0:1::1".to_owned()).await, 401);
     assert_eq!(
         guess("2001:db8:0:1:ffff::2".to_owned()).await,
         429,
         "the same /64"
     );
+
     for network in 2..=4 {
         assert_eq!(guess(format!("2001:db8:0:{network}::1")).await, 401);
     }
+
     assert_eq!(
         guess("2001:db8:0:5::1".to_owned()).await,
         429,
         "the same /56, four times as often"
     );
+
     for network in 1..=12 {
         assert_eq!(guess(format!("2001:db8:0:{network:x}00::1")).await, 401);
     }
+
     assert_eq!(
         guess("2001:db8:0:d00::1".to_owned()).await,
         429,
@@ -393,6 +424,7 @@ async fn what_succeeds_is_bounded_as_well() {
     let server = Server::start_with(&limits).await;
     let mut ada = server.register("ada@example.com").await;
     server.register("bob@example.com").await;
+
     for _ in 0..3 {
         server.log_in("ada@example.com").await;
     }
@@ -405,6 +437,7 @@ async fn what_succeeds_is_bounded_as_well() {
         4,
         "no session was begun"
     );
+
     server.log_in("bob@example.com").await;
     assert_limited(
         &server.try_log_in("bob@example.com", PASSWORD).await,
@@ -418,10 +451,12 @@ async fn what_succeeds_is_bounded_as_well() {
         )
     };
     let key = [("idempotency-key", "one")];
+
     let first = ada
         .call(reqwest::Method::POST, "/v1/me/password", &key, change())
         .await;
     assert_eq!(first.status, 200);
+
     let repeated = ada
         .call(reqwest::Method::POST, "/v1/me/password", &key, change())
         .await;

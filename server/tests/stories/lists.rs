@@ -33,6 +33,7 @@ async fn filters_choose_any_of_what_is_repeated_and_all_of_what_differs() {
         "Buy a bell",
         "Sleep",
     ];
+
     for (query, expected) in [
         ("", vec![0, 1, 2, 3, 4, 5]),
         ("status=todo", vec![0, 3, 5]),
@@ -65,6 +66,7 @@ async fn filters_choose_any_of_what_is_repeated_and_all_of_what_differs() {
             let titles = ada
                 .titles(&format!("{query}&sort=created&limit={limit}"))
                 .await;
+
             assert_eq!(
                 titles,
                 expected.iter().map(|at| all[*at]).collect::<Vec<_>>(),
@@ -94,6 +96,7 @@ async fn every_order_is_what_its_name_says() {
         "Buy a bell",
         "Sleep",
     ];
+
     assert_eq!(ada.titles(&titles("created")).await, created);
     assert_eq!(
         ada.titles("").await,
@@ -140,7 +143,9 @@ async fn a_page_links_to_the_next_with_the_same_question() {
         .strip_prefix('<')
         .and_then(|link| link.strip_suffix(">; rel=\"next\""))
         .expect("a next page");
+
     let second = ada.get(next).await;
+
     assert_eq!(
         (first.items("title").len(), second.items("title").len()),
         (2, 1)
@@ -160,9 +165,11 @@ async fn a_link_holds_one_cursor_however_the_last_one_was_spelled() {
         .as_str()
         .expect("a cursor")
         .to_owned();
+
     for name in ["cursor", "c%75rsor", "%63ursor"] {
         let page = ada.get(&format!("/v1/tasks?{name}={first}&limit=2")).await;
         let next = page.body["next_cursor"].as_str().expect("a cursor");
+
         assert_eq!(
             page.header("link"),
             Some(format!("</v1/tasks?limit=2&cursor={next}>; rel=\"next\"").as_str()),
@@ -177,17 +184,17 @@ async fn a_walk_sees_every_task_that_stays_once_while_others_come_and_go() {
     let ada = server.register("ada@example.com").await;
     fill(&ada).await;
     let first = ada.get("/v1/tasks?sort=created&limit=2").await;
-    let (seen, cursor) = (
-        first.items("id"),
-        first.body["next_cursor"].as_str().expect("a cursor"),
-    );
+    let seen = first.items("id");
+    let cursor = first.body["next_cursor"].as_str().expect("a cursor");
     // The page's last task is what the cursor stands on.
     ada.delete(&format!("/v1/tasks/{}", seen[1].as_str().expect("an id")))
         .await;
     ada.create_task(json!({"title": "New"})).await;
+
     let rest = ada
         .get(&format!("/v1/tasks?sort=created&cursor={cursor}"))
         .await;
+
     assert_eq!(
         rest.items("title"),
         ["\u{c9}TUDES", "100% wool", "Buy a bell", "Sleep", "New"]
@@ -197,12 +204,11 @@ async fn a_walk_sees_every_task_that_stays_once_while_others_come_and_go() {
 #[tokio::test]
 async fn a_cursor_opens_no_list_but_the_callers_own() {
     let server = Server::start().await;
-    let (ada, bob) = (
-        server.register("ada@example.com").await,
-        server.register("bob@example.com").await,
-    );
+    let ada = server.register("ada@example.com").await;
+    let bob = server.register("bob@example.com").await;
     fill(&ada).await;
     bob.create_task(json!({"title": "Bob's"})).await;
+
     let cursor = ada.get("/v1/tasks?sort=created&limit=1").await.body["next_cursor"]
         .as_str()
         .expect("a cursor")
@@ -213,6 +219,7 @@ async fn a_cursor_opens_no_list_but_the_callers_own() {
             .items("title"),
         ["Bob's"]
     );
+
     let refused = bob
         .get(&format!("/v1/tasks?sort=due&cursor={cursor}"))
         .await;
@@ -233,8 +240,10 @@ async fn a_rare_match_among_many_tasks_is_found_by_short_pages_of_bounded_work()
         .buffer_unordered(50)
         .collect::<Vec<_>>()
         .await;
+
     let first = ada.call(Method::GET, "/v1/tasks?q=needle", &[], None).await;
     assert_eq!(first.items("title").len(), 0);
+
     let second = ada
         .get(&format!(
             "/v1/tasks?q=needle&cursor={}",

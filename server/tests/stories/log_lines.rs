@@ -65,8 +65,10 @@ async fn attempts_against_one_account_line_up_and_no_line_names_it() {
     ] {
         let answer = server.try_log_in(address, "not her password").await;
         assert_eq!(answer.status, status);
+
         refused.push(line(&answer));
     }
+
     let taken = server
         .post(
             "/v1/auth/register",
@@ -74,6 +76,7 @@ async fn attempts_against_one_account_line_up_and_no_line_names_it() {
         )
         .await;
     assert_eq!(taken.status, 409);
+
     refused.push(line(&taken));
     let other = line(
         &server
@@ -83,6 +86,7 @@ async fn attempts_against_one_account_line_up_and_no_line_names_it() {
 
     let account = refused[0]["account"].as_str().expect("a digest");
     assert_eq!(account.len(), 16);
+
     for line in &refused {
         assert_eq!(
             (&line["account"], &line["caller"]),
@@ -90,6 +94,7 @@ async fn attempts_against_one_account_line_up_and_no_line_names_it() {
             "{line}"
         );
     }
+
     assert_ne!(
         other["account"], account,
         "an address that is unknown has a digest of its own"
@@ -114,7 +119,8 @@ async fn an_attempt_that_succeeds_says_whose_account_it_was() {
     let refresh = server
         .refresh(login.body["refresh_token"].as_str().expect("a token"))
         .await;
-    let (login, refresh) = (line(&login), line(&refresh));
+    let login = line(&login);
+    let refresh = line(&refresh);
 
     assert_eq!(
         (&login["account"], &login["caller"]),
@@ -124,6 +130,7 @@ async fn an_attempt_that_succeeds_says_whose_account_it_was() {
         (&refresh["caller"], &refresh["session"]),
         (&user, &login["session"])
     );
+
     let read = line(&ada.get("/v1/me").await);
     assert_eq!(read["caller"], user);
     assert!(
@@ -136,6 +143,7 @@ async fn an_attempt_that_succeeds_says_whose_account_it_was() {
 async fn a_line_names_the_trace_that_its_client_says_and_nothing_else_that_it_says() {
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let server = Server::start().await;
+
     for (headers, wanted) in [
         (vec![("traceparent", PARENT)], Some(PARENT)),
         (vec![("traceparent", PARENT), ("traceparent", PARENT)], None),
@@ -153,6 +161,7 @@ async fn a_line_names_the_trace_that_its_client_says_and_nothing_else_that_it_sa
                 .send(Method::GET, "/v1/health", None, &headers, None)
                 .await,
         );
+
         assert_eq!(
             line.get("traceparent").and_then(Value::as_str),
             wanted,
@@ -177,6 +186,7 @@ async fn a_theft_of_a_refresh_token_is_a_line_of_its_own() {
     let refused = server.refresh(ada.refresh_token()).await;
 
     assert_eq!(refused.status, 401);
+
     let request = line(&refused);
     let thefts: Vec<Value> = log()
         .lines()

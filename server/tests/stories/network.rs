@@ -46,7 +46,8 @@ impl Network {
         let (fault, now) = watch::channel(Fault::None);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let (answers, connections) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let answers = Arc::new(AtomicU32::new(0));
+        let connections = Arc::new(AtomicU32::new(0));
         let made = Arc::clone(&connections);
         tokio::spawn(async move {
             loop {

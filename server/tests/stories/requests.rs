@@ -50,6 +50,7 @@ async fn a_body_that_is_not_strictly_json_is_refused_where_it_fails() {
         (b"{\"title\": NaN}", "/title", "expected"),
         (deep.as_bytes(), "", "nests deeper"),
     ];
+
     for (body, pointer, rule) in cases {
         let answer = send_raw(&server, &ada, "application/json", body).await;
         let shown = String::from_utf8_lossy(body);
@@ -58,6 +59,7 @@ async fn a_body_that_is_not_strictly_json_is_refused_where_it_fails() {
             (400, &json!("Malformed body")),
             "{shown}"
         );
+
         let error = &answer.body["errors"][0];
         assert!(
             error["pointer"]
@@ -71,6 +73,7 @@ async fn a_body_that_is_not_strictly_json_is_refused_where_it_fails() {
             "{shown}: {error}"
         );
     }
+
     assert_eq!(ada.titles("").await, Vec::<String>::new());
 }
 
@@ -82,8 +85,10 @@ async fn every_invalid_field_is_named_at_once() {
         "title": "", "notes": "a\u{0}b", "status": "later", "priority": 3, "labels": ["", "home", "home", 1],
         "due": "2026-02-30", "colour": "red", "a/b~c": 1,
     });
+
     let answer = ada.post("/v1/tasks", draft).await;
     assert_eq!(answer.status, 422);
+
     let named = [
         "/a~1b~0c",
         "/colour",
@@ -108,10 +113,12 @@ async fn an_error_stays_small_whatever_was_sent() {
     let fields: serde_json::Map<String, Value> =
         (0..6_000).map(|n| (format!("f{n}"), json!(0))).collect();
     let long = serde_json::Map::from_iter([("n".repeat(60_000), json!(0))]);
+
     for body in [fields, long] {
         // Nobody needs a token to send this.
         let answer = server.post("/v1/auth/register", Value::Object(body)).await;
         assert_eq!(answer.status, 422);
+
         let errors = answer.body["errors"].as_array().expect("errors");
         assert!(
             errors.len() <= 51 && answer.body.to_string().len() < 8_000,
@@ -120,6 +127,7 @@ async fn an_error_stays_small_whatever_was_sent() {
             answer.body
         );
     }
+
     // As long a line as the server reads; API Gateway reads a third of that.
     let answer = ada.get(&format!("/v1/tasks?{}", "a&".repeat(10_000))).await;
     let errors = answer.body["errors"].as_array().expect("errors");
@@ -136,27 +144,30 @@ async fn a_text_is_as_long_as_its_characters_are_many_and_notes_as_their_bytes()
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let longest = "\u{1f600}".repeat(500);
+
     let task = ada
         .create_task(json!({"title": longest, "notes": "\u{e9}".repeat(8192)}))
         .await;
+
     assert_eq!(
         (&task["title"], task["notes"].as_str().map(str::len)),
         (&json!(longest), Some(16384))
     );
+
     let over =
         json!({"title": "x".repeat(501), "notes": "\u{e9}".repeat(8193), "labels": vec!["x"; 21]});
     assert_eq!(
         ada.post("/v1/tasks", over).await.faults(),
         ["/labels", "/notes", "/title"]
     );
+
     // Byte for byte: composed and decomposed stay what they are.
-    let (line, lines) = (
-        " e\u{301} \u{e9} \u{200f}\u{202e} \t \u{10ffff}",
-        "one\r\ntwo\rthree\n\t",
-    );
+    let line = " e\u{301} \u{e9} \u{200f}\u{202e} \t \u{10ffff}";
+    let lines = "one\r\ntwo\rthree\n\t";
     let task = ada
         .create_task(json!({"title": line, "notes": lines, "labels": [line, "Home", "home"]}))
         .await;
+
     let shown = ada
         .get(&format!(
             "/v1/tasks/{}",
@@ -176,6 +187,7 @@ async fn what_shows_nothing_or_has_two_lines_is_no_title_no_label_and_no_name() 
     let ada = server.register("ada@example.com").await;
     let task = ada.create_task(json!({"title": "One"})).await;
     let path = format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
+
     for bad in [
         "   ",
         "\u{200b}",
@@ -202,6 +214,7 @@ async fn what_shows_nothing_or_has_two_lines_is_no_title_no_label_and_no_name() 
             ["/name"],
             "{bad:?}"
         );
+
         let registration = json!({"email": "eve@example.com", "password": PASSWORD, "name": bad});
         assert_eq!(
             server
@@ -212,6 +225,7 @@ async fn what_shows_nothing_or_has_two_lines_is_no_title_no_label_and_no_name() 
             "{bad:?}"
         );
     }
+
     assert_eq!(ada.get(&path).await.body, task);
 }
 
@@ -225,6 +239,7 @@ async fn a_body_of_another_type_is_answered_with_what_would_be_taken() {
             .as_str()
             .expect("an id")
     );
+
     for (method, path, header, taken) in [
         (Method::POST, "/v1/tasks", "accept-post", "application/json"),
         (
@@ -241,6 +256,7 @@ async fn a_body_of_another_type_is_answered_with_what_would_be_taken() {
                 .header(name, value);
             server.answer(request.body("{}"))
         };
+
         let answer = send("content-type", "text/plain").await;
         assert_eq!(
             (
@@ -250,6 +266,7 @@ async fn a_body_of_another_type_is_answered_with_what_would_be_taken() {
             ),
             (415, Some(taken), None)
         );
+
         let answer = send("content-encoding", "gzip").await;
         assert_eq!(
             (
@@ -267,6 +284,7 @@ async fn a_body_of_another_type_or_charset_or_too_large_is_refused() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let draft = r#"{"title": "One"}"#;
+
     for wrong in [
         "text/plain",
         "application/x-www-form-urlencoded",
@@ -280,11 +298,13 @@ async fn a_body_of_another_type_or_charset_or_too_large_is_refused() {
             "{wrong}"
         );
     }
+
     let untyped = server
         .request(Method::POST, "/v1/tasks")
         .bearer_auth(ada.access_token())
         .body(draft);
     assert_eq!(server.answer(untyped).await.status, 415);
+
     let large = format!(
         r#"{{"title": "One", "notes": "{}"}}"#,
         "x".repeat(64 * 1024)
@@ -308,6 +328,7 @@ async fn a_body_of_another_type_or_charset_or_too_large_is_refused() {
 async fn a_query_that_cannot_be_read_is_refused_by_name() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
+
     for (query, named) in [
         ("limit=0", vec!["?limit"]),
         ("limit=101", vec!["?limit"]),
@@ -329,6 +350,7 @@ async fn a_query_that_cannot_be_read_is_refused_by_name() {
         ("Limit=5&colour=red", vec!["?Limit", "?colour"]),
     ] {
         let answer = ada.get(&format!("/v1/tasks?{query}")).await;
+
         assert_eq!(
             (answer.status.as_u16(), answer.faults()),
             (400, named.into_iter().map(str::to_owned).collect()),
@@ -341,10 +363,12 @@ async fn a_query_that_cannot_be_read_is_refused_by_name() {
 async fn a_plus_sign_that_was_not_encoded_is_pointed_out() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
+
     for name in ["due_after", "due_before"] {
         let answer = ada
             .get(&format!("/v1/tasks?{name}=2026-03-01T11:30:00+02:00"))
             .await;
+
         assert_eq!(
             (answer.status.as_u16(), answer.faults()),
             (400, vec![format!("?{name}")])
@@ -358,6 +382,7 @@ async fn a_plus_sign_that_was_not_encoded_is_pointed_out() {
             answer.body
         );
     }
+
     let other = ada.get("/v1/tasks?due_after=soon").await;
     assert!(!other.body.to_string().contains("%2B"), "{:?}", other.body);
 }
@@ -366,6 +391,7 @@ async fn a_plus_sign_that_was_not_encoded_is_pointed_out() {
 async fn a_path_parameter_that_is_no_identifier_is_refused_by_name() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
+
     for id in [
         "1",
         "01a20bd0-62ad-7516-a457-6fd19772332",
@@ -375,6 +401,7 @@ async fn a_path_parameter_that_is_no_identifier_is_refused_by_name() {
         "01a20bd062ad7516a4576fd197723328",
     ] {
         let answer = ada.get(&format!("/v1/tasks/{id}")).await;
+
         assert_eq!(
             (answer.status.as_u16(), answer.faults()),
             (400, vec!["?task_id".to_owned()]),
@@ -394,10 +421,12 @@ async fn a_header_that_cannot_be_read_is_refused_by_name() {
             .expect("an id")
     );
     let patch = || Some(json!({"title": "Two"}));
+
     for tag in ["1", "\"1", "\"1\" \"2\"", "1, 2", "*, \"1\""] {
         let answer = ada
             .call(Method::PATCH, &path, &[("if-match", tag)], patch())
             .await;
+
         assert_eq!(
             (answer.status.as_u16(), answer.faults()),
             (400, vec!["if-match:".to_owned()]),
@@ -411,6 +440,7 @@ async fn a_header_that_cannot_be_read_is_refused_by_name() {
             "{tag}"
         );
     }
+
     for key in ["", "two words", "\u{e9}", &"k".repeat(256)] {
         let answer = ada
             .call(
@@ -420,12 +450,14 @@ async fn a_header_that_cannot_be_read_is_refused_by_name() {
                 Some(json!({"title": "Three"})),
             )
             .await;
+
         assert_eq!(
             (answer.status.as_u16(), answer.faults()),
             (400, vec!["idempotency-key:".to_owned()]),
             "{key}"
         );
     }
+
     let twice = [("idempotency-key", "a"), ("idempotency-key", "b")];
     assert_eq!(
         ada.call(
@@ -447,12 +479,14 @@ async fn a_patch_names_what_it_may_not_change() {
     let ada = server.register("ada@example.com").await;
     let task = ada.create_task(json!({"title": "One"})).await;
     let path = format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
+
     let answer = ada
         .patch(
             &path,
             json!({"title": null, "id": "x", "version": 7, "created_at": "2026-01-01T00:00:00Z"}),
         )
         .await;
+
     assert_eq!(
         (answer.status.as_u16(), answer.faults().join(" ")),
         (422, "/created_at /id /title /version".to_owned())
@@ -464,10 +498,12 @@ async fn a_patch_names_what_it_may_not_change() {
 async fn a_body_of_a_read_means_nothing() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
+
     // A read with a body: HTTP gives it no meaning (RFC 9110, section 9.3.1).
     let answer = ada
         .call(Method::GET, "/v1/tasks", &[], Some(Value::Null))
         .await;
+
     assert_eq!(answer.status, 200);
 }
 
@@ -483,6 +519,7 @@ async fn what_was_begun_is_finished_though_the_client_hangs_up() {
         "POST /v1/auth/register HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}",
         body.len()
     );
+
     let mut connection = TcpStream::connect(server.url.trim_start_matches("http://"))
         .await
         .expect("a connection");
@@ -491,11 +528,13 @@ async fn what_was_begun_is_finished_though_the_client_hangs_up() {
         .await
         .expect("sent");
     drop(connection);
+
     // Each attempt waits for its turn to hash, as the registration does.
     for _ in 0..100 {
         if server.try_log_in("ada@example.com", PASSWORD).await.status == 200 {
             return;
         }
     }
+
     panic!("nobody was registered");
 }

@@ -16,16 +16,19 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 async fn fifty_refreshes_of_one_token_at_once_hold_the_same_successor_and_a_living_session() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
+
     let answers = join_all((0..50).map(|_| server.refresh(ada.refresh_token()))).await;
     let successors: HashSet<_> = answers
         .iter()
         .map(|answer| answer.body["refresh_token"].to_string())
         .collect();
+
     assert!(
         answers.iter().all(|answer| answer.status == 200),
         "{answers:?}"
     );
     assert_eq!(successors.len(), 1);
+
     let successor = answers[0].body["refresh_token"].as_str().expect("a token");
     assert_eq!(server.refresh(successor).await.status, 200);
 }
@@ -38,10 +41,12 @@ async fn a_refresh_token_older_than_the_last_one_ends_the_session() {
         .as_str()
         .expect("a token")
         .to_owned();
+
     let third = server.refresh(&second).await.body["refresh_token"]
         .as_str()
         .expect("a token")
         .to_owned();
+
     assert_eq!(server.refresh(ada.refresh_token()).await.status, 401);
     assert_eq!(server.refresh(&third).await.status, 401);
 }
@@ -49,6 +54,7 @@ async fn a_refresh_token_older_than_the_last_one_ends_the_session() {
 #[tokio::test]
 async fn one_of_ten_racing_registrations_gets_the_address() {
     let server = Server::start().await;
+
     // Ten attempts an hour at one address are within its limit.
     let answers = join_all((0..10).map(|_| {
         server.post(
@@ -62,6 +68,7 @@ async fn one_of_ten_racing_registrations_gets_the_address() {
         .map(|answer| answer.status.as_u16())
         .collect();
     statuses.sort_unstable();
+
     assert_eq!(statuses, [&[201][..], &[409; 9]].concat());
 }
 
@@ -97,11 +104,14 @@ async fn the_token_just_before_gets_the_same_successor_for_half_a_minute_and_the
 async fn a_phone_whose_answers_are_lost_stays_in_for_as_long_as_it_asks() {
     let server = Server::start().await;
     let mut phone = server.register("ada@example.com").await;
+
     for _ in 0..5 {
         // Nobody gets these tokens.
         assert_eq!(server.refresh(phone.refresh_token()).await.status, 200);
+
         server.wait(Duration::from_secs(32));
     }
+
     phone.refresh().await;
     phone.refresh().await;
     assert_eq!(phone.get("/v1/me").await.status, 200);
@@ -114,7 +124,9 @@ async fn a_thief_with_a_copy_of_a_used_token_is_found_when_the_owner_refreshes_n
     let copied = owner.refresh_token().to_owned();
     owner.refresh().await;
     server.wait(Duration::from_secs(32));
+
     let thief = server.refresh(&copied).await;
+
     assert_eq!(thief.status, 200, "it looks like an answer that was lost");
 
     assert_eq!(server.refresh(owner.refresh_token()).await.status, 401);
@@ -133,10 +145,8 @@ async fn a_thief_with_a_copy_of_a_used_token_is_found_when_the_owner_refreshes_n
 async fn a_session_that_has_ended_reads_and_changes_nothing_of_its_account() {
     let server = Server::start().await;
     let mut owner = server.register("ada@example.com").await;
-    let (revoked, logged_out) = (
-        server.log_in("ada@example.com").await,
-        server.log_in("ada@example.com").await,
-    );
+    let revoked = server.log_in("ada@example.com").await;
+    let logged_out = server.log_in("ada@example.com").await;
     let sessions = owner.get("/v1/me/sessions").await;
     let session = |which: usize| {
         format!(
@@ -144,7 +154,9 @@ async fn a_session_that_has_ended_reads_and_changes_nothing_of_its_account() {
             sessions.items("id")[which].as_str().expect("an id")
         )
     };
-    let (owners, second) = (session(0), session(1));
+    let owners = session(0);
+    let second = session(1);
+
     assert_eq!(owner.delete(&second).await.status, 204);
     assert_eq!(
         logged_out
@@ -153,6 +165,7 @@ async fn a_session_that_has_ended_reads_and_changes_nothing_of_its_account() {
             .status,
         204
     );
+
     let outdated = server.log_in("ada@example.com").await;
     owner
         .change_password(PASSWORD, "another lane of tasks")
@@ -174,12 +187,14 @@ async fn a_session_that_has_ended_reads_and_changes_nothing_of_its_account() {
             (Method::DELETE, owners.as_str(), None),
         ] {
             let answer = ended.call(method.clone(), path, &[], body).await;
+
             assert_eq!(answer.status, 401, "{method} {path}");
             assert_eq!(
                 answer.header("www-authenticate"),
                 Some("Bearer error=\"invalid_token\"")
             );
         }
+
         // Documented: tasks are read and written without the store of accounts, for the token's
         // fifteen minutes.
         assert_eq!(ended.get("/v1/tasks").await.status, 200);
@@ -187,6 +202,7 @@ async fn a_session_that_has_ended_reads_and_changes_nothing_of_its_account() {
 
     assert_eq!(owner.get("/v1/me").await.body["name"], json!(null));
     assert_eq!(owner.get("/v1/me/sessions").await.items("current"), [true]);
+
     owner.refresh().await;
 }
 
@@ -197,6 +213,7 @@ fn every_endpoint_about_accounts_asks_whether_the_session_lives_but_logging_out(
         .iter()
         .filter(|endpoint| endpoint.access == Access::User);
     let by_token: Vec<_> = by_token.map(|endpoint| endpoint.name).collect();
+
     assert_eq!(by_token, ["logout"]);
 }
 
@@ -207,6 +224,7 @@ async fn an_account_has_a_hundred_sessions_at_most_and_the_one_used_least_recent
     let second = server.log_in("ada@example.com").await;
     server.wait(Duration::from_secs(60));
     first.refresh().await;
+
     for _ in 2..100 {
         server.log_in("ada@example.com").await;
     }
@@ -227,6 +245,7 @@ async fn an_account_has_a_hundred_sessions_at_most_and_the_one_used_least_recent
         (100, &json!(null))
     );
     assert_eq!(server.refresh(second.refresh_token()).await.status, 401);
+
     first.refresh().await;
 }
 
@@ -235,8 +254,10 @@ async fn a_session_that_is_not_refreshed_for_thirty_days_has_ended() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     server.wait(DAY * 30 - Duration::from_secs(60));
+
     let refreshed = server.refresh(ada.refresh_token()).await;
     assert_eq!(refreshed.status, 200);
+
     server.wait(DAY * 30 + Duration::from_secs(1));
     assert_eq!(
         server
@@ -251,6 +272,7 @@ async fn a_session_that_is_not_refreshed_for_thirty_days_has_ended() {
 async fn a_session_that_is_always_refreshed_ends_after_ninety_days() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
+
     let mut token = ada.refresh_token().to_owned();
     for _ in 0..4 {
         server.wait(DAY * 20);
@@ -261,8 +283,10 @@ async fn a_session_that_is_always_refreshed_ends_after_ninety_days() {
             .to_owned();
     }
     let last = server.refresh(&token).await.body;
+
     let left = last["refresh_expires_in"].as_i64().expect("seconds");
     assert!((10 * 86_400 - 60..=10 * 86_400).contains(&left), "{left}");
+
     server.wait(DAY * 10 + Duration::from_secs(1));
     assert_eq!(
         server
@@ -277,14 +301,17 @@ async fn a_session_that_is_always_refreshed_ends_after_ninety_days() {
 async fn an_access_token_ends_after_fifteen_minutes_and_a_refresh_gives_another() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
+
     server.wait(Duration::from_secs(15 * 60 - 5));
     assert_eq!(ada.get("/v1/me").await.status, 200);
+
     server.wait(Duration::from_secs(6));
     let expired = ada.get("/v1/me").await;
     assert_eq!(
         (expired.status.as_u16(), expired.header("www-authenticate")),
         (401, Some("Bearer error=\"invalid_token\""))
     );
+
     let refreshed = server.refresh(ada.refresh_token()).await.body;
     let token = refreshed["access_token"].as_str();
     assert_eq!(
@@ -307,6 +334,7 @@ async fn a_refresh_token_that_is_not_exactly_ours_is_none() {
     let last = changed.len() - 5;
     changed[last] = if changed[last] == b'A' { b'B' } else { b'A' };
     let changed = String::from_utf8(changed).expect("ASCII");
+
     for bad in [
         foreign.refresh_token(),
         &changed,
@@ -317,12 +345,14 @@ async fn a_refresh_token_that_is_not_exactly_ours_is_none() {
         "x",
     ] {
         let answer = server.refresh(bad).await;
+
         assert_eq!(
             (answer.status.as_u16(), &answer.body["title"]),
             (401, &json!("Invalid refresh token")),
             "{bad}"
         );
     }
+
     // None of these was a theft.
     assert_eq!(server.refresh(token).await.status, 200);
 }
@@ -330,10 +360,9 @@ async fn a_refresh_token_that_is_not_exactly_ours_is_none() {
 #[tokio::test]
 async fn logging_out_ends_this_session_and_no_other() {
     let server = Server::start().await;
-    let (here, there) = (
-        server.register("ada@example.com").await,
-        server.log_in("ada@example.com").await,
-    );
+    let here = server.register("ada@example.com").await;
+    let there = server.log_in("ada@example.com").await;
+
     for _ in 0..2 {
         assert_eq!(
             here.call(Method::POST, "/v1/auth/logout", &[], None)
@@ -342,6 +371,7 @@ async fn logging_out_ends_this_session_and_no_other() {
             204
         );
     }
+
     assert_eq!(server.refresh(here.refresh_token()).await.status, 401);
     assert_eq!(server.refresh(there.refresh_token()).await.status, 200);
 }
@@ -350,12 +380,12 @@ async fn logging_out_ends_this_session_and_no_other() {
 async fn an_owner_sees_every_session_and_ends_them_one_by_one_or_all_but_this() {
     let server = Server::start().await;
     let here = server.register("ada@example.com").await;
-    let (second, third) = (
-        server.log_in("ada@example.com").await,
-        server.log_in("ada@example.com").await,
-    );
+    let second = server.log_in("ada@example.com").await;
+    let third = server.log_in("ada@example.com").await;
+
     let sessions = here.get("/v1/me/sessions").await;
     assert_eq!(sessions.items("current"), [true, false, false]);
+
     let oldest = &sessions.body["items"][0];
     for time in ["created_at", "last_used_at", "expires_at"] {
         assert!(
@@ -365,6 +395,7 @@ async fn an_owner_sees_every_session_and_ends_them_one_by_one_or_all_but_this() 
             "{oldest}"
         );
     }
+
     let page = here.get("/v1/me/sessions?limit=2").await;
     let rest = here
         .get(&format!(

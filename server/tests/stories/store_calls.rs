@@ -231,6 +231,7 @@ async fn use_accounts(calls: &mut Calls, server: &Server) {
 async fn every_endpoint_calls_its_store_as_the_table_of_the_benches_says() {
     let server = Server::start().await;
     let mut calls = Calls::default();
+
     use_accounts(&mut calls, &server).await;
     use_tasks(&mut calls, &server.register("ada@example.com").await).await;
     for (function, path) in [
@@ -252,6 +253,7 @@ async fn every_endpoint_calls_its_store_as_the_table_of_the_benches_says() {
         .flat_map(|service| service.endpoints)
         .map(|endpoint| endpoint.name)
         .collect::<BTreeSet<_>>();
+
     assert_eq!(noted, declared);
 
     let (store, keyed) = match std::env::var("TEST_MONGODB_URL") {
@@ -268,11 +270,13 @@ async fn every_endpoint_calls_its_store_as_the_table_of_the_benches_says() {
             .endpoints
             .iter()
             .any(|endpoint| endpoint.name == *function);
+
         assert!(
             !is_task || made.len() <= at_most,
             "{function}{how} calls {made:?}"
         );
     }
+
     let table = format!("## {store}\n\n{}", calls.table());
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../bench/store-calls.md");
     let golden = std::fs::read_to_string(file).expect("the table");

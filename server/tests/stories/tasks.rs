@@ -16,6 +16,7 @@ async fn a_task_that_changed_meanwhile_is_not_overwritten() {
     let ada = server.register("ada@example.com").await;
     let task = ada.create_task(json!({"title": "Water the plants"})).await;
     let path = format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
+
     let done = ada
         .call(
             Method::PATCH,
@@ -28,6 +29,7 @@ async fn a_task_that_changed_meanwhile_is_not_overwritten() {
         (done.status.as_u16(), &done.headers["etag"]),
         (200, &"\"2\"".parse().expect("a value"))
     );
+
     let lost = ada
         .call(
             Method::PATCH,
@@ -49,8 +51,10 @@ async fn a_repeated_key_creates_one_task_and_another_body_is_refused() {
     let ada = server.register("ada@example.com").await;
     let key = [("idempotency-key", "one")];
     let draft = || Some(json!({"title": "Once"}));
+
     let first = ada.call(Method::POST, "/v1/tasks", &key, draft()).await;
     let again = ada.call(Method::POST, "/v1/tasks", &key, draft()).await;
+
     assert_eq!((again.status, &again.body), (first.status, &first.body));
     assert_eq!(
         ada.call(
@@ -83,6 +87,7 @@ async fn every_order_pages_through_every_task_once_with_undated_ones_last() {
         };
         ada.create_task(json!({"title": format!("Task {n}"), "due": due, "priority": if n % 2 == 0 { "low" } else { "high" }})).await;
     }
+
     for sort in [
         "created",
         "-created",
@@ -93,11 +98,9 @@ async fn every_order_pages_through_every_task_once_with_undated_ones_last() {
         "priority",
         "-priority",
     ] {
-        let (mut titles, mut undated, mut query) = (
-            Vec::new(),
-            Vec::new(),
-            format!("/v1/tasks?limit=2&sort={sort}"),
-        );
+        let mut titles = Vec::new();
+        let mut undated = Vec::new();
+        let mut query = format!("/v1/tasks?limit=2&sort={sort}");
         loop {
             let page = ada.get(&query).await.body;
             for task in page["items"].as_array().expect("items") {
@@ -110,7 +113,9 @@ async fn every_order_pages_through_every_task_once_with_undated_ones_last() {
             query = format!("/v1/tasks?limit=2&sort={sort}&cursor={cursor}");
         }
         let last_undated = undated == [false, false, false, false, true, true, true];
+
         assert!(last_undated || !sort.ends_with("due"), "{sort}");
+
         titles.sort();
         titles.dedup();
         assert_eq!(titles.len(), 7, "{sort}");
@@ -120,12 +125,11 @@ async fn every_order_pages_through_every_task_once_with_undated_ones_last() {
 #[tokio::test]
 async fn a_deleted_task_waits_in_the_trash_and_comes_back() {
     let server = Server::start().await;
-    let (ada, bob) = (
-        server.register("ada@example.com").await,
-        server.register("bob@example.com").await,
-    );
+    let ada = server.register("ada@example.com").await;
+    let bob = server.register("bob@example.com").await;
     let task = ada.create_task(json!({"title": "Water the plants"})).await;
     let path = format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
+
     assert_eq!(bob.get(&path).await.status, 404);
     assert_eq!(bob.call(Method::DELETE, &path, &[], None).await.status, 404);
     assert_eq!(ada.call(Method::DELETE, &path, &[], None).await.status, 204);
@@ -150,10 +154,12 @@ async fn a_deleted_task_waits_in_the_trash_and_comes_back() {
 async fn a_new_task_has_defaults_a_location_and_a_tag() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
+
     let created = ada
         .post("/v1/tasks", json!({"title": "Water the plants"}))
         .await;
     let task = &created.body;
+
     assert_eq!(created.header("etag"), Some("\"1\""));
     assert_eq!(
         &ada.get(created.header("location").expect("a location"))
@@ -161,10 +167,12 @@ async fn a_new_task_has_defaults_a_location_and_a_tag() {
             .body,
         task
     );
+
     let defaults = json!({"notes": null, "status": "todo", "priority": "none", "labels": [], "due": null, "completed_at": null, "version": 1});
     for (field, value) in defaults.as_object().expect("fields") {
         assert_eq!(&task[field], value, "{field}");
     }
+
     assert_eq!(task["created_at"], task["updated_at"]);
     assert!(task.get("deleted_at").is_none());
 }
@@ -176,7 +184,9 @@ async fn a_patch_leaves_what_is_absent_and_clears_what_is_null() {
     let full = json!({"title": "One", "notes": "n", "status": "done", "priority": "high", "labels": ["b", "a"], "due": "2026-03-01"});
     let task = ada.create_task(full).await;
     let path = format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
+
     assert!(task["completed_at"].is_string());
+
     let titled = ada.patch(&path, json!({"title": "Two"})).await.body;
     for kept in [
         "notes",
@@ -189,6 +199,7 @@ async fn a_patch_leaves_what_is_absent_and_clears_what_is_null() {
     ] {
         assert_eq!(titled[kept], task[kept], "{kept}");
     }
+
     let cleared = ada
         .patch(
             &path,
@@ -197,10 +208,13 @@ async fn a_patch_leaves_what_is_absent_and_clears_what_is_null() {
         .await
         .body;
     let defaults = json!({"title": "Two", "notes": null, "status": "todo", "priority": "none", "labels": [], "due": null, "completed_at": null});
+
     for (field, value) in defaults.as_object().expect("fields") {
         assert_eq!(&cleared[field], value, "{field}");
     }
+
     assert_eq!(cleared["version"], 3);
+
     // The media type of RFC 7396 is taken as well.
     let request = server
         .request(Method::PATCH, &path)
@@ -231,8 +245,10 @@ async fn one_of_twenty_racing_writers_of_a_version_wins() {
         .status
         .as_u16()
     };
+
     let mut statuses = join_all((0..20).map(write)).await;
     statuses.sort_unstable();
+
     assert_eq!(statuses, [&[200][..], &[412; 19]].concat());
     assert_eq!(ada.get(&path).await.body["version"], 2);
 }
@@ -241,11 +257,10 @@ async fn one_of_twenty_racing_writers_of_a_version_wins() {
 async fn deleting_and_restoring_heed_the_version_and_the_trash_forgets_after_thirty_days() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
-    let (kept, lost) = (
-        ada.create_task(json!({"title": "Kept"})).await,
-        ada.create_task(json!({"title": "Lost"})).await,
-    );
+    let kept = ada.create_task(json!({"title": "Kept"})).await;
+    let lost = ada.create_task(json!({"title": "Lost"})).await;
     let path = |task: &Value| format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
+
     assert_eq!(
         ada.call(Method::DELETE, &path(&kept), &[("if-match", "\"9\"")], None)
             .await
@@ -258,6 +273,7 @@ async fn deleting_and_restoring_heed_the_version_and_the_trash_forgets_after_thi
             .status,
         409
     );
+
     for task in [&kept, &lost] {
         assert_eq!(ada.delete(&path(task)).await.status, 204);
         assert_eq!(ada.delete(&path(task)).await.status, 404);
@@ -268,6 +284,7 @@ async fn deleting_and_restoring_heed_the_version_and_the_trash_forgets_after_thi
             404
         );
     }
+
     let restore = format!("{}/restore", path(&kept));
     assert_eq!(
         ada.call(Method::POST, &restore, &[("if-match", "\"1\"")], None)
@@ -275,6 +292,7 @@ async fn deleting_and_restoring_heed_the_version_and_the_trash_forgets_after_thi
             .status,
         412
     );
+
     server.wait(Duration::from_secs(29 * 24 * 60 * 60));
     let ada = server.log_in("ada@example.com").await;
     assert_eq!(ada.get("/v1/trash").await.items("title"), ["Lost", "Kept"]);
@@ -284,6 +302,7 @@ async fn deleting_and_restoring_heed_the_version_and_the_trash_forgets_after_thi
             .status,
         200
     );
+
     server.wait(Duration::from_secs(25 * 60 * 60));
     let ada = server.log_in("ada@example.com").await;
     assert_eq!(ada.get("/v1/trash").await.items("title").len(), 0);
@@ -303,9 +322,12 @@ async fn a_repeated_restore_is_answered_as_it_was_though_the_task_has_changed() 
     let task = ada.create_task(json!({"title": "One"})).await;
     let path = format!("/v1/tasks/{}", task["id"].as_str().expect("an id"));
     ada.delete(&path).await;
-    let (restore, key) = (format!("{path}/restore"), [("idempotency-key", "one")]);
+    let restore = format!("{path}/restore");
+    let key = [("idempotency-key", "one")];
+
     let first = ada.call(Method::POST, &restore, &key, None).await;
     assert_eq!(first.status, 200);
+
     ada.delete(&path).await;
     let again = ada.call(Method::POST, &restore, &key, None).await;
     assert_eq!(
@@ -333,16 +355,21 @@ async fn an_identifier_in_upper_case_is_the_same_one_for_a_key() {
         )
         .await
     };
+
     let first = restore(&id).await;
+
     assert_eq!(first.status, 200);
+
     for same in [id.to_uppercase(), id.replacen('0', "%30", 1)] {
         let again = restore(&same).await;
+
         assert_eq!(
             (again.status, &again.body),
             (first.status, &first.body),
             "{same}"
         );
     }
+
     assert_eq!(
         restore("0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55").await.status,
         422
@@ -369,7 +396,9 @@ async fn fifty_racing_repetitions_of_one_key_create_one_task() {
             }
         }
     };
+
     let answers = join_all((0..50).map(|_| create())).await;
+
     assert!(
         answers
             .iter()
@@ -382,11 +411,10 @@ async fn fifty_racing_repetitions_of_one_key_create_one_task() {
 #[tokio::test]
 async fn a_key_is_its_owners_and_forgotten_after_a_day() {
     let server = Server::start().await;
-    let (ada, bob) = (
-        server.register("ada@example.com").await,
-        server.register("bob@example.com").await,
-    );
+    let ada = server.register("ada@example.com").await;
+    let bob = server.register("bob@example.com").await;
     let key = [("idempotency-key", "one")];
+
     for (person, title) in [(&ada, "Ada's"), (&bob, "Bob's")] {
         assert_eq!(
             person
@@ -401,6 +429,7 @@ async fn a_key_is_its_owners_and_forgotten_after_a_day() {
             title
         );
     }
+
     server.wait(Duration::from_secs(24 * 60 * 60 + 1));
     let ada = server.log_in("ada@example.com").await;
     assert_eq!(
@@ -419,11 +448,13 @@ async fn a_key_is_its_owners_and_forgotten_after_a_day() {
 #[tokio::test]
 async fn every_post_of_somebody_signed_in_takes_an_idempotency_key() {
     let document: Value = serde_json::from_str(system::OPENAPI).expect("JSON");
+
     for endpoint in SERVICES.iter().flat_map(|service| service.endpoints.iter()) {
         if endpoint.method == Declared::Post && endpoint.access != Access::Public {
             let parameters = document["paths"][endpoint.path]["post"]["parameters"]
                 .as_array()
                 .expect("parameters");
+
             assert!(
                 parameters
                     .iter()
@@ -438,6 +469,7 @@ async fn every_post_of_somebody_signed_in_takes_an_idempotency_key() {
 #[tokio::test]
 async fn a_call_that_ignores_an_idempotency_key_says_so() {
     let document: Value = serde_json::from_str(system::OPENAPI).expect("JSON");
+
     for endpoint in SERVICES.iter().flat_map(|service| service.endpoints.iter()) {
         if matches!(endpoint.method, Declared::Get | Declared::Any) {
             continue;
@@ -451,6 +483,7 @@ async fn a_call_that_ignores_an_idempotency_key_says_so() {
         let ignores = operation["description"]
             .as_str()
             .is_some_and(|text| text.contains("ignores an Idempotency-Key"));
+
         assert!(takes != ignores, "{}", endpoint.name);
     }
 }

@@ -190,7 +190,9 @@ mod tests {
 
     #[test]
     fn as_many_buckets_are_looked_into_as_fit_and_the_rest_is_not_forgotten() {
-        let (half, none) = (LOOKED_INTO / 2, &buckets(&[0, 0, 0, 7]));
+        let half = LOOKED_INTO / 2;
+        let none = &buckets(&[0, 0, 0, 7]);
+
         assert_eq!(
             differing(&buckets(&[half, 0, half, 7]), none),
             (vec![true, false, true, false], false)
@@ -208,15 +210,15 @@ mod tests {
 
     #[test]
     fn what_has_ended_by_now_is_no_difference() {
-        let (now, second) = (Timestamp::from_millisecond(10_000), |at: i64| {
-            Some(Timestamp::from_millisecond(at * 1000))
-        });
+        let now = Timestamp::from_millisecond(10_000);
+        let second = |at: i64| Some(Timestamp::from_millisecond(at * 1000));
         let ours: Known = [("kept", None), ("lives", second(11)), ("ended", second(10))]
             .map(|(n, end)| (n.to_owned(), ([0; 32], end)))
             .into();
         let theirs: Known = [("extra", second(11)), ("also ended", second(10))]
             .map(|(n, end)| (n.to_owned(), ([0; 32], end)))
             .into();
+
         let found = differences_of(&ours, &theirs, now);
         assert_eq!(
             found,
@@ -226,6 +228,7 @@ mod tests {
                 ("lives", Difference::Missing)
             ]
         );
+
         let changed: Known = ours
             .keys()
             .map(|name| (name.clone(), ([1; 32], None)))

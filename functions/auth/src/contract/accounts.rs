@@ -35,6 +35,7 @@ async fn an_account_is_stored_whole_with_its_first_session(store: Store) {
         name: None,
         ..account("Bob@Example.com", store.now)
     };
+
     for account in [account("ada@example.com", store.now), nameless] {
         let session = session(&account, LIFETIMES, store.now);
         store
@@ -42,6 +43,7 @@ async fn an_account_is_stored_whole_with_its_first_session(store: Store) {
             .register(&account, &session)
             .await
             .expect("registered");
+
         assert_eq!(
             store.users.account(account.id).await.expect("an answer"),
             Some(account.clone())
@@ -60,9 +62,11 @@ async fn an_account_is_stored_whole_with_its_first_session(store: Store) {
 
 async fn an_address_is_taken_whatever_its_case_and_the_loser_leaves_nothing(store: Store) {
     let (ada, _) = store.register("ada@example.com").await;
+
     for address in ["ada@example.com", "Ada@Example.COM"] {
         let other = account(address, store.now);
         let session = session(&other, LIFETIMES, store.now);
+
         assert_eq!(
             refused(store.users.register(&other, &session).await),
             "Refused(the address is taken)"
@@ -81,11 +85,13 @@ async fn an_address_is_taken_whatever_its_case_and_the_loser_leaves_nothing(stor
             Some(ada.clone())
         );
     }
+
     store.register("ada@example.org").await;
 }
 
 async fn an_account_is_found_by_its_address_in_any_case(store: Store) {
     let (ada, _) = store.register("Ada.Lovelace+Tasks@Example.com").await;
+
     for address in [
         "Ada.Lovelace+Tasks@Example.com",
         "ada.lovelace+tasks@example.com",
@@ -105,6 +111,7 @@ async fn an_account_is_found_by_its_address_in_any_case(store: Store) {
 
 async fn who_is_not_there_is_not_found(store: Store) {
     store.register("ada@example.com").await;
+
     for address in [
         "ada@example.co",
         "a@example.com",
@@ -121,6 +128,7 @@ async fn who_is_not_there_is_not_found(store: Store) {
             "{address}"
         );
     }
+
     assert_eq!(
         store
             .users
@@ -133,7 +141,8 @@ async fn who_is_not_there_is_not_found(store: Store) {
 
 async fn a_name_is_kept_or_cleared_or_set(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
-    let (ada, later) = (User::from(ada), store.now.plus(seconds(5)));
+    let ada = User::from(ada);
+    let later = store.now.plus(seconds(5));
     let rename = async |change: Change<_>, at| {
         store
             .rename(ada.id, &change, &Precondition::Any, at)
@@ -146,6 +155,7 @@ async fn a_name_is_kept_or_cleared_or_set(store: Store) {
         ada,
         "nothing changes, not even the version"
     );
+
     let set = rename(Change::Set(name("Augusta")), later).await;
     assert_eq!(
         set,
@@ -190,7 +200,9 @@ async fn a_rename_of_another_version_changes_nothing_and_tells_the_version(store
     let rename = async |change: Change<_>, precondition: &Precondition| {
         outcome(store.rename(ada.id, &change, precondition, store.now).await)
     };
-    let (one_of, none_of) = (Precondition::OneOf, Precondition::NoneOf);
+    let one_of = Precondition::OneOf;
+    let none_of = Precondition::NoneOf;
+
     for precondition in [
         one_of(vec![]),
         one_of(vec![0]),
@@ -207,6 +219,7 @@ async fn a_rename_of_another_version_changes_nothing_and_tells_the_version(store
             );
         }
     }
+
     assert_eq!(store.stored_account(ada.id).await, ada);
     assert_eq!(
         rename(Change::Keep, &one_of(vec![1])).await,
@@ -238,6 +251,7 @@ async fn a_rename_of_another_version_changes_nothing_and_tells_the_version(store
 
 async fn who_is_not_there_cannot_be_renamed(store: Store) {
     let nobody = User::from(account("nobody@example.com", store.now));
+
     for precondition in [Precondition::Any, Precondition::OneOf(vec![1])] {
         for change in [Change::Clear, Change::Set(name("Nobody"))] {
             assert_eq!(
@@ -251,6 +265,7 @@ async fn who_is_not_there_cannot_be_renamed(store: Store) {
             );
         }
     }
+
     assert_eq!(
         store.users.account(nobody.id).await.expect("an answer"),
         None
@@ -259,12 +274,14 @@ async fn who_is_not_there_cannot_be_renamed(store: Store) {
 
 async fn a_hash_is_replaced_only_while_it_is_the_old_one(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
+
     store
         .users
         .replace_hash(ada.id, &hash("another"), &hash("second"))
         .await
         .expect("nothing to do");
     assert_eq!(store.stored_account(ada.id).await, ada);
+
     store
         .users
         .replace_hash(ada.id, &hash("first"), &hash("second"))
@@ -278,6 +295,7 @@ async fn a_hash_is_replaced_only_while_it_is_the_old_one(store: Store) {
         }
     );
     assert_eq!(store.sessions_of(ada.id, store.now).await, [session]);
+
     let nobody = somebody(store.now);
     store
         .users
@@ -304,12 +322,14 @@ async fn of_fifty_registrations_of_one_address_at_once_one_wins_and_the_others_l
             (account, session)
         })
         .collect();
+
     let answers = join_all(
         attempts
             .iter()
             .map(|(account, session)| store.users.register(account, session)),
     )
     .await;
+
     let mut winners = Vec::new();
     for (attempt, answer) in attempts.iter().zip(&answers) {
         match answer {
@@ -317,6 +337,7 @@ async fn of_fifty_registrations_of_one_address_at_once_one_wins_and_the_others_l
             Err(error) => assert_eq!(refusal(error), "Refused(the address is taken)"),
         }
     }
+
     let [(winner, _)] = winners[..] else {
         panic!("{} won", winners.len())
     };
@@ -329,8 +350,10 @@ async fn of_fifty_registrations_of_one_address_at_once_one_wins_and_the_others_l
             .as_ref(),
         Some(winner)
     );
+
     for (account, session) in &attempts {
         let won = account.id == winner.id;
+
         assert_eq!(
             store
                 .users
@@ -357,12 +380,14 @@ async fn of_fifty_renames_of_one_version_at_once_one_wins(store: Store) {
         .map(|n| Change::Set(name(&format!("Ada {n}"))))
         .collect();
     let first = Precondition::OneOf(vec![1]);
+
     let answers = join_all(
         names
             .iter()
             .map(|name| store.users.rename(&read, name, &first, store.now)),
     )
     .await;
+
     let mut winners = Vec::new();
     for answer in answers {
         match outcome(answer) {
@@ -370,6 +395,7 @@ async fn of_fifty_renames_of_one_version_at_once_one_wins(store: Store) {
             Err(error) => assert_eq!(error, "Stale { current: 2 }"),
         }
     }
+
     assert_eq!(winners, [store.stored_user(ada.id).await]);
 }
 
@@ -379,17 +405,20 @@ async fn fifty_renames_of_any_version_at_once_are_all_made(store: Store) {
     let names: Vec<_> = (0..RACERS)
         .map(|n| Change::Set(name(&format!("Ada {n}"))))
         .collect();
+
     let answers = join_all(names.iter().map(|name| {
         store
             .users
             .rename(&read, name, &Precondition::Any, store.now)
     }))
     .await;
+
     let mut versions: Vec<_> = answers
         .into_iter()
         .map(|answer| answer.expect("renamed").version)
         .collect();
     versions.sort_unstable();
+
     assert!(
         versions.iter().copied().eq(2..=RACERS as u64 + 1),
         "{versions:?}"

@@ -63,7 +63,9 @@ enum AccountStep {
 }
 
 fn any_account_step() -> impl Strategy<Value = AccountStep> {
-    let (who, which, hashes) = (|| 0..3_u8, || 0..12_usize, || 0..3_u8);
+    let who = || 0..3_u8;
+    let which = || 0..12_usize;
+    let hashes = || 0..3_u8;
     let short = SessionLifetimes {
         idle: seconds(3_600),
         absolute: seconds(7_200),
@@ -90,11 +92,13 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
         HISTORIES,
         &vec(any_account_step(), 1..LONGEST),
         async |history| {
-            let (mut model, mut now) = (Accounts::default(), store.now);
+            let mut model = Accounts::default();
+            let mut now = store.now;
             // Another history's accounts have other addresses.
             let domain = format!("{}.example.com", somebody(now));
             let address = |who: u8| format!("person-{who}@{domain}");
             let hash = |n: u8| hash(&n.to_string());
+
             let mut begun: Vec<Session> = Vec::new();
             for step in history {
                 let session_at =
@@ -108,6 +112,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                         let first = session(&account, LIFETIMES, now);
                         let answer = outcome(store.users.register(&account, &first).await);
                         begun.push(first.clone());
+
                         prop_assert_eq!(answer, model.register(account, first), "{:?}", step);
                     }
                     AccountStep::Find(who) => {
@@ -116,6 +121,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                             .find_by_email(&email(&address(*who).to_uppercase()))
                             .await
                             .expect("an answer");
+
                         prop_assert_eq!(
                             found.map(without_epoch),
                             model.find(&address(*who)).map(without_epoch),
@@ -128,7 +134,9 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                         else {
                             continue;
                         };
+
                         let answer = outcome(store.rename(user, change, precondition, now).await);
+
                         prop_assert_eq!(
                             answer,
                             model
@@ -172,6 +180,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                         let Ok(generation) = u32::try_from(i64::from(current) + offset) else {
                             continue;
                         };
+
                         let answer = store.refresh(&session, generation, now).await;
                         let expected = model.refresh(&session, generation, LIFETIMES.idle, now);
                         // A copied token of a session that has ended is worth nothing, whatever it is
@@ -179,6 +188,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                         let called_theft = expected == Refresh::Ended
                             && answer == Refresh::Stolen
                             && model.is_left_behind(&session);
+
                         prop_assert!(
                             called_theft || session_view(&answer) == session_view(&expected),
                             "{step:?}: {answer:?}, not {expected:?}"
@@ -188,6 +198,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                         let Some(session) = session_at(*which) else {
                             continue;
                         };
+
                         let left_behind = model.is_left_behind(&session);
                         let ended = store
                             .users
@@ -195,6 +206,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                             .await
                             .expect("an answer");
                         let expected = model.end(&session, now);
+
                         prop_assert!(
                             ended == expected || left_behind,
                             "{step:?}: {ended}, not {expected}"
@@ -204,12 +216,14 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                         let Some(session) = session_at(*which) else {
                             continue;
                         };
+
                         let answer = outcome(
                             store
                                 .users
                                 .end_other_sessions(session.user, session.id, now)
                                 .await,
                         );
+
                         prop_assert_eq!(answer, model.end_others(&session, now), "{:?}", step);
                     }
                     AccountStep::ChangePassword(which, old, new, key) => {
@@ -225,7 +239,8 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                             continue;
                         };
                         let key = key.map(|key| once(&key.to_string(), &format!("{old} {new}")));
-                        let (verified, new) = (hash(*old), hash(*new));
+                        let verified = hash(*old);
+                        let new = hash(*new);
                         let update = PasswordUpdate {
                             session: &session,
                             epoch: account.epoch,
@@ -233,12 +248,14 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                             new: &new,
                             now,
                         };
+
                         let answer =
                             outcome(store.users.change_password(update, key.as_ref()).await);
                         let answer = answer.map(|session| Session {
                             epoch: 0,
                             ..session
                         });
+
                         prop_assert_eq!(
                             answer,
                             model
@@ -256,10 +273,12 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                         else {
                             continue;
                         };
+
                         let listed = scan(&[*limit], async |limit, after| {
                             store.users.sessions(user, limit, after.as_ref(), now).await
                         })
                         .await;
+
                         prop_assert_eq!(
                             views(listed),
                             views(model.sessions(user, now)),
@@ -270,6 +289,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                     AccountStep::Wait(time) => now = now.plus(*time),
                 }
             }
+
             for who in 0..3 {
                 let found = store
                     .users
@@ -281,6 +301,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                     model.find(&address(who)).map(without_epoch),
                     "at the end"
                 );
+
                 let Some(user) = found.map(|account| account.id) else {
                     continue;
                 };
@@ -290,6 +311,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                     "at the end"
                 );
             }
+
             Ok(())
         },
     );

@@ -52,9 +52,11 @@ async fn change(
 async fn a_new_password_ends_every_other_session(store: Store) {
     let (ada, first) = store.register("ada@example.com").await;
     let other = store.log_in(ada.id, store.now).await;
+
     change(&store, &ada, &first, ["first", "second"], None, store.now)
         .await
         .expect("changed");
+
     let changed = store.stored_account(ada.id).await;
     assert_eq!(changed.password_hash, hash("second"));
     assert_eq!(
@@ -63,6 +65,7 @@ async fn a_new_password_ends_every_other_session(store: Store) {
     );
     assert_eq!(store.session_ids(ada.id, store.now).await, [first.id]);
     assert_eq!(store.refresh(&other, 0, store.now).await, Refresh::Ended);
+
     let again = store.stored_account(ada.id).await;
     change(&store, &again, &first, ["second", "third"], None, store.now)
         .await
@@ -100,6 +103,7 @@ async fn a_new_password_gives_the_asking_session_another_token_and_makes_its_ear
             store.sessions_of(ada.id, store.now).await,
             std::slice::from_ref(&renewed)
         );
+
         let Refresh::Rotated(moved) = store.refresh(&renewed, 2, store.now).await else {
             panic!("the new token")
         };
@@ -138,6 +142,7 @@ async fn a_change_that_meets_a_refresh_of_its_session_is_made_all_the_same(store
 async fn a_change_verified_against_another_hash_changes_nothing(store: Store) {
     let (ada, first) = store.register("ada@example.com").await;
     let other = store.log_in(ada.id, store.now.plus(seconds(1))).await;
+
     assert_eq!(
         refused(change(&store, &ada, &first, ["another", "second"], None, store.now).await),
         "Refused(the password was changed meanwhile)"
@@ -152,6 +157,7 @@ async fn a_change_verified_against_another_hash_changes_nothing(store: Store) {
 async fn a_session_that_has_ended_cannot_change_the_password(store: Store) {
     let (ada, first) = store.register("ada@example.com").await;
     let (bob, bobs) = store.register("bob@example.com").await;
+
     let ended = store.log_in(ada.id, store.now).await;
     assert!(
         store
@@ -160,6 +166,7 @@ async fn a_session_that_has_ended_cannot_change_the_password(store: Store) {
             .await
             .expect("an answer")
     );
+
     let foreign = Session {
         user: ada.id,
         ..bobs
@@ -170,6 +177,7 @@ async fn a_session_that_has_ended_cannot_change_the_password(store: Store) {
             "Refused(the session has ended)"
         );
     }
+
     let late = store.now.plus(LIFETIMES.idle);
     assert_eq!(
         refused(change(&store, &ada, &first, ["first", "second"], None, late).await),
@@ -183,12 +191,14 @@ async fn a_session_that_has_ended_cannot_change_the_password(store: Store) {
         .end_other_sessions(ada.id, keeper.id, store.now)
         .await
         .expect("ended");
+
     for read in [ada.clone(), store.stored_account(ada.id).await] {
         assert_eq!(
             refused(change(&store, &read, &first, ["first", "second"], None, store.now).await),
             "Refused(the session has ended)"
         );
     }
+
     assert_eq!(
         store.stored_account(ada.id).await.password_hash,
         hash("first")
@@ -207,11 +217,13 @@ async fn a_session_past_its_absolute_end_cannot_change_the_password(store: Store
         },
         store.now,
     );
+
     store.users.start_session(&short).await.expect("a session");
     assert!(matches!(
         store.refresh(&short, 0, store.now.plus(seconds(59))).await,
         Refresh::Rotated(_)
     ));
+
     let over = store.now.plus(seconds(60));
     assert_eq!(
         refused(change(&store, &ada, &short, ["first", "second"], None, over).await),
@@ -223,6 +235,7 @@ async fn a_session_past_its_absolute_end_cannot_change_the_password(store: Store
 
 async fn a_session_that_lives_is_never_told_that_it_has_ended(store: Store) {
     let (ada, first) = store.register("ada@example.com").await;
+
     // The same session changed the password, or ended the others, after the account was read.
     store
         .users
@@ -238,12 +251,14 @@ async fn a_session_that_lives_is_never_told_that_it_has_ended(store: Store) {
             hash("first")
         );
     }
+
     let read = store.stored_account(ada.id).await;
     let so_far = if read.password_hash == hash("first") {
         "first"
     } else {
         "second"
     };
+
     change(&store, &read, &first, [so_far, "third"], None, store.now)
         .await
         .expect("changed");
@@ -260,7 +275,8 @@ async fn a_session_that_lives_is_never_told_that_it_has_ended(store: Store) {
 
 async fn a_repeated_change_is_recognised_and_not_made_again(store: Store) {
     let (ada, first) = store.register("ada@example.com").await;
-    let (key, other) = (once("key", "this change"), once("key", "another change"));
+    let key = once("key", "this change");
+    let other = once("key", "another change");
     let repeated = async |once| {
         outcome(
             store
@@ -269,7 +285,9 @@ async fn a_repeated_change_is_recognised_and_not_made_again(store: Store) {
                 .await,
         )
     };
+
     assert_eq!(repeated(&key).await, Ok(false));
+
     change(
         &store,
         &ada,
@@ -296,6 +314,7 @@ async fn a_repeated_change_is_recognised_and_not_made_again(store: Store) {
     )
     .await
     .expect("recognised");
+
     // The handler verifies the password again, and finds the new one.
     change(
         &store,
@@ -342,6 +361,7 @@ async fn a_key_belongs_to_its_account(store: Store) {
     .await
     .expect("changed");
     let his = once("key", "his");
+
     assert!(
         !store
             .users
@@ -349,6 +369,7 @@ async fn a_key_belongs_to_its_account(store: Store) {
             .await
             .expect("an answer")
     );
+
     change(
         &store,
         &bob,
@@ -388,16 +409,17 @@ async fn a_key_is_forgotten_after_a_day(store: Store) {
     .await
     .expect("changed");
 
-    let (known, forgotten) = (
-        store.now.plus(IDEMPOTENCY_KEY_LIFETIME).minus(seconds(1)),
-        store.now.plus(IDEMPOTENCY_KEY_LIFETIME),
-    );
+    let known = store.now.plus(IDEMPOTENCY_KEY_LIFETIME).minus(seconds(1));
+    let forgotten = store.now.plus(IDEMPOTENCY_KEY_LIFETIME);
     let repeated =
         async |once, at| outcome(store.users.password_change_repeated(ada.id, once, at).await);
+
     assert_eq!(repeated(&key, known).await, Ok(true));
     assert_eq!(repeated(&key, forgotten).await, Ok(false));
+
     let other = once("key", "another change");
     assert_eq!(repeated(&other, forgotten).await, Ok(false));
+
     let read = store.stored_account(ada.id).await;
     change(
         &store,
@@ -425,6 +447,7 @@ async fn a_change_that_is_refused_does_not_use_its_key_up(store: Store) {
         .await
         .expect("an answer");
     let key = once("key", "refused");
+
     assert_eq!(
         refused(
             change(
@@ -460,6 +483,7 @@ async fn a_change_that_is_refused_does_not_use_its_key_up(store: Store) {
             .await
             .expect("an answer")
     );
+
     let corrected = once("key", "corrected");
     change(
         &store,
@@ -480,11 +504,13 @@ async fn a_change_that_is_refused_does_not_use_its_key_up(store: Store) {
 async fn of_fifty_changes_at_once_one_is_made(store: Store) {
     let (ada, first) = store.register("ada@example.com").await;
     let new: Vec<String> = (0..RACERS).map(|n| format!("new {n}")).collect();
+
     let answers = join_all(
         new.iter()
             .map(|new| change(&store, &ada, &first, ["first", new], None, store.now)),
     )
     .await;
+
     let mut made = Vec::new();
     for (new, answer) in new.iter().zip(answers) {
         match outcome(answer) {
@@ -492,6 +518,7 @@ async fn of_fifty_changes_at_once_one_is_made(store: Store) {
             Err(error) => assert_eq!(error, "Refused(the password was changed meanwhile)"),
         }
     }
+
     assert_eq!(made.len(), 1);
     assert_eq!(store.stored_account(ada.id).await.password_hash, made[0]);
     assert_eq!(store.session_ids(ada.id, store.now).await, [first.id]);
@@ -516,12 +543,15 @@ async fn fifty_repetitions_of_one_change_at_once_make_it_once(store: Store) {
             answer => return outcome(answer),
         }
     };
+
     let answers = join_all((0..RACERS).map(|_| repetition())).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+
     let changed = store.stored_account(ada.id).await;
     assert_eq!(changed.password_hash, hash("second"));
     assert_eq!(store.session_ids(ada.id, store.now).await, [first.id]);
     assert_eq!(store.refresh(&other, 0, store.now).await, Refresh::Ended);
+
     // One more would have moved the account on, and left a session behind that began after the
     // first.
     let next = session(&changed, LIFETIMES, store.now.plus(seconds(1)));

@@ -41,6 +41,7 @@ async fn rotated(store: &Store, session: &Session, generation: u32, now: Timesta
 async fn the_current_token_moves_the_session_on(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
     let later = store.now.plus(seconds(3_600));
+
     let moved = rotated(&store, &session, 0, later).await;
     assert_eq!(
         moved,
@@ -56,6 +57,7 @@ async fn the_current_token_moves_the_session_on(store: Store) {
         store.sessions_of(ada.id, later).await,
         std::slice::from_ref(&moved)
     );
+
     // Past the idle end that it had at first.
     let latest = later.plus(LIFETIMES.idle).minus(seconds(1));
     assert_eq!(rotated(&store, &moved, 1, latest).await.generation, 2);
@@ -63,6 +65,7 @@ async fn the_current_token_moves_the_session_on(store: Store) {
 
 async fn every_token_of_a_long_chain_is_good_once(store: Store) {
     let (ada, mut session) = store.register("ada@example.com").await;
+
     for generation in 0..20 {
         session = rotated(
             &store,
@@ -71,8 +74,10 @@ async fn every_token_of_a_long_chain_is_good_once(store: Store) {
             store.now.plus(seconds(60 * u64::from(generation))),
         )
         .await;
+
         assert_eq!(session.generation, generation + 1);
     }
+
     assert_eq!(
         store.sessions_of(ada.id, session.last_used_at).await,
         [session]
@@ -90,11 +95,14 @@ async fn an_idle_end_is_never_after_the_absolute_one(store: Store) {
         store.now,
     );
     store.users.start_session(&short).await.expect("a session");
+
     let moved = rotated(&store, &short, 0, store.now.plus(seconds(50))).await;
+
     assert_eq!(
         (moved.expires_at, moved.ends_at),
         (short.ends_at, short.ends_at)
     );
+
     let listed = store.sessions_of(ada.id, store.now.plus(seconds(50))).await;
     assert!(
         listed
@@ -102,6 +110,7 @@ async fn an_idle_end_is_never_after_the_absolute_one(store: Store) {
             .all(|session| session.expires_at <= session.ends_at),
         "{listed:?}"
     );
+
     let Refresh::Repeated(again) = store.refresh(&short, 0, store.now.plus(seconds(51))).await
     else {
         panic!("within the grace time")
@@ -112,12 +121,14 @@ async fn an_idle_end_is_never_after_the_absolute_one(store: Store) {
 async fn the_token_just_before_gets_the_same_successor_within_the_grace_time(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
     let moved = rotated(&store, &session, 0, store.now).await;
+
     for later in [store.now, store.now.plus(seconds(1)), store.now.plus(GRACE)] {
         assert_eq!(
             store.refresh(&session, 0, later).await,
             Refresh::Repeated(moved.clone())
         );
     }
+
     assert_eq!(
         store.sessions_of(ada.id, store.now).await,
         std::slice::from_ref(&moved)
@@ -146,6 +157,7 @@ async fn a_late_repetition_of_the_token_just_before_gets_a_new_successor_and_mak
         expires_at: late.plus(LIFETIMES.idle),
         ..session.clone()
     };
+
     assert_eq!(moved, expected);
     assert_eq!(
         store.refresh(&session, 0, late.plus(GRACE)).await,
@@ -166,7 +178,9 @@ async fn a_successor_that_was_used_makes_its_parent_theft(store: Store) {
         rotated(&store, &session, generation, store.now).await;
     }
     let late = store.now.plus(GRACE).plus(seconds(1));
+
     assert_eq!(store.refresh(&session, 0, late).await, Refresh::Stolen);
+
     for generation in [0, 1, 2, 3] {
         assert_eq!(
             store.refresh(&session, generation, late).await,
@@ -174,6 +188,7 @@ async fn a_successor_that_was_used_makes_its_parent_theft(store: Store) {
             "generation {generation}"
         );
     }
+
     assert!(store.session_ids(ada.id, late).await.is_empty());
 }
 
@@ -184,6 +199,7 @@ async fn whoever_presents_a_void_successor_ends_the_session(store: Store) {
     let other = store.log_in(ada.id, store.now).await;
     rotated(&store, &session, 0, store.now).await;
     let late = store.now.plus(GRACE).plus(seconds(1));
+
     rotated(&store, &session, 0, late).await;
 
     assert_eq!(store.refresh(&session, 1, late).await, Refresh::Stolen);
@@ -198,11 +214,14 @@ async fn whoever_presents_a_void_successor_ends_the_session(store: Store) {
 
 async fn a_client_that_never_gets_an_answer_stays_in_however_often_it_asks(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
+
     let mut now = store.now;
     for asked in 1..=5 {
         assert_eq!(rotated(&store, &session, 0, now).await.generation, asked);
+
         now = now.plus(GRACE).plus(seconds(1));
     }
+
     let moved = rotated(&store, &session, 5, now).await;
     assert_eq!((moved.generation, moved.previous), (6, Some(5)));
     assert_eq!(store.sessions_of(ada.id, now).await, [moved]);
@@ -211,9 +230,11 @@ async fn a_client_that_never_gets_an_answer_stays_in_however_often_it_asks(store
 async fn a_token_older_than_the_one_just_before_is_theft_at_once(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
     let other = store.log_in(ada.id, store.now).await;
+
     for generation in 0..2 {
         rotated(&store, &session, generation, store.now).await;
     }
+
     assert_eq!(store.refresh(&session, 0, store.now).await, Refresh::Stolen);
     assert_eq!(store.refresh(&session, 2, store.now).await, Refresh::Ended);
     assert_eq!(
@@ -240,6 +261,7 @@ async fn what_was_never_given_changes_nothing(store: Store) {
             ..session.clone()
         },
     ];
+
     for forged in &elsewhere {
         for generation in [0, 1, u32::MAX] {
             assert_eq!(
@@ -248,22 +270,26 @@ async fn what_was_never_given_changes_nothing(store: Store) {
             );
         }
     }
+
     for generation in [1, 2, u32::MAX] {
         assert_eq!(
             store.refresh(&session, generation, store.now).await,
             Refresh::Ended
         );
     }
+
     assert_eq!(
         store.sessions_of(ada.id, store.now).await,
         std::slice::from_ref(&session)
     );
+
     rotated(&store, &session, 0, store.now).await;
 }
 
 async fn a_session_that_has_expired_cannot_be_refreshed(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
     let moved = rotated(&store, &session, 0, store.now).await;
+
     // Not even an old token makes a difference: what has expired is gone.
     for generation in [1, 0, 2] {
         assert_eq!(
@@ -271,6 +297,7 @@ async fn a_session_that_has_expired_cannot_be_refreshed(store: Store) {
             Refresh::Ended
         );
     }
+
     assert_eq!(
         rotated(&store, &session, 1, moved.expires_at.minus(seconds(1)))
             .await
@@ -289,6 +316,7 @@ async fn a_session_that_has_expired_cannot_be_refreshed(store: Store) {
     store.users.start_session(&short).await.expect("a session");
     rotated(&store, &short, 0, store.now.plus(seconds(49))).await;
     rotated(&store, &short, 1, store.now.plus(seconds(99))).await;
+
     assert_eq!(
         store.refresh(&short, 2, short.ends_at).await,
         Refresh::Ended
@@ -299,10 +327,13 @@ async fn of_fifty_exchanges_of_one_token_at_once_one_moves_the_session_and_all_g
     store: Store,
 ) {
     let (ada, session) = store.register("ada@example.com").await;
+
     for generation in 0..3 {
         let answers =
             join_all((0..RACERS).map(|_| store.refresh(&session, generation, store.now))).await;
-        let (mut moved, mut successors) = (0, HashSet::new());
+
+        let mut moved = 0;
+        let mut successors = HashSet::new();
         for answer in answers {
             match answer {
                 Refresh::Rotated(session) => {
@@ -315,8 +346,10 @@ async fn of_fifty_exchanges_of_one_token_at_once_one_moves_the_session_and_all_g
                 other => panic!("{other:?}"),
             }
         }
+
         assert_eq!((moved, successors), (1, HashSet::from([generation + 1])));
     }
+
     assert_eq!(
         store.sessions_of(ada.id, store.now).await,
         [Session {
@@ -336,7 +369,8 @@ async fn of_fifty_late_repetitions_at_once_one_moves_the_session_and_all_get_its
 
     let answers = join_all((0..RACERS).map(|_| store.refresh(&session, 0, late))).await;
 
-    let (mut moved, mut successors) = (0, HashSet::new());
+    let mut moved = 0;
+    let mut successors = HashSet::new();
     for answer in answers {
         let (Refresh::Rotated(ref session) | Refresh::Repeated(ref session)) = answer else {
             panic!("{answer:?}")
@@ -344,6 +378,7 @@ async fn of_fifty_late_repetitions_at_once_one_moves_the_session_and_all_get_its
         moved += usize::from(matches!(answer, Refresh::Rotated(_)));
         successors.insert(session.generation);
     }
+
     assert_eq!((moved, successors), (1, HashSet::from([2])));
     assert_eq!(store.session_ids(ada.id, late).await, [session.id]);
 }
@@ -353,10 +388,12 @@ async fn fifty_uses_of_a_stolen_token_at_once_leave_no_session(store: Store) {
     for generation in 0..2 {
         rotated(&store, &session, generation, store.now).await;
     }
+
     // The owner goes on with the current token at the same moment.
     let thieves = join_all((0..RACERS).map(|_| store.refresh(&session, 0, store.now)));
     let (answers, _) =
         contract::futures_util::future::join(thieves, store.refresh(&session, 2, store.now)).await;
+
     assert!(
         answers
             .iter()

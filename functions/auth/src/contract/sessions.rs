@@ -50,11 +50,13 @@ async fn sessions_are_listed_oldest_first_in_pages_of_any_size(store: Store) {
     let (user, sessions) = several(&store, "ada@example.com", 7).await;
     several(&store, "bob@example.com", 2).await;
     let now = store.now.plus(seconds(10));
+
     for limit in [1, 2, 3, 6, 7, 8, 100] {
         let listed = scan(&[limit], async |limit, after| {
             store.users.sessions(user, limit, after.as_ref(), now).await
         })
         .await;
+
         assert_eq!(listed, sessions, "in pages of {limit}");
     }
 }
@@ -74,9 +76,11 @@ async fn a_session_is_stored_whole(store: Store) {
         last_used_at: store.now.plus(Duration::from_millis(2_999)),
         ..second.clone()
     };
+
     for session in [&second, &third] {
         store.users.start_session(session).await.expect("a session");
     }
+
     assert_eq!(
         store.sessions_of(ada.id, store.now).await,
         [first, second, third]
@@ -93,7 +97,9 @@ async fn sessions_that_have_expired_are_not_listed(store: Store) {
         },
         store.now.plus(seconds(1)),
     );
+
     store.users.start_session(&short).await.expect("a session");
+
     assert_eq!(
         store.session_ids(ada.id, store.now.plus(seconds(60))).await,
         [first.id, short.id]
@@ -126,6 +132,7 @@ async fn a_session_past_its_absolute_end_is_over_however_lately_it_was_used(stor
     else {
         panic!("it has not ended yet")
     };
+
     assert_eq!(moved.expires_at, short.ends_at);
 
     let over = store.now.plus(seconds(60));
@@ -155,6 +162,7 @@ async fn a_session_is_ended_once(store: Store) {
             .await
             .expect("an answer")
     };
+
     assert!(end(sessions[1].id).await);
     assert!(!end(sessions[1].id).await);
     assert!(!end(SessionId::from_uuid(identifier(now))).await);
@@ -167,6 +175,7 @@ async fn a_session_is_ended_once(store: Store) {
 
 async fn an_expired_session_is_none_to_be_ended(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
+
     assert!(
         !store
             .users
@@ -179,6 +188,7 @@ async fn an_expired_session_is_none_to_be_ended(store: Store) {
 async fn another_accounts_session_cannot_be_ended(store: Store) {
     let (_, adas) = store.register("ada@example.com").await;
     let (bob, bobs) = store.register("bob@example.com").await;
+
     assert!(
         !store
             .users
@@ -209,21 +219,25 @@ async fn ending_the_others_keeps_the_session_that_asks(store: Store) {
     let (user, sessions) = several(&store, "ada@example.com", 4).await;
     let (bob, _) = several(&store, "bob@example.com", 2).await;
     let now = store.now.plus(seconds(10));
+
     for _ in 0..2 {
         store
             .users
             .end_other_sessions(user, sessions[2].id, now)
             .await
             .expect("ended");
+
         assert_eq!(
             store.session_ids(user, now).await,
             [sessions[2].id],
             "the second time there are no others"
         );
     }
+
     for ended in [&sessions[0], &sessions[1], &sessions[3]] {
         assert_eq!(store.refresh(ended, 0, now).await, Refresh::Ended);
     }
+
     let Refresh::Rotated(kept) = store.refresh(&sessions[2], 0, now).await else {
         panic!("it was to be kept")
     };
@@ -231,6 +245,7 @@ async fn ending_the_others_keeps_the_session_that_asks(store: Store) {
         (kept.generation, kept.created_at, kept.ends_at),
         (1, sessions[2].created_at, sessions[2].ends_at)
     );
+
     let next = store.log_in(user, now).await;
     assert_eq!(
         store.session_ids(user, now).await,
@@ -259,6 +274,7 @@ async fn a_session_that_has_ended_cannot_end_others(store: Store) {
         },
         store.now,
     );
+
     store.users.start_session(&short).await.expect("a session");
     assert!(
         store
@@ -267,6 +283,7 @@ async fn a_session_that_has_ended_cannot_end_others(store: Store) {
             .await
             .expect("an answer")
     );
+
     for ended in [
         sessions[0].id,
         short.id,
@@ -277,7 +294,9 @@ async fn a_session_that_has_ended_cannot_end_others(store: Store) {
             "Refused(the session has ended)"
         );
     }
+
     assert_eq!(store.session_ids(user, now).await.len(), 4);
+
     store
         .users
         .end_other_sessions(user, sessions[1].id, now)
@@ -293,6 +312,7 @@ async fn a_session_that_has_ended_cannot_end_others(store: Store) {
         "Refused(the session has ended)"
     );
     assert_eq!(store.session_ids(user, now).await, [sessions[1].id]);
+
     let nobody = somebody(now);
     assert_eq!(
         refused(
@@ -316,6 +336,7 @@ async fn a_session_that_began_before_the_others_were_ended_is_over(store: Store)
     let late = session(&ada, LIFETIMES, store.now.plus(seconds(1)));
     store.users.start_session(&late).await.expect("an answer");
     let now = store.now.plus(seconds(2));
+
     assert_eq!(store.session_ids(ada.id, now).await, [first.id]);
     assert_eq!(store.refresh(&late, 0, now).await, Refresh::Ended);
     assert_eq!(
@@ -347,6 +368,7 @@ async fn sessions_are_found_behind_many_that_have_ended(store: Store) {
     }
     let last = store.log_in(ada.id, store.now.plus(seconds(2))).await;
     let now = store.now.plus(seconds(5));
+
     for limit in [1, 2, 100] {
         let listed = scan(&[limit], async |limit, after| {
             store
@@ -355,6 +377,7 @@ async fn sessions_are_found_behind_many_that_have_ended(store: Store) {
                 .await
         })
         .await;
+
         assert_eq!(listed, [first.clone(), last.clone()], "in pages of {limit}");
     }
 }
@@ -375,14 +398,17 @@ async fn a_forged_position_shows_nothing_of_anybody_else(store: Store) {
     positions.extend(others.iter().map(|session| session.id.to_string()));
     positions.push("00000000-0000-0000-0000-000000000000".to_owned());
     positions.push("ffffffff-ffff-ffff-ffff-ffffffffffff".to_owned());
+
     for position in positions {
         let after = Cursor::new(SESSION_ORDER, &position);
+
         let page = store
             .users
             .sessions(user, 100, Some(&after), now)
             .await
             .expect("a page");
         let shown: Vec<SessionId> = page.items.iter().map(|session| session.id).collect();
+
         assert!(ids.ends_with(&shown), "{position}");
         assert_eq!(page.next, None, "{position}");
     }
@@ -400,6 +426,7 @@ async fn a_session_that_lives_is_found_with_its_owner(store: Store) {
 
     for session in [second, third] {
         let live = store.live(&session, store.now).await.expect("it lives");
+
         assert_eq!(live.user, ada.clone().into());
         assert_eq!(
             Session {
@@ -412,6 +439,7 @@ async fn a_session_that_lives_is_found_with_its_owner(store: Store) {
             }
         );
     }
+
     assert_eq!(
         refused(store.live(&first, store.now).await),
         "Refused(the session has ended)"
@@ -449,12 +477,14 @@ async fn a_session_that_has_ended_is_not_found_whatever_ended_it(store: Store) {
             ..first.clone()
         },
     ];
+
     for session in [&logged_out, &stolen].into_iter().chain(&elsewhere) {
         assert_eq!(
             refused(store.live(session, store.now).await),
             "Refused(the session has ended)"
         );
     }
+
     assert!(
         store
             .live(&first, first.expires_at.minus(seconds(1)))
@@ -471,11 +501,13 @@ async fn the_sessions_used_least_recently_end_where_there_are_too_many(store: St
     let (user, sessions) = several(&store, "ada@example.com", 6).await;
     let (bob, _) = several(&store, "bob@example.com", 6).await;
     let now = store.now.plus(seconds(20));
+
     // The oldest was used last but for the newest.
     assert!(matches!(
         store.refresh(&sessions[0], 0, now).await,
         Refresh::Rotated(_)
     ));
+
     let newest = store.log_in(user, now).await;
 
     store
@@ -488,12 +520,14 @@ async fn the_sessions_used_least_recently_end_where_there_are_too_many(store: St
         store.session_ids(user, now).await,
         [sessions[0].id, sessions[4].id, sessions[5].id, newest.id]
     );
+
     store
         .users
         .end_least_used_sessions(&newest, 4, now)
         .await
         .expect("nothing to end");
     assert_eq!(store.session_ids(user, now).await.len(), 4);
+
     store
         .users
         .end_least_used_sessions(&newest, 1, now)
@@ -517,8 +551,10 @@ async fn however_many_sessions_begin_at_once_no_more_than_the_most_are_left(stor
             .await
             .expect("an answer");
     };
+
     join_all((0..RACERS).map(|_| begin())).await;
     let left = store.session_ids(ada.id, store.now).await.len();
+
     assert!((1..=10).contains(&left), "{left}");
 }
 
@@ -530,7 +566,9 @@ async fn a_session_that_ends_the_others_is_found_alive_all_the_while(store: Stor
             .end_other_sessions(ada.id, session.id, store.now)
     }));
     let finds = join_all((0..RACERS).map(|_| store.live(&session, store.now)));
+
     let (_, found) = contract::futures_util::future::join(ends, finds).await;
+
     for live in found {
         assert_eq!(live.expect("it lives").user, ada.clone().into());
     }
@@ -539,12 +577,14 @@ async fn a_session_that_ends_the_others_is_found_alive_all_the_while(store: Stor
 async fn one_session_that_ends_the_others_fifty_times_at_once_lives_on(store: Store) {
     let (user, sessions) = several(&store, "ada@example.com", 3).await;
     let now = store.now.plus(seconds(10));
+
     let answers =
         join_all((0..RACERS).map(|_| store.users.end_other_sessions(user, sessions[1].id, now)))
             .await;
     for answer in answers {
         outcome(answer).expect("a session that lives can end the others");
     }
+
     assert_eq!(store.session_ids(user, now).await, [sessions[1].id]);
     assert!(matches!(
         store.refresh(&sessions[1], 0, now).await,
@@ -555,12 +595,14 @@ async fn one_session_that_ends_the_others_fifty_times_at_once_lives_on(store: St
 async fn of_sessions_that_end_each_other_at_once_one_is_left(store: Store) {
     let (user, sessions) = several(&store, "ada@example.com", 20).await;
     let now = store.now.plus(seconds(30));
+
     let answers = join_all(
         sessions
             .iter()
             .map(|session| store.users.end_other_sessions(user, session.id, now)),
     )
     .await;
+
     let mut kept = Vec::new();
     for (session, answer) in sessions.iter().zip(answers) {
         match outcome(answer) {
@@ -568,8 +610,10 @@ async fn of_sessions_that_end_each_other_at_once_one_is_left(store: Store) {
             Err(error) => assert_eq!(error, "Refused(the session has ended)"),
         }
     }
+
     assert_eq!(kept.len(), 1);
     assert_eq!(store.session_ids(user, now).await, kept);
+
     for session in &sessions {
         assert_eq!(
             matches!(store.refresh(session, 0, now).await, Refresh::Rotated(_)),
@@ -582,7 +626,9 @@ async fn a_session_that_is_ended_while_it_is_refreshed_stays_ended(store: Store)
     let (ada, session) = store.register("ada@example.com").await;
     let refreshes = join_all((0..RACERS).map(|_| store.refresh(&session, 0, store.now)));
     let ends = join_all((0..5).map(|_| store.users.end_session(ada.id, session.id, store.now)));
+
     let (_, ends) = contract::futures_util::future::join(refreshes, ends).await;
+
     assert_eq!(
         ends.into_iter()
             .filter(|ended| matches!(ended, Ok(true)))
@@ -590,6 +636,7 @@ async fn a_session_that_is_ended_while_it_is_refreshed_stays_ended(store: Store)
         1
     );
     assert!(store.session_ids(ada.id, store.now).await.is_empty());
+
     for generation in [0, 1] {
         assert_eq!(
             store.refresh(&session, generation, store.now).await,

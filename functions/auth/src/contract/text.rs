@@ -28,8 +28,10 @@ async fn names_and_user_agents_are_kept_byte_for_byte(store: Store) {
             .register(&account, &first)
             .await
             .expect("registered");
+
         assert_eq!(store.stored_account(account.id).await, account);
         assert_eq!(store.sessions_of(account.id, store.now).await, [first]);
+
         let other = TEXTS[(n + 1) % TEXTS.len()];
         let renamed = store
             .rename(
@@ -41,6 +43,7 @@ async fn names_and_user_agents_are_kept_byte_for_byte(store: Store) {
             .await;
         assert_eq!(renamed.expect("renamed").name, Some(name(other)));
     }
+
     let long = account("long@example.com", store.now);
     let client = Client::new(
         std::net::Ipv4Addr::LOCALHOST.into(),
@@ -56,5 +59,6 @@ async fn names_and_user_agents_are_kept_byte_for_byte(store: Store) {
         .register(&long, &first)
         .await
         .expect("registered");
+
     assert_eq!(store.sessions_of(long.id, store.now).await, [first]);
 }

@@ -115,8 +115,10 @@ pub async fn any_history_of_tasks_agrees_with_the_model(store: Store) {
         &vec(any_task_step(), 1..LONGEST),
         async |history| {
             let owner = somebody(store.now);
-            let (mut model, mut now) = (Model::default(), store.now);
+            let mut model = Model::default();
+            let mut now = store.now;
             let mut asked: Vec<TaskId> = vec![task("never created", now).id];
+
             for step in history {
                 let place = |which: usize| asked[which % asked.len()];
                 match &step {
@@ -136,10 +138,12 @@ pub async fn any_history_of_tasks_agrees_with_the_model(store: Store) {
                         let answer =
                             outcome(store.tasks.create(owner, made.clone(), key.as_ref()).await);
                         asked.push(made.id);
+
                         prop_assert_eq!(answer, model.create(made, key.as_ref()), "{:?}", step);
                     }
                     TaskStep::Get(which) => {
                         let id = place(*which);
+
                         prop_assert_eq!(
                             outcome(store.tasks.get(owner, id).await),
                             model.get(id),
@@ -155,6 +159,7 @@ pub async fn any_history_of_tasks_agrees_with_the_model(store: Store) {
                                 .update(owner, id, patch, precondition, now)
                                 .await,
                         );
+
                         prop_assert_eq!(
                             answer,
                             model.update(id, patch, precondition, now),
@@ -165,6 +170,7 @@ pub async fn any_history_of_tasks_agrees_with_the_model(store: Store) {
                     TaskStep::Trash(which, precondition) => {
                         let id = place(*which);
                         let answer = outcome(store.tasks.trash(owner, id, precondition, now).await);
+
                         prop_assert_eq!(answer, model.trash(id, precondition, now), "{:?}", step);
                     }
                     TaskStep::Restore(which, precondition, key) => {
@@ -176,6 +182,7 @@ pub async fn any_history_of_tasks_agrees_with_the_model(store: Store) {
                                 .restore(owner, id, precondition, key.as_ref(), now)
                                 .await,
                         );
+
                         prop_assert_eq!(
                             answer,
                             model.restore(id, precondition, key.as_ref(), now),
@@ -202,8 +209,10 @@ pub async fn any_history_of_tasks_agrees_with_the_model(store: Store) {
                     TaskStep::Wait(time) => now = now.plus(*time),
                 }
             }
+
             for sort in sorts() {
                 let all = TaskFilter::default();
+
                 prop_assert_eq!(
                     store.listed(owner, &all, sort, &[7]).await,
                     model.list(&all, sort),
@@ -211,11 +220,13 @@ pub async fn any_history_of_tasks_agrees_with_the_model(store: Store) {
                     sort.name()
                 );
             }
+
             prop_assert_eq!(
                 store.trash_of(owner, &[7], now).await,
                 model.list_trash(now),
                 "at the end"
             );
+
             Ok(())
         },
     );

@@ -72,6 +72,7 @@ async fn a_repeated_creation_adds_nothing_and_gives_the_task_as_it_was_added(sto
     let owner = somebody(store.now);
     let key = once("key", "this task");
     let later = store.now.plus(seconds(60));
+
     for first in [full_task(store.now), task("Bare", store.now)] {
         let key = IdempotencyKey {
             key: format!("{}-{}", key.key, first.id),
@@ -81,6 +82,7 @@ async fn a_repeated_creation_adds_nothing_and_gives_the_task_as_it_was_added(sto
             create(&store, owner, first.clone(), &key).await,
             Ok(first.clone())
         );
+
         // The handler makes a new task of the same body, with another name.
         let again = Task {
             id: full_task(later).id,
@@ -92,6 +94,7 @@ async fn a_repeated_creation_adds_nothing_and_gives_the_task_as_it_was_added(sto
             create(&store, owner, again.clone(), &key).await,
             Ok(first.clone())
         );
+
         store
             .tasks
             .update(
@@ -108,6 +111,7 @@ async fn a_repeated_creation_adds_nothing_and_gives_the_task_as_it_was_added(sto
             Ok(first.clone()),
             "whatever became of it"
         );
+
         store
             .tasks
             .trash(owner, first.id, &Precondition::Any, later)
@@ -116,27 +120,33 @@ async fn a_repeated_creation_adds_nothing_and_gives_the_task_as_it_was_added(sto
         assert_eq!(create(&store, owner, again, &key).await, Ok(first));
         assert!(store.all(owner).await.is_empty());
     }
+
     assert_eq!(store.trash_of(owner, &[100], later).await.len(), 2);
 }
 
 async fn a_key_used_for_another_creation_is_refused(store: Store) {
     let owner = somebody(store.now);
+
     let first = create(&store, owner, task("This", store.now), &once("key", "this"))
         .await
         .expect("added");
     let other = create(&store, owner, task("That", store.now), &once("key", "that")).await;
+
     assert_eq!(other, Err("KeyReused".to_owned()));
     assert_eq!(store.all(owner).await, [first]);
 }
 
 async fn a_key_belongs_to_its_owner(store: Store) {
-    let (ada, bob) = (somebody(store.now), somebody(store.now));
+    let ada = somebody(store.now);
+    let bob = somebody(store.now);
+
     let hers = create(&store, ada, task("Hers", store.now), &once("key", "hers"))
         .await
         .expect("added");
     let his = create(&store, bob, task("His", store.now), &once("key", "his"))
         .await
         .expect("added");
+
     assert_eq!(
         (store.all(ada).await, store.all(bob).await),
         (vec![hers], vec![his])
@@ -149,14 +159,14 @@ async fn a_key_is_forgotten_after_a_day(store: Store) {
     let first = create(&store, owner, task("First", store.now), &key)
         .await
         .expect("added");
-    let (known, forgotten) = (
-        store.now.plus(IDEMPOTENCY_KEY_LIFETIME).minus(seconds(1)),
-        store.now.plus(IDEMPOTENCY_KEY_LIFETIME),
-    );
+    let known = store.now.plus(IDEMPOTENCY_KEY_LIFETIME).minus(seconds(1));
+    let forgotten = store.now.plus(IDEMPOTENCY_KEY_LIFETIME);
+
     assert_eq!(
         create(&store, owner, task("Second", known), &key).await,
         Ok(first.clone())
     );
+
     let second = task("Second", forgotten);
     assert_eq!(
         create(&store, owner, second.clone(), &once("key", "another")).await,
@@ -194,6 +204,7 @@ async fn a_key_is_forgotten_after_a_day(store: Store) {
                 .version,
         );
     }
+
     assert_eq!(restored, [3, 5]);
 }
 
@@ -207,21 +218,25 @@ async fn a_repeated_restoration_changes_nothing_and_gives_the_task_as_it_was_res
         .trash(owner, task.id, &Precondition::Any, store.now)
         .await
         .expect("deleted");
-    let (key, later) = (once("key", "restore it"), store.now.plus(seconds(60)));
+    let key = once("key", "restore it");
+    let later = store.now.plus(seconds(60));
     let restored = Task {
         updated_at: later,
         version: 3,
         ..task.clone()
     };
+
     for _ in 0..2 {
         // The version that the first attempt was for is gone by the second.
         let at_two = Precondition::OneOf(vec![2]);
+
         assert_eq!(
             restore(&store, owner, task.id, &at_two, &key, later).await,
             Ok(restored.clone())
         );
         assert_eq!(store.all(owner).await, std::slice::from_ref(&restored));
     }
+
     store
         .tasks
         .trash(owner, task.id, &Precondition::Any, later)
@@ -252,10 +267,8 @@ async fn a_repeated_restoration_changes_nothing_and_gives_the_task_as_it_was_res
 
 async fn a_key_used_for_another_restoration_is_refused(store: Store) {
     let owner = somebody(store.now);
-    let (first, second) = (
-        store.add(owner, task("First", store.now)).await,
-        store.add(owner, task("Second", store.now)).await,
-    );
+    let first = store.add(owner, task("First", store.now)).await;
+    let second = store.add(owner, task("Second", store.now)).await;
     for task in [&first, &second] {
         store
             .tasks
@@ -273,6 +286,7 @@ async fn a_key_used_for_another_restoration_is_refused(store: Store) {
     )
     .await
     .expect("restored");
+
     let other = restore(
         &store,
         owner,
@@ -283,6 +297,7 @@ async fn a_key_used_for_another_restoration_is_refused(store: Store) {
     )
     .await;
     assert_eq!(other, Err("KeyReused".to_owned()));
+
     // One key for all that an owner does.
     let creation = create(
         &store,
@@ -307,6 +322,7 @@ async fn a_restoration_that_is_refused_does_not_use_its_key_up(store: Store) {
     let owner = somebody(store.now);
     let task = store.add(owner, full_task(store.now)).await;
     let key = |fingerprint| once("key", fingerprint);
+
     let not_deleted = restore(
         &store,
         owner,
@@ -320,6 +336,7 @@ async fn a_restoration_that_is_refused_does_not_use_its_key_up(store: Store) {
         not_deleted,
         Err("Refused(the task is not in the trash)".to_owned())
     );
+
     let absent = restore(
         &store,
         owner,
@@ -330,11 +347,13 @@ async fn a_restoration_that_is_refused_does_not_use_its_key_up(store: Store) {
     )
     .await;
     assert_eq!(absent, Err("NotFound(\"task\")".to_owned()));
+
     store
         .tasks
         .trash(owner, task.id, &Precondition::Any, store.now)
         .await
         .expect("deleted");
+
     let stale = restore(
         &store,
         owner,
@@ -345,6 +364,7 @@ async fn a_restoration_that_is_refused_does_not_use_its_key_up(store: Store) {
     )
     .await;
     assert_eq!(stale, Err("Stale { current: 2 }".to_owned()));
+
     let other = restore(
         &store,
         somebody(store.now),
@@ -382,6 +402,7 @@ async fn a_restoration_under_a_key_asks_what_one_without_asks(store: Store) {
         .expect("deleted");
     let key = once("key", "restore it");
     let gone = store.now.plus(TRASH_LIFETIME);
+
     assert_eq!(
         refused(
             store
@@ -391,6 +412,7 @@ async fn a_restoration_under_a_key_asks_what_one_without_asks(store: Store) {
         ),
         "NotFound(\"task\")"
     );
+
     let last_moment = gone.minus(seconds(1));
     let restored = restore(
         &store,
@@ -413,6 +435,7 @@ async fn a_restoration_under_a_key_asks_what_one_without_asks(store: Store) {
 
 async fn keys_that_differ_in_case_are_two(store: Store) {
     let owner = somebody(store.now);
+
     for key in [
         "key",
         "KEY",
@@ -426,19 +449,23 @@ async fn keys_that_differ_in_case_are_two(store: Store) {
             .await
             .expect("added");
     }
+
     assert_eq!(store.all(owner).await.len(), 7);
 }
 
 async fn fifty_repetitions_of_one_creation_at_once_add_one_task_and_all_give_it(store: Store) {
     let owner = somebody(store.now);
     let key = once("key", "this task");
+
     let answers =
         join_all((0..RACERS).map(|_| create(&store, owner, full_task(store.now), &key))).await;
+
     let given: HashSet<TaskId> = answers
         .iter()
         .map(|answer| answer.as_ref().expect("a task").id)
         .collect();
     assert_eq!(given.len(), 1);
+
     let listed = store.all(owner).await;
     assert_eq!(listed.len(), 1);
     assert!(
@@ -458,12 +485,14 @@ async fn of_fifty_creations_with_one_key_at_once_one_is_made(store: Store) {
             )
         })
         .collect();
+
     let answers = join_all(
         attempts
             .iter()
             .map(|(task, once)| create(&store, owner, task.clone(), once)),
     )
     .await;
+
     let mut made = Vec::new();
     for answer in answers {
         match answer {
@@ -471,6 +500,7 @@ async fn of_fifty_creations_with_one_key_at_once_one_is_made(store: Store) {
             Err(error) => assert_eq!(error, "KeyReused"),
         }
     }
+
     assert_eq!(made.len(), 1);
     assert_eq!(store.all(owner).await, made);
 }
@@ -486,11 +516,13 @@ async fn fifty_repetitions_of_one_restoration_at_once_restore_once_and_all_give_
         .await
         .expect("deleted");
     let key = once("key", "restore it");
+
     let answers = join_all(
         (0..RACERS).map(|_| restore(&store, owner, task.id, &Precondition::Any, &key, store.now)),
     )
     .await;
     let restored = task.deleted(store.now).restored(store.now);
+
     assert!(
         answers
             .iter()

@@ -158,8 +158,10 @@ pub(super) fn any_limits() -> impl Strategy<Value = Vec<usize>> {
 }
 
 async fn a_list_of_nothing_is_one_empty_page(store: Store) {
-    let (owner, other) = (somebody(store.now), somebody(store.now));
+    let owner = somebody(store.now);
+    let other = somebody(store.now);
     store.add(other, task("Another's", store.now)).await;
+
     for sort in sorts() {
         let query = TaskQuery {
             filter: TaskFilter::default(),
@@ -167,13 +169,16 @@ async fn a_list_of_nothing_is_one_empty_page(store: Store) {
             limit: 50,
             after: None,
         };
+
         let page = store.tasks.list(owner, &query).await.expect("a page");
+
         assert!(
             page.items.is_empty() && page.next.is_none(),
             "{}",
             sort.name()
         );
     }
+
     let page = store
         .tasks
         .list_trash(owner, 50, None, store.now)
@@ -183,12 +188,15 @@ async fn a_list_of_nothing_is_one_empty_page(store: Store) {
 }
 
 async fn every_order_shows_every_task_once_in_pages_of_any_size(store: Store) {
-    let (owner, other) = (somebody(store.now), somebody(store.now));
+    let owner = somebody(store.now);
+    let other = somebody(store.now);
     let model = garden(&store, owner).await;
     garden(&store, other).await;
     let all = TaskFilter::default();
+
     for sort in sorts() {
         let expected = model.list(&all, sort);
+
         for limits in [
             &[1][..],
             &[2],
@@ -212,6 +220,7 @@ async fn every_order_shows_every_task_once_in_pages_of_any_size(store: Store) {
 async fn any_filter_in_any_order_finds_what_the_model_finds(store: Store) {
     let owner = somebody(store.now);
     let model = garden(&store, owner).await;
+
     check(
         120,
         &(any_filter(), any_sort(), any_limits()),
@@ -243,6 +252,7 @@ async fn tasks_that_are_never_due_come_last_either_way(store: Store) {
             )
             .await;
     }
+
     for (order, expected) in [
         (
             "due",
@@ -271,6 +281,7 @@ async fn tasks_that_are_never_due_come_last_either_way(store: Store) {
             let listed = store
                 .listed(owner, &TaskFilter::default(), sort(order), &[limit])
                 .await;
+
             assert_eq!(
                 listed
                     .iter()
@@ -310,6 +321,7 @@ async fn a_filter_of_several_values_means_any_of_them(store: Store) {
     }
     let all = TaskFilter::default;
     let of = |texts: &[&str]| texts.iter().map(|text| label(text)).collect::<Vec<Label>>();
+
     for (filter, expected) in [
         (
             TaskFilter {
@@ -391,11 +403,9 @@ async fn a_filter_of_several_values_means_any_of_them(store: Store) {
 async fn due_bounds_hold_what_is_due_from_the_first_and_before_the_second(store: Store) {
     let owner = somebody(store.now);
     let before_midnight = "2026-02-28T23:59:59.999Z";
-    let (day, midnight, after_midnight) = (
-        "2026-03-01",
-        "2026-03-01T00:00:00Z",
-        "2026-03-01T00:00:00.001Z",
-    );
+    let day = "2026-03-01";
+    let midnight = "2026-03-01T00:00:00Z";
+    let after_midnight = "2026-03-01T00:00:00.001Z";
     for title in [before_midnight, day, midnight, after_midnight, "2026-03-02"] {
         store
             .add(
@@ -408,6 +418,7 @@ async fn due_bounds_hold_what_is_due_from_the_first_and_before_the_second(store:
             .await;
     }
     store.add(owner, task("never", store.now)).await;
+
     for (after, before, expected) in [
         (
             Some(day),
@@ -449,9 +460,11 @@ async fn due_bounds_hold_what_is_due_from_the_first_and_before_the_second(store:
             due: bounds,
             ..TaskFilter::default()
         };
+
         for sort in sorts() {
             let listed = store.listed(owner, &filter, sort, &[2]).await;
             let listed: HashSet<_> = listed.iter().map(|task| task.title.as_str()).collect();
+
             assert_eq!(
                 listed,
                 expected.iter().copied().collect(),
@@ -482,6 +495,7 @@ async fn tasks_that_nobody_touches_between_pages_are_seen_once(store: Store) {
         vec(vec(meanwhile, 0..3), 1..8),
         contract::proptest::bool::ANY,
     );
+
     check(16, &input, async |(sort, limits, between, filtered)| {
         let owner = somebody(store.now);
         let statuses = if filtered {
@@ -504,7 +518,10 @@ async fn tasks_that_nobody_touches_between_pages_are_seen_once(store: Store) {
             };
             tasks.push(store.add(owner, task).await);
         }
-        let (mut touched, mut seen, mut after) = (HashSet::new(), Vec::new(), None);
+
+        let mut touched = HashSet::new();
+        let mut seen = Vec::new();
+        let mut after = None;
         let mut between = between.into_iter();
         for limit in limits.into_iter().cycle() {
             let query = TaskQuery {
@@ -543,10 +560,12 @@ async fn tasks_that_nobody_touches_between_pages_are_seen_once(store: Store) {
                 };
             }
         }
+
         for task in tasks.iter().filter(|task| !touched.contains(&task.id)) {
             let times = seen.iter().filter(|id| **id == task.id).count();
             prop_assert_eq!(times, usize::from(filter.matches(task)), "{:?}", task);
         }
+
         Ok(())
     });
 }
@@ -595,7 +614,8 @@ fn any_position(others: Vec<String>) -> impl Strategy<Value = String> {
 }
 
 async fn a_position_of_another_list_shows_nothing_of_anybody_else(store: Store) {
-    let (owner, other) = (somebody(store.now), somebody(store.now));
+    let owner = somebody(store.now);
+    let other = somebody(store.now);
     let model = garden(&store, owner).await;
     garden(&store, other).await;
     // Positions of another owner, and of this owner's lists in other orders.
@@ -622,18 +642,22 @@ async fn a_position_of_another_list_shows_nothing_of_anybody_else(store: Store) 
                 limit: 100,
                 after: Some(Cursor::new(sort.name(), &position)),
             };
+
             let page = match store.tasks.list(owner, &query).await {
                 Ok(page) => page,
                 Err(StoreError::NotFound(_)) => return Ok(()),
                 Err(error) => panic!("{error}"),
             };
             let wanted = model.list(&filter, sort);
+
             prop_assert!(
                 page.items.iter().all(|task| wanted.contains(task)),
                 "something else is shown"
             );
+
             let shown: HashSet<_> = ids(&page.items).into_iter().collect();
             prop_assert_eq!(shown.len(), page.items.len(), "something is shown twice");
+
             Ok(())
         },
     );
@@ -642,6 +666,7 @@ async fn a_position_of_another_list_shows_nothing_of_anybody_else(store: Store) 
 async fn a_position_is_good_under_another_filter(store: Store) {
     let owner = somebody(store.now);
     let model = garden(&store, owner).await;
+
     // A client may change the filter from one page to the next: what comes after the position is
     // shown.
     check(
@@ -668,6 +693,7 @@ async fn a_position_is_good_under_another_filter(store: Store) {
                 .filter(|task| second.matches(task))
                 .cloned()
                 .collect();
+
             let rest = scan(&[100], async |limit, after| {
                 let after = after.or_else(|| Some(next.clone()));
                 store
@@ -684,7 +710,9 @@ async fn a_position_is_good_under_another_filter(store: Store) {
                     .await
             })
             .await;
+
             prop_assert_eq!(rest, wanted);
+
             Ok(())
         },
     );
@@ -703,6 +731,7 @@ async fn bounds_that_are_added_among_undated_tasks_find_nothing_more(store: Stor
             )
             .await;
     }
+
     for order in ["due", "-due"] {
         let query = TaskQuery {
             filter: TaskFilter::default(),
@@ -710,8 +739,10 @@ async fn bounds_that_are_added_among_undated_tasks_find_nothing_more(store: Stor
             limit: 3,
             after: None,
         };
+
         let after = store.tasks.list(owner, &query).await.expect("a page").next;
         assert!(after.is_some());
+
         let due = Bounds {
             before: Some(due("2026-03-02")),
             after: None,
@@ -724,6 +755,7 @@ async fn bounds_that_are_added_among_undated_tasks_find_nothing_more(store: Stor
             after,
             ..query
         };
+
         let page = store.tasks.list(owner, &query).await.expect("a page");
         assert!(page.items.is_empty() && page.next.is_none(), "{order}");
     }
@@ -789,6 +821,7 @@ async fn few_tasks_among_many_are_found_in_bounded_pages(store: Store) {
             ..all()
         },
     ];
+
     for filter in filters {
         for sort in [sort("-created"), sort("due"), sort("-due")] {
             let pages = std::cell::Cell::new(0);
@@ -809,6 +842,7 @@ async fn few_tasks_among_many_are_found_in_bounded_pages(store: Store) {
             })
             .await;
             let wanted = model.list(&filter, sort);
+
             assert_eq!(ids(&found), ids(&wanted), "{filter:?} by {}", sort.name());
             assert!(
                 pages.get() <= 12,
@@ -819,6 +853,7 @@ async fn few_tasks_among_many_are_found_in_bounded_pages(store: Store) {
             );
         }
     }
+
     // And all of them, by the hundred.
     let everything = store.listed(owner, &all(), sort("created"), &[100]).await;
     assert_eq!(ids(&everything), ids(&model.list(&all(), sort("created"))));
@@ -840,12 +875,14 @@ async fn a_page_of_the_largest_tasks_loses_none(store: Store) {
         statuses: vec![Status::Todo, Status::Done],
         ..TaskFilter::default()
     };
+
     for filter in [TaskFilter::default(), filter] {
         for limits in [&[100][..], &[30, 100]] {
             let listed = store.listed(owner, &filter, sort("-updated"), limits).await;
             assert_eq!(ids(&listed), ids(&model.list(&filter, sort("-updated"))));
         }
     }
+
     let first = TaskQuery {
         filter: TaskFilter::default(),
         sort: sort("created"),
@@ -863,6 +900,7 @@ async fn a_page_of_the_largest_tasks_loses_none(store: Store) {
         100,
         "a page that is not filtered is never short"
     );
+
     let now: Timestamp = store.now.plus(seconds(1_000));
     for task in store.all(owner).await {
         store

@@ -22,12 +22,11 @@ fn looking_for(text: &str) -> TaskFilter {
 
 async fn text_is_found_in_title_and_notes_by_its_letters(store: Store) {
     let owner = somebody(store.now);
-    let (street, sigma, istanbul) = (
-        "Stra\u{df}e",
-        "\u{39f}\u{394}\u{39f}\u{3a3}",
-        "\u{130}stanbul",
-    );
-    let (in_one, in_two) = ("caf\u{e9}", "cafe\u{301} again");
+    let street = "Stra\u{df}e";
+    let sigma = "\u{39f}\u{394}\u{39f}\u{3a3}";
+    let istanbul = "\u{130}stanbul";
+    let in_one = "caf\u{e9}";
+    let in_two = "cafe\u{301} again";
     for (title, more) in [
         (street, None),
         ("Plain", Some("The STRASSE at the end")),
@@ -46,6 +45,7 @@ async fn text_is_found_in_title_and_notes_by_its_letters(store: Store) {
             )
             .await;
     }
+
     for (text, expected) in [
         ("STRASSE", &["Plain", street][..]),
         ("stra\u{df}e", &["Plain", street]),
@@ -81,6 +81,7 @@ async fn what_is_found_is_shown_as_it_was_stored(store: Store) {
         ..task("\u{212b}ngstr\u{f6}m", store.now)
     };
     let decomposed = store.add(owner, decomposed).await;
+
     for text in ["angstrom", "\u{e9}tude"] {
         assert_eq!(
             store
@@ -94,11 +95,13 @@ async fn what_is_found_is_shown_as_it_was_stored(store: Store) {
             std::slice::from_ref(&decomposed)
         );
     }
+
     // Labels are found by what was stored, exactly.
     let labelled = |text| TaskFilter {
         labels: vec![label(text)],
         ..TaskFilter::default()
     };
+
     assert_eq!(store.titles(owner, &labelled("e\u{301}")).await.len(), 1);
     assert!(store.titles(owner, &labelled("\u{e9}")).await.is_empty());
 }
@@ -131,19 +134,23 @@ async fn text_is_taken_as_it_is(store: Store) {
             )
             .await;
     }
+
     for text in texts {
         let expected: Vec<_> = if text == "a*" { vec!["a*"] } else { vec![text] };
         let filter = TaskFilter {
             text: Some(search(text)),
             ..TaskFilter::default()
         };
+
         assert_eq!(store.titles(owner, &filter).await, expected);
+
         let filter = TaskFilter {
             labels: vec![label(text)],
             ..TaskFilter::default()
         };
         assert_eq!(store.titles(owner, &filter).await, expected);
     }
+
     let filter = TaskFilter {
         text: Some(search(".*")),
         ..TaskFilter::default()

@@ -47,6 +47,7 @@ async fn a_task_is_stored_whole(store: Store) {
         notes: Some(notes("")),
         ..task("On a day", store.now.plus(seconds(2)))
     };
+
     for task in [&plain, &full, &dated] {
         assert_eq!(store.add(owner, task.clone()).await, *task);
         assert_eq!(
@@ -54,6 +55,7 @@ async fn a_task_is_stored_whole(store: Store) {
             Ok(task.clone())
         );
     }
+
     assert_eq!(store.all(owner).await, [dated, full, plain]);
 }
 
@@ -61,6 +63,7 @@ async fn a_task_that_is_not_there_is_not_found(store: Store) {
     let owner = somebody(store.now);
     store.add(owner, task("Another", store.now)).await;
     let absent = task("Absent", store.now).id;
+
     for precondition in [
         Precondition::Any,
         Precondition::OneOf(vec![1]),
@@ -110,13 +113,15 @@ async fn a_task_that_is_not_there_is_not_found(store: Store) {
             NOT_FOUND
         );
     }
+
     assert_eq!(refused(store.tasks.get(owner, absent).await), NOT_FOUND);
     assert_eq!(store.all(owner).await.len(), 1);
     assert!(store.trash_of(owner, &[100], store.now).await.is_empty());
 }
 
 async fn somebody_elses_task_is_no_task(store: Store) {
-    let (ada, bob) = (somebody(store.now), somebody(store.now));
+    let ada = somebody(store.now);
+    let bob = somebody(store.now);
     let live = store.add(ada, full_task(store.now)).await;
     let gone = store.add(ada, task("Deleted", store.now)).await;
     store
@@ -124,6 +129,7 @@ async fn somebody_elses_task_is_no_task(store: Store) {
         .trash(ada, gone.id, &Precondition::Any, store.now)
         .await
         .expect("deleted");
+
     for id in [live.id, gone.id] {
         assert_eq!(refused(store.tasks.get(bob, id).await), NOT_FOUND);
         assert_eq!(
@@ -169,6 +175,7 @@ async fn somebody_elses_task_is_no_task(store: Store) {
             NOT_FOUND
         );
     }
+
     assert!(store.all(bob).await.is_empty());
     assert!(store.trash_of(bob, &[100], store.now).await.is_empty());
     assert_eq!(store.all(ada).await, [live]);
@@ -176,7 +183,8 @@ async fn somebody_elses_task_is_no_task(store: Store) {
 }
 
 async fn two_owners_may_have_tasks_of_one_name(store: Store) {
-    let (ada, bob) = (somebody(store.now), somebody(store.now));
+    let ada = somebody(store.now);
+    let bob = somebody(store.now);
     let hers = store.add(ada, task("Hers", store.now)).await;
     let his = store
         .add(
@@ -187,11 +195,13 @@ async fn two_owners_may_have_tasks_of_one_name(store: Store) {
             },
         )
         .await;
+
     store
         .tasks
         .trash(bob, his.id, &Precondition::Any, store.now)
         .await
         .expect("deleted");
+
     assert_eq!(
         outcome(store.tasks.get(ada, hers.id).await),
         Ok(hers.clone())
@@ -265,6 +275,7 @@ async fn every_field_can_be_kept_or_cleared_or_set(store: Store) {
         labels: Change::Clear,
         due: Change::Clear,
     });
+
     let mut model = Model::default();
     for (n, patch) in (0..).zip(&patches) {
         for before in [
@@ -274,6 +285,7 @@ async fn every_field_can_be_kept_or_cleared_or_set(store: Store) {
             let before = store.add(owner, before).await;
             let later = store.now.plus(seconds(1_000 + n));
             let after = patch.apply(&before, later);
+
             assert_eq!(
                 outcome(
                     store
@@ -289,9 +301,11 @@ async fn every_field_can_be_kept_or_cleared_or_set(store: Store) {
                 Ok(after.clone()),
                 "{patch:?}"
             );
+
             model.create(after, None).expect("a new task");
         }
     }
+
     // Each has moved to where it belongs now.
     let day = Bounds {
         after: Some(due("2026-01-01")),
@@ -333,6 +347,7 @@ async fn a_patch_of_nothing_changes_nothing(store: Store) {
                 .await,
         )
     };
+
     assert_eq!(update(Precondition::Any).await, Ok(before.clone()));
     assert_eq!(
         update(Precondition::OneOf(vec![1])).await,
@@ -364,6 +379,7 @@ async fn a_task_is_completed_when_it_becomes_done_and_until_it_is_not(store: Sto
             .expect("updated")
             .completed_at
     };
+
     assert_eq!(becomes(Status::InProgress, 1).await, None);
     assert_eq!(becomes(Status::Done, 2).await, Some(at(2)));
     assert_eq!(
@@ -371,6 +387,7 @@ async fn a_task_is_completed_when_it_becomes_done_and_until_it_is_not(store: Sto
         Some(at(2)),
         "it was done already"
     );
+
     let renamed = store
         .tasks
         .update(owner, id, &retitled("Done"), &Precondition::Any, at(4))
@@ -382,6 +399,7 @@ async fn a_task_is_completed_when_it_becomes_done_and_until_it_is_not(store: Sto
     );
     assert_eq!(becomes(Status::Cancelled, 5).await, None);
     assert_eq!(becomes(Status::Done, 6).await, Some(at(6)));
+
     let patch = TaskPatch {
         status: Change::Clear,
         ..TaskPatch::default()
@@ -409,6 +427,7 @@ async fn a_change_moves_the_time_of_a_task_on_when_the_clock_jumps_back(store: S
 
     for (title, time) in [("Once", after(1)), ("Twice", after(2))] {
         expected = retitled(title).apply(&expected, store.now);
+
         assert_eq!(
             outcome(
                 store
@@ -455,6 +474,7 @@ async fn a_change_moves_the_time_of_a_task_on_when_the_clock_jumps_back(store: S
         .expect("deleted");
     expected = expected.deleted(store.now).restored(store.now);
     let key = once("key", "restore");
+
     assert_eq!(
         outcome(
             store
@@ -491,6 +511,7 @@ async fn a_change_of_another_version_changes_nothing_and_tells_the_version(store
                 .await,
         )
     };
+
     for versions in [&[][..], &[0], &[2], &[2, 3, u64::MAX]] {
         assert_eq!(
             update(versions).await,
@@ -498,6 +519,7 @@ async fn a_change_of_another_version_changes_nothing_and_tells_the_version(store
             "{versions:?}"
         );
     }
+
     assert_eq!(
         outcome(store.tasks.get(owner, before.id).await),
         Ok(before.clone())
@@ -524,6 +546,7 @@ async fn a_change_that_rules_the_version_out_changes_nothing_and_tells_the_versi
                 .await,
         )
     };
+
     for versions in [&[1][..], &[0, 1], &[2, 1, u64::MAX]] {
         for patch in [
             retitled("Changed"),
@@ -540,10 +563,12 @@ async fn a_change_that_rules_the_version_out_changes_nothing_and_tells_the_versi
             );
         }
     }
+
     assert_eq!(
         outcome(store.tasks.get(owner, before.id).await),
         Ok(before.clone())
     );
+
     for (versions, version) in [(&[][..], 2), (&[1], 3), (&[1, 2, u64::MAX], 4)] {
         assert_eq!(
             update(retitled("Changed"), versions)
@@ -565,12 +590,14 @@ async fn of_fifty_changes_of_one_version_at_once_one_wins(store: Store) {
         .map(|n| retitled(&format!("Changed by {n}")))
         .collect();
     let first = Precondition::OneOf(vec![1]);
+
     let answers = join_all(
         patches
             .iter()
             .map(|patch| store.tasks.update(owner, id, patch, &first, store.now)),
     )
     .await;
+
     let mut winners = Vec::new();
     for answer in answers {
         match outcome(answer) {
@@ -578,6 +605,7 @@ async fn of_fifty_changes_of_one_version_at_once_one_wins(store: Store) {
             Err(error) => assert_eq!(error, "Stale { current: 2 }"),
         }
     }
+
     assert_eq!(winners, [store.tasks.get(owner, id).await.expect("a task")]);
 }
 
@@ -590,12 +618,14 @@ async fn fifty_changes_of_any_version_at_once_are_all_made(store: Store) {
     let patches: Vec<_> = (0..RACERS)
         .map(|n| retitled(&format!("Changed by {n}")))
         .collect();
+
     let answers = join_all(patches.iter().map(|patch| {
         store
             .tasks
             .update(owner, id, patch, &Precondition::Any, store.now)
     }))
     .await;
+
     let mut answers: Vec<Task> = answers
         .into_iter()
         .map(|answer| answer.expect("updated"))
@@ -607,12 +637,14 @@ async fn fifty_changes_of_any_version_at_once_are_all_made(store: Store) {
             "each is answered what it made"
         );
     }
+
     let mut versions: Vec<_> = answers.iter().map(|task| task.version).collect();
     versions.sort_unstable();
     assert!(
         versions.iter().copied().eq(2..=RACERS as u64 + 1),
         "{versions:?}"
     );
+
     answers.sort_unstable_by_key(|task| task.version);
     assert!(
         answers.is_sorted_by(|earlier, later| earlier.updated_at < later.updated_at),
@@ -654,6 +686,7 @@ async fn fifty_changes_of_different_fields_at_once_keep_each_other(store: Store)
             ..kept
         },
     ];
+
     let updates = (0..RACERS).map(|n| {
         store.tasks.update(
             owner,
@@ -666,12 +699,14 @@ async fn fifty_changes_of_different_fields_at_once_keep_each_other(store: Store)
     for answer in join_all(updates).await {
         answer.expect("updated");
     }
+
     let all_at_once = patches
         .iter()
         .fold(task("Water the plants", store.now), |task, patch| {
             patch.apply(&task, store.now)
         });
     let stored = store.tasks.get(owner, id).await.expect("stored");
+
     assert_eq!(
         stored,
         Task {
@@ -689,6 +724,7 @@ async fn fifty_tasks_at_once_are_all_added(store: Store) {
     let tasks: Vec<_> = (0..RACERS)
         .map(|n| task(&format!("Task {n}"), store.now))
         .collect();
+
     for answer in join_all(
         tasks
             .iter()
@@ -699,5 +735,6 @@ async fn fifty_tasks_at_once_are_all_added(store: Store) {
         answer.expect("added");
     }
     let listed: HashSet<_> = store.all(owner).await.iter().map(|task| task.id).collect();
+
     assert_eq!(listed, tasks.iter().map(|task| task.id).collect());
 }

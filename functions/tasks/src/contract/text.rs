@@ -37,6 +37,7 @@ pub fn largest_task(now: Timestamp) -> Task {
 
 async fn a_tasks_text_is_kept_byte_for_byte(store: Store) {
     let owner = somebody(store.now);
+
     for (n, text) in (0..).zip(TEXTS) {
         let at = store.now.plus(seconds(n));
         let lines = notes(&format!("{text}\n\r\n{text}\r\t"));
@@ -50,11 +51,13 @@ async fn a_tasks_text_is_kept_byte_for_byte(store: Store) {
                 },
             )
             .await;
+
         assert_eq!(
             outcome(store.tasks.get(owner, before.id).await),
             Ok(before.clone())
         );
         assert_eq!(store.all(owner).await, std::slice::from_ref(&before));
+
         let found = TaskFilter {
             labels: vec![label(text)],
             text: Some(search(text)),
@@ -75,11 +78,13 @@ async fn a_tasks_text_is_kept_byte_for_byte(store: Store) {
             labels: Change::Set(labels(&["other", text])),
             ..TaskPatch::default()
         };
+
         let changed = store
             .tasks
             .update(owner, plain.id, &patch, &Precondition::Any, at)
             .await;
         assert_eq!(outcome(changed), Ok(patch.apply(&plain, at)));
+
         store
             .tasks
             .trash(owner, plain.id, &Precondition::Any, at)
@@ -101,6 +106,7 @@ async fn a_tasks_text_is_kept_byte_for_byte(store: Store) {
             (&shown.title, &shown.notes, &shown.labels),
             (&before.title, &before.notes, &before.labels)
         );
+
         let restored = store
             .tasks
             .restore(
@@ -114,6 +120,7 @@ async fn a_tasks_text_is_kept_byte_for_byte(store: Store) {
         let expected = before.deleted(at).restored(at);
         assert_eq!(outcome(restored), Ok(expected.clone()));
         assert_eq!(store.all(owner).await, [expected]);
+
         store
             .tasks
             .trash(owner, before.id, &Precondition::Any, at)
@@ -143,14 +150,17 @@ async fn labels_that_only_look_alike_are_different(store: Store) {
             )
             .await;
     }
+
     for text in alike {
         let filter = TaskFilter {
             labels: vec![label(text)],
             ..TaskFilter::default()
         };
+
         let found = store
             .listed(owner, &filter, super::fixtures::sort("created"), &[100])
             .await;
+
         assert_eq!(
             found
                 .iter()
@@ -159,6 +169,7 @@ async fn labels_that_only_look_alike_are_different(store: Store) {
             [text]
         );
     }
+
     let every = labels(&alike);
     let task = store
         .add(
@@ -184,6 +195,7 @@ async fn the_largest_task_goes_everywhere_a_small_one_goes(store: Store) {
     let owner = somebody(store.now);
     let largest = largest_task(store.now);
     let key = once("key", "the largest");
+
     assert_eq!(
         outcome(store.tasks.create(owner, largest.clone(), Some(&key)).await),
         Ok(largest.clone())
@@ -198,6 +210,7 @@ async fn the_largest_task_goes_everywhere_a_small_one_goes(store: Store) {
         Ok(largest.clone())
     );
     assert_eq!(store.all(owner).await, std::slice::from_ref(&largest));
+
     let patch = TaskPatch {
         title: Some(largest.title.clone()),
         notes: Change::Set(largest.notes.clone().expect("notes")),
@@ -215,12 +228,14 @@ async fn the_largest_task_goes_everywhere_a_small_one_goes(store: Store) {
         ),
         Ok(changed.clone())
     );
+
     store
         .tasks
         .trash(owner, largest.id, &Precondition::Any, store.now)
         .await
         .expect("deleted");
     assert_eq!(store.trash_of(owner, &[100], store.now).await.len(), 1);
+
     let restored = store
         .tasks
         .restore(

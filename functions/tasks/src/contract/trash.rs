@@ -36,12 +36,15 @@ async fn a_deleted_task_is_in_the_trash_and_nowhere_else(store: Store) {
     let owner = somebody(store.now);
     let task = store.add(owner, full_task(store.now)).await;
     let later = store.now.plus(seconds(60));
+
     store
         .tasks
         .trash(owner, task.id, &Precondition::Any, later)
         .await
         .expect("deleted");
+
     assert_eq!(refused(store.tasks.get(owner, task.id).await), NOT_FOUND);
+
     for precondition in [
         Precondition::Any,
         Precondition::OneOf(vec![1]),
@@ -75,6 +78,7 @@ async fn a_deleted_task_is_in_the_trash_and_nowhere_else(store: Store) {
             NOT_FOUND
         );
     }
+
     for sort in sorts() {
         assert!(
             store
@@ -84,6 +88,7 @@ async fn a_deleted_task_is_in_the_trash_and_nowhere_else(store: Store) {
             "{}",
             sort.name()
         );
+
         let done = TaskFilter {
             statuses: vec![Status::Done],
             ..TaskFilter::default()
@@ -94,6 +99,7 @@ async fn a_deleted_task_is_in_the_trash_and_nowhere_else(store: Store) {
             sort.name()
         );
     }
+
     assert_eq!(
         store.trash_of(owner, &[100], later).await,
         [task.deleted(later)]
@@ -105,6 +111,7 @@ async fn a_restored_task_is_as_it_was_and_in_every_list_again(store: Store) {
         due: Some(due("2026-03-01")),
         ..task("On a day", store.now)
     };
+
     for before in [full_task(store.now), dated, task("Bare", store.now)] {
         let owner = somebody(store.now);
         store.add(owner, before.clone()).await;
@@ -115,11 +122,13 @@ async fn a_restored_task_is_as_it_was_and_in_every_list_again(store: Store) {
             .await
             .expect("deleted");
         let latest = later.plus(seconds(60));
+
         let restored = store
             .tasks
             .restore(owner, before.id, &Precondition::Any, None, latest)
             .await
             .expect("restored");
+
         assert_eq!(
             restored,
             Task {
@@ -132,6 +141,7 @@ async fn a_restored_task_is_as_it_was_and_in_every_list_again(store: Store) {
             outcome(store.tasks.get(owner, before.id).await),
             Ok(restored.clone())
         );
+
         for sort in sorts() {
             assert_eq!(
                 store
@@ -142,6 +152,7 @@ async fn a_restored_task_is_as_it_was_and_in_every_list_again(store: Store) {
                 sort.name()
             );
         }
+
         assert!(store.trash_of(owner, &[100], latest).await.is_empty());
     }
 }
@@ -149,6 +160,7 @@ async fn a_restored_task_is_as_it_was_and_in_every_list_again(store: Store) {
 async fn a_task_that_is_not_in_the_trash_cannot_be_restored(store: Store) {
     let owner = somebody(store.now);
     let task = store.add(owner, full_task(store.now)).await;
+
     for precondition in [
         Precondition::Any,
         Precondition::OneOf(vec![1]),
@@ -164,6 +176,7 @@ async fn a_task_that_is_not_in_the_trash_cannot_be_restored(store: Store) {
             "Refused(the task is not in the trash)"
         );
     }
+
     assert_eq!(outcome(store.tasks.get(owner, task.id).await), Ok(task));
 }
 
@@ -178,7 +191,9 @@ async fn deleting_another_version_changes_nothing_and_tells_the_version(store: S
                 .await,
         )
     };
-    let (one_of, none_of) = (Precondition::OneOf, Precondition::NoneOf);
+    let one_of = Precondition::OneOf;
+    let none_of = Precondition::NoneOf;
+
     for precondition in [
         one_of(vec![]),
         one_of(vec![0]),
@@ -191,11 +206,13 @@ async fn deleting_another_version_changes_nothing_and_tells_the_version(store: S
             Err("Stale { current: 1 }".to_owned())
         );
     }
+
     assert_eq!(
         outcome(store.tasks.get(owner, task.id).await),
         Ok(task.clone())
     );
     assert_eq!(trash(one_of(vec![4, 1])).await, Ok(()));
+
     let other = store.add(owner, full_task(store.now)).await;
     assert_eq!(
         outcome(
@@ -216,7 +233,9 @@ async fn restoring_another_version_changes_nothing_and_tells_the_version(store: 
         .trash(owner, task.id, &Precondition::Any, store.now)
         .await
         .expect("deleted");
-    let (one_of, none_of) = (Precondition::OneOf, Precondition::NoneOf);
+    let one_of = Precondition::OneOf;
+    let none_of = Precondition::NoneOf;
+
     for key in [None, Some(once("key", "restore"))] {
         let restore = async |precondition| {
             outcome(
@@ -226,6 +245,7 @@ async fn restoring_another_version_changes_nothing_and_tells_the_version(store: 
                     .await,
             )
         };
+
         for precondition in [
             one_of(vec![]),
             one_of(vec![1]),
@@ -239,28 +259,34 @@ async fn restoring_another_version_changes_nothing_and_tells_the_version(store: 
             );
         }
     }
+
     assert_eq!(
         store.trash_of(owner, &[100], store.now).await,
         [task.deleted(store.now)]
     );
+
     let key = once("another", "restore");
     let restored = store
         .tasks
         .restore(owner, task.id, &none_of(vec![1, 3]), Some(&key), store.now)
         .await;
     assert_eq!(restored.expect("restored").version, 3);
+
     store
         .tasks
         .trash(owner, task.id, &one_of(vec![9, 3]), store.now)
         .await
         .expect("deleted");
+
     for (precondition, version) in [(one_of(vec![9, 4]), 5), (none_of(vec![4]), 7)] {
         let restored = store
             .tasks
             .restore(owner, task.id, &precondition, None, store.now)
             .await
             .expect("restored");
+
         assert_eq!(restored.version, version);
+
         store
             .tasks
             .trash(owner, task.id, &Precondition::Any, store.now)
@@ -287,6 +313,7 @@ async fn the_trash_shows_the_last_deleted_first_in_pages_of_any_size(store: Stor
     }
     store.add(owner, task("Alive", store.now)).await;
     expected.sort_by_key(|task| std::cmp::Reverse((task.deleted_at, task.id)));
+
     for limits in [&[1][..], &[2], &[3, 1], &[8], &[9], &[100]] {
         assert_eq!(
             store
@@ -324,6 +351,7 @@ async fn what_is_deleted_is_gone_after_thirty_days(store: Store) {
 
     let last_moment = store.now.plus(TRASH_LIFETIME).minus(seconds(1));
     assert_eq!(store.trash_of(owner, &[1], last_moment).await.len(), 2);
+
     let gone = store.now.plus(TRASH_LIFETIME);
     let left: Vec<_> = store
         .trash_of(owner, &[1], gone)
@@ -332,6 +360,7 @@ async fn what_is_deleted_is_gone_after_thirty_days(store: Store) {
         .map(|task| task.id)
         .collect();
     assert_eq!(left, [second.id]);
+
     for precondition in [
         Precondition::Any,
         Precondition::OneOf(vec![2]),
@@ -347,6 +376,7 @@ async fn what_is_deleted_is_gone_after_thirty_days(store: Store) {
             NOT_FOUND
         );
     }
+
     assert_eq!(refused(store.tasks.get(owner, first.id).await), NOT_FOUND);
     assert_eq!(
         refused(
@@ -358,6 +388,7 @@ async fn what_is_deleted_is_gone_after_thirty_days(store: Store) {
         NOT_FOUND
     );
     assert!(store.all(owner).await.is_empty());
+
     store
         .tasks
         .restore(owner, second.id, &Precondition::Any, None, gone)
@@ -373,6 +404,7 @@ async fn what_is_deleted_is_gone_after_thirty_days(store: Store) {
         page.items.iter().map(|task| task.id).collect::<Vec<_>>(),
         [first.id]
     );
+
     let after = Cursor::new(TRASH_ORDER, &format!("gone#{}#{}", store.now, first.id));
     assert!(
         store
@@ -388,6 +420,7 @@ async fn what_is_deleted_is_gone_after_thirty_days(store: Store) {
 async fn what_the_trash_shows_can_be_restored_to_the_millisecond(store: Store) {
     let owner = somebody(store.now);
     let milliseconds = Duration::from_millis;
+
     for (n, offset) in [-1_000, -999, -501, -500, -1, 0, 1, 499, 500, 999]
         .into_iter()
         .enumerate()
@@ -407,12 +440,14 @@ async fn what_the_trash_shows_can_be_restored_to_the_millisecond(store: Store) {
             .expect("deleted");
         let end = store.now.plus(milliseconds(500)).plus(TRASH_LIFETIME);
         let at = common::time::Timestamp::from_millisecond(end.as_millisecond() + offset);
+
         let shown = store
             .trash_of(owner, &[100], at)
             .await
             .iter()
             .any(|shown| shown.id == task.id);
         assert_eq!(shown, offset < 0, "{offset} ms from the end");
+
         let restored = store
             .tasks
             .restore(owner, task.id, &Precondition::Any, None, at)
@@ -446,13 +481,16 @@ async fn a_task_can_be_deleted_and_restored_again_and_again(store: Store) {
             .await
             .expect("restored");
     }
+
     assert_eq!(task.version, 11);
+
     // A task that is alive is kept for ever.
     let much_later = at.plus(TRASH_LIFETIME * 10);
     let patch = TaskPatch {
         due: Change::Clear,
         ..TaskPatch::default()
     };
+
     let changed = store
         .tasks
         .update(owner, task.id, &patch, &Precondition::Any, much_later)
@@ -462,7 +500,8 @@ async fn a_task_can_be_deleted_and_restored_again_and_again(store: Store) {
 }
 
 async fn a_forged_position_in_the_trash_shows_nothing_of_anybody_else(store: Store) {
-    let (ada, bob) = (somebody(store.now), somebody(store.now));
+    let ada = somebody(store.now);
+    let bob = somebody(store.now);
     let mut bobs = Vec::new();
     for owner in [ada, bob] {
         for n in 0..3 {
@@ -499,12 +538,14 @@ async fn a_forged_position_in_the_trash_shows_nothing_of_anybody_else(store: Sto
         .map(str::to_owned),
     );
     let hers = store.trash_of(ada, &[100], now).await;
+
     for position in bobs {
         let page = store
             .tasks
             .list_trash(ada, 100, Some(&Cursor::new(TRASH_ORDER, &position)), now)
             .await
             .expect("a page");
+
         assert!(hers.ends_with(&page.items), "{position}");
     }
 }
@@ -512,6 +553,7 @@ async fn a_forged_position_in_the_trash_shows_nothing_of_anybody_else(store: Sto
 async fn of_fifty_deletions_at_once_one_finds_the_task(store: Store) {
     let owner = somebody(store.now);
     let task = store.add(owner, full_task(store.now)).await;
+
     let answers = join_all((0..RACERS).map(|_| {
         store
             .tasks
@@ -519,6 +561,7 @@ async fn of_fifty_deletions_at_once_one_finds_the_task(store: Store) {
     }))
     .await;
     let answers: Vec<_> = answers.into_iter().map(outcome).collect();
+
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
     assert!(
         answers
@@ -541,6 +584,7 @@ async fn of_fifty_restorations_at_once_one_finds_the_task_in_the_trash(store: St
         .trash(owner, task.id, &Precondition::Any, store.now)
         .await
         .expect("deleted");
+
     let answers = join_all((0..RACERS).map(|_| {
         store
             .tasks
@@ -548,6 +592,7 @@ async fn of_fifty_restorations_at_once_one_finds_the_task_in_the_trash(store: St
     }))
     .await;
     let answers: Vec<_> = answers.into_iter().map(outcome).collect();
+
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
     assert!(
         answers
@@ -584,10 +629,12 @@ async fn a_task_that_is_deleted_while_it_is_changed_is_deleted_whole(store: Stor
             .trash(owner, id, &Precondition::Any, store.now)
             .await
     };
+
     let (updates, trashed) = contract::futures_util::future::join(updates, trashing).await;
     trashed.expect("deleted");
     let updates: Vec<_> = updates.into_iter().map(outcome).collect();
     let made = updates.iter().filter(|update| update.is_ok()).count();
+
     assert!(
         updates
             .iter()
@@ -595,6 +642,7 @@ async fn a_task_that_is_deleted_while_it_is_changed_is_deleted_whole(store: Stor
             .all(|error| error == NOT_FOUND),
         "{updates:?}"
     );
+
     for sort in sorts() {
         assert!(
             store
@@ -605,11 +653,13 @@ async fn a_task_that_is_deleted_while_it_is_changed_is_deleted_whole(store: Stor
             sort.name()
         );
     }
+
     let trash = store.trash_of(owner, &[100], store.now).await;
     assert_eq!(
         trash.iter().map(|task| task.version).collect::<Vec<_>>(),
         [made as u64 + 2]
     );
+
     let restored = store
         .tasks
         .restore(owner, id, &Precondition::Any, None, store.now)

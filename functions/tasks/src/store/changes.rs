@@ -98,6 +98,7 @@ mod tests {
             "due",
             "by_due",
         ];
+
         assert_eq!(fields, expected);
         assert!(changes.contains(&FieldChange::Remove("completed_at")));
     }

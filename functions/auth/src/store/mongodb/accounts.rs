@@ -216,9 +216,11 @@ mod tests {
                     .expect("a value"),
             );
         }
+
         assert_eq!(account.once.len(), REMEMBERED);
         assert!(!account.repeats(&once("9"), now).expect("an answer"));
         assert!(account.repeats(&once("10"), now).expect("an answer"));
+
         let another = IdempotencyKey {
             fingerprint: "another".to_owned(),
             ..once("29")
@@ -227,6 +229,7 @@ mod tests {
             account.repeats(&another, now),
             Err(StoreError::KeyReused)
         ));
+
         let later = now.plus(IDEMPOTENCY_KEY_LIFETIME);
         assert!(
             account
@@ -246,8 +249,11 @@ mod tests {
         };
         let client = common::auth::Client::new(std::net::Ipv4Addr::LOCALHOST.into(), None);
         let session = || Session::start(&account.account, &client, lifetimes, now);
-        let (kept, other) = (session(), session());
+        let kept = session();
+        let other = session();
+
         assert!(account.living(other.clone()).is_some());
+
         account.living = LivingSessions {
             epoch: 1,
             kept: Some(kept.id),

@@ -457,8 +457,10 @@ mod tests {
             status: Change::Set(Status::Done),
             ..TaskPatch::default()
         };
+
         let [(open, completing), (completed, keeping)] =
             updates(&patch).try_into().expect("two updates");
+
         assert_eq!(
             open.get_document("completed_at").expect("a condition"),
             &doc! {"$exists": false}
@@ -490,11 +492,11 @@ mod tests {
             labels: Change::Clear,
             ..TaskPatch::default()
         };
+
         for (_, update) in updates(&patch) {
-            let (set, unset) = (
-                update.get_document("$set").expect("set"),
-                update.get_document("$unset").expect("unset"),
-            );
+            let set = update.get_document("$set").expect("set");
+            let unset = update.get_document("$unset").expect("unset");
+
             assert!(
                 unset.keys().all(|field| !set.contains_key(field)),
                 "{update}"
