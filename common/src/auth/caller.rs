@@ -25,9 +25,9 @@ id! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Uses its own account and tasks.
+    /// Its own things.
     User,
-    /// Also does what the service's operators do.
+    /// Also what the service's operators do.
     Admin,
 }
 

@@ -22,6 +22,7 @@ pub const OVERLAP: Duration = Duration::from_hours(24);
 /// The keys that access tokens are verified with, by `kid`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PublicKeys {
+    /// The keys, any number of them.
     pub keys: Vec<PublicKey>,
     /// The longest validity of a token of these keys, in seconds. Without it: the lifetime of an
     /// issued token. The sample events' tokens, which are public, outlive every deployment. Not

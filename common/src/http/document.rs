@@ -89,7 +89,7 @@ impl Representation for Document {
 /// The API is healthy.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct Health {
-    /// Always `ok`: any other state is a problem.
+    /// Always `ok`: everything else is a problem.
     #[schemars(extend("const" = "ok"))]
     pub status: &'static str,
 }
