@@ -142,6 +142,7 @@ impl NewPassword {
 }
 
 impl Passwords {
+    /// Hashes passwords with these settings.
     ///
     /// # Errors
     /// The parameters are out of Argon2's range.

@@ -185,6 +185,7 @@ impl<'e> Environment<'e> {
         })
     }
 
+    /// The level of the log.
     ///
     /// # Errors
     /// The setting is malformed.

@@ -24,6 +24,7 @@ pub struct Storage {
 }
 
 impl Storage {
+    /// The DynamoDB table of the service.
     ///
     /// # Errors
     /// The setting is malformed.
