@@ -89,7 +89,7 @@ fn conclude(summary: &Summary) -> anyhow::Result<()> {
     let at_least = if *and_more { "at least " } else { "" };
     bail!(
         "not everything is the same on both sides: {unreadable} could not be read, {at_least}{differences} differ, each named above; \
-         mend them, or empty the store that was copied to, and run the same command again"
+         fix them, or empty the target store, and run the same command again"
     )
 }
 
@@ -244,10 +244,10 @@ impl Printer {
             }
             Progress::Different(name, difference) => self.warn(&match difference {
                 Difference::Missing => {
-                    format!("differs: {name} is missing where it was to be copied to")
+                    format!("differs: {name} is missing in the target store")
                 }
                 Difference::Extra => {
-                    format!("differs: {name} is only where everything was to be copied to")
+                    format!("differs: {name} is only in the target store")
                 }
                 Difference::Changed => format!("differs: {name} is not the same on both sides"),
             }),

@@ -14,6 +14,7 @@ pub enum StoreError {
     /// The precondition does not allow the current version.
     #[error("the current version is {current}")]
     Stale {
+        /// The current version.
         current: u64,
     },
     /// A rule of the service forbids it.

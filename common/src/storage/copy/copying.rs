@@ -165,7 +165,7 @@ impl Copying<'_> {
             | None => return self.begin_anew(now).await,
             Some(Note { from, .. }) => {
                 return Err(format!(
-                    "a copy of {from} to {to} was interrupted: resume that one, or empty what was copied to"
+                    "a copy of {from} to {to} was interrupted: resume it, or empty the target store"
                 ));
             }
         };
@@ -179,7 +179,7 @@ impl Copying<'_> {
     async fn begin_anew(&self, now: Timestamp) -> Result<Stage, String> {
         if let Some(found) = self.anything_in(self.to, now).await? {
             return Err(format!(
-                "{} must be empty, and there is {found}",
+                "{} must be empty, but contains {found}",
                 self.to.name
             ));
         }
@@ -253,7 +253,7 @@ impl Copying<'_> {
         let kind = self.from.kinds().find(|kind| kind.name == name);
         kind.ok_or_else(|| {
             format!(
-                "{} has noted a copy of {name}, which nobody keeps",
+                "{} has the note of a copy of {name}, which no service stores",
                 self.to.name
             )
         })
@@ -268,7 +268,7 @@ impl Copying<'_> {
         let note = note.as_deref().map(serde_json::from_str).transpose();
         note.map_err(|error| {
             format!(
-                "what {} has noted of a copy cannot be read: {error}",
+                "the note of a copy in {} cannot be read: {error}",
                 self.to.name
             )
         })

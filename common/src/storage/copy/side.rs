@@ -133,6 +133,6 @@ impl Side {
             .iter()
             .find(|service| service.kinds.contains(kind));
         let store = service.map(|service| service.store.as_ref());
-        store.ok_or_else(|| StoreError::Corrupt(format!("nobody keeps {}", kind.many).into()))
+        store.ok_or_else(|| StoreError::Corrupt(format!("no service stores {}", kind.many).into()))
     }
 }
