@@ -33,7 +33,8 @@ use crate::telemetry::{self, Format, Invocation};
 /// may be available then.
 pub fn main(endpoint: &'static Endpoint) -> ExitCode {
     telemetry::subscribe();
-    // One thread is enough: an environment answers one request at a time.
+    // One thread uses one connection to the Runtime API, which is enough: an environment answers
+    // one request at a time.
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -98,7 +98,7 @@ pub enum Command {
         #[arg(long, value_name = "USERS,TASKS", value_parser = tables)]
         from_tables: Option<Tables>,
 
-        /// The tables to copy to, likewise.
+        /// The tables to copy to, if they are not those of the settings.
         #[arg(long, value_name = "USERS,TASKS", value_parser = tables)]
         to_tables: Option<Tables>,
     },

@@ -23,7 +23,7 @@ pub(crate) struct Gate {
     forwarded_header: ForwardedHeader,
     sources: SourceLimit,
     body_timeout: Duration,
-    /// The endpoint in whose name requests are answered that are refused before routing.
+    /// The endpoint that requests refused before routing are logged under.
     nowhere: &'static Endpoint,
 }
 

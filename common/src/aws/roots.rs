@@ -26,7 +26,7 @@ const ROOTS: [CertificateDer; 7] = [
     CertificateDer::from_slice(include_bytes!("roots/digicert-global-root-g3.der")),
 ];
 
-/// TLS 1.2 or 1.3 that trusts AWS's roots, or those of this file.
+/// TLS 1.2 or 1.3 that trusts AWS's roots, and also those of this file.
 ///
 /// # Errors
 /// The file cannot be read or used.

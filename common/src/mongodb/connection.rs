@@ -202,7 +202,7 @@ impl Connection {
         options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
         options.max_idle_time.get_or_insert(MAX_IDLE);
         options.max_pool_size.get_or_insert(self.pool);
-        // Acknowledged writes survive the loss of a server, and so do the data that reads return.
+        // Acknowledged writes survive the loss of a server, and so does the data that reads return.
         options
             .read_concern
             .get_or_insert_with(ReadConcern::majority);

@@ -115,8 +115,8 @@ impl JsonSchema for Email {
     }
 }
 
-/// What a person wants to be called: one line of 1 to 100 characters, one of them visible. What a
-/// store has kept is taken as it is.
+/// The name of a person: one line of 1 to 100 characters, at least one of them visible. Stored
+/// names are not checked again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline, extend("minLength" = 1, "maxLength" = 100, "pattern" = LINE_PATTERN))]

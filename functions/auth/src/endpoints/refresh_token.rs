@@ -25,7 +25,7 @@ async fn refresh_token(
     Json(request): Json<RefreshRequest>,
 ) -> Result<Json<Tokens>, Problem> {
     let Some(token) = RefreshToken::open(request.refresh_token.as_str(), &issuer) else {
-        // Only forged or malformed tokens count against the address, so that clients who share it
+        // Only tokens without a valid MAC count against the address, so that clients who share it
         // cannot lock others out.
         Attempt::begin(
             &limiter,
