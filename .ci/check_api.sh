@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Holds a running server against its OpenAPI document: schemathesis makes requests, good and bad, and every answer must
-# be one that the document describes. Needs `cargo build --workspace --bins`.
+# Checks a running server against its OpenAPI document: schemathesis sends valid and invalid requests, and the document
+# must describe every answer. Needs `cargo build --workspace --bins`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source .ci/server.sh
 
-# All requests come from one address and most of them are for one account, so the rate limits would end the run.
+# All requests come from one address and most are for one account, so the rate limits would stop the run.
 limits=()
 for what in REQUESTS_SOURCE REQUESTS_CALLER REGISTER_SOURCE REGISTER_ACCOUNT LOGIN_SOURCE LOGIN_ACCOUNT_SOURCE LOGIN_ACCOUNT \
   LOGIN_TOTAL_SOURCE LOGIN_TOTAL_ACCOUNT REFRESH_SOURCE REFRESH_SESSION PASSWORD_SOURCE PASSWORD_ACCOUNT \
@@ -22,7 +22,7 @@ call() {
 access_token() {
   python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])'
 }
-# The seconds that requests are made for. The access tokens live for 15 minutes.
+# How long requests are sent, in seconds. The access tokens are valid for 15 minutes.
 time=${1:-150}
 export ACCOUNT_PASSWORD=schemathesis-of-the-api
 register() {
@@ -32,7 +32,7 @@ ACCESS_TOKEN=$(register one)
 OTHER_ACCESS_TOKEN=$(register other)
 export ACCESS_TOKEN OTHER_ACCESS_TOKEN
 
-# schemathesis leaves folders where it runs.
+# schemathesis leaves folders in its working directory.
 cp .ci/schemathesis.toml .ci/schemathesis_hooks.py "$scratch"
 cd "$scratch"
 if ! schemathesis run "http://$address/v1/openapi.json" \

@@ -26,7 +26,7 @@ from emulator import HOST, PATIENCE
 
 EVENTS = stack.ROOT / "events"
 
-# Successful writes that take something away from other events, in the order in which they still find what they need.
+# Successful writes that remove data of other events, in an order in which each still finds the data that it needs.
 LAST = ["delete-task", "revoke-session", "revoke-other-sessions", "change-password", "logout"]
 
 
@@ -171,7 +171,7 @@ class Gate:
         self.server.server_close()
 
 
-# What else can be sent to a function: by a REST API, a load balancer, a queue, a schedule, a warm-up ping, anybody.
+# Events of other sources: a REST API, a load balancer, a queue, a schedule, a warm-up ping, anything else.
 OTHER_SHAPES = {
     "REST API": {"version": "1.0", "resource": "/v1/tasks", "path": "/v1/tasks", "httpMethod": "GET", "headers": None, "body": None},
     "load balancer": {"requestContext": {"elb": {"targetGroupArn": "arn"}}, "httpMethod": "GET", "path": "/", "headers": {}, "body": ""},
@@ -266,7 +266,7 @@ def check(event, answer, document):
     except ValueError as error:
         yield f"the body is no JSON: {error}"
         return
-    # The components come along, so that the schema's references find them.
+    # The components are included, so that the schema's references resolve.
     schema = content[media_type]["schema"] | {"components": document["components"]}
     validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
     for error in validator.iter_errors(value):
@@ -295,6 +295,6 @@ def resolve(value, document):
     return value
 
 
-# Being ended by a signal stops what was started, too.
+# A signal also stops the started processes.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 sys.exit(main())

@@ -66,7 +66,7 @@ def a_rotation_publishes_a_key_before_it_signs(world):
 def an_update_that_fails_goes_back_to_the_old_keys(world):
     first = world.ask("Create", version="1")
     second = world.ask("Update", first, version="2", old="1")
-    # What CloudFormation sends then: the old properties, the new name; and at the end a Delete of the new one.
+    # What CloudFormation then sends: the old properties and the new name; at the end a Delete of the new one.
     back = world.ask("Update", second, version="1", old="2")
     assert (back["PhysicalResourceId"], back["Data"]) == (first["PhysicalResourceId"], first["Data"])
     world.ask("Delete", second, version="2")
@@ -155,7 +155,7 @@ def a_resource_that_named_a_parameter_is_given_keys_in_the_table(world):
     before = {"PhysicalResourceId": f"/tasklane/{stack.STACK_NAME}/0aa0-11/1/1"}
     made = world.ask("Update", before, version="1", old="1")
     assert made["Status"] == "SUCCESS" and world.sets() == ["1/1"], made
-    # As its properties were then.
+    # With the properties of that time.
     delete = world.request("Delete", before, version="1")
     del delete["ResourceProperties"]["Table"]
     assert world.send(delete)["Status"] == "SUCCESS"
@@ -262,7 +262,7 @@ def tokens_are_issued_with_the_keys_and_verify_through_a_rotation(world):
         token = world.register(function)["access_token"]
         for answer in (first, second):
             world.verify(token, answer)
-    # Each issuing function reads what the template names, and nothing else.
+    # Each issuing function reads the set that the template names, and nothing else.
     for name in ("login", "refresh-token", "change-password"):
         assert world.issuer(name, second).invoke(json.dumps(EVENT))["statusCode"] in (404, 405)
     tokens = world.register(login)
@@ -413,7 +413,7 @@ class Gate:
         self.function, self.faults, self.connections, gate = function, [], 0, self
 
         class Handler(http.server.BaseHTTPRequestHandler):
-            # A connection stays, so that they can be counted.
+            # Keeps connections open, so that they can be counted.
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
@@ -439,7 +439,7 @@ class Gate:
 
             def handle(self):
                 gate.connections += 1
-                # A caller that gave up is not our fault.
+                # A caller that has given up is not a failure of the gate.
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     super().handle()
 
@@ -500,7 +500,7 @@ def main():
             "answers": cloudformation.Answers(),
             "engine": emulator.start_engine(scratch, cleanup),
         }
-        # moto loads a service at its first call, which takes longer than a call may.
+        # moto loads a service at its first call, which takes longer than the time limit of a call.
         call(moto, "ListTables", {})
         for story in STORIES:
             started = time.monotonic()
@@ -523,6 +523,6 @@ def main():
     return 1 if failed else 0
 
 
-# Being ended by a signal stops what was started, too.
+# A signal also stops the started processes.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 sys.exit(main())

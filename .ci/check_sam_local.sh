@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Runs the API as `sam local start-api` does, every function in a container of its own, and tells it the stories of
-# server/tests/stories/anywhere.rs; then invokes functions as events/README.md says. Needs `cargo build --workspace --bins`
-# and a Docker Engine. Where none runs, root on Debian starts one, with processes, mounts and a network of its own, so that
-# nothing of it is left when the script ends, however it ends. Where one runs, the ports 3000, 8000 and 9000 must be free.
+# Runs the API with `sam local start-api`, each function in its own container, and runs the stories of
+# server/tests/stories/anywhere.rs against it; then invokes functions as described in events/README.md. Needs `cargo
+# build --workspace --bins` and a Docker Engine. Without a running one, root on Debian starts one with its own
+# processes, mounts and network, so that nothing is left when the script ends, however it ends. With one, the ports
+# 3000, 8000 and 9000 must be free.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,7 +14,7 @@ own_engine=
 
 finish() {
   if [ -n "$inside" ]; then
-    # It leads the group of all that it has started.
+    # It leads the process group of everything that it has started.
     kill -KILL -- "-$inside" 2>/dev/null || true
     wait "$inside" 2>/dev/null || true
     if [ -n "$own_engine" ]; then
@@ -52,13 +53,13 @@ if ! docker info >/dev/null 2>&1; then
   fi
 fi
 
-# The release profile takes half a minute for each function, of which this check would learn nothing.
+# The release profile takes half a minute per function and would not show more in this check.
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1
-# For this machine, its own linker will do.
+# The linker of this machine is sufficient.
 export CARGO_LAMBDA_COMPILER=cargo
-# Beside the .aws-sam folder, which may hold what somebody is about to deploy.
+# Not in .aws-sam, which may contain a build that somebody is about to deploy.
 export build=$PWD/target/ci-local
-# As somebody would set it who builds for this machine.
+# The settings of a user who builds for this machine.
 export settings=$scratch/samconfig.toml
 sed "s/^# \(parameter_overrides = \).*/\1\"Architecture=$ARCHITECTURE\"/" samconfig.toml >"$settings"
 begun=$SECONDS
@@ -70,14 +71,15 @@ sizes=$(stat --format %s "$build"/*/bootstrap | sort --numeric-sort)
 printf '%d functions built in %d s, of %d to %d KiB\n' "$(wc --lines <<<"$sizes")" $((SECONDS - begun)) \
   $(($(head -n 1 <<<"$sizes") / 1024)) $(($(tail -n 1 <<<"$sizes") / 1024))
 
-# What was linked here must start there: Amazon Linux 2023 has glibc 2.34.
+# The binaries were linked here and must start on Amazon Linux 2023, which has glibc 2.34.
 newest=$(objdump --dynamic-syms "$build"/*/bootstrap | grep --only-matching 'GLIBC_[0-9.]*' | sort --version-sort --unique | tail -n 1)
 if [ "$(printf '%s\nGLIBC_2.34\n' "$newest" | sort --version-sort | tail -n 1)" != GLIBC_2.34 ]; then
   echo "a function needs $newest, which Lambda does not have" >&2
   exit 1
 fi
 
-# Where Lambda's own base image cannot be pulled, a root file system with what SAM and the functions call stands in for it.
+# If Lambda's base image cannot be pulled, a root file system with the programs that SAM and the functions call replaces
+# it.
 mkdir -p "$scratch"/root/{bin,tmp,var/task}
 cp_with_libraries() {
   cp --dereference "$1" "$scratch/root$2"
@@ -96,7 +98,7 @@ rm "$scratch/root/tmp/bootstrap"
 
 cargo test --quiet --workspace --test stories --no-run
 
-# The engine's own: dies with this script (setpriv), and everything in it with it (--kill-child).
+# Our own engine ends with this script (setpriv), and all its processes end with it (--kill-child).
 if [ -n "$own_engine" ]; then
   setsid setpriv --pdeathsig KILL unshare --net --pid --fork --kill-child --mount-proc .ci/check_sam_local_inside.sh own-engine </dev/null &
 else

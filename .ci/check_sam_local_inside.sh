@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The part of .ci/check_sam_local.sh that has containers. That script starts it, ends what it leaves, and sets what it
-# reads: $scratch, $image, $build, $settings, $ARCHITECTURE and $target_cpu.
+# The part of .ci/check_sam_local.sh that uses containers. That script starts this one, ends its remaining processes,
+# and sets its variables: $scratch, $image, $build, $settings, $ARCHITECTURE and $target_cpu.
 set -euo pipefail
 
-# What a log's end says, where something fails.
+# Prints the end of each log after a failure.
 trap 'tail -n 30 "$scratch"/*.log >&2' ERR
 
 wait_for() {
@@ -27,17 +27,17 @@ if [ "${1:-}" = own-engine ]; then
 fi
 tar --create --directory "$scratch/root" . | docker import - "$image:base" >/dev/null
 
-# No setting of the caller's reaches the functions or the store.
+# The caller's settings must not reach the functions or the store.
 unset "${!TASKLANE_@}" DATABASE_URL AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 export AWS_DEFAULT_REGION=eu-central-1 AWS_EC2_METADATA_DISABLED=true SAM_CLI_TELEMETRY=0
-# Where containers find this machine.
+# The address of this machine inside containers.
 gateway=$(docker run --rm --add-host gateway:host-gateway "$image:base" /bin/sh -c '
   while read -r address name; do if [ "$name" = gateway ]; then echo "$address"; fi; done </etc/hosts')
 tasklane="target/debug/tasklane --data $scratch/data"
 $tasklane seed
 $tasklane dynamodb --listen "$gateway:8000" >"$scratch/store.log" 2>&1 &
 
-# Instead of the samconfig.toml here, the folder that `sam build` fills by default, and Lambda's image.
+# Replaces the samconfig.toml here, the default build folder of `sam build`, and Lambda's image.
 local=(--config-file "$settings" --template "$build/template.yaml" --invoke-image "$image:base" --skip-pull-image)
 
 printf '\nsam local start-api\n'
@@ -67,7 +67,7 @@ if [ -n "$(docker ps --quiet --filter "ancestor=$image:rapid-$ARCHITECTURE")" ];
   exit 1
 fi
 
-# expect STATUS WHAT: holds the answer on standard input against a status, or against how it begins.
+# expect STATUS WHAT: compares the answer on standard input with a status, or with its beginning.
 expect() {
   python3 -c '
 import json, sys
@@ -78,7 +78,7 @@ print("ok   ", sys.argv[2], answer["statusCode"])' "$@"
 }
 
 printf '\nsam local invoke\n'
-# These take something away that others need, in the order in which they still find it themselves.
+# These remove data that others need. They are in an order in which each still finds its own data.
 last='DeleteTaskFunction RevokeSessionFunction RevokeOtherSessionsFunction ChangePasswordFunction LogoutFunction'
 for function in $(grep --invert-match --line-regexp --fixed-strings "${last// /$'\n'}" <<<"$served") $last; do
   event=$(sed --regexp-extended 's/Function$//; s/([a-z])([A-Z])/\1-\L\2/g; s/^./\L&/' <<<"$function")
@@ -88,7 +88,7 @@ for function in $(grep --invert-match --line-regexp --fixed-strings "${last// /$
 done
 
 printf '\ncargo lambda watch and invoke\n'
-# What sam build has built, if it is asked for in the same way, down to the processor that cargo lambda build names.
+# Uses the build of sam build if it requests the same options, including the processor that cargo lambda build names.
 environment() {
   python3 -c '
 import json, shlex

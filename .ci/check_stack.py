@@ -35,10 +35,10 @@ import stack
 REGION = "eu-central-1"
 STACK = "tasklane"
 
-# CloudFormation refuses a template with more than 500 resources. docs/architecture.md says what to do before that.
+# CloudFormation refuses templates with more than 500 resources. docs/architecture.md says what to do before that.
 MOST_RESOURCES = 400
 
-# What moto's CloudFormation does not know, so that nothing of it is tried here.
+# Resource types that moto's CloudFormation does not support, so they are not tested here.
 UNKNOWN = {
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::ApiMapping",
@@ -56,7 +56,7 @@ UNKNOWN = {
     "AWS::SNS::Subscription",
 }
 
-# What needs the attributes of these.
+# Outputs and resources that need attributes of these.
 UNKNOWN_OUTPUTS = ["ApiUrl", "JwksUrl", "OpenApiUrl"]
 UNKNOWN_RESOURCES = ["DomainRecord"]
 
@@ -65,7 +65,7 @@ KMS_KEY = "arn:aws:kms:eu-central-1:123456789012:key/0aa0-11"
 
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:tasklane/database-Ab12Cd"
 
-# Good and bad values of every parameter.
+# Valid and invalid values of every parameter.
 VALUES = {
     "Architecture": (["arm64", "x86_64"], ["", "ARM64", "x86"]),
     "DatabaseUrl": (
@@ -77,7 +77,7 @@ VALUES = {
             "mongodb://[::1]:27017",
             f"secretsmanager:{SECRET}",
         ],
-        # A password is in none of them.
+        # None of them contains a password.
         [
             "",
             "dynamodb://127.0.0.1:8000",
@@ -126,7 +126,7 @@ VALUES = {
 class Keys(CustomModel):
     """The custom resource: asks the real function as CloudFormation would."""
 
-    # moto files its models by their module.
+    # moto registers its models by module.
     __module__ = CustomModel.__module__
     world = None
 
@@ -146,7 +146,7 @@ class Keys(CustomModel):
             return made
         made.take(cls.ask("Update", made, PhysicalResourceId=before, OldResourceProperties=old))
         if made.resource_name != before:
-            # What CloudFormation does when an update is through.
+            # CloudFormation does this at the end of an update.
             cls.ask("Delete", made, PhysicalResourceId=before, ResourceProperties=old)
         return made
 
@@ -196,7 +196,7 @@ class World:
     def __init__(self, scratch, cleanup):
         self.answers = cloudformation.Answers()
         cleanup.callback(self.answers.close)
-        # The function is another process, and reaches the same moto by a port.
+        # The function is another process, so it reaches the same moto through a port.
         port = emulator.free_port()
         served = ThreadedMotoServer(ip_address=emulator.HOST, port=port, verbose=False)
         served.start()
@@ -234,14 +234,14 @@ def transformed(template, parameters):
     for name in UNKNOWN_RESOURCES:
         del body["Resources"][name]
     for resource in body["Resources"].values():
-        # moto knows no aliases, so what is allowed on one is allowed on its function here.
+        # moto does not support aliases, so a permission on an alias is given to its function here.
         if resource["Type"] == "AWS::Lambda::Permission":
             resource["Properties"]["FunctionName"] = {"Ref": resource["Properties"]["FunctionName"]["Ref"].removesuffix("Aliaslive")}
     return body
 
 
 def main():
-    # What it does not know is held against a list below, which says more than its warnings.
+    # Unsupported types are compared with a list below, which is more precise than moto's warnings.
     warnings.filterwarnings("ignore", module="moto")
     for name in ("moto", "werkzeug", "samtranslator"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -263,7 +263,7 @@ def main():
         step("rotated", deployment.update, KeyVersion="2")
         step("all keys thrown away", deployment.update, KeyEpoch="2", MemorySize="512", ReservedConcurrency="5")
         step("deleted", deployment.delete)
-        # Made anew, as moto cannot change tables.
+        # A new stack, because moto cannot change tables.
         everything = {
             "KmsKeyArn": KMS_KEY,
             "AlarmEmail": "ada@example.com",
@@ -391,7 +391,7 @@ class Deployment:
         for logical, name in names.items():
             table = tables.describe_table(TableName=name)["Table"]
             assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST", table
-            # The keys go with the stack.
+            # The keys are deleted with the stack.
             assert table.get("DeletionProtectionEnabled", False) == (protected and logical != "KeysTable"), table
         self.keys_table = names.pop("KeysTable")
         self.tables = set(names.values())
@@ -421,7 +421,7 @@ def check_watched(resources):
     for name, function in functions.items():
         logging_config = function["LoggingConfig"]
         assert logging_config["LogGroup"] == filtered["LogGroupName"], f"{name} has a log of its own: {logging_config}"
-        # Lambda reports in the JSON that the filter reads, and at this level it reports every invocation.
+        # Lambda reports in the JSON that the filter reads; at this level it reports every invocation.
         assert (logging_config["LogFormat"], logging_config["SystemLogLevel"]) == ("JSON", "INFO"), f"{name}: {logging_config}"
 
     (counted,) = filtered["MetricTransformations"]
@@ -429,7 +429,7 @@ def check_watched(resources):
     assert (alarm["Namespace"], alarm["MetricName"]) == (counted["MetricNamespace"], counted["MetricName"]), alarm
 
     groups = of_type(resources, "AWS::CodeDeploy::DeploymentGroup")
-    # All but the one that makes keys, which CloudFormation alone calls.
+    # All but the function that creates keys, which only CloudFormation calls.
     assert len(groups) == len(functions) - 1, f"{len(groups)} deployment groups, {len(functions)} functions"
     for name, group in groups.items():
         assert {"Name": {"Ref": "CrashesAlarm"}} in group["AlarmConfiguration"]["Alarms"], name
@@ -472,6 +472,6 @@ def allows(parameter, value):
     return all(re.fullmatch(parameter.get("AllowedPattern", r"[\s\S]*"), value) for value in values)
 
 
-# Being ended by a signal stops what was started, too.
+# A signal also stops the started processes.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 sys.exit(main())

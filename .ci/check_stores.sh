@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What every store promises, on every store there is; the server's stories on MongoDB; and what clients see when that
-# breaks down. Builds the database servers first: see .ci/stores/build.sh. Needs moto, which .ci/requirements.txt has.
+# Runs the contract cases on every store, the server's stories on MongoDB, and the stories about failures of MongoDB.
+# First builds the database servers: see .ci/stores/build.sh. Needs moto, from .ci/requirements.txt.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs every line of the README's tour, in one session against a new server; the first that fails ends it. A curl that
-# gets a 4xx or a 5xx counts as failed. Needs `cargo build --workspace --bins`.
+# Runs every line of the README's tour in one session against a new server, and stops at the first failure. A curl that
+# gets a 4xx or 5xx counts as a failure. Needs `cargo build --workspace --bins`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source .ci/server.sh
 
-# The tour names the default address; where that is taken, its lines are run against another.
+# The tour uses the default address; if it is taken, the lines run against another one.
 address=127.0.0.1:8080
 if (: </dev/tcp/127.0.0.1/8080) 2>/dev/null; then
   address=$(free_address)
@@ -20,7 +20,7 @@ show() {
 }
 export -f show
 
-# Keeps the lines of the tour's code blocks, at their line numbers; a block's fence becomes the call that shows it.
+# Keeps the lines of the tour's code blocks at their line numbers; the fence of a block becomes a call that shows it.
 awk '
   NR == 1 { print "trap '\''echo \"README.md:$LINENO: this line failed\" >&2'\'' ERR"; next }
   /^```/ { inside = !inside; code = inside && tour && /^```sh$/; print code ? "show $LINENO" : ""; next }

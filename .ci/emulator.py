@@ -17,7 +17,7 @@ import stack
 
 BINARIES = stack.ROOT / "target" / "debug"
 HOST = "127.0.0.1"
-# How long anything may take to start, and a function to answer, in seconds.
+# The time limit for every start, and for an answer of a function, in seconds.
 PATIENCE = 30
 
 
@@ -109,7 +109,7 @@ def descendants(pid):
     parents = {}
     for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            # The name, in parentheses, may hold spaces; after it come the state and the parent.
+            # The name in parentheses may contain spaces; the state and the parent follow it.
             parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
     found = {pid}
     while below := {child for child, parent in parents.items() if parent in found} - found:

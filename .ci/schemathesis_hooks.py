@@ -10,9 +10,10 @@ import uuid
 import schemathesis
 from schemathesis import GenerationMode
 
-# What only works while the session lives. It is done for another account, as the first one's is ended sooner or later.
+# Operations that need a live session. They use a second account, because the first one's session is ended at some
+# point.
 NEEDS_A_SESSION = ("get-me", "update-me", "change-password", "list-sessions", "revoke-session", "revoke-other-sessions")
-# Both accounts' password, until the API changes the other one's.
+# The password of both accounts, until the API changes the second one's.
 password = os.environ["ACCOUNT_PASSWORD"]
 
 
@@ -32,23 +33,23 @@ def before_call(context, case, kwargs):
     if case.meta is None or case.meta.generation.mode != GenerationMode.POSITIVE:
         return
     if "Idempotency-Key" in (case.headers or {}):
-        # One that was used before would belong to another request.
+        # A key that was used before would belong to another request.
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
     if (case.query or {}).get("cursor"):
         order = {"list-sessions": "sessions", "list-trash": "trash"}.get(operation) or case.query.get("sort") or "-created"
         case.query["cursor"] = base64.urlsafe_b64encode(f"{order}\n0".encode()).decode().rstrip("=")
     if not str((case.query or {}).get("q") or "").isascii():
-        # Which characters search sets aside, so that none may be left, is more than a pattern tells.
+        # The pattern cannot express which characters search removes, so the text could become empty.
         case.query["q"] = case.query["q"][:-1] + "\N{SNOWMAN}"
     if isinstance(case.body, dict):
-        # The same object may be the body of other cases.
+        # Other cases may use the same object as their body.
         case.body = dict(case.body)
         if isinstance(case.body.get("email"), str) and not case.body["email"].isascii():
-            # Which letters a domain in its own script may have is more than a pattern tells.
+            # The pattern cannot express which letters an internationalised domain may contain.
             case.body["email"] = case.body["email"].partition("@")[0] + "@ex\N{LATIN SMALL LETTER A WITH DIAERESIS}mple.com"
         for field in ("password", "new_password"):
             if len(set(case.body.get(field) or "12")) == 1:
-                # Among the commonest are 00000000 and its like.
+                # Passwords such as 00000000 are among the most common.
                 case.body[field] = case.body[field][:-1] + "\N{SNOWMAN}"
         if "current_password" in case.body:
             case.body["current_password"] = password

@@ -1,4 +1,4 @@
-# Sourced by scripts that need a server of their own: it has an empty data folder and ends with the script.
+# Sourced by scripts that need their own server: it has an empty data folder and ends with the script.
 
 scratch=$(mktemp -d)
 server=
@@ -18,7 +18,7 @@ free_address() {
   python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print("127.0.0.1:%d" % s.getsockname()[1])'
 }
 
-# start_server ADDRESS [NAME=VALUE...]: returns when the server answers. No setting of the caller's reaches it.
+# start_server ADDRESS [NAME=VALUE...]: returns when the server answers. The caller's settings do not reach it.
 start_server() {
   local address=$1 deadline=$((SECONDS + 30))
   shift

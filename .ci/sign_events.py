@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 EVENTS = pathlib.Path(__file__).resolve().parent.parent / "events"
 SIGNATURE_KID, MAC_KID = "local-sig-1", "local-mac-1"
 
-# The account and the session that `tasklane seed` makes.
+# The account and the session that `tasklane seed` creates.
 USER = uuid.UUID("01900000-0000-7000-8000-000000000001")
 SESSION = uuid.UUID("01900000-0000-7000-8000-0000000000a1")
 ISSUED, EXPIRES = 1_767_225_600, 4_070_908_800  # 2026-01-01 and 2099-01-01

@@ -9,7 +9,7 @@ import yaml
 # The stack's name in samconfig.toml.
 STACK_NAME = "tasklane"
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# What was recorded of calls.
+# The recorded calls.
 CALLS = ROOT / "target" / "calls"
 
 
@@ -52,7 +52,7 @@ def functions(settings):
     environments = [
         shared["Environment"]["Variables"] | r["Properties"].get("Environment", {}).get("Variables", {}) for r in stack
     ]
-    # Tables have no names in the template; locally they have those of the settings that hold them.
+    # Tables have no names in the template; locally they have the names of the settings that refer to them.
     tables = {
         value["Ref"]: settings[name]
         for environment in environments
@@ -83,7 +83,7 @@ def functions(settings):
             permissions=frozenset(
                 (action, _resource(resource_arn, tables))
                 for policy in properties.get("Policies", [])
-                # What a function gets besides, when a parameter is not at its default: .ci/check_stack.py tries that.
+                # Further permissions, for parameters without their default value, are checked by .ci/check_stack.py.
                 if "Fn::If" not in policy
                 for statement in policy["Statement"]
                 for action in _list(statement["Action"])

@@ -1,12 +1,12 @@
-# Sourced by bash scripts that need a database server of their own, with `set -euo pipefail`; after .ci/server.sh, if
-# that is sourced too. The servers end with the script. .ci/stores/build.sh makes them; moto is a Python package.
+# Sourced by bash scripts that need their own database server, with `set -euo pipefail`; after .ci/server.sh, if that is
+# sourced too. The servers end with the script. .ci/stores/build.sh builds them; moto is a Python package.
 #
 #   start_store mongo-java FOLDER [PORT]   a kind of server, its data (mongo-java, ferretdb) and its log in the folder;
 #   start_store ferretdb FOLDER [PORT]     returns when it answers, and sets store_port, store_address (127.0.0.1:PORT),
 #   start_store dynamodb FOLDER [PORT]     store_url and store_pid. Without PORT it takes a free one
 #   stop_store PID [SIGNAL]                returns when it is gone. KILL is the signal of a crash
 #
-# To crash one and have it back: stop_store "$store_pid" KILL; start_store KIND SAME_FOLDER "$store_port".
+# To crash a server and restart it: stop_store "$store_pid" KILL; start_store KIND SAME_FOLDER "$store_port".
 
 stores=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/target/stores
 store_pids=()
@@ -36,7 +36,8 @@ eval "after_stores $(trap -p EXIT)"
 [ -n "$(trap -p INT)" ] || trap 'exit 130' INT
 [ -n "$(trap -p TERM)" ] || trap 'exit 143' TERM
 
-# store_answers KIND PORT LOG: whether the server has the port, which another could have taken, and answers a ping.
+# store_answers KIND PORT LOG: whether the server has the port, which another process could have taken, and answers a
+# ping.
 store_answers() {
   grep --quiet --no-messages --extended-regexp "(listening on |Running on http://)127.0.0.1:$2\$" "$3" || return
   if [ "$1" = dynamodb ]; then

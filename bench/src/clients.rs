@@ -1,4 +1,4 @@
-//! Clients of task APIs: Tasklane's, and the one that is measured beside it.
+//! Clients of task APIs: Tasklane's, and the API that it is compared with.
 
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
@@ -8,32 +8,30 @@ use crate::Error;
 use crate::people::{PASSWORD, address};
 use crate::processes::Process;
 
-/// Whose API it is: paths and names differ.
+/// An API: paths and names differ.
 #[derive(Clone, Copy)]
 pub(crate) struct Dialect {
-    /// What every path begins with.
+    /// The prefix of every path.
     prefix: &'static str,
-    /// What an access token, a page's tasks and a task's identifier are called.
+    /// The names of the access token, of a page's tasks and of a task's identifier.
     token: &'static str,
     items: &'static str,
     identifier: &'static str,
 }
 
-/// What is measured of an API.
+/// The operations that are measured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Operation {
-    /// Logging in with a password.
     LogIn,
     Get,
-    /// A page of 50 tasks, the newest first.
     List,
-    /// Changing title and status of a task.
+    /// Changes the title and status of a task.
     Update,
     Create,
 }
 
 impl Operation {
-    /// All of them; what makes lists longer comes last.
+    /// All operations; those that make lists longer come last.
     pub(crate) const ALL: [Self; 5] = [
         Self::LogIn,
         Self::Get,
@@ -53,18 +51,16 @@ impl Operation {
     }
 }
 
-/// A request, before it has a host.
+/// A request without a host.
 pub(crate) struct Request {
     pub(crate) method: &'static str,
     pub(crate) path: String,
-    /// The access token, if it needs one.
     pub(crate) token: Option<String>,
-    /// The body, if it has one.
     pub(crate) body: Option<Value>,
 }
 
 impl Request {
-    /// The request to this server.
+    /// Builds the request to this server.
     ///
     /// # Errors
     /// There is no such method.
@@ -83,12 +79,11 @@ impl Request {
     }
 }
 
-/// Somebody who uses an API, and what they have there.
+/// A user of an API, and their data.
 pub(crate) struct Person {
-    /// Their number, which their address has.
+    /// The number in their address.
     pub(crate) number: usize,
     pub(crate) token: String,
-    /// The identifiers of their tasks.
     pub(crate) tasks: Vec<String>,
 }
 
@@ -99,7 +94,7 @@ impl Dialect {
         items: "items",
         identifier: "id",
     };
-    /// That of `baselines/express`.
+    /// The API of `baselines/express`.
     pub(crate) const EXPRESS: Self = Self {
         prefix: "",
         token: "token",
@@ -111,7 +106,6 @@ impl Dialect {
         format!("{}{path}", self.prefix)
     }
 
-    /// A login of this person.
     pub(crate) fn login(self, number: usize) -> Request {
         let body = json!({"email": address(number), "password": PASSWORD});
         Request {
@@ -122,7 +116,7 @@ impl Dialect {
         }
     }
 
-    /// The requests of an operation that are sent in turn.
+    /// The requests of an operation, to send in turn.
     pub(crate) fn requests(
         self,
         operation: Operation,
@@ -135,7 +129,7 @@ impl Dialect {
             token: Some(person.token.clone()),
             body,
         };
-        // From person to person, so that one after the other is another one's.
+        // In turn from person to person, so that successive requests are from different people.
         let turns = people.first().map_or(0, |person| person.tasks.len());
         let each = |make: &dyn Fn(&Person, usize) -> Request| {
             (0..turns)
@@ -168,7 +162,7 @@ impl Dialect {
                     Some(body),
                 )
             }),
-            // Somebody may have more tasks than there are drafts.
+            // A person may have more tasks than there are drafts.
             Operation::Create => each(&|person, turn| {
                 of(
                     person,
@@ -180,10 +174,10 @@ impl Dialect {
         }
     }
 
-    /// Registers people who have these tasks each.
+    /// Registers people with these tasks each.
     ///
     /// # Errors
-    /// The API does not do as asked.
+    /// The API fails.
     pub(crate) async fn people(
         self,
         server: &Process,
@@ -220,7 +214,7 @@ impl Dialect {
     /// Gives people new access tokens.
     ///
     /// # Errors
-    /// The API does not do as asked.
+    /// The API fails.
     pub(crate) async fn log_in_again(
         self,
         server: &Process,
@@ -235,7 +229,7 @@ impl Dialect {
     }
 }
 
-/// What somebody sends to create this task.
+/// The body that creates this task.
 pub(crate) fn draft(task: &Task) -> Value {
     json!({
         "title": task.title,

@@ -1,4 +1,4 @@
-//! Databases that are measured, and how they are filled.
+//! The measured databases, and how they are filled.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,10 +17,11 @@ use server::embedded::Engine;
 
 use crate::Error;
 
-/// An engine on `tasklane.db` in this folder that does not wait for the disk: a machine that stops
-/// may lose what was written, which a bench can bear and nobody else.
+/// An engine on `tasklane.db` in this folder that does not wait for the disk. A crash of the
+/// machine may lose data, which is only acceptable in a bench.
 ///
 /// # Errors
+/// The file cannot be created.
 /// The file cannot be made.
 pub(crate) fn hasty(folder: &Path) -> Result<Engine, Error> {
     let database = Database::new(&folder.join("tasklane.db").to_string_lossy())?;
@@ -28,12 +29,12 @@ pub(crate) fn hasty(folder: &Path) -> Result<Engine, Error> {
     Ok(Engine::from(database))
 }
 
-/// The environment of a bench: every setting has its default.
+/// The environment of a bench: every setting has its default value.
 pub(crate) fn defaults() -> Environment<'static> {
     Environment::new(&|_| None)
 }
 
-/// The embedded engine, asked what each call would cost on DynamoDB.
+/// The embedded engine, measuring what each call would cost on DynamoDB.
 #[derive(Clone, Debug)]
 pub(crate) struct Metered {
     engine: Engine,
@@ -42,11 +43,11 @@ pub(crate) struct Metered {
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Used {
-    /// How many calls there were.
+    /// The number of calls.
     pub(crate) calls: u32,
     /// Read capacity units, as the engine counts them.
     pub(crate) units: f64,
-    /// How many items were looked at.
+    /// The number of items read.
     pub(crate) items: u64,
 }
 
@@ -62,7 +63,7 @@ impl Metered {
         common::database::Database::DynamoDb(connect_through(self.clone()))
     }
 
-    /// What was used since this was asked the last time.
+    /// Returns what was used since the last call.
     pub(crate) fn take(&self) -> Used {
         std::mem::take(&mut self.used.lock().unwrap_or_else(PoisonError::into_inner))
     }

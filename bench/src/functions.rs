@@ -1,4 +1,4 @@
-//! The functions there are, those that they are compared with, and what their release builds are.
+//! The functions, the baselines, and their release builds.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,25 +9,24 @@ use server::SERVICES;
 
 use crate::Error;
 
-/// A Lambda function, which is one binary.
+/// A Lambda function with its binary.
 #[derive(Clone, Copy)]
 pub(crate) struct Function {
-    /// Its name, which is its binary's.
+    /// The name of the function and of its binary.
     pub(crate) name: &'static str,
-    /// What it answers; `None` for one that is no part of the API.
+    /// Its endpoint; `None` for a function outside of the API.
     pub(crate) endpoint: Option<&'static Endpoint>,
-    /// The sample event that it is invoked on; `None` for one whose events do not come from API
-    /// Gateway.
+    /// Its sample event; `None` for a function whose events do not come from API Gateway.
     pub(crate) event: Option<&'static str>,
     package: &'static str,
     feature: Option<&'static str>,
 }
 
-/// Says hello, and nothing else.
+/// Only says hello.
 pub(crate) const HELLO: Function = baseline("hello");
-/// Reads one item with a client that is trimmed to what it needs.
+/// Reads one item, with a client reduced to what it needs.
 pub(crate) const GET_ITEM: Function = baseline("get-item");
-/// Reads one item the way most people would write it.
+/// Reads one item in the usual way.
 pub(crate) const USUAL: Function = baseline("usual");
 
 const BASELINES: [Function; 3] = [HELLO, GET_ITEM, USUAL];
@@ -43,13 +42,12 @@ const fn baseline(name: &'static str) -> Function {
 }
 
 impl Function {
-    /// Whether it is only there to be compared with.
+    /// Whether it only exists for comparison.
     pub(crate) fn is_baseline(&self) -> bool {
         BASELINES.iter().any(|baseline| baseline.name == self.name)
     }
 }
 
-/// Every function of the stack.
 fn all() -> Vec<Function> {
     let endpoints = SERVICES.iter().flat_map(|service| {
         service.endpoints.iter().map(|&endpoint| Function {
@@ -85,11 +83,10 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// The functions, those that they are compared with first, and the folder with the release
-    /// binary of each.
+    /// The selected functions, baselines first, and the folder of their release binaries.
     ///
     /// # Errors
-    /// There is no function of a name, or one does not build.
+    /// A name is unknown, or a function does not build.
     pub(crate) fn built(&self) -> Result<(Vec<Function>, PathBuf), Error> {
         let mut selected = BASELINES.to_vec();
         selected.retain(|function| !(self.without_usual && function.name == USUAL.name));
@@ -113,13 +110,13 @@ pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// Builds the release binaries of these functions, as they are deployed, and says in which folder
-/// they are.
+/// Builds the release binaries of these functions, as they are deployed. Returns their folder.
 fn build(functions: &[Function]) -> Result<PathBuf, Error> {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let mut waiting = functions.to_vec();
-    // Those of a package together, unless a feature sets one apart: it must not reach the others.
+    // Functions of one package are built together, unless a feature separates one: the feature must
+    // not affect the others.
     while let Some(first) = waiting.first().copied() {
         let (now, later) = waiting
             .into_iter()

@@ -1,4 +1,4 @@
-//! What a request costs when there are many accounts, and when an owner has many tasks.
+//! The cost of a request with many accounts, and with many tasks of one owner.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,20 +21,20 @@ use crate::processes::{self, Process};
 use crate::report::{Budget, Table};
 use crate::statistics::Summary;
 
-/// How many accounts there are, and how many tasks an owner has.
+/// The numbers of accounts, and of an owner's tasks.
 const SIZES: [usize; 3] = [10, 1_000, 100_000];
 const QUICK_SIZES: [usize; 3] = [10, 100, 1_000];
-/// How many of many accounts are used, and how many tasks each of those has.
+/// How many of the accounts are used, and how many tasks each of those has.
 const PEOPLE: usize = 10;
 const TASKS: usize = 100;
 /// How many of an owner's tasks are used.
 const USED: usize = 1_000;
-/// How many requests one server gets before it is the next one's turn.
+/// How many requests one server gets before the next one's turn.
 const TURN: usize = 20;
-/// Logging in is a password's hash, which takes long and grows with nothing: every tenth run will
-/// do.
+/// A login is mostly hashing a password, which is slow and does not depend on the data: every tenth
+/// run is enough.
 const LOGINS: usize = 10;
-/// The most that the largest may cost, of what the smallest does.
+/// The largest cost with the most data, relative to the cost with the least.
 const BUDGET: f64 = 1.2;
 
 #[derive(Args)]
@@ -53,16 +53,16 @@ enum Grows {
     Tasks,
 }
 
-/// A server with so much data.
+/// A server with a given amount of data.
 struct Subject {
     server: Process,
     people: Vec<Person>,
 }
 
-/// Measures, and prints the tables.
+/// Measures and prints the tables.
 ///
 /// # Errors
-/// A server cannot be run, or answers with an error.
+/// A server cannot run, or answers with an error.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -154,7 +154,7 @@ impl Grows {
     }
 }
 
-/// Fills a folder, and gives the people who will use it, with access tokens.
+/// Fills a folder. Returns the people who will use it, with access tokens.
 async fn fill(folder: &Path, grows: Grows, size: usize) -> Result<Vec<Person>, Error> {
     std::fs::create_dir_all(folder)?;
     let now = SystemClock.now();
@@ -218,7 +218,7 @@ async fn measure(
         .collect::<Vec<_>>();
     let mut measured = vec![Vec::new(); subjects.len()];
     let mut used = vec![0.0; subjects.len()];
-    // The first turn is not counted: it connects.
+    // The first turn is not counted, because it opens connections.
     for turn in 0..=runs.div_ceil(TURN) {
         for (at, subject) in subjects.iter().enumerate() {
             let before = subject.server.processor_time()?;

@@ -1,4 +1,4 @@
-//! The server under load, beside the task API that tutorials write.
+//! The server under load, compared with a task API as in tutorials.
 
 use std::io::Write;
 use std::path::Path;
@@ -17,20 +17,20 @@ use crate::processes::{self, Process, Says};
 use crate::report::Table;
 use crate::statistics::Summary;
 
-/// How many people use each API, and how many tasks each of them has.
+/// The number of people who use each API, and of tasks of each person.
 const PEOPLE: usize = 10;
 const TASKS: usize = 100;
-/// How many connections are open at a time.
+/// The numbers of open connections.
 const CONNECTIONS: [u32; 3] = [1, 16, 128];
-/// How often Tasklane should answer while the other API answers once.
+/// The target: how many times as many requests as the other API Tasklane should answer.
 const TARGET: f64 = 5.0;
-/// A login takes a hundred times as long as anything else, so it is measured for longer.
+/// A login takes a hundred times as long as other requests, so it is measured for longer.
 const LOGIN_SECONDS: u32 = 3;
-/// How long a server is waited for that still works for clients that have gone, and how often it is
-/// looked at.
+/// How long to wait for a server that is still working for disconnected clients, and how often to
+/// check.
 const PATIENCE: Duration = Duration::from_secs(10);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
-/// Everybody logs in from one address here.
+/// Everybody logs in from the same address.
 const LIMITS: [(&str, &str); 6] = [
     ("TASKLANE_LIMIT_LOGIN_SOURCE", "1000000/15m"),
     ("TASKLANE_LIMIT_LOGIN_ACCOUNT_SOURCE", "1000000/15m"),
@@ -61,12 +61,12 @@ struct Subject {
     name: &'static str,
     dialect: Dialect,
     server: Process,
-    /// The database server, where that is another process.
+    /// The database server, if it is a separate process.
     store: Option<Process>,
     people: Vec<Person>,
 }
 
-/// What one run of `wrk` came to.
+/// The results of one run of `wrk`.
 struct Load {
     per_second: f64,
     /// Milliseconds: the fastest answer, the median, the 99th percentile.
@@ -76,10 +76,10 @@ struct Load {
     store: f64,
 }
 
-/// Measures, and prints the table.
+/// Measures and prints the table.
 ///
 /// # Errors
-/// A server cannot be run, or answers with an error.
+/// A server cannot run, or answers with an error.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -139,7 +139,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
                 }
             }
             for (subject, loads) in subjects.iter().zip(&measured) {
-                // The last one is what the others are compared with.
+                // The others are compared with the last one.
                 let express = measured.last().unwrap_or(loads);
                 table.row(row(
                     [operation.name(), &connections.to_string(), subject.name],
@@ -165,7 +165,7 @@ async fn subjects(folder: &Path, drafts: &[Value]) -> Result<Vec<Subject>, Error
     let settings = [&LIMITS[..], &[("DATABASE_URL", url.as_str())]].concat();
     migrate(&program, &url)?;
     let on_mongodb = processes::tasklane(&program, &folder.join("mongodb"), &settings)?;
-    // A database server of its own, so that neither has the other's data to search.
+    // A separate database server, so that neither has to search the other's data.
     let theirs = processes::mongodb()?;
     let express = express(&format!("mongodb://{}/tasks", theirs.address))?;
     let mut subjects = Vec::new();
@@ -235,7 +235,7 @@ fn express(database: &str) -> Result<Process, Error> {
 }
 
 impl Subject {
-    /// Sends requests in turn over so many connections, for so long.
+    /// Sends requests in turn over this many connections, for this many seconds.
     fn load(
         &self,
         requests: &[Request],
@@ -291,8 +291,7 @@ impl Subject {
         })
     }
 
-    /// Waits until the server does nothing any more, so that the next one has the machine to
-    /// itself.
+    /// Waits until the server is idle, so that the next one has the whole machine.
     fn settle(&self) -> Result<(), Error> {
         let begun = Instant::now();
         let mut before = self.processor_times()?;

@@ -1,5 +1,5 @@
-//! What Tasklane costs, measured: one file for each bench. How to run them, and what they found, is
-//! in `README.md`.
+//! Benchmarks of Tasklane, one file for each. `README.md` explains how to run them, and has their
+//! results.
 
 mod clients;
 mod engines;
@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// What went wrong, for whoever runs a bench.
+/// An error of a bench, for the person who runs it.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Measures Tasklane against its budgets. What counts are ratios within one run; absolute times are

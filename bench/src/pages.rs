@@ -1,5 +1,5 @@
-//! A page of 50 tasks out of long lists and short ones: every order, the common filters, and where
-//! in the list it is.
+//! A page of 50 tasks from short and long lists: every order, the common filters, and different
+//! positions in the list.
 
 use std::time::Instant;
 
@@ -22,16 +22,15 @@ use crate::processes;
 use crate::report::{Budget, Table};
 use crate::statistics::Summary;
 
-/// How many tasks a page has.
+/// The number of tasks on a page.
 const PAGE: usize = 50;
-/// How many tasks the lists have, and what they have in a smoke run.
+/// The numbers of tasks in the lists, and those of a quick run.
 const SIZES: [usize; 3] = [100, 1_000, 100_000];
 const QUICK_SIZES: [usize; 3] = [100, 1_000, 2_000];
-/// And on the server that the tests use for MongoDB: it ignores indexes, and gives no answer in
-/// time to more.
+/// The same for the MongoDB server of the tests: it ignores indexes, and times out with more tasks.
 const INDEXLESS_SIZES: [usize; 3] = [100, 1_000, 10_000];
-/// The most that a page out of the longest list may take, of what it takes out of the shortest one;
-/// where pages are filtered, for each task that is read.
+/// The largest time of a page from the longest list, relative to the shortest list; for filtered
+/// pages, per task that is read.
 const BUDGET: f64 = 1.2;
 
 #[derive(Args)]
@@ -51,7 +50,7 @@ pub(crate) struct Arguments {
     quick: bool,
 }
 
-/// Somebody's list, and where it is stored.
+/// A list of tasks, and its store.
 struct List {
     owner: UserId,
     tasks: Vec<Task>,
@@ -65,7 +64,7 @@ struct Case {
     place: Place,
 }
 
-/// Where in the order of the list a page begins.
+/// The position of the page in the list.
 #[derive(Clone, Copy)]
 enum Place {
     First,
@@ -73,10 +72,10 @@ enum Place {
     Last,
 }
 
-/// Measures, and prints the tables.
+/// Measures and prints the tables.
 ///
 /// # Errors
-/// A store does not answer, or answers with another page.
+/// A store does not answer, or returns a wrong page.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -106,7 +105,7 @@ async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), 
         let store = store_on(database).await?;
         filled(sizes, now, |_| store.clone()).await?
     };
-    // Opened again, as a server has it.
+    // Opened again, as by a server.
     let engine = Engine::open(folder.path())?;
     let store = store_on(engine.database()).await?;
     let lists = lists.map(|list| List {
@@ -176,7 +175,8 @@ async fn mongodb(
     );
     let mut stores: Vec<Tasks> = Vec::new();
     for size in sizes {
-        // A database for each list: a server that looks at every document shows it.
+        // A separate database for each list: a server that reads every document would otherwise
+        // read all lists.
         let name = format!("bench-pages-{size}");
         let url = format!("{}/{name}", server.trim_end_matches('/'));
         let client = ::mongodb::Client::with_uri_str(&url).await?;
@@ -204,7 +204,6 @@ async fn mongodb(
     Ok(())
 }
 
-/// The tasks of a database.
 async fn store_on(database: Database) -> Result<Tasks, Error> {
     Ok(Starter::new(defaults()).with(database).part().await?)
 }
@@ -316,7 +315,7 @@ fn cases(now: Timestamp) -> Result<Vec<Case>, Error> {
     for (name, filter) in &filters {
         add(format!("-created, {name}"), TaskSort::default(), filter);
     }
-    // After the middle of the list there is none of them.
+    // In the second half of the list no task matches.
     cases.push(Case {
         name: "due, due within a week".to_owned(),
         sort: "due".parse()?,
@@ -343,7 +342,7 @@ impl Case {
         }
     }
 
-    /// The place of the task that the page begins after.
+    /// The position of the task before the page.
     fn before_page(&self, list: &List) -> Option<usize> {
         let count = list.tasks.len();
         match self.place {
@@ -353,7 +352,7 @@ impl Case {
         }
     }
 
-    /// The list in its order, each task with its key, as docs/data-model.md has them.
+    /// The list in its order, each task with its key as in docs/data-model.md.
     fn ordered(&self, list: &List) -> Vec<(String, TaskId)> {
         let key = |task: &Task| match (self.sort.field, task.due) {
             (SortField::Created, _) => task.id.to_string(),
@@ -371,7 +370,7 @@ impl Case {
         if self.sort.descending {
             ordered.reverse();
             if self.sort.field == SortField::Due {
-                // Tasks that are never due come last either way.
+                // Tasks without a due date come last in both directions.
                 let undated = ordered.partition_point(|(key, _)| key.starts_with("2#"));
                 ordered.rotate_left(undated);
             }
@@ -379,7 +378,7 @@ impl Case {
         ordered
     }
 
-    /// The beginning of the table's row.
+    /// The first cells of the table's row.
     fn row(&self, [small, middle, large]: &[Summary; 3]) -> Vec<String> {
         let place = match self.place {
             Place::First => "first",
@@ -392,7 +391,7 @@ impl Case {
         row
     }
 
-    /// Whether this is the page that was asked for; what is filtered, the contract's cases look at.
+    /// Whether this is the requested page. Filtered pages are checked by the contract's cases.
     fn check(&self, list: &List, items: &[Task]) -> Result<(), Error> {
         let begin = self.before_page(list).map_or(0, |at| at + 1);
         let expected = self
@@ -408,7 +407,7 @@ impl Case {
     }
 }
 
-/// Reads a page of each list in turn, again and again.
+/// Reads a page of each list in turn, repeatedly.
 async fn measure(case: &Case, lists: &[List; 3], runs: usize) -> Result<[Summary; 3], Error> {
     let mut measured = [const { Vec::new() }; 3];
     let mut queries = Vec::new();

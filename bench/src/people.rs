@@ -1,4 +1,4 @@
-//! Accounts and tasks as people have them, the same in every run.
+//! Realistic accounts and tasks, the same in every run.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -16,10 +16,10 @@ use crate::Error;
 
 pub(crate) const PASSWORD: &str = "a lane of tasks";
 
-/// How many writes are under way at once while a store is filled.
+/// How many writes run in parallel while a store is filled.
 const AT_ONCE: usize = 8;
 
-/// Between one task of a list and the next.
+/// The time between successive tasks of a list.
 const STEP: Duration = Duration::from_mins(1);
 const DAY: u64 = 24 * 60 * 60;
 
@@ -51,16 +51,16 @@ const LABELS: [&str; 12] = [
     "someday", "errand",
 ];
 
-/// Chance, but the same one every time (xorshift64*).
+/// Pseudo-random numbers that are the same in every run (xorshift64*).
 pub(crate) struct Dice(u64);
 
 impl Dice {
-    /// Dice that fall as this number says, which is not zero.
+    /// Creates dice from this seed, which must not be zero.
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// A number from zero up to this one, without it.
+    /// A number from zero up to `end`, exclusive.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -77,7 +77,7 @@ impl Dice {
 /// A list of tasks that were created a minute apart, the last one a minute ago.
 ///
 /// # Errors
-/// A text is not valid, which would be a defect here.
+/// A text is not valid, which would be a bug here.
 pub(crate) fn tasks(count: usize, now: Timestamp) -> Result<Vec<Task>, Error> {
     let mut dice = Dice::new(0x5EED);
     (0..count)
@@ -151,8 +151,8 @@ fn task(dice: &mut Dice, created: Timestamp, now: Timestamp) -> Result<Task, Err
     })
 }
 
-/// Three of five tasks are due, in the two months before or after; one of four of them at a time of
-/// the day.
+/// Three of five tasks are due, within two months before or after now; one of four of them at a
+/// time of day.
 fn due(dice: &mut Dice, now: Timestamp) -> Result<Option<Due>, Error> {
     if dice.below(5) < 2 {
         return Ok(None);
@@ -167,10 +167,10 @@ fn due(dice: &mut Dice, now: Timestamp) -> Result<Option<Due>, Error> {
     }
 }
 
-/// The hash of [`PASSWORD`], made once for everybody.
+/// The hash of [`PASSWORD`], computed once for all accounts.
 ///
 /// # Errors
-/// It cannot be made.
+/// It cannot be computed.
 pub(crate) async fn hash(passwords: &Passwords) -> Result<PasswordHash, Error> {
     let password = NewPassword::read(PASSWORD.into()).map_err(|faults| format!("{faults:?}"))?;
     let hashed = async {
@@ -184,12 +184,12 @@ pub(crate) async fn hash(passwords: &Passwords) -> Result<PasswordHash, Error> {
         .map_err(|problem: Problem| format!("{problem:?}").into())
 }
 
-/// The address of an account, by its number.
+/// The address of the account with this number.
 pub(crate) fn address(number: usize) -> String {
     format!("person-{number}@example.com")
 }
 
-/// Adds accounts that all have this hash, each with a session.
+/// Adds accounts with this hash, each with a session.
 ///
 /// # Errors
 /// The store refuses.
@@ -216,7 +216,7 @@ pub(crate) async fn add_accounts(
         .await
 }
 
-/// Adds tasks to an owner's list, and gives their identifiers.
+/// Adds tasks to an owner's list. Returns their identifiers.
 ///
 /// # Errors
 /// The store refuses.

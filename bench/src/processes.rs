@@ -1,4 +1,4 @@
-//! Servers as processes of their own, and what they use of the machine.
+//! Servers as separate processes, and their use of the machine.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -9,27 +9,27 @@ use std::time::Duration;
 use crate::functions::root;
 use crate::{Error, usage};
 
-/// A server that runs. It is killed when it is dropped.
+/// A running server. It is killed when it is dropped.
 pub(crate) struct Process {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// Kept open: a server whose output nobody takes may stop.
+    /// Kept open: a server may stop if its output is not read.
     _output: Box<dyn Read + Send>,
 }
 
-/// Where a server says that it listens.
+/// The stream on which a server prints its address.
 #[derive(Clone, Copy)]
 pub(crate) enum Says {
     Output,
-    /// On its standard error; its output is a log, which is thrown away.
+    /// Standard error; the standard output is a log, which is discarded.
     Error,
 }
 
 impl Process {
-    /// Starts a server, and waits until it says where it listens: `127.0.0.1:PORT` in some line.
+    /// Starts a server, and waits until it prints its address: `127.0.0.1:PORT` in some line.
     ///
     /// # Errors
-    /// It cannot be started, or ends without saying so.
+    /// It cannot be started, or exits without printing an address.
     pub(crate) fn start(command: &mut Command, says: Says) -> Result<Self, Error> {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null());
@@ -66,18 +66,18 @@ impl Process {
         }
     }
 
-    /// How much processor time it has used, on all processors together.
+    /// The processor time that it has used, on all processors together.
     ///
     /// # Errors
-    /// It is gone.
+    /// The process has ended.
     pub(crate) fn processor_time(&self) -> Result<Duration, Error> {
         usage::processor_time(&self.child)
     }
 
-    /// How much memory it has now, in KiB.
+    /// Its current memory, in KiB.
     ///
     /// # Errors
-    /// It is gone.
+    /// The process has ended.
     pub(crate) fn memory(&self) -> Result<u64, Error> {
         usage::memory(&self.child, "VmRSS")
     }
@@ -99,7 +99,7 @@ fn address_in(line: &str) -> Option<SocketAddr> {
     rest[..end].parse().ok()
 }
 
-/// Builds the server as it is released, and gives the program.
+/// Builds the release binary of the server. Returns its path.
 ///
 /// # Errors
 /// It cannot be built.
@@ -122,13 +122,13 @@ pub(crate) fn build_server() -> Result<PathBuf, Error> {
     Ok(program)
 }
 
-/// A bench is one client, and measures what the server can do, not what one client may.
+/// A bench is one client and measures what the server can do, not what one client is allowed.
 const UNLIMITED: [(&str, &str); 2] = [
     ("TASKLANE_LIMIT_REQUESTS_SOURCE", "off"),
     ("TASKLANE_LIMIT_REQUESTS_CALLER", "off"),
 ];
 
-/// Tasklane's server on this folder.
+/// Starts Tasklane's server on this folder.
 ///
 /// # Errors
 /// It cannot be started.
@@ -147,7 +147,7 @@ pub(crate) fn tasklane(
     Process::start(&mut command, Says::Error)
 }
 
-/// The MongoDB-compatible server that the tests use, with its data in memory.
+/// Starts the MongoDB-compatible server of the tests, with its data in memory.
 ///
 /// # Errors
 /// It has not been built, or cannot be started.

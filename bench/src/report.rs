@@ -1,6 +1,6 @@
-//! Tables in Markdown, as `README.md` holds them, and budgets.
+//! Markdown tables as in `README.md`, and budgets.
 
-/// A table whose columns are as wide as what is in them.
+/// A table whose columns are as wide as their contents.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
@@ -12,7 +12,7 @@ impl Table {
         }
     }
 
-    /// Adds a row; it has a cell for each heading.
+    /// Adds a row, with one cell for each heading.
     pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
@@ -49,21 +49,21 @@ impl Table {
     }
 }
 
-/// How far over its budget something may be before a check fails: measurements on a busy machine
-/// vary.
+/// By which factor a value may exceed its budget before a check fails: measurements vary on a busy
+/// machine.
 const TOLERANCE: f64 = 1.25;
 
-/// What is held against a budget.
+/// A measured value and its budget.
 pub(crate) struct Budget {
-    /// What it is about, such as `start of get-task`.
+    /// The name of the value, such as `start of get-task`.
     pub(crate) what: String,
     pub(crate) measured: f64,
-    /// The most that it may be.
+    /// The budget.
     pub(crate) at_most: f64,
 }
 
 impl Budget {
-    /// For a table: whether it holds.
+    /// Whether the budget is met, for a table.
     pub(crate) fn verdict(&self) -> &'static str {
         if self.measured <= self.at_most {
             "yes"
@@ -73,10 +73,10 @@ impl Budget {
     }
 }
 
-/// Fails when one of these is over its budget by more than a quarter.
+/// Fails if a value exceeds its budget by more than a quarter.
 ///
 /// # Errors
-/// Which ones are, and by how much.
+/// The values that do, and by how much.
 pub(crate) fn check(budgets: &[Budget]) -> Result<(), String> {
     let broken = budgets
         .iter()

@@ -1,4 +1,4 @@
-//! Zipped size of functions: what is uploaded, and what Lambda fetches before it starts one.
+//! The zipped size of functions: what is uploaded, and what Lambda fetches before a start.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use crate::Error;
 use crate::functions::Selection;
 use crate::report::{Budget, Table, check};
 
-/// The zipped binary of any function, in megabytes of a million bytes.
+/// The budget for the zipped binary of any function, in megabytes of a million bytes.
 const ZIPPED: f64 = 2.5;
 
 #[derive(Args)]
@@ -22,10 +22,10 @@ pub(crate) struct Arguments {
     check: bool,
 }
 
-/// Measures, and prints the table.
+/// Measures and prints the table.
 ///
 /// # Errors
-/// A function cannot be built or read; with `--check`, a budget is broken.
+/// A function cannot be built or read; with `--check`, a budget is exceeded.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     let budgets = measure(&arguments.selection).map_err(|error| error.to_string())?;
     if arguments.check {
@@ -67,8 +67,8 @@ fn measure(selection: &Selection) -> Result<Vec<Budget>, Error> {
     Ok(budgets)
 }
 
-/// The size that a binary is deployed with, in bytes: deflated at the usual level, as the SAM CLI
-/// and `zip` do. The archive around it has a hundred bytes more.
+/// The deployed size of a binary in bytes: deflated at the default level, as by the SAM CLI and
+/// `zip`. The archive itself adds a hundred bytes.
 fn zipped(binary: &[u8]) -> Result<f64, Error> {
     let mut deflated = DeflateEncoder::new(Vec::new(), Compression::default());
     deflated.write_all(binary)?;

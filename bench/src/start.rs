@@ -1,6 +1,6 @@
-//! Start, first and warm requests of functions, their processor time and their memory: as ratios to
-//! baselines that are measured in the same rounds, so that whatever else the machine does hits all
-//! of them alike.
+//! Start, first request and warm requests of functions, their processor time and memory. The
+//! results are ratios to baselines that are measured in the same rounds, so that other load on the
+//! machine affects all of them equally.
 
 mod aws;
 mod process;
@@ -24,19 +24,19 @@ use aws::Aws;
 use process::Process;
 use runtime_api::{Poll, RuntimeApi};
 
-/// The processor time of the start of any function, in times that of `hello`.
+/// The budget for the processor time of any function's start, as a multiple of `hello`.
 const START_CPU: f64 = 2.0;
-/// The start of any function, in times that of `hello`. A debug build of this bench takes longer to
-/// answer than DynamoDB and a release build do, and a function that reads signing keys waits for two
-/// answers.
+/// The budget for the start time of any function, as a multiple of `hello`. A debug build of this
+/// bench answers more slowly than DynamoDB or a release build, and a function that reads signing
+/// keys waits for two answers.
 const START: f64 = if cfg!(debug_assertions) { 2.5 } else { 2.0 };
-/// The processor time of this function's warm requests, in times that of `get-item`.
+/// The budget for the processor time of this function's warm requests, as a multiple of `get-item`.
 const GET_TASK: &str = "get-task";
 const WARM: f64 = 1.05;
-/// Requests of one process end after this, however many there are still to be.
+/// The requests of one process end after this time, whatever their number.
 const WARM_TIME: Duration = Duration::from_secs(1);
 
-/// Before a process is started, so that what the last one left behind is done with.
+/// The wait before a process starts, so that the work of the previous one is finished.
 const PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Args)]
@@ -54,10 +54,10 @@ pub(crate) struct Arguments {
     check: bool,
 }
 
-/// Measures, and prints the tables.
+/// Measures and prints the tables.
 ///
 /// # Errors
-/// A function cannot be run, or answers what it should not; with `--check`, a budget is broken.
+/// A function cannot run, or gives a wrong answer; with `--check`, a budget is exceeded.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -87,7 +87,8 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Budget>, Error> {
         if std::io::stderr().is_terminal() {
             eprint!("\rround {round} of {} ", arguments.runs);
         }
-        // What ran before leaves caches and connections behind: in every round that is another one.
+        // The previous process leaves caches and connections behind, so the order differs in every
+        // round.
         let mut order = measured.iter_mut().collect::<Vec<_>>();
         order.sort_by_key(|measured| shuffled(round, measured.function.name));
         for Measured { function, runs } in order {
@@ -95,50 +96,51 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Budget>, Error> {
             tokio::time::sleep(PAUSE).await;
             let run = run_once(function, &aws, &folder, arguments.warm.get()).await;
             let run = run.map_err(|error| format!("{}: {error}", function.name))?;
-            // The first round reads files that the others find in memory.
+            // The first round reads files from disk that later rounds find in memory, so it is not
+            // counted.
             runs.extend((round > 0).then_some(run));
         }
     }
     Ok(print(&measured))
 }
 
-/// A place in the order of a round that has nothing to do with any other.
+/// A pseudo-random position in the order of a round.
 fn shuffled(round: usize, name: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     (round, name).hash(&mut hasher);
     hasher.finish()
 }
 
-/// What was measured of one function, each time that it was started.
+/// The measurements of one function, one for each start.
 struct Measured {
     function: Function,
     runs: Vec<Run>,
 }
 
-/// What was measured of one process.
+/// The measurements of one process.
 struct Run {
     /// From the start of the process to its first poll of the Runtime API, in milliseconds.
     start: f64,
     /// Processor time until then, in milliseconds.
     start_cpu: f64,
-    /// `None` for a function that was given no event.
+    /// `None` for a function without an event.
     answers: Option<Answers>,
-    /// The most memory that it had, in megabytes.
+    /// The peak memory, in megabytes.
     memory: f64,
 }
 
 struct Answers {
-    /// From when the first event is given to when it is answered, in milliseconds.
+    /// The time from receiving the first event to answering it, in milliseconds.
     first: f64,
-    /// Processor time of that, in milliseconds.
+    /// The processor time of the first request, in milliseconds.
     first_cpu: f64,
-    /// From when a later event is given to when it is answered, for each of them, in milliseconds.
+    /// The time from receiving each later event to answering it, in milliseconds.
     warm: Vec<f64>,
-    /// Processor time of one of these: their median, in microseconds.
+    /// The median processor time of later requests, in microseconds.
     warm_cpu: f64,
 }
 
-/// Starts a function, lets it answer, and ends it.
+/// Starts a function, lets it answer, and stops it.
 async fn run_once(
     function: &Function,
     aws: &Aws,
@@ -178,7 +180,7 @@ async fn observe(
     })
 }
 
-/// Gives a function that polls the same event again and again.
+/// Sends the same event to a function repeatedly.
 async fn answer(
     event: &Event,
     poll: Poll,
@@ -196,7 +198,7 @@ async fn answer(
         }
         let before = process.cpu()?;
         let (time, answer) = api.invoke(waiting, event.json.clone()).await?;
-        // What a function does after its answer and before its next poll is a part of the request's
+        // The work of a function between its answer and its next poll is part of the request's
         // cost.
         waiting = api.poll().await?;
         cpu.push(milliseconds(process.cpu()? - before));
@@ -217,7 +219,7 @@ impl Measured {
         Summary::of(&self.runs.iter().map(what).collect::<Vec<_>>())
     }
 
-    /// Of each process that was given events.
+    /// A summary of the processes that were given events.
     fn summary_of_answers(&self, what: impl Fn(&Answers) -> f64) -> Summary {
         Summary::of(
             &self
@@ -228,7 +230,7 @@ impl Measured {
         )
     }
 
-    /// Of each warm request of all processes.
+    /// A summary of all warm requests of all processes.
     fn warm(&self) -> Summary {
         Summary::of(
             &self
@@ -243,7 +245,7 @@ impl Measured {
 
 struct Event {
     json: Bytes,
-    /// Whether it may change what the tables hold.
+    /// Whether it may change the tables.
     writes: bool,
     not_found: bool,
 }
@@ -262,7 +264,7 @@ impl Event {
         })
     }
 
-    /// Errors are fast: they are never measured.
+    /// Errors are fast, so they must not be measured.
     fn check(&self, answer: &[u8]) -> Result<(), Error> {
         let answer = serde_json::from_slice::<Value>(answer)?;
         match answer["statusCode"].as_u64() {
@@ -284,7 +286,7 @@ fn print(measured: &[Measured]) -> Vec<Budget> {
     budgets
 }
 
-/// Prints what starts took; the budgets of all functions but the baselines.
+/// Prints the start times. Returns the budgets of all functions except the baselines.
 fn starts(measured: &[Measured]) -> Vec<Budget> {
     let hello = measured
         .iter()
@@ -341,7 +343,7 @@ fn starts(measured: &[Measured]) -> Vec<Budget> {
     budgets
 }
 
-/// Prints what requests took; the budget of get-task.
+/// Prints the request times. Returns the budget of get-task.
 fn requests(measured: &[Measured]) -> Option<Budget> {
     let item = measured
         .iter()

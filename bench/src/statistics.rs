@@ -1,26 +1,26 @@
-//! What many runs come to.
+//! Statistics of many runs.
 
 use std::fmt;
 
-/// The minimum, the median and the 99th percentile of what was measured, in the unit that it was
-/// measured in.
+/// The minimum, the median and the 99th percentile of measured values, in their unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Summary {
     pub(crate) runs: usize,
     pub(crate) min: f64,
-    /// Half of them are at most this.
+    /// At least half of the values are at most this.
     pub(crate) median: f64,
-    /// 99 of 100 are at most this.
+    /// At least 99 of 100 values are at most this.
     pub(crate) p99: f64,
 }
 
 impl Summary {
-    /// Of these measurements; of none at all, all zeros.
+    /// Summarizes these values; without any, everything is zero.
     pub(crate) fn of(measured: &[f64]) -> Self {
         let mut sorted = measured.to_vec();
         sorted.sort_by(f64::total_cmp);
         let at = |share: f64| {
-            // Nearest rank: the smallest that at least this share of all does not exceed.
+            // Nearest rank: the smallest value that is not exceeded by at least this share of the
+            // values.
             let rank = (share * sorted.len() as f64).ceil() as usize;
             sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
         };

@@ -1,4 +1,4 @@
-//! What the kernel says a process uses (Linux).
+//! A process's use of resources, from the kernel (Linux).
 
 use std::process::Child;
 use std::time::Duration;
@@ -8,21 +8,21 @@ use nix::unistd::Pid;
 
 use crate::Error;
 
-/// The processor time that a process has used since it was started, by all of its threads, on all
-/// processors together.
+/// The processor time that all threads of a process have used since its start, on all processors
+/// together.
 ///
 /// # Errors
-/// It is gone.
+/// The process has ended.
 pub(crate) fn processor_time(process: &Child) -> Result<Duration, Error> {
     let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(process.id().try_into()?))?;
     Ok(clock.now()?.into())
 }
 
-/// Memory of a process, in KiB: `VmRSS`, what it has now, or `VmHWM`, the most that it has had.
-/// `getrusage` would count what its parent had when it was started.
+/// The memory of a process in KiB: `VmRSS` is the current value, `VmHWM` the peak. `getrusage`
+/// would include the memory of the parent at the start.
 ///
 /// # Errors
-/// It is gone.
+/// The process has ended.
 pub(crate) fn memory(process: &Child, which: &str) -> Result<u64, Error> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id()))?;
     let line = status

@@ -1,5 +1,4 @@
-//! The database of `DATABASE_URL`, as a part: every store of every service works on this one
-//! connection.
+//! The database of `DATABASE_URL`, as a part: the stores of all services share this one connection.
 
 use std::sync::Arc;
 
@@ -14,7 +13,6 @@ use crate::part::{Part, StartError, Starter, Unreadable};
 #[cfg(not(any(feature = "dynamodb", feature = "mongodb")))]
 compile_error!("there is no store without a driver: choose the feature dynamodb or mongodb");
 
-/// A database, connected.
 #[derive(Clone)]
 pub enum Database {
     #[cfg(feature = "dynamodb")]
@@ -28,7 +26,7 @@ impl Part for Database {
         [Aws::settings(), vec![DATABASE_URL, CA_FILE]].concat()
     }
 
-    /// Whether the database answers is found out by using it.
+    /// Does not check whether the database answers: the first use will.
     async fn start(starter: &Starter<'_>) -> Result<Self, StartError> {
         let environment = starter.environment;
         let given = environment.variable(DATABASE_URL.name).unwrap_or_default();
@@ -63,8 +61,8 @@ impl Part for Database {
     }
 }
 
-/// Reads the URL from this secret. An invalid one is read again at the next request: it may be fixed
-/// by then.
+/// Reads the URL from this secret. An invalid one is read again at the next request: it may have
+/// been fixed.
 async fn read_secret(aws: &Aws, arn: &str) -> Result<DatabaseUrl, Unreadable> {
     let url = aws.secret(arn).await?;
     match url.trim().parse() {
@@ -74,7 +72,7 @@ async fn read_secret(aws: &Aws, arn: &str) -> Result<DatabaseUrl, Unreadable> {
     }
 }
 
-/// The error of a binary that was built for another database.
+/// The error of a binary that was built without the driver of this database.
 #[cfg(not(all(feature = "dynamodb", feature = "mongodb")))]
 fn without_driver(wanted: &DatabaseUrl) -> crate::config::SettingError {
     let feature = if matches!(wanted, DatabaseUrl::MongoDb(_)) {

@@ -1,9 +1,9 @@
-//! Reading a JSON object field by field, so that every invalid one is reported at once, each with a
-//! JSON pointer.
+//! Reads a JSON object field by field, so that all faults are reported at once, each with a JSON
+//! pointer.
 //!
-//! The reader is strict where JSON parsers are usually lax: duplicate names (RFC 8259, section 4,
-//! calls their meaning unpredictable), nesting, numbers out of range, lone surrogates and trailing
-//! data are refused.
+//! The reader is strict where JSON parsers are usually lax. It refuses duplicate names (RFC 8259,
+//! section 4, calls their meaning unpredictable), deep nesting, numbers out of range, lone
+//! surrogates and trailing data.
 
 use std::fmt;
 
@@ -14,34 +14,33 @@ use crate::problem::FieldError;
 
 pub use macros::Body;
 
-/// How deep arrays and objects may nest: deeper than any body of this API, shallower than any
-/// stack.
+/// How deep arrays and objects may nest: deeper than any body of this API, but safe for the stack.
 const MAX_DEPTH: usize = 32;
 
-/// A type that a JSON value can be read as. Its rules are checked in the reading.
+/// A type that can be read from a JSON value. Reading checks its rules.
 pub trait Field: Sized {
-    /// Reads the value, or tells what is wrong and where inside it.
+    /// Reads the value, or returns its faults.
     fn read(value: Value) -> Result<Self, Faults>;
 }
 
-/// What is wrong with a value: a pointer relative to it (empty for itself), and the rule, for each
-/// fault.
+/// The faults of a value: for each a pointer relative to the value (empty for the value itself) and
+/// the broken rule.
 pub type Faults = Vec<(String, String)>;
 
-/// One fault of the whole value.
+/// A fault of the whole value.
 pub fn fault(rule: impl Into<String>) -> Faults {
     vec![(String::new(), rule.into())]
 }
 
-/// A body made of fields; derived from their names.
+/// A body that consists of fields; derived from their names.
 pub trait Body: Sized {
-    /// Takes the fields. `None` when one of them is missing or invalid, which `fields` then knows.
+    /// Takes the fields. `None` if one is missing or invalid; its error is then in `fields`.
     fn read(fields: &mut Fields) -> Option<Self>;
 }
 
-/// How a field of a body is read from the member of its name; the field's type decides.
+/// How a field of a body is read from the member of the same name, depending on the field's type.
 pub trait Member: Sized {
-    /// Takes the member. `None` when it is invalid, which `fields` then knows.
+    /// Takes the member. `None` if it is invalid; its error is then in `fields`.
     fn take(fields: &mut Fields, name: &str) -> Option<Self>;
 }
 
@@ -66,7 +65,7 @@ impl<T: Field> Member for Change<T> {
 /// A member of a JSON Merge Patch (RFC 7396).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Change<T> {
-    /// Absent: leave it.
+    /// Absent: keep it.
     #[default]
     Keep,
     /// `null`: clear it.
@@ -76,7 +75,7 @@ pub enum Change<T> {
 }
 
 impl<T> Change<T> {
-    /// The same change of something made from the value.
+    /// The same change with another value.
     pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Change<U> {
         match self {
             Self::Keep => Change::Keep,
@@ -87,7 +86,7 @@ impl<T> Change<T> {
 }
 
 impl<T: Clone + Default> Change<T> {
-    /// What a field with a default becomes, if it changes.
+    /// The new value of a field with a default, if it changes.
     pub fn new_value(&self) -> Option<T> {
         match self {
             Self::Keep => None,
@@ -97,8 +96,7 @@ impl<T: Clone + Default> Change<T> {
     }
 }
 
-/// The members of a JSON object that have not been taken yet, and what was wrong with those that
-/// have.
+/// The members of a JSON object that have not been taken yet, and the errors of those that have.
 #[derive(Debug)]
 pub struct Fields {
     members: Map<String, Value>,
@@ -106,7 +104,7 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Reads a whole body: every fault of every field, and every field that nobody takes.
+    /// Reads a whole body. Reports every fault of every field, and every unknown field.
     pub fn read<T: Body>(members: Map<String, Value>) -> Result<T, Vec<FieldError>> {
         let mut fields = Self {
             members,
@@ -125,7 +123,7 @@ impl Fields {
         }
     }
 
-    /// A field that must be there and must not be null.
+    /// A required field, which must not be null.
     pub fn required<T: Field>(&mut self, name: &str) -> Option<T> {
         match self.members.shift_remove(name) {
             Some(value) => self.read_member(name, value),
@@ -133,7 +131,8 @@ impl Fields {
         }
     }
 
-    /// A field that may be absent or null, which is the same. The outer `None` is an invalid one.
+    /// A field that may be absent or null, with the same meaning. The outer `None` means it is
+    /// invalid.
     pub fn optional<T: Field>(&mut self, name: &str) -> Option<Option<T>> {
         match self.members.shift_remove(name) {
             None | Some(Value::Null) => Some(None),
@@ -141,7 +140,7 @@ impl Fields {
         }
     }
 
-    /// A member of a merge patch for a field that can be cleared.
+    /// A member of a merge patch, for a field that can be cleared.
     pub fn change<T: Field>(&mut self, name: &str) -> Option<Change<T>> {
         match self.members.shift_remove(name) {
             None => Some(Change::Keep),
@@ -150,7 +149,7 @@ impl Fields {
         }
     }
 
-    /// A member of a merge patch for a field that cannot be cleared: absent, or a value.
+    /// A member of a merge patch, for a field that cannot be cleared: absent, or a value.
     pub fn replacement<T: Field>(&mut self, name: &str) -> Option<Option<T>> {
         match self.members.shift_remove(name) {
             None => Some(None),
@@ -189,7 +188,7 @@ impl Field for String {
     }
 }
 
-/// What a value is, in JSON's words.
+/// The JSON type of a value.
 pub fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -210,8 +209,7 @@ fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
-/// Parses one JSON document strictly. The error says where: a pointer, and a line and column where
-/// known.
+/// Parses one JSON document strictly. The error has a pointer, and a line and column if known.
 pub fn parse_json(bytes: &[u8]) -> Result<Value, FieldError> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         FieldError::pointer(
@@ -227,12 +225,12 @@ pub fn parse_json(bytes: &[u8]) -> Result<Value, FieldError> {
     }
     .deserialize(&mut parser)
     .and_then(|value| parser.end().map(|()| value));
-    // serde_json appends the position to its messages, and quotes nothing of the input but single
-    // characters.
+    // serde_json appends the position to its messages, and quotes only single characters of the
+    // input.
     parsed.map_err(|error| FieldError::pointer(at.pointer(), error.to_string()))
 }
 
-/// Where in the document the parser is.
+/// The position of the parser in the document.
 #[derive(Default)]
 struct Path(Vec<String>);
 

@@ -1,4 +1,4 @@
-//! Identifiers: UUIDs that say what they identify.
+//! Identifiers: UUIDs with a type for each kind of resource.
 
 use std::sync::Mutex;
 
@@ -7,7 +7,7 @@ use uuid::{NoContext, Uuid};
 
 use crate::time::Timestamp;
 
-/// Keeps the identifiers that one process makes within a millisecond in order.
+/// Keeps identifiers in order that one process creates within the same millisecond.
 static CONTEXT: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 
 /// A UUIDv7 (RFC 9562, section 5.7): sorts by `now`, then at random.
@@ -39,17 +39,15 @@ macro_rules! id {
         pub struct $name(#[schemars(with = "String", extend("format" = "uuid"))] uuid::Uuid);
 
         impl $name {
-            /// A new identifier, in order of `now`.
+            /// A new identifier. Identifiers sort by their time.
             pub fn new(now: $crate::time::Timestamp) -> Self {
                 Self($crate::id::new_v7(now))
             }
 
-            /// The identifier with this value.
             pub const fn from_uuid(uuid: uuid::Uuid) -> Self {
                 Self(uuid)
             }
 
-            /// The sixteen bytes of the identifier.
             pub fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
             }

@@ -1,17 +1,17 @@
-//! Requests that must be executed once, however often they are sent.
+//! Requests that must be executed only once, even when sent several times.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How long an idempotency key is remembered.
 pub const IDEMPOTENCY_KEY_LIFETIME: Duration = Duration::from_hours(24);
 
-/// Marks a request that must be executed once, however often it is sent.
+/// The identity of a request that must be executed only once.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct IdempotencyKey {
-    /// The caller's key; it is scoped to the caller.
+    /// The caller's key, unique per caller.
     pub key: String,
-    /// Tells the request from any other. Never derived from a secret by a fast hash.
+    /// A digest of the request that tells it from others. Never derived from a secret by a fast
+    /// hash.
     pub fingerprint: String,
 }

@@ -24,17 +24,17 @@ use crate::part::{StartError, Starter};
 use crate::problem::{Kind, Problem};
 use crate::telemetry::{self, Format, Invocation};
 
-/// The `main` of every function: starts the parts of the endpoint, answers events until Lambda ends
-/// the environment.
+/// The `main` of every function: starts the parts of the endpoint, then answers events until Lambda
+/// ends the environment.
 ///
-/// A setting that is missing or malformed is logged by name, once, and every request gets a 500
-/// problem: an environment that ended instead would be started again and again. What a setting
-/// refers to and cannot be read is logged each time and tried for again at the next request: it may
-/// be within reach by then.
+/// A missing or malformed setting is logged by name, once, and every request gets a 500 problem: if
+/// the process exited instead, Lambda would restart it again and again. If the value that a setting
+/// refers to cannot be read, that is logged each time, and the next request tries again: the value
+/// may be available then.
 pub fn main(endpoint: &'static Endpoint) -> ExitCode {
     telemetry::subscribe();
-    // One thread keeps one connection to the Runtime API: an environment answers one request at a
-    // time.
+    // One thread uses one connection to the Runtime API, which is enough: an environment answers
+    // one request at a time.
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -51,8 +51,8 @@ pub fn main(endpoint: &'static Endpoint) -> ExitCode {
         Ok::<_, std::convert::Infallible>(function.answer(event).await)
     });
     let served = runtime.block_on(async {
-        // Before the first event, while Lambda gives the full processor. What went wrong has been
-        // logged. The runtime's client is made while the store has yet to answer.
+        // The parts start before the first event, while Lambda gives the full processor. Errors
+        // have been logged. The runtime's client is created while the store's answer is awaited.
         let (_, runtime) = join(function.running(), async {
             Runtime::new(handler).layer(TracingLayer::new())
         })
@@ -70,7 +70,7 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// An endpoint, which runs once it has started.
+/// An endpoint, and the result of starting it.
 struct Function {
     endpoint: &'static Endpoint,
     started: OnceCell<Result<Running, StartError>>,
@@ -122,8 +122,8 @@ async fn start(endpoint: &'static Endpoint) -> Result<Running, StartError> {
     endpoint.start(&Starter::new(environment)).await
 }
 
-/// Refuses an event that is no request of the gateway's. It may hold anything, so only where it
-/// differs is logged, and whence it came where other kinds of events say so too.
+/// Refuses an event that is not a gateway request. It may contain anything, so only the difference
+/// from the expected shape is logged, and the source address if the event has one.
 fn unsupported(json: &str, invocation: &Invocation, reason: &str) -> Response {
     tracing::warn!(
         request_id = invocation.request_id,
@@ -139,7 +139,7 @@ fn unsupported(json: &str, invocation: &Invocation, reason: &str) -> Response {
     )
 }
 
-/// Who sent the request that an event of another shape is of: where HTTP and REST APIs have it.
+/// The source address in an event of another shape: where HTTP and REST APIs have it.
 fn source_of(json: &str) -> Option<IpAddr> {
     let event: serde_json::Value = serde_json::from_str(json).ok()?;
     let context = &event["requestContext"];
@@ -150,7 +150,7 @@ fn source_of(json: &str) -> Option<IpAddr> {
         .ok()
 }
 
-/// What is read of an event.
+/// The fields that are read from an event.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
@@ -193,7 +193,7 @@ impl Event {
     fn read(json: &str) -> Result<Self, String> {
         serde_json::from_str(json).map_err(|error| {
             let message = error.to_string();
-            // Other messages quote what is there, which may be anything.
+            // Other messages quote the event, which may contain anything.
             if message.starts_with("missing field") {
                 message
             } else {
@@ -213,14 +213,14 @@ impl Event {
         };
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers {
-            // API Gateway has checked them; one that is no header all the same says nothing.
+            // API Gateway has checked them; an invalid one is ignored.
             if let (Ok(name), Ok(value)) =
                 (HeaderName::try_from(name), HeaderValue::try_from(value))
             {
                 headers.append(name, value);
             }
         }
-        // What the gateway calls it is what its own log has.
+        // The gateway's identifier is also in its own log.
         let named = Some(self.request_context.request_id).filter(|id| is_request_id(id));
         Ok(Request {
             id: named.unwrap_or_else(|| invocation.request_id.clone()),
@@ -237,14 +237,14 @@ impl Event {
                 .source_ip
                 .parse()
                 .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-            // API Gateway is https.
+            // API Gateway serves only https.
             secure: true,
             parameters: Vec::new(),
         })
     }
 }
 
-/// Whether this can stand in an answer's header and in a line of the log.
+/// Whether this is safe in an answer's header and in a log line.
 fn is_request_id(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
@@ -260,7 +260,7 @@ struct Answer {
     is_base64_encoded: bool,
 }
 
-/// Each header once: the gateway takes one value of a name, which may be a list.
+/// Writes each header once: the gateway takes one value per name, which may be a list.
 fn write_headers<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(headers.keys().map(|name| {
         let values: Vec<_> = headers
@@ -275,7 +275,7 @@ fn write_headers<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S:
 impl From<Response> for Answer {
     fn from(response: Response) -> Self {
         let (mut parts, body) = response.into_parts();
-        // The gateway counts the length itself.
+        // The gateway sets the length itself.
         parts.headers.remove(header::CONTENT_LENGTH);
         let (body, is_base64_encoded) = match String::from_utf8(body.into()) {
             Ok(text) => (text, false),

@@ -1,7 +1,7 @@
-//! What every service stands on: the rooms are listed in `docs/architecture.md`. It knows no
-//! service and nothing that a service is about.
+//! The shared base of all services. `docs/architecture.md` lists its modules. It knows no service
+//! and nothing of any service's domain.
 
-// What is derived names this crate as others do.
+// Derived code names this crate as other crates do.
 extern crate self as common;
 
 pub mod auth;

@@ -1,4 +1,4 @@
-//! Pages of a list, and the cursors that lead from one to the next.
+//! Pages of a list, and the cursors between them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,21 +6,21 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// The longest position that a cursor can hold, in bytes: DynamoDB's longest sort key, with every
-/// byte encoded as three.
+/// The longest position in a cursor, in bytes: DynamoDB's longest sort key, with three bytes for
+/// each of its bytes.
 const MAX_POSITION: usize = 3 * 1024;
 
 /// One page of a list.
 #[derive(Debug)]
 pub struct Page<T> {
-    /// What it holds, in order.
+    /// The items, in order.
     pub items: Vec<T>,
-    /// Where the next page starts; `None` on the last one.
+    /// The start of the next page; `None` on the last page.
     pub next: Option<Cursor>,
 }
 
 impl<T> Page<T> {
-    /// The same page of something made from each item.
+    /// The same page with each item converted.
     pub fn map<U>(self, make: impl FnMut(T) -> U) -> Page<U> {
         Page {
             items: self.items.into_iter().map(make).collect(),
@@ -29,20 +29,19 @@ impl<T> Page<T> {
     }
 }
 
-/// A position in a list: after which key of which order the next page starts.
+/// A position in a list: the order, and the key after which the next page starts.
 ///
-/// It is opaque to clients and carries no authority: it moves within the list that the caller's
-/// token opens, wherever it came from.
+/// It is opaque to clients and gives no access: it only moves within the list that the caller's
+/// token allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// The order that the position is in.
+    /// The name of the order.
     pub order: String,
-    /// The key of the last thing that was seen.
+    /// The key of the last item of the previous page.
     pub position: String,
 }
 
 impl Cursor {
-    /// The position after `position` in this order.
     pub fn new(order: &str, position: &str) -> Self {
         Self {
             order: order.to_owned(),

@@ -1,5 +1,5 @@
-//! Parts: what handlers work with, such as a store or the issuer of tokens. Each says which
-//! settings it reads and how it starts, and a handler names those that it uses as arguments.
+//! Parts: what handlers use, such as a store or the issuer of tokens. Each declares its settings
+//! and how it starts. Handlers name the parts that they use as arguments.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -11,22 +11,22 @@ use crate::config::{Environment, Setting, SettingError};
 use crate::problem::Problem;
 use crate::time::{Clock, SystemClock};
 
-/// Something that is started once and then used by any number of requests. Clones share it.
+/// A value that is started once and then used by all requests. Clones share it.
 pub trait Part: Clone + Send + Sync + 'static {
-    /// The settings that it reads, those of the parts that it is made of included.
+    /// The settings that it reads, including those of its own parts.
     fn settings() -> Vec<Setting>;
 
     /// Starts it.
     ///
     /// # Errors
-    /// A setting cannot be used. Whether a database answers is found out by using it.
+    /// A setting cannot be used. Does not check whether a database answers: the first use will.
     fn start(starter: &Starter<'_>) -> impl Future<Output = Result<Self, StartError>>;
 }
 
-/// Starts parts, each once.
+/// Starts each part once.
 pub struct Starter<'e> {
     pub environment: Environment<'e>,
-    /// By type, each in a cell that is filled once it has started.
+    /// The parts by type, each in a cell that is filled when it has started.
     parts: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -36,21 +36,21 @@ pub enum StartError {
     /// Permanent until the settings are fixed.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// What a setting refers to cannot be read or used; the next request may find it otherwise.
+    /// The value that a setting refers to cannot be read or used; the next request tries again.
     #[error("{}: {cause}", setting.name)]
     Referred {
         setting: Setting,
-        /// What the log calls it.
+        /// The name of the event in the log.
         event: &'static str,
         cause: Unreadable,
     },
 }
 
-/// What is wrong with a value that is kept elsewhere than in its setting.
+/// Why a value that a setting refers to cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{cause}")]
 pub struct Unreadable {
-    /// Whether the place where it is kept is out of reach, for now.
+    /// Whether the place of the value is temporarily unavailable.
     pub is_temporary: bool,
     pub cause: String,
 }
@@ -67,7 +67,7 @@ impl Unreadable {
         Self::new("there is nothing of this name")
     }
 
-    /// The error of the setting that refers to it, and what the log calls it.
+    /// The error of the setting that refers to it, with the name of its log event.
     pub fn of(self, setting: Setting, event: &'static str) -> StartError {
         StartError::Referred {
             setting,
@@ -85,7 +85,7 @@ impl<'e> Starter<'e> {
         }
     }
 
-    /// Gives a part that is used in place of the one that would be started.
+    /// Adds a part to use instead of starting one.
     #[must_use]
     pub fn with<P: Part>(self, part: P) -> Self {
         self.parts()
@@ -93,7 +93,7 @@ impl<'e> Starter<'e> {
         self
     }
 
-    /// The part of this type. Whoever asks for it first starts it, and others wait.
+    /// The part of this type. The first call starts it; other calls wait.
     ///
     /// # Errors
     /// It cannot be started.
@@ -103,7 +103,7 @@ impl<'e> Starter<'e> {
             let cell = parts
                 .entry(TypeId::of::<P>())
                 .or_insert_with(|| Arc::new(OnceCell::<P>::new()));
-            // What is filed under a type is a cell of that type.
+            // The cell of a type always contains that type.
             Arc::clone(cell).downcast().unwrap_or_default()
         };
         cell.get_or_try_init(|| P::start(self)).await.cloned()
@@ -136,7 +136,7 @@ impl From<&StartError> for Problem {
     }
 }
 
-/// Nothing: the part of an argument that is read from the request alone.
+/// The part of arguments that are read only from the request.
 impl Part for () {
     fn settings() -> Vec<Setting> {
         Vec::new()
@@ -147,7 +147,7 @@ impl Part for () {
     }
 }
 
-/// The machine's clock.
+/// The system's clock.
 impl Part for Arc<dyn Clock> {
     fn settings() -> Vec<Setting> {
         Vec::new()

@@ -1,15 +1,15 @@
-//! Conditions on the version of what is written (RFC 9110, section 13).
+//! Conditions on the version of a resource that is written (RFC 9110, section 13).
 
-/// The precondition of a write: which versions the caller is willing to change (`If-Match`,
+/// The precondition of a write: the versions that the caller allows to be changed (`If-Match`,
 /// `If-None-Match`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Precondition {
-    /// Whatever version there is.
+    /// Any version.
     Any,
-    /// Only these versions. Tags that this API never gave are no version, so the list may be empty:
-    /// then none is allowed.
+    /// Only these versions. Tags that this API never issued are not versions, so the list may be
+    /// empty: then no version is allowed.
     OneOf(Vec<u64>),
-    /// Every version but these.
+    /// Every version except these.
     NoneOf(Vec<u64>),
 }
 

@@ -1,15 +1,15 @@
-//! Tables, collections and indexes in plain data that needs no driver.
+//! Tables, collections and indexes as plain data, which needs no driver.
 
-/// How many items or documents a page of a copy is read from at the most. A page of the largest
-/// tasks there can be is some ten megabytes.
+/// The largest number of items or documents that a page of a copy is read from. A page of the
+/// largest possible tasks is about ten megabytes.
 pub const PAGE: usize = 200;
 
-/// A DynamoDB table. Its keys are `pk` and `sk`, and what has expired by `expires_at` is deleted.
+/// A DynamoDB table. Its keys are `pk` and `sk`. Expired items are deleted by `expires_at`.
 #[derive(Clone, Debug)]
 pub struct Table {
     pub name: String,
-    /// Its local secondary indexes: the range key of each is the attribute of the same name. They
-    /// exist from the table's creation or never.
+    /// The local secondary indexes: the range key of each is the attribute of the same name. They
+    /// can only be created together with the table.
     pub indexes: &'static [&'static str],
 }
 
@@ -20,7 +20,7 @@ pub struct Collection {
     pub indexes: &'static [Index],
 }
 
-/// An index of a collection: all of its fields ascend.
+/// An index of a collection, ascending in all of its fields.
 #[derive(Clone, Copy, Debug)]
 pub struct Index {
     pub name: &'static str,
@@ -30,13 +30,13 @@ pub struct Index {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IndexKind {
-    /// For a query; every document is in it.
+    /// For queries; contains every document.
     Plain,
-    /// For a query; what has none of the fields is not in it.
+    /// For queries; documents without any of the fields are not in it.
     Sparse,
-    /// No two documents have the same value.
+    /// Every value is unique.
     Unique,
-    /// Documents are swept when the date of the field has come; what has no such date is not in it.
+    /// Documents are deleted after the date in the field; documents without a date are not in it.
     Expiry,
 }
 

@@ -1,14 +1,13 @@
-//! The rules of text: what a title, a name, a label or notes may hold. What is taken is kept byte
-//! for byte.
+//! The rules for titles, names, labels and notes. Valid text is stored unchanged.
 
 use std::ops::RangeInclusive;
 
 use icu_properties::CodePointSetData;
 use icu_properties::props::DefaultIgnorableCodePoint;
 
-/// [`check_line`]'s rules as a regular expression, for the API document. The few default-ignorable
-/// characters beyond U+FFFF count as visible in it, because JSON Schema has no way to write them
-/// that every library reads.
+/// [`check_line`]'s rules as a regular expression, for the API document. It treats the few
+/// default-ignorable characters beyond U+FFFF as visible, because no way to write them in JSON
+/// Schema works in every library.
 pub const LINE_PATTERN: &str = concat!(
     "^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f-\\u009f]*",
     "[^\\u0000-\\u0020\\u007f-\\u00a0\\u00ad\\u034f\\u061c\\u115f\\u1160\\u1680\\u17b4\\u17b5\\u180b-\\u180f\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f",
@@ -19,8 +18,8 @@ pub const LINE_PATTERN: &str = concat!(
 /// [`check_lines`]'s rule about control characters as a regular expression, for the API document.
 pub const LINES_PATTERN: &str = "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$";
 
-/// Checks the text of one line, such as a title: 1 to `max` characters (Unicode code points), no
-/// control characters (general category Cc) other than tab, and something to see.
+/// Checks one line of text, such as a title: 1 to `max` characters (Unicode code points), no
+/// control characters (general category Cc) other than tab, and at least one visible character.
 pub fn check_line(text: &str, max: usize) -> Result<(), String> {
     check_length(text, 1..=max)?;
     check_controls(text, &['\t'], "tab")?;
@@ -34,9 +33,8 @@ pub fn check_line(text: &str, max: usize) -> Result<(), String> {
     }
 }
 
-/// Checks the text of any number of lines, such as notes: its length in characters (Unicode code
-/// points), and no control characters (general category Cc) other than those that end lines, and
-/// tab.
+/// Checks text of several lines, such as notes: its length in characters (Unicode code points), and
+/// no control characters (general category Cc) other than line ends and tab.
 pub fn check_lines(text: &str, characters: RangeInclusive<usize>) -> Result<(), String> {
     check_length(text, characters)?;
     check_controls(
@@ -72,8 +70,8 @@ fn check_controls(text: &str, allowed: &[char], names: &str) -> Result<(), Strin
     }
 }
 
-/// Whether a character shows something: it is no white space, no control and not one that Unicode
-/// says to ignore where it cannot be shown, such as a zero-width space.
+/// Whether a character is visible: not white space, not a control character, and not one that
+/// Unicode ignores by default, such as a zero-width space.
 fn is_visible(c: char) -> bool {
     !c.is_whitespace()
         && !c.is_control()
@@ -150,7 +148,7 @@ mod tests {
     fn the_documented_pattern_of_a_line_is_the_rule_for_every_character_that_it_can_write() {
         let pattern = regex::Regex::new(LINE_PATTERN).expect("a regular expression");
 
-        // Nothing else beyond the second plane is assigned but ideographs.
+        // Beyond the second plane only ideographs and these are assigned.
         for c in ('\0'..='\u{1ffff}').chain('\u{e0000}'..='\u{e0fff}') {
             let beyond =
                 c > '\u{ffff}' && CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c);

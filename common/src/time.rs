@@ -1,4 +1,4 @@
-//! Points in time: RFC 3339 in UTC with milliseconds, and the clock that gives them.
+//! Points in time: RFC 3339 in UTC with milliseconds, and the clock.
 
 mod rfc3339;
 
@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[schemars(transparent)]
 pub struct Timestamp(#[schemars(with = "String", extend("format" = "date-time"))] i64);
 
-/// 1970-01-01, from which milliseconds are counted.
+/// 1970-01-01, the start of the count.
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 /// 0000-01-01T00:00:00.000Z in milliseconds.
 const MIN: i64 = -62_167_219_200_000;
@@ -27,7 +27,7 @@ const MIN: i64 = -62_167_219_200_000;
 const MAX: i64 = 253_402_300_799_999;
 
 impl Timestamp {
-    /// This many milliseconds after 1970-01-01; what is out of range is clamped to its ends.
+    /// This many milliseconds after 1970-01-01, clamped to the valid range.
     pub const fn from_millisecond(milliseconds: i64) -> Self {
         Self(if milliseconds < MIN {
             MIN
@@ -43,12 +43,11 @@ impl Timestamp {
         self.0
     }
 
-    /// Whole seconds since 1970-01-01: what tokens (RFC 7519) and DynamoDB's TTL count in.
+    /// Whole seconds since 1970-01-01, the unit of tokens (RFC 7519) and DynamoDB's TTL.
     pub const fn as_second(self) -> i64 {
         self.0.div_euclid(1_000)
     }
 
-    /// The point in time this much later.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self::from_millisecond(
@@ -57,7 +56,6 @@ impl Timestamp {
         )
     }
 
-    /// The point in time this much earlier.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self::from_millisecond(
@@ -66,14 +64,13 @@ impl Timestamp {
         )
     }
 
-    /// This point in time, or the millisecond after `other` if that is later: what is written one
-    /// after the other has times in that order, whatever the clocks say.
+    /// This point in time, or the millisecond after `other` if that is later: successive writes get
+    /// times in their order, whatever the clocks say.
     #[must_use]
     pub fn after(self, other: Self) -> Self {
         self.max(Self::from_millisecond(other.as_millisecond() + 1))
     }
 
-    /// The earlier of two points in time.
     #[must_use]
     pub fn earlier_of(self, other: Self) -> Self {
         self.min(other)
@@ -82,7 +79,7 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Never saturates: the calendar holds every point in time that there is.
+        // Never saturates: the calendar covers every valid point in time.
         let civil = EPOCH.saturating_add(SignedDuration::from_millis(self.0));
         write!(f, "{civil:.3}Z")
     }
@@ -110,13 +107,12 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Where the time comes from: the machine, or a test.
+/// The source of the time: the system, or a test.
 pub trait Clock: Send + Sync {
-    /// The time now.
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's clock.
+/// The system's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock;
 

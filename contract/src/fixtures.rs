@@ -1,4 +1,4 @@
-//! What the cases of every service are made of.
+//! Shared fixtures of the cases of all services.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, prop_oneof};
 use uuid::{NoContext, Uuid};
 
-/// How many calls are made at the same moment where a case races.
+/// How many calls a racing case makes at the same time.
 pub const RACERS: usize = 50;
 
-/// Seconds, to be added to a time.
+/// Seconds, to add to a time.
 pub const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-/// A UUIDv7 of this time. The domain's own never go back in time, within a whole process, and cases
-/// do.
+/// A UUIDv7 with this time. The domain's own identifiers never go back in time within a process,
+/// but cases do.
 pub fn identifier(now: Timestamp) -> Uuid {
     let milliseconds = u64::try_from(now.as_millisecond()).expect("a case is after 1970");
     let nanoseconds = u32::try_from(milliseconds % 1000).expect("less than a thousand") * 1_000_000;
@@ -40,15 +40,14 @@ pub fn once(key: &str, fingerprint: &str) -> IdempotencyKey {
     }
 }
 
-/// Somebody's name, for tasks; a store of tasks does not ask whether there is such an account.
+/// A user, for tasks; a store of tasks does not check whether the account exists.
 pub fn somebody(now: Timestamp) -> UserId {
     UserId::from_uuid(identifier(now))
 }
 
-/// What a call came to, so that it can be compared: the error in its own words.
+/// The result of a call in comparable form, with the error as text.
 ///
-/// A store that cannot answer, or does not understand what it stored, ends the case: no promise
-/// allows for that.
+/// A store that is unavailable, or cannot read its own data, ends the case: no promise allows that.
 pub fn outcome<T>(result: Result<T, StoreError>) -> Result<T, String> {
     match result {
         Err(error @ (StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Full)) => {
@@ -58,18 +57,18 @@ pub fn outcome<T>(result: Result<T, StoreError>) -> Result<T, String> {
     }
 }
 
-/// The words of an error that was to be expected.
+/// The text of an expected error.
 pub fn refusal(error: &StoreError) -> String {
     format!("{error:?}")
 }
 
-/// The error of a call that had to fail, in its own words.
+/// The error of a call that had to fail, as text.
 pub fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>) -> String {
     outcome(result).expect_err("it should have been refused")
 }
 
-/// Walks through a list page by page, checking that no page is too long and that the scan comes to
-/// an end. The limits of the pages are taken in turn.
+/// Reads a list page by page. Checks that no page is too long and that the list ends. The limits
+/// are used in turn.
 pub async fn scan<T>(
     limits: &[usize],
     page: impl AsyncFn(usize, Option<Cursor>) -> Result<Page<T>, StoreError>,
@@ -85,7 +84,7 @@ pub async fn scan<T>(
         );
         items.extend(page.items);
         let Some(next) = page.next else { break };
-        // What clients get is its text, and nothing may be lost on the way there and back.
+        // Clients get the cursor as text, which must keep everything.
         let text = next.to_string();
         assert_eq!(text.parse().as_ref(), Ok(&next));
         assert!(seen.insert(text), "the scan stands still at {next:?}");
@@ -94,7 +93,7 @@ pub async fn scan<T>(
     items
 }
 
-/// Lines that databases, and the ways to them, are known to change.
+/// Lines that databases, drivers or transports are known to change.
 pub const TEXTS: [&str; 16] = [
     "plain",
     " leading and trailing ",
@@ -119,10 +118,10 @@ pub fn any_precondition() -> impl Strategy<Value = Precondition> {
     prop_oneof![3 => Just(Precondition::Any), 2 => versions().prop_map(Precondition::OneOf), 2 => versions().prop_map(Precondition::NoneOf)]
 }
 
-/// The model's answer where a version is not one that is wanted.
+/// The model's check of a version.
 ///
 /// # Errors
-/// What a store's error for it looks like.
+/// The text of the error that a store returns.
 pub fn check_version(version: u64, precondition: &Precondition) -> Result<(), String> {
     if precondition.allows(version) {
         Ok(())

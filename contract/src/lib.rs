@@ -1,7 +1,7 @@
-//! How services show what their stores promise: cases that every store must pass, whichever database
-//! it is on. A service keeps its cases in its own folder; `server/tests/contract` runs them all.
+//! The contracts of the services' stores: cases that a store must pass on every database. Each
+//! service keeps its cases in its own folder; `server/tests/contract` runs all of them.
 //!
-//! A case is given an empty database of its own and panics where a promise is broken.
+//! A case gets its own empty database, and panics if a promise is broken.
 
 pub mod fixtures;
 mod properties;
@@ -12,24 +12,24 @@ use common::database::Database;
 use common::schema::Table;
 use common::time::Timestamp;
 pub use properties::{Tried, check};
-// What cases are written with, so that a service needs this crate alone for them.
+// Crates for writing cases, so that a service needs only this crate for them.
 pub use {futures_util, proptest, tokio};
 
-/// An empty database, and the time at which the case begins.
+/// An empty database, and the start time of the case.
 #[derive(Clone)]
 pub struct Ground {
     pub database: Database,
-    /// The tables of the services, each with the setting that names it.
+    /// The tables of the services, each with its setting.
     pub tables: Vec<(&'static str, Table)>,
-    /// The same over a client that loses the answer to every write once, where one can be made.
+    /// The same database over a client that loses the answer to every write once, if possible.
     pub losing_answers: Option<Database>,
-    /// Later than the server's own clock, so that it sweeps nothing away that the case still needs;
-    /// whole seconds.
+    /// Later than the server's own clock, so that the server sweeps nothing that the case still
+    /// needs; in whole seconds.
     pub now: Timestamp,
 }
 
 impl Ground {
-    /// The name of the table that this setting names.
+    /// The name of the table of this setting.
     ///
     /// # Panics
     /// No service has such a setting.
@@ -41,25 +41,25 @@ impl Ground {
     }
 }
 
-/// One promise, or a few that belong together.
+/// One promise, or a few related ones.
 pub struct Case {
     pub module: &'static str,
     pub name: &'static str,
-    /// Whether it makes many calls at the same moment.
+    /// Whether it makes many calls at the same time.
     pub racing: bool,
-    /// Panics where the store breaks the promise.
+    /// Panics if the store breaks the promise.
     pub run: fn(&Ground) -> Pin<Box<dyn Future<Output = ()>>>,
 }
 
 impl Case {
-    /// What it is about, and what it shows.
+    /// The topic and the name of the case.
     pub fn name(&self) -> String {
         let topic = self.module.rsplit("::").next().unwrap_or_default();
         format!("{topic}::{}", self.name)
     }
 }
 
-/// Lists the cases of a module, those that race last. Each takes a `Store`, which is made of the
+/// Lists the cases of a module, racing ones last. Each takes a `Store`, which is created from the
 /// ground.
 #[macro_export]
 macro_rules! cases {

@@ -1,20 +1,20 @@
-//! Properties that must hold for anything, tried on inputs made at random.
+//! Properties that must hold for any input, tried on random inputs.
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-/// The variable that makes a run try the same inputs as the one that failed.
+/// The variable that makes a run use the inputs of a failed run.
 const SEED: &str = "PROPTEST_RNG_SEED";
-/// How many smaller inputs are tried for one that failed; each is a whole history on the store.
+/// How many smaller inputs are tried after a failure; each is a whole history on the store.
 const SHRINKING: u32 = 200;
 
-/// What came of one input.
+/// The result of one input.
 pub type Tried = Result<(), TestCaseError>;
 
-/// Tries a property on this many inputs. A failure shows the smallest input that was found, and how
-/// to have it again.
+/// Tries a property on this many inputs. A failure shows the smallest failing input that was found,
+/// and how to reproduce it.
 pub fn check<S: Strategy>(inputs: u32, strategy: &S, property: impl AsyncFn(S::Value) -> Tried) {
     let given = std::env::var(SEED).ok().and_then(|seed| seed.parse().ok());
     // As random as a new identifier.

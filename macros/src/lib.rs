@@ -4,9 +4,9 @@ use proc_macro::TokenStream;
 use quote::quote;
 use syn::{Data, DeriveInput, Error, Fields, parse_macro_input};
 
-/// Reads a body from the names of its fields: `common::fields::Body`. The type of a field says how
-/// its member is read: `common::fields::Member`. `#[body(not_null)]` is for an `Option` in a merge
-/// patch whose member may be absent and must not be null.
+/// Derives `common::fields::Body`, which reads a body from members with the names of its fields.
+/// The type of a field decides how its member is read: see `common::fields::Member`.
+/// `#[body(not_null)]` is for an `Option` in a merge patch whose member may be absent but not null.
 #[proc_macro_derive(Body, attributes(body))]
 pub fn derive_body(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -48,7 +48,8 @@ fn body(input: &DeriveInput) -> syn::Result<proc_macro2::TokenStream> {
     Ok(quote! {
         impl ::common::fields::Body for #body {
             fn read(fields: &mut ::common::fields::Fields) -> Option<Self> {
-                // All are read before the first that is invalid ends it: each fault is reported.
+                // All fields are read before the first invalid one returns, so that every fault is
+                // reported.
                 #(let #names = #reads;)*
                 Some(Self { #(#names: #names?),* })
             }

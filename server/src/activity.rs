@@ -1,5 +1,5 @@
-//! What a connection is waiting for, and since when: the header of a request, the next request, or
-//! an answer of ours.
+//! What a connection waits for, and since when: the header of a request, the next request, or an
+//! answer.
 
 use std::io;
 use std::pin::Pin;
@@ -13,32 +13,31 @@ use tokio::time::Instant;
 
 use crate::connections::ConnectionLimits;
 
-/// The activity of one connection. It costs a request two looks at the clock and no timer.
+/// The activity of one connection. A request costs two readings of the clock and no timer.
 #[derive(Clone)]
 pub(crate) struct Activity(Arc<Mutex<State>>);
 
 struct State {
     header_timeout: Duration,
     idle_timeout: Duration,
-    /// How many requests are being answered.
     requests: usize,
     waiting_for: Wait,
-    /// When the client has waited for too long, unless a request is being answered then.
+    /// When the client has waited too long, unless a request is being answered.
     deadline: Instant,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wait {
-    /// The rest of a header, whose first bytes may not even be there.
+    /// The rest of a header; its first bytes may not have arrived yet.
     Header,
     /// The first byte of the next header.
     Request,
-    /// The client's end of the connection, or the next frame of HTTP/2: what arrives is not looked
-    /// at.
+    /// The client closing the connection, or the next HTTP/2 frame: incoming bytes are not
+    /// inspected.
     Anything,
 }
 
-/// A request that is being answered, until it is dropped.
+/// A request that is being answered; it is finished when this is dropped.
 pub(crate) struct Busy(Activity);
 
 impl Activity {
@@ -64,8 +63,8 @@ impl Activity {
         Busy(self.clone())
     }
 
-    /// Bytes have arrived. On HTTP/2 those of an idle client may be no request, but the answer to a
-    /// ping.
+    /// Notes that bytes have arrived. On HTTP/2, bytes of an idle client may be the answer to a
+    /// ping instead of a request.
     fn received(&self) {
         let mut state = self.state();
         if state.requests == 0 && state.waiting_for == Wait::Request {
@@ -79,19 +78,19 @@ impl Activity {
         self.state().waiting_for == Wait::Header
     }
 
-    /// The client has this much time left, once everything is answered.
+    /// Gives the client this much time after everything is answered.
     pub(crate) fn end_within(&self, time: Duration) {
         let mut state = self.state();
         (state.idle_timeout, state.waiting_for, state.deadline) =
             (time, Wait::Anything, Instant::now() + time);
     }
 
-    /// Resolves when the client has kept the server waiting for too long.
+    /// Resolves when the client has kept the server waiting too long.
     pub(crate) async fn expired(&self) {
         loop {
             let now = Instant::now();
-            // A deadline may come nearer while this sleeps: bytes make a wait for a request one for
-            // a header.
+            // The deadline may move closer during the sleep: the first bytes turn the wait for a
+            // request into the wait for a header.
             let next_look = {
                 let state = self.state();
                 let next = now + state.header_timeout.min(state.idle_timeout) / 4;
@@ -118,7 +117,7 @@ impl Drop for Busy {
     }
 }
 
-/// A connection that tells when bytes arrive.
+/// A connection that reports arriving bytes to its activity.
 pub(crate) struct Watched {
     stream: TcpStream,
     activity: Activity,

@@ -1,5 +1,4 @@
-//! What the program is told: arguments, and the variables of the environment that stand in for
-//! them.
+//! The program's arguments, and the environment variables that replace them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -46,35 +45,35 @@ pub struct Arguments {
     )]
     pub data: PathBuf,
 
-    /// How the server stands in the network.
+    /// The server's network options.
     #[command(flatten)]
     pub network_options: NetworkOptions,
 
     #[command(subcommand)]
-    /// What to do instead of serving the API.
+    /// The command to run instead of serving the API.
     pub command: Option<Command>,
 }
 
-/// What the program does besides serving the API.
+/// Commands other than serving the API.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Fill a demo account: an address, a password and a few tasks.
+    /// Create a demo account with an address, a password and a few tasks.
     Seed {
-        /// Add it to a store that has other accounts as well.
+        /// Add it to a store that has other accounts.
         #[arg(long)]
         force: bool,
     },
     /// Serve the embedded DynamoDB engine on a port, so that Lambda functions on this machine can
     /// use its data.
     Dynamodb,
-    /// Make what the database of DATABASE_URL needs: MongoDB's collections and indexes, DynamoDB's
-    /// tables. It can be run again.
+    /// Create the collections and indexes (MongoDB) or the tables (DynamoDB) in the database of
+    /// DATABASE_URL. It can be run again.
     Migrate,
     /// Copy everything from one store to another, empty one, and compare both. Run the same command
     /// again to resume an interrupted copy.
     ///
-    /// Each is `embedded`, for the engine in the data folder, or a URL as DATABASE_URL has it.
-    /// Nothing else may use either of them meanwhile: stop the server first.
+    /// Each store is `embedded`, for the engine in the data folder, or a URL in the format of
+    /// DATABASE_URL. Nothing else may use the stores meanwhile: stop the server first.
     Copy {
         /// The store to copy from.
         #[arg(
@@ -85,7 +84,7 @@ pub enum Command {
         )]
         from: String,
 
-        /// The store to copy to; it gets the tables, collections and indexes that it needs.
+        /// The store to copy to; its tables, collections and indexes are created.
         #[arg(
             long,
             env = "TASKLANE_COPY_TO",
@@ -94,12 +93,12 @@ pub enum Command {
         )]
         to: String,
 
-        /// The tables to copy from, where they are not those of TASKLANE_USERS_TABLE and
+        /// The tables to copy from, if they are not those of TASKLANE_USERS_TABLE and
         /// TASKLANE_TASKS_TABLE.
         #[arg(long, value_name = "USERS,TASKS", value_parser = tables)]
         from_tables: Option<Tables>,
 
-        /// The tables to copy to, likewise.
+        /// The tables to copy to, if they are not those of the settings.
         #[arg(long, value_name = "USERS,TASKS", value_parser = tables)]
         to_tables: Option<Tables>,
     },
@@ -109,7 +108,7 @@ pub enum Command {
     /// day: the old ones are kept until then, and those of refresh tokens for as long as a session
     /// lives.
     RotateKeys {
-        /// Drop the old keys at once, as after a leak: everybody logs in again.
+        /// Remove the old keys at once, for example after a leak: all users must log in again.
         #[arg(long)]
         revoke: bool,
     },
@@ -136,7 +135,7 @@ fn tables(text: &str) -> Result<Tables, String> {
     }
 }
 
-/// Reads a time such as `10s` or `5m`.
+/// Parses a duration such as `10s` or `5m`.
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let time = text
         .trim()
@@ -148,7 +147,7 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
 }
 
 impl Arguments {
-    /// What this process was told; ends it with a message when that cannot be used.
+    /// Reads the arguments of this process. Exits with a message if they are invalid.
     pub fn read() -> Self {
         let mut command = without_empty_variables(Self::command());
         command.build();
@@ -160,7 +159,7 @@ impl Arguments {
     }
 }
 
-/// Names the variable beside the argument that it may stand for.
+/// Also names the variable that can replace the invalid argument.
 fn refuse(command: &clap::Command, error: &clap::Error) -> ! {
     if let Some(ContextValue::String(refused)) = error.get(ContextKind::InvalidArg)
         && let Some(argument) = command
@@ -175,7 +174,7 @@ fn refuse(command: &clap::Command, error: &clap::Error) -> ! {
     error.exit()
 }
 
-/// An empty variable is how many tools write an absent one.
+/// Many tools write an absent variable as an empty one.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     let is_empty = |argument: &clap::Arg| {
         let value = argument.get_env().and_then(|name| std::env::var(name).ok());

@@ -1,4 +1,4 @@
-//! Reading the body of a request: whole, or not at all.
+//! Reads the body of a request completely, or refuses it.
 
 use std::time::Duration;
 
@@ -10,15 +10,14 @@ use http::request::Parts;
 use http::{Version, header};
 use http_body_util::BodyExt;
 
-/// How much of a body that is too large is read and thrown away, so that a client which writes all
-/// of it before it reads gets the answer. The connection ends at a larger one.
+/// How much of a too large body is read and discarded, so that a client that sends all of it before
+/// reading gets the answer. For a larger body the connection is closed.
 const DISCARDED: usize = 8 * 1024 * 1024;
 
-/// Reads a body. Of one that is too large, no more is kept than tells so.
+/// Reads a body. Of a too large one, nothing more is kept once its size is known.
 ///
 /// # Errors
-/// 400 when it broke off, 408 when it took longer than `time`; either way the request was not
-/// understood.
+/// 400 when it was cut off, 408 when it took longer than `time`; the request was not processed.
 pub(crate) async fn read(parts: &Parts, body: Body, time: Duration) -> Result<Bytes, Problem> {
     let declared = parts
         .headers
@@ -26,7 +25,7 @@ pub(crate) async fn read(parts: &Parts, body: Body, time: Duration) -> Result<By
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let too_large = declared.is_some_and(|length| length > MAX_BODY as u64);
     if too_large && waits(parts) {
-        // The client asks before it sends: nothing has to be read.
+        // The client waits before it sends the body, so nothing needs to be read.
         return Err(too_large_problem());
     }
     match tokio::time::timeout(time, collect(body)).await {
@@ -35,8 +34,7 @@ pub(crate) async fn read(parts: &Parts, body: Body, time: Duration) -> Result<By
     }
 }
 
-/// Reads the body of a request that is refused whatever it holds, so that its client gets to read
-/// the answer.
+/// Reads the body of a refused request, so that the client can read the answer.
 pub(crate) async fn discard(parts: &Parts, body: Body, time: Duration) {
     if !waits(parts) {
         let _ = tokio::time::timeout(time, collect(body)).await;
@@ -89,7 +87,7 @@ fn timed_out(parts: &Parts) -> Problem {
         Kind::REQUEST_TIMEOUT,
         "The body did not arrive in time; nothing was done.",
     );
-    // What is left of the body may still come, so the connection cannot be used again (RFC 9110,
+    // The rest of the body may still arrive, so the connection cannot be used again (RFC 9110,
     // section 15.5.9). HTTP/2 only ends the stream.
     if parts.version == Version::HTTP_2 {
         problem

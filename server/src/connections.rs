@@ -1,4 +1,4 @@
-//! Connections: how many there may be, and how long each may keep the server waiting.
+//! Connections: how many may be open, and how long each may keep the server waiting.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -24,18 +24,17 @@ use tower::Service;
 use crate::activity::{Activity, Watched};
 use crate::proxies::TrustedProxies;
 
-/// How large the header of a request may be, in bytes, and how much of a body is read at a time.
+/// The largest header of a request, and the size of a read from a body, in bytes.
 const BUFFER: usize = 32 * 1024;
-/// How long a client may take to answer a ping of HTTP/2.
+/// How long a client may take to answer an HTTP/2 ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a client is given to go after it was told that its connection ends.
+/// How long a client may take to close its connection after the server announced the end.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// How long no connection is accepted after the system could not give one: it lacks file
-/// descriptors or memory.
+/// How long no connection is accepted after the system has run out of file descriptors or memory.
 const EXHAUSTED: Duration = Duration::from_secs(1);
-/// How often it is logged that connections are refused.
+/// How often refused connections are logged.
 const REPORT: Duration = Duration::from_secs(10);
-/// What a connection gets that there is no room for.
+/// The answer to a connection above the limit.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// How many connections there may be, and how long each may keep the server waiting.
@@ -72,8 +71,8 @@ pub struct ConnectionLimits {
     pub http2_streams: u32,
 }
 
-/// Serves until `shutdown`, then finishes what is being answered. Every connection of the product
-/// is served here. Dropping the future closes every connection.
+/// Serves until `shutdown` resolves, then finishes the requests that are being answered. All
+/// connections of the server are served here. Dropping the future closes every connection.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -98,7 +97,8 @@ pub async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => match slots.take(peer.ip()) {
                     Some(slot) => drop(connections.spawn(connection.clone().run(stream, peer, slot))),
-                    // At once and without waiting for the client: a refused one costs nothing more.
+                    // At once, without waiting for the client: a refused connection costs nothing
+                    // more.
                     None => drop(stream.try_write(REFUSAL)),
                 },
                 Err(error) => pause(&error).await,
@@ -109,8 +109,8 @@ pub async fn serve(
     while connections.join_next().await.is_some() {}
 }
 
-/// Ignores connections that broke before they were accepted. Any other failure means that the
-/// process has run out of something.
+/// Ignores connections that broke before they were accepted. After any other error, the process has
+/// run out of a resource, so this waits a moment.
 async fn pause(error: &std::io::Error) {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if !matches!(
@@ -124,9 +124,9 @@ async fn pause(error: &std::io::Error) {
 
 fn builder(limits: &ConnectionLimits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // hyper's own limit for a header would also be one for idle connections, and begins only when
-    // the version is known; `Activity` tells them apart. A client that closes its own half of the
-    // connection after the request still gets the answer.
+    // hyper's own header timeout would also apply to idle connections, and starts only when the
+    // version is known; `Activity` distinguishes the two. With half_close, a client that closes its
+    // sending side after the request still gets the answer.
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -143,7 +143,7 @@ fn builder(limits: &ConnectionLimits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// What every connection is served with.
+/// Everything that a connection needs.
 #[derive(Clone)]
 struct Connection {
     builder: auto::Builder<TokioExecutor>,
@@ -154,8 +154,8 @@ struct Connection {
 
 impl Connection {
     async fn run(mut self, stream: TcpStream, peer: SocketAddr, slot: Slot) {
-        // Answers are written whole: there is nothing to wait for. A connection that broke
-        // meanwhile has no such option.
+        // Answers are written at once, so waiting for more data is useless. The option fails if the
+        // connection broke meanwhile.
         let _ = stream.set_nodelay(true);
         let activity = Activity::new(&self.limits);
         let (router, requests) = (self.router, activity.clone());
@@ -176,10 +176,10 @@ impl Connection {
         let mut told = false;
         loop {
             tokio::select! {
-                // What is wrong with a connection is its client's affair.
+                // Errors of a connection are the client's fault.
                 _ = connection.as_mut() => break,
                 _ = self.stopping.changed(), if !told => {}
-                // Half a header is no request that could still be answered.
+                // Half a header is not a request that could be answered.
                 () = activity.expired() => if told || activity.awaits_header() { break },
             }
             told = true;
@@ -190,7 +190,6 @@ impl Connection {
     }
 }
 
-/// How many connections are open, in total and by source.
 struct Slots {
     total: usize,
     source: usize,
@@ -205,7 +204,7 @@ struct Taken {
     by_source: HashMap<IpAddr, usize>,
 }
 
-/// The room of one connection, free again when it is dropped, however that comes about.
+/// The slot of one connection, freed when dropped.
 struct Slot {
     source: Option<IpAddr>,
     taken: Arc<Mutex<Taken>>,
@@ -244,7 +243,8 @@ impl Slots {
         })
     }
 
-    /// Says that connections are refused, now and then: a flood of them is no flood of lines.
+    /// Logs that connections are refused, but only once per interval: many connections must not
+    /// cause many lines.
     fn report(&self, peer: IpAddr) {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         if reported.is_none_or(|last| last.elapsed() >= REPORT) {

@@ -1,4 +1,4 @@
-//! Copying everything from one store to another one.
+//! Copies everything from one store to another.
 
 use std::cell::Cell;
 use std::fmt::Display;
@@ -17,30 +17,29 @@ use common::time::SystemClock;
 use crate::embedded::Engine;
 use crate::{start, storages};
 
-/// What names the engine in the data folder.
+/// The name of the engine in the data folder.
 const EMBEDDED: &str = "embedded";
-/// How often the progress is told where it is not shown on a terminal.
+/// How often the progress is printed if it is not on a terminal.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
-/// One end of a copy, as it was asked for.
+/// One end of a copy.
 pub struct End {
-    /// The option that says so.
+    /// The option of this end, for messages.
     pub option: &'static str,
-    /// `embedded`, or a URL as `DATABASE_URL` has it.
     pub url: String,
-    /// Its tables, where they are not those of the settings.
+    /// Its tables, if they are not those of the settings.
     pub tables: Option<Tables>,
 }
 
-/// The tables of a DynamoDB-compatible store: each setting's name, and the table's.
+/// The tables of a DynamoDB-compatible store: the name of each setting, and the table's name.
 #[derive(Clone, Debug)]
 pub struct Tables(pub Vec<(&'static str, String)>);
 
-/// Makes what the store at the second end needs, copies everything from the first end to it,
-/// compares both, and prints what it does.
+/// Creates what the target store needs, copies everything to it, compares both stores, and prints
+/// the progress.
 ///
 /// # Errors
-/// One line that says what cannot be used, and why, or what was found to be wrong.
+/// One line: what cannot be used and why, or which differences were found.
 pub async fn copy(
     from: &End,
     to: &End,
@@ -90,7 +89,7 @@ fn conclude(summary: &Summary) -> anyhow::Result<()> {
     let at_least = if *and_more { "at least " } else { "" };
     bail!(
         "not everything is the same on both sides: {unreadable} could not be read, {at_least}{differences} differ, each named above; \
-         mend them, or empty the store that was copied to, and run the same command again"
+         fix them, or empty the target store, and run the same command again"
     )
 }
 
@@ -99,12 +98,12 @@ impl End {
         self.url == EMBEDDED
     }
 
-    /// What is said of `DATABASE_URL`, said of this option.
+    /// Names this option instead of `DATABASE_URL` in an error.
     fn say(&self, error: impl Display) -> anyhow::Error {
         anyhow!(error.to_string().replace("DATABASE_URL", self.option))
     }
 
-    /// A variable of the environment with this end's store in it.
+    /// A variable of the environment, or this end's value for it.
     fn variable(&self, environment: Environment<'_>, name: &str) -> Option<String> {
         if name == DATABASE_URL.name {
             let url = if self.is_embedded() {
@@ -124,7 +123,6 @@ impl End {
             .or_else(|| environment.variable(name))
     }
 
-    /// Opens the database.
     async fn database(
         &self,
         data: &Path,
@@ -144,7 +142,7 @@ impl End {
             .map_err(|error| self.say(error))
     }
 
-    /// Checks that there is something to copy from.
+    /// Checks that the store to copy from exists.
     async fn check(&self, data: &Path, environment: Environment<'_>) -> anyhow::Result<()> {
         if !self.is_embedded() {
             let variable = |name: &str| self.variable(environment, name);
@@ -180,7 +178,7 @@ impl End {
         side.map_err(|error| self.say(error))
     }
 
-    /// Makes what the store needs before anything is copied to it.
+    /// Creates what the store needs before anything is copied to it.
     async fn migrate(&self, data: &Path, environment: Environment<'_>) -> anyhow::Result<()> {
         let variable = |name: &str| self.variable(environment, name);
         let environment = Environment::new(&variable);
@@ -195,13 +193,13 @@ impl End {
     }
 }
 
-/// Prints what a copy does: on a terminal in a line that is written over, elsewhere a line now and
-/// then.
+/// Prints the progress: on a terminal in one line that is overwritten, otherwise a line at
+/// intervals.
 struct Printer {
     terminal: bool,
-    /// Whether the line that is written over is there.
+    /// Whether a line that can be overwritten is shown.
     dirty: Cell<bool>,
-    /// Whether it was told that a store is waited for.
+    /// Whether the wait for a store was already reported.
     waiting: Cell<bool>,
     told: Cell<Instant>,
 }
@@ -246,17 +244,17 @@ impl Printer {
             }
             Progress::Different(name, difference) => self.warn(&match difference {
                 Difference::Missing => {
-                    format!("differs: {name} is missing where it was to be copied to")
+                    format!("differs: {name} is missing in the target store")
                 }
                 Difference::Extra => {
-                    format!("differs: {name} is only where everything was to be copied to")
+                    format!("differs: {name} is only in the target store")
                 }
                 Difference::Changed => format!("differs: {name} is not the same on both sides"),
             }),
         }
     }
 
-    /// Takes the line away that is written over.
+    /// Removes the line that can be overwritten.
     fn clear(&self) {
         if self.dirty.replace(false) {
             print!("\r\x1b[K");

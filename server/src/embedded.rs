@@ -1,6 +1,6 @@
 //! The embedded engine: DynamoDB's interface on an SQLite file, called without a network.
 //!
-//! The same DynamoDB code runs on it as in AWS: its client hands every request to the engine in
+//! The same DynamoDB code as in AWS runs on it: the client passes every request to the engine in
 //! this process.
 
 use std::fmt;
@@ -22,7 +22,7 @@ use crate::private;
 
 /// The prefix of the header that names the operation.
 pub(crate) const TARGET: &str = "DynamoDB_20120810.";
-/// How often what has expired is deleted, as DynamoDB does by itself.
+/// How often expired items are deleted; DynamoDB does this automatically.
 const SWEEP: Duration = Duration::from_secs(15 * 60);
 
 /// An engine, on a file or in memory.
@@ -30,13 +30,13 @@ const SWEEP: Duration = Duration::from_secs(15 * 60);
 pub struct Engine(Database);
 
 impl Engine {
-    /// The engine on `tasklane.db` in this folder, which is made if it is not there.
+    /// Opens the engine on `tasklane.db` in this folder, and creates both if needed.
     ///
     /// # Errors
-    /// The folder or the file cannot be made or read.
+    /// The folder or the file cannot be created or read.
     pub fn open(folder: &Path) -> anyhow::Result<Self> {
         let file = Self::file(folder);
-        // SQLite gives the files that it makes beside this one the same mode.
+        // SQLite creates its other files with the same mode as this one.
         let open = || {
             private::create_folder(folder)?;
             private::open_file(&file)?;
@@ -45,30 +45,28 @@ impl Engine {
         open().with_context(|| format!("{} cannot be opened", file.display()))
     }
 
-    /// The file that an engine in this folder keeps its data in.
+    /// The data file of the engine in this folder.
     pub fn file(folder: &Path) -> PathBuf {
         folder.join("tasklane.db")
     }
 
-    /// An engine that forgets everything when it is dropped.
+    /// Creates an engine in memory, whose data is lost when it is dropped.
     ///
     /// # Errors
-    /// There is no memory for it.
+    /// There is not enough memory.
     pub fn in_memory() -> anyhow::Result<Self> {
         Ok(Self(Database::memory()?))
     }
 
-    /// The engine as the database of the stores.
     pub fn database(&self) -> common::database::Database {
         common::database::Database::DynamoDb(self.client())
     }
 
-    /// A client of this engine.
     pub fn client(&self) -> aws_sdk_dynamodb::Client {
         common::dynamodb::connect_through(self.clone())
     }
 
-    /// Deletes what has expired, now and every quarter of an hour, until the runtime ends.
+    /// Deletes expired items now and every quarter of an hour, until the runtime ends.
     pub fn keep_swept(&self) {
         let engine = self.clone();
         tokio::spawn(async move {
@@ -76,14 +74,13 @@ impl Engine {
             loop {
                 ticks.tick().await;
                 let database = engine.0.clone();
-                // An expired item is treated as gone in any case; one that stays a while longer
-                // only takes room.
+                // Expired items count as deleted anyway; until they are swept they only use space.
                 let _ = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
             }
         });
     }
 
-    /// Runs an operation: the status and the JSON of the answer.
+    /// Runs an operation. Returns the status and JSON of the answer.
     ///
     /// # Errors
     /// The engine panicked, or the runtime ends.
@@ -141,7 +138,7 @@ where
 }
 
 impl From<Database> for Engine {
-    /// The engine on a database that was opened otherwise.
+    /// The engine on an already opened database.
     fn from(database: Database) -> Self {
         Self(database)
     }

@@ -1,9 +1,9 @@
-//! The embedded engine on a port, for Lambda functions and tools that are other processes on this
+//! The embedded engine on a port, for Lambda functions and tools in other processes on this
 //! machine.
 //!
-//! It keeps whole accounts and has no users of its own, so it is guarded against what else can
-//! reach a port: web pages in a browser of this machine, which send `Origin` or `Sec-Fetch-Site`,
-//! and names of theirs that lead here (DNS rebinding).
+//! It stores whole accounts and has no authentication of its own, so it is protected against web
+//! pages in a browser on this machine: their requests have `Origin` or `Sec-Fetch-Site`, or name a
+//! host of theirs that resolves to this machine (DNS rebinding).
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -26,21 +26,20 @@ use crate::connections;
 use crate::embedded::{Engine, TARGET};
 use crate::network_options::NetworkOptions;
 
-/// The largest body that DynamoDB takes.
+/// The largest body that DynamoDB accepts.
 const MAX_BODY: usize = 16 * 1024 * 1024;
-/// What Docker and Podman call the machine that a container runs on.
+/// The names of the host machine in Docker and Podman containers.
 const HOSTS_OF_CONTAINERS: [&str; 3] = [
     "host.docker.internal",
     "gateway.docker.internal",
     "host.containers.internal",
 ];
-/// The algorithm of AWS's signatures.
 const SIGV4: &str = "AWS4-HMAC-SHA256 ";
 
-/// Serves the engine until `shutdown`.
+/// Serves the engine until `shutdown` resolves.
 ///
 /// # Errors
-/// The address cannot be listened on.
+/// The server cannot listen on the address.
 pub async fn serve(
     engine: &Engine,
     listen: SocketAddr,
@@ -114,9 +113,9 @@ fn host(request: &Request) -> Option<Authority> {
     }
 }
 
-/// Whether a request for this host is meant for an engine that listens on this address. A page
-/// whose name leads here says its own name; where the engine listens everywhere, every address may
-/// be one of this machine's.
+/// Whether a request for this host is meant for an engine that listens on this address. With DNS
+/// rebinding the host is the page's own name. If the engine listens on all addresses, every IP
+/// address may belong to this machine.
 fn is_ours(host: &Authority, listens_on: IpAddr) -> bool {
     let name = host.host().to_ascii_lowercase();
     match name
@@ -133,9 +132,9 @@ fn is_ours(host: &Authority, listens_on: IpAddr) -> bool {
     }
 }
 
-/// The access key that a request is signed with. The key and its secret are in the repository, so
-/// comparing takes no care and the signature is not checked: that a page cannot send such a header
-/// without asking first is what counts.
+/// The access key in the request's signature. The key and its secret are public in the repository,
+/// so no constant-time comparison is needed and the signature is not checked: it is enough that a
+/// web page cannot send this header without a preflight request.
 fn access_key(headers: &HeaderMap) -> Option<&str> {
     let authorization = headers
         .get(header::AUTHORIZATION)?

@@ -1,4 +1,4 @@
-//! What every request passes before an endpoint sees it, the docs page's included.
+//! Checks on every request before an endpoint handles it, including those for the docs page.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(crate) struct Gate {
     forwarded_header: ForwardedHeader,
     sources: SourceLimit,
     body_timeout: Duration,
-    /// In whose name a request is answered that is refused before it has a route.
+    /// The endpoint that requests refused before routing are logged under.
     nowhere: &'static Endpoint,
 }
 
@@ -38,8 +38,7 @@ impl Gate {
         }
     }
 
-    /// Reads a request. It comes with the problem that it is to be answered with instead, if there
-    /// is one.
+    /// Reads a request, and returns the problem to answer with instead, if there is one.
     pub(crate) async fn read(
         &self,
         peer: SocketAddr,
@@ -57,7 +56,7 @@ impl Gate {
         }
     }
 
-    /// Who sent a request, as far as that is known, and the problem if that is nobody who may.
+    /// The sender of a request as far as known, and the problem if it is not admitted.
     fn admit(&self, peer: IpAddr, parts: &Parts) -> (Sender, Option<Problem>) {
         match self
             .proxies
@@ -74,7 +73,7 @@ impl Gate {
         }
     }
 
-    /// Reads what the client still writes, so that it gets to read the answer.
+    /// Reads what the client still sends, so that it can read the answer.
     async fn discard(&self, parts: &Parts, body: Body, problem: Problem) -> Problem {
         body::discard(parts, body, self.body_timeout).await;
         problem
@@ -107,7 +106,7 @@ fn request(parts: Parts, sender: Sender, body: Bytes) -> Request {
     }
 }
 
-/// Lets only requests pass that say which host they are for.
+/// Passes only requests with a valid host.
 pub(crate) async fn with_host(
     State(gate): State<Arc<Gate>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -127,7 +126,7 @@ pub(crate) async fn with_host(
     }
 }
 
-/// Lets only requests pass whose source may send them, where no endpoint reads them.
+/// Passes only requests that their source may send, on routes without an endpoint.
 pub(crate) async fn admitted(
     State(gate): State<Arc<Gate>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,

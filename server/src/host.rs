@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{Version, header};
 
-/// Refuses a request without a host, with several, or with an invalid one.
+/// Refuses a request without a host, with several hosts, or with an invalid one.
 ///
 /// # Errors
 /// 400 (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
@@ -17,7 +17,7 @@ pub(crate) fn check(parts: &Parts) -> Result<(), Problem> {
         .collect::<Vec<_>>()
         .as_slice()
     {
-        // HTTP/2 has a pseudo-header for it, HTTP/1.0 did not know it.
+        // HTTP/2 has a pseudo-header for it; HTTP/1.0 does not require it.
         [] if parts.uri.authority().is_some() && parts.version == Version::HTTP_2 => Ok(()),
         [] if parts.version < Version::HTTP_11 => Ok(()),
         [] => refuse("must be sent"),

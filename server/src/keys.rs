@@ -1,4 +1,4 @@
-//! The signing keys of a server that nobody gave any: a file in the data folder.
+//! The signing keys of a server without configured ones: a file in the data folder.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -11,15 +11,16 @@ use common::time::{Clock, SystemClock, Timestamp};
 
 use crate::private;
 
-/// The keys in this folder, which are made the first time; those whose tokens have all ended are
-/// left out. A session lives for `sessions` at most, and with it a refresh token.
+/// Loads the keys in this folder, and generates them the first time. Keys whose tokens have all
+/// expired are left out. `sessions` is the longest lifetime of a session, and so of a refresh
+/// token.
 ///
 /// # Errors
-/// The file cannot be read or written, or it holds no keys.
+/// The file cannot be read or written, or it contains no keys.
 pub fn load_or_create(folder: &Path, sessions: Duration) -> anyhow::Result<SigningKeys> {
     let now = SystemClock.now();
     let mut keys = change(folder, |keys| {
-        // Files from before keys retired say nothing of the old ones.
+        // Old files do not say when keys retired.
         keys.retire(now);
         Ok(())
     })?;
@@ -27,11 +28,12 @@ pub fn load_or_create(folder: &Path, sessions: Duration) -> anyhow::Result<Signi
     Ok(keys)
 }
 
-/// Adds new keys, which sign from the next start on. The old ones are kept for as long as their
-/// tokens live; with `revoke`, they go at once, and everybody logs in again. Gives the file.
+/// Adds new keys, which sign from the next start on. The old ones are kept as long as their tokens
+/// are valid; with `revoke` they are removed at once, and all users must log in again. Returns the
+/// file.
 ///
 /// # Errors
-/// The file cannot be read or written, or it holds no keys.
+/// The file cannot be read or written, or it contains no keys.
 pub fn rotate(folder: &Path, sessions: Duration, revoke: bool) -> anyhow::Result<PathBuf> {
     change(folder, |keys| {
         let now = SystemClock.now();
@@ -45,8 +47,8 @@ pub fn rotate(folder: &Path, sessions: Duration, revoke: bool) -> anyhow::Result
     Ok(path(folder))
 }
 
-/// Changes the keys, made anew if there are none, while no other process does. What is not changed
-/// is not written.
+/// Changes the keys, or new ones if there are none, under a lock against other processes. Unchanged
+/// keys are not written.
 fn change(
     folder: &Path,
     change: impl FnOnce(&mut SigningKeys) -> anyhow::Result<()>,
@@ -74,7 +76,7 @@ fn change(
     Ok(keys)
 }
 
-/// A lock that ends with the file that is given: when it is dropped, or the process ends.
+/// Takes a lock, which is released when the returned file is dropped or the process ends.
 fn lock(folder: &Path) -> std::io::Result<File> {
     private::create_folder(folder)?;
     let file = private::open_file(&folder.join("keys.lock"))?;
@@ -86,8 +88,7 @@ fn path(folder: &Path) -> PathBuf {
     folder.join("keys.json")
 }
 
-/// Keys are named after the moment they were made. Two in one millisecond have two names all the
-/// same.
+/// The name of new keys: the current time, made unique if two are created in the same millisecond.
 fn new_name(keys: &SigningKeys, now: Timestamp) -> String {
     let taken = |name: &str| {
         keys.public()
@@ -101,7 +102,7 @@ fn new_name(keys: &SigningKeys, now: Timestamp) -> String {
         .unwrap_or_default()
 }
 
-/// Writes beside the file and renames, so that there is never half a file.
+/// Writes a new file and renames it, so that the file is always complete.
 fn write(file: &Path, keys: &SigningKeys) -> std::io::Result<()> {
     let beside = file.with_extension("new");
     let _ = fs::remove_file(&beside);

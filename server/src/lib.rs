@@ -1,4 +1,4 @@
-//! Every function in one process: for working on it, for trying it, and for containers.
+//! All functions in one process: for development, for trying the API, and for containers.
 
 mod activity;
 pub mod arguments;
@@ -24,10 +24,9 @@ use common::http::Service;
 use common::http::openapi::About;
 use common::storage::Storage;
 
-/// Every service of the API.
 pub const SERVICES: [&Service; 3] = [&auth::SERVICE, &tasks::SERVICE, &system::SERVICE];
 
-/// What the services keep in the database.
+/// The services' data in the database.
 pub fn storages() -> Vec<&'static Storage> {
     SERVICES
         .iter()
@@ -35,7 +34,7 @@ pub fn storages() -> Vec<&'static Storage> {
         .collect()
 }
 
-/// The settings of all functions, each once; tests hold the documentation against them.
+/// The settings of all functions, without duplicates; tests compare the documentation with them.
 pub fn settings() -> Vec<Setting> {
     let endpoints = SERVICES.iter().flat_map(|service| service.endpoints);
     let mut settings = vec![LOG_LEVEL, METRICS_NAMESPACE];
@@ -45,7 +44,6 @@ pub fn settings() -> Vec<Setting> {
     settings
 }
 
-/// What the API is about.
 const ABOUT: About = About {
     title: "Tasklane",
     summary: "Tasks, for people and for programs.",
@@ -55,9 +53,9 @@ const ABOUT: About = About {
         If-Match and If-None-Match are read as RFC 9110 says on every method; what has no ETag answers 412 to an If-Match.",
 };
 
-/// The API document, made from the endpoints' declarations.
+/// The API document, generated from the endpoints' declarations.
 pub fn openapi() -> String {
     let document = common::http::openapi::document(&ABOUT, &SERVICES);
-    // A value that came from JSON can be written as JSON.
+    // A value that came from JSON can always be serialized.
     serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
 }

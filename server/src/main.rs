@@ -1,4 +1,4 @@
-//! `tasklane`: every function of the API in one process.
+//! `tasklane`: all functions of the API in one process.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! How the server stands in the network.
+//! The server's network options.
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 
@@ -7,19 +7,19 @@ use crate::origin::Origin;
 use crate::proxies::{ForwardedHeader, TrustedProxies};
 use crate::request_limits::RequestLimits;
 
-/// How the server stands in the network.
+/// The server's network options.
 #[derive(Clone, Debug, Args)]
 pub struct NetworkOptions {
     /// The origins whose scripts may call the API (CORS), separated by commas.
     #[arg(long, env = "TASKLANE_CORS_ORIGINS", hide_env_values = true, value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<Origin>,
 
-    /// The proxies that are believed about where a request comes from: addresses or networks,
-    /// separated by commas.
+    /// The proxies whose information about the source of a request is trusted: addresses or
+    /// networks, separated by commas.
     #[arg(long = "trusted-proxies", env = "TASKLANE_TRUSTED_PROXIES", hide_env_values = true, value_name = "NETWORKS", default_value = "", hide_default_value = true, value_parser = proxies)]
     pub proxies: TrustedProxies,
 
-    /// The header in which they say it.
+    /// The header in which the proxies send this information.
     #[arg(
         long,
         env = "TASKLANE_FORWARDED_HEADER",
@@ -51,7 +51,7 @@ fn proxies(text: &str) -> Result<TrustedProxies, String> {
 }
 
 impl Default for NetworkOptions {
-    /// What the program has without arguments and environment.
+    /// The values without arguments and environment variables.
     fn default() -> Self {
         #[derive(Parser)]
         struct Alone {

@@ -5,8 +5,7 @@ use std::str::FromStr;
 use http::HeaderValue;
 use url::{Host, Url};
 
-/// An origin, in the one spelling that a browser uses in `Origin`: any other one would never be
-/// equal to it.
+/// An origin in the spelling that browsers send in `Origin`. Any other spelling would never match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(HeaderValue);
 
@@ -37,8 +36,8 @@ impl FromStr for Origin {
     }
 }
 
-/// The origin of a URL without path, query, fragment and user (RFC 6454, section 6.1); `None` when
-/// there is no such thing.
+/// The origin of a URL without path, query, fragment and user (RFC 6454, section 6.1); `None` if
+/// the text is not such a URL.
 fn serialise(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     let bare = url.path().trim_matches('/').is_empty()
@@ -54,8 +53,8 @@ fn serialise(text: &str) -> Option<String> {
     if url.origin().is_tuple() {
         return is_name(url.host()?).then(|| url.origin().ascii_serialization());
     }
-    // Schemes of apps and extensions, whose hosts the URL standard keeps as they are: browsers
-    // serialise these as well.
+    // Schemes of apps and extensions, whose hosts the URL standard does not change: browsers
+    // serialise them too.
     let port = url
         .port()
         .map(|port| format!(":{port}"))
@@ -67,7 +66,7 @@ fn serialise(text: &str) -> Option<String> {
     (plain && !host.is_empty()).then(|| format!("{}://{host}{port}", url.scheme()))
 }
 
-/// A browser would take a star as a host, but no page can have it.
+/// A browser would accept a star in a host, but no page can have such a host.
 fn is_name(host: Host<&str>) -> bool {
     !matches!(host, Host::Domain(name) if name.contains('*'))
 }

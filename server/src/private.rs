@@ -1,14 +1,13 @@
-//! Files that only their owner may read: data and keys hold what nobody else on the machine should
-//! see.
+//! Files that only their owner may read: other users of the machine must not see data and keys.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Makes a folder, unless there is one, and those above it.
+/// Creates a folder and its parents, if missing.
 ///
 /// # Errors
-/// It cannot be made.
+/// It cannot be created.
 pub fn create_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -20,16 +19,16 @@ pub fn create_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(folder) {
-        // Another process was faster.
+        // Another process has just created it.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made.and_then(|()| restrict(folder, 0o700)),
     }
 }
 
-/// Opens a file to write to, which is made if it is not there. What it holds stays.
+/// Opens a file for writing, and creates it if missing. Existing content is kept.
 ///
 /// # Errors
-/// It cannot be made or written to.
+/// It cannot be created or written.
 pub fn open_file(file: &Path) -> io::Result<File> {
     let is_new = !file.exists();
     let mut options = OpenOptions::new();
@@ -43,8 +42,8 @@ pub fn open_file(file: &Path) -> io::Result<File> {
     Ok(opened)
 }
 
-/// Says of everything in a folder that others may read what can be done about it. What exists is
-/// left as it is: somebody may have wanted it so.
+/// Warns about everything in a folder that other users may read, and how to change that. Existing
+/// modes are not changed: they may be intended.
 pub fn warn_about_others(folder: &Path) {
     let inside = std::fs::read_dir(folder)
         .into_iter()
@@ -65,7 +64,7 @@ pub fn warn_about_others(folder: &Path) {
     }
 }
 
-/// The mode that was asked for, whatever the process's umask took away.
+/// Sets the requested mode, whatever the process's umask removed.
 #[cfg(unix)]
 fn restrict(path: &Path, mode: u32) -> io::Result<()> {
     std::fs::set_permissions(

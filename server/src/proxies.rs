@@ -1,4 +1,4 @@
-//! Who a request comes from, and whether over https, when proxies stand in between.
+//! The source of a request, and whether it came over https, behind proxies.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -10,12 +10,12 @@ use ipnet::IpNet;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Proxies that are believed about where a request comes from: addresses and networks.
+/// Proxies whose information about the source of a request is trusted: addresses and networks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
-/// The header in which the trusted proxies say it. The other one is not read: a proxy passes on
-/// what a client wrote there.
+/// The header in which the trusted proxies report the source. The other header is ignored: a proxy
+/// may pass on what a client wrote there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ForwardedHeader {
     /// `X-Forwarded-For`, and `X-Forwarded-Proto`.
@@ -25,19 +25,18 @@ pub enum ForwardedHeader {
     Forwarded,
 }
 
-/// Where a request comes from.
+/// The source of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sender {
-    /// The client's address.
     pub(crate) source: IpAddr,
     /// Whether the client's own connection is encrypted.
     pub(crate) secure: bool,
 }
 
-/// One proxy's word about the peer that it had.
+/// One proxy's information about its peer.
 #[derive(Clone, Copy, Debug, Default)]
 struct Hop {
-    /// The peer's address; `None` when the proxy keeps it to itself.
+    /// The peer's address; `None` if the proxy does not tell it.
     client: Option<IpAddr>,
     secure: bool,
 }
@@ -63,19 +62,18 @@ impl FromStr for TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Whether this peer is one of them.
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Where a request comes from: the nearest address, from the peer backwards through the
-    /// forwarded ones, that is no trusted proxy. Each element was written by the peer whose turn it
-    /// is, so nobody else is believed, and nobody chooses an address.
+    /// The source of a request: the first address that is not a trusted proxy, from the peer
+    /// backwards through the forwarded addresses. Each element was written by the address after it,
+    /// and is only read if that one is trusted, so clients cannot choose their address.
     ///
     /// # Errors
-    /// 400 when a trusted proxy wrote something that is no address: its clients would share a
-    /// source.
+    /// 400 when a trusted proxy wrote something that is not an address: all its clients would share
+    /// a source.
     pub(crate) fn sender(
         &self,
         peer: IpAddr,
@@ -116,8 +114,8 @@ impl TrustedProxies {
     }
 }
 
-/// The elements of a header that is a list, the last one first. Bytes, so that nothing that a
-/// client put in front of them can spoil those that the proxies added.
+/// The elements of a list header, last one first. As bytes, so that invalid text of a client at the
+/// front does not affect what the proxies added.
 fn elements<'h>(
     headers: &'h HeaderMap,
     name: &HeaderName,
@@ -138,7 +136,7 @@ fn last_element<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h [u8
     elements(headers, name).next()
 }
 
-/// The elements of one value, the last one first. A comma in a quoted string is no separator.
+/// The elements of one value, last one first. A comma in a quoted string does not separate.
 struct FromTheRight<'v>(Option<&'v [u8]>);
 
 impl<'v> Iterator for FromTheRight<'v> {
@@ -162,7 +160,7 @@ impl<'v> Iterator for FromTheRight<'v> {
     }
 }
 
-/// Whether what follows is escaped: an odd number of backslashes stands before it.
+/// Whether the next character is escaped: it follows an odd number of backslashes.
 fn escaped(before: &[u8]) -> bool {
     before
         .iter()
@@ -180,7 +178,7 @@ fn x_forwarded_for(element: &[u8]) -> Option<Hop> {
     })
 }
 
-/// Reads `for=192.0.2.1;proto=https` (RFC 7239, section 4).
+/// Parses `for=192.0.2.1;proto=https` (RFC 7239, section 4).
 fn forwarded(element: &[u8]) -> Option<Hop> {
     let mut hop = Hop::default();
     let mut seen = Vec::new();
@@ -203,7 +201,7 @@ fn forwarded(element: &[u8]) -> Option<Hop> {
     Some(hop)
 }
 
-/// The parts between semicolons; `None` when a quoted string does not end.
+/// The parts between semicolons; `None` if a quoted string is not closed.
 fn parameters(element: &[u8]) -> Option<Vec<&[u8]>> {
     let (mut parts, mut start, mut quoted) = (Vec::new(), 0, false);
     for (at, byte) in element.iter().enumerate() {
@@ -220,7 +218,7 @@ fn parameters(element: &[u8]) -> Option<Vec<&[u8]>> {
     (!quoted).then(|| parts.into_iter().filter(|part| !part.is_empty()).collect())
 }
 
-/// A value, or what a quoted string says (RFC 9110, section 5.6.4).
+/// A value, or the content of a quoted string (RFC 9110, section 5.6.4).
 fn unquoted(value: &[u8]) -> Option<Vec<u8>> {
     let Some(quoted) = value.strip_prefix(b"\"") else {
         return (!value.contains(&b'"')).then(|| value.to_vec());
@@ -233,8 +231,9 @@ fn unquoted(value: &[u8]) -> Option<Vec<u8>> {
     Some(said)
 }
 
-/// Reads `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`; inside,
-/// `None` for a client that the proxy does not name: `unknown` or `_hidden` (RFC 7239, section 6).
+/// Parses `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`. The
+/// inner `None` is a client that the proxy does not name: `unknown` or `_hidden` (RFC 7239, section
+/// 6).
 #[allow(
     clippy::option_option,
     reason = "what cannot be read, and what is read to be nobody"
@@ -263,7 +262,7 @@ fn node(text: &[u8]) -> Option<Option<IpAddr>> {
 mod tests {
     use super::*;
 
-    /// The address that a request comes from, or 400; `+` when it came over https.
+    /// The source of a request, or 400; `+` if it came over https.
     fn sender(
         wrote: ForwardedHeader,
         trusted: &str,

@@ -1,5 +1,5 @@
-//! How many requests one source and one caller may send, counted in this process: no client takes
-//! the machine for itself.
+//! Limits on the requests of one source and one caller, counted in this process, so that no client
+//! uses up the machine.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -12,8 +12,8 @@ use common::problem::Problem;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-/// After so many requests those are forgotten who have their whole limit again. So no more are
-/// known than sent a request within a window, and these.
+/// After this many requests, entries with their full limit available are removed. So the table has
+/// at most the clients of the last window, plus this many.
 const FORGET: u32 = 4_096;
 
 /// How many requests one source and one caller may send.
@@ -60,7 +60,7 @@ impl FromStr for Bound {
     }
 }
 
-/// One limit, and who has used how much of it.
+/// One limit, and its use by each key.
 struct Limiter<K: Hash + Eq + Clone> {
     name: &'static str,
     rate: Rate,
@@ -88,7 +88,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
             self.counted.shrink_to_fit();
         }
         self.counted.check_key(key).map_err(|refused| {
-            // Rounded up: who waits this long may send again.
+            // Rounded up: after this wait the client may send again.
             let wait = refused
                 .wait_time_from(DefaultClock::default().now())
                 .as_secs()
@@ -111,7 +111,7 @@ impl SourceLimit {
         Self(Limiter::new("requests-source", limits.source))
     }
 
-    /// Counts a request.
+    /// Counts a request of this source.
     ///
     /// # Errors
     /// 429 when this source has sent too many.
@@ -122,7 +122,7 @@ impl SourceLimit {
     }
 }
 
-/// The limit on the requests of one account, whatever sources it calls from.
+/// The limit on the requests of one account, from all sources.
 pub(crate) struct AccountLimit(Limiter<UserId>);
 
 impl AccountLimit {

@@ -1,4 +1,4 @@
-//! The endpoints on their paths.
+//! Routes requests to the endpoints.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::request_limits::AccountLimit;
 /// Starts every endpoint with the parts that its function would have, and routes requests to it.
 ///
 /// # Errors
-/// A part cannot be started.
+/// A part cannot start.
 pub async fn start(
     starter: Starter<'_>,
     network_options: &NetworkOptions,
@@ -48,7 +48,7 @@ pub async fn start(
             Method::Any => router
                 .fallback(handler())
                 .method_not_allowed_fallback(handler()),
-            // HEAD comes with GET.
+            // HEAD is included in GET.
             Method::Get => router.route(endpoint.path, on(MethodFilter::GET, handler())),
             Method::Post => router.route(endpoint.path, on(MethodFilter::POST, handler())),
             Method::Patch => router.route(endpoint.path, on(MethodFilter::PATCH, handler())),
@@ -80,9 +80,8 @@ fn handler(
     }
 }
 
-/// Answers a request, and finishes what it has begun when the client has gone: it is logged like
-/// any other, and no call of the store is broken off, after which the driver would have to make a
-/// new connection.
+/// Answers a request, also if the client has gone: it is logged like any other, and no store call
+/// is cancelled, which would force the driver to open a new connection.
 async fn answered(
     running: Arc<Running>,
     request: Request,
@@ -96,15 +95,15 @@ async fn answered(
     });
     match answering.await {
         Ok(response) => response.map(Body::from),
-        // The runtime ends, and every connection with it.
+        // The runtime ends, and with it all connections.
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
 
-/// The API document as a page with a way to try calls. Everything it needs is in the binary, and it
-/// keeps nothing: a token that somebody has tried goes with the page.
+/// The API document as a page for trying calls. All its files are in the binary. It stores nothing:
+/// a token is lost when the page is closed.
 fn docs() -> Router {
-    // The page's scripts are its own; its styles are partly inline.
+    // The page loads only its own scripts; some of its styles are inline.
     let policy = HeaderValue::from_static(
         "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
     );
@@ -123,7 +122,7 @@ fn docs() -> Router {
         ))
 }
 
-/// The methods that scripts of other origins may use; `template.yaml` says the same to API Gateway.
+/// The methods that scripts of other origins may use; `template.yaml` has the same for API Gateway.
 pub const CORS_METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PATCH", "DELETE"];
 /// The headers that they may send.
 pub const CORS_HEADERS: [&str; 5] = [
@@ -144,7 +143,7 @@ pub const CORS_EXPOSED: [&str; 8] = [
     "www-authenticate",
     "x-request-id",
 ];
-/// For how many seconds a browser may remember all this.
+/// How long a browser may cache all this, in seconds.
 pub const CORS_MAX_AGE: u64 = 600;
 
 fn cors(origins: &[Origin]) -> CorsLayer {

@@ -1,5 +1,5 @@
-//! A demo account with a few tasks. Its identifiers are fixed: the sample events in `events/` name
-//! them.
+//! A demo account with a few tasks. Its identifiers are fixed, because the sample events in
+//! `events/` use them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,19 +17,19 @@ use tasks::{Due, Label, Priority, Status, Task, TaskDraft, TaskId, Tasks, Title}
 use uuid::Uuid;
 
 pub const EMAIL: &str = "demo@tasklane.example";
-/// The demo account's password on the embedded engine, which only this machine reaches: the sample
-/// events know it. Everywhere else it is a random one.
+/// The demo account's password on the embedded engine, which only this machine can reach; the
+/// sample events use it. Elsewhere the password is random.
 pub const PASSWORD: &str = "correct-horse-battery";
 
-/// The demo data's identifiers differ in their last byte only.
+/// The demo data's identifiers differ only in their last byte.
 const fn id(last: u8) -> Uuid {
     Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 | last as u128)
 }
 
-/// Refuses a store that has accounts, and not the demo account: people use it.
+/// Refuses a store that has accounts, but not the demo account: it is in real use.
 ///
 /// # Errors
-/// One line that says so, or why it cannot be found out.
+/// One line: that it is refused, or why the store cannot be read.
 pub async fn check(starter: &Starter<'_>, everything: &Side) -> anyhow::Result<()> {
     let users: Users = starter.part().await?;
     if users.account(UserId::from_uuid(id(0x01))).await?.is_some() {
@@ -45,10 +45,10 @@ pub async fn check(starter: &Starter<'_>, everything: &Side) -> anyhow::Result<(
     }
 }
 
-/// Fills the demo account, unless it is there already.
+/// Creates the demo account and its tasks, unless they exist.
 ///
 /// # Errors
-/// One line that says why it cannot be filled.
+/// One line: why it cannot be created.
 pub async fn seed(starter: &Starter<'_>, is_embedded: bool) -> anyhow::Result<String> {
     let users: Users = starter.part().await?;
     let tasks: Tasks = starter.part().await?;
@@ -77,7 +77,7 @@ pub async fn seed(starter: &Starter<'_>, is_embedded: bool) -> anyhow::Result<St
     users.start_session(&session(0xa2)).await?;
     let mut count = 0;
     for (last, draft) in drafts(now).map_err(anyhow::Error::msg)? {
-        // A minute apart, so that every order shows.
+        // A minute apart, so that every order is visible.
         let created = now.minus(Duration::from_secs(60 * (0xd0 - u64::from(last))));
         let task = Task {
             id: TaskId::from_uuid(id(last)),

@@ -1,4 +1,4 @@
-//! Starting and stopping the server.
+//! Starts and stops the server.
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -19,11 +19,11 @@ use crate::embedded::Engine;
 use crate::network_options::NetworkOptions;
 use crate::{SERVICES, connections, keys, router, storages};
 
-/// How long requests that are being answered may take after the signal to stop.
+/// How long requests in progress may take after the stop signal.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What the server and its commands start with: the environment, and what the data folder holds
-/// where that says nothing.
+/// The setup of the server and its commands: the environment, and the contents of the data folder
+/// for settings that are missing there.
 pub struct Setup<'e> {
     environment: Environment<'e>,
     keys: SigningKeys,
@@ -32,10 +32,10 @@ pub struct Setup<'e> {
 }
 
 impl<'e> Setup<'e> {
-    /// Reads every setting, then opens the data folder as far as the environment needs it.
+    /// Reads every setting, then opens the data folder if the environment needs it.
     ///
     /// # Errors
-    /// One line that says what cannot be used, and why.
+    /// One line: what cannot be used, and why.
     pub async fn new(folder: &Path, environment: Environment<'e>) -> anyhow::Result<Self> {
         let sessions = SessionLifetimes::read(environment)?.absolute;
         let keys = match environment.variable(SIGNING_KEYS.name) {
@@ -54,8 +54,8 @@ impl<'e> Setup<'e> {
         Ok(setup)
     }
 
-    /// Starts every endpoint on an engine that is dropped again, so that a setting that cannot be
-    /// used is found before anything is written.
+    /// Starts every endpoint on a temporary engine, so that an invalid setting is found before
+    /// anything is written.
     async fn check_settings(&self) -> anyhow::Result<()> {
         let variable = |name: &str| self.variable(name);
         let environment = Environment::new(&variable);
@@ -67,7 +67,7 @@ impl<'e> Setup<'e> {
         Ok(())
     }
 
-    /// A variable of the environment, or what the data folder has in its place.
+    /// A variable of the environment, or its replacement from the data folder.
     pub fn variable(&self, name: &str) -> Option<String> {
         self.environment.variable(name).or_else(|| match name {
             "DATABASE_URL" => Some("dynamodb://".to_owned()),
@@ -77,11 +77,11 @@ impl<'e> Setup<'e> {
         })
     }
 
-    /// What starts parts on this environment, which is that of [`Self::variable`]. The database has
-    /// its tables and indexes.
+    /// The starter of parts in this environment, which must be the one of [`Self::variable`].
+    /// Ensures that the database has its tables and indexes.
     ///
     /// # Errors
-    /// One line that says what cannot be used, and why.
+    /// One line: what cannot be used, and why.
     pub async fn starter<'s>(&self, environment: Environment<'s>) -> anyhow::Result<Starter<'s>> {
         let format = if std::io::stdout().is_terminal() {
             Format::Text
@@ -106,7 +106,7 @@ impl<'e> Setup<'e> {
         Ok(starter)
     }
 
-    /// Everything that the database holds.
+    /// All data in the database.
     ///
     /// # Errors
     /// A setting cannot be used.
@@ -119,7 +119,7 @@ impl<'e> Setup<'e> {
     }
 }
 
-/// Makes the tables of these settings on an engine.
+/// Creates the tables of these settings on an engine.
 ///
 /// # Errors
 /// A table's name cannot be used, or the engine refuses.
@@ -133,10 +133,10 @@ pub async fn create_tables(
     Ok(())
 }
 
-/// Makes what the database of `DATABASE_URL` needs, and prints what was done.
+/// Creates what the database of `DATABASE_URL` needs, and prints what was created.
 ///
 /// # Errors
-/// One line that says what cannot be done, and why.
+/// One line: what cannot be done, and why.
 pub async fn migrate(environment: Environment<'_>) -> anyhow::Result<()> {
     if environment.variable(DATABASE_URL.name).is_none() {
         println!(
@@ -152,10 +152,10 @@ pub async fn migrate(environment: Environment<'_>) -> anyhow::Result<()> {
     .map_err(anyhow::Error::msg)
 }
 
-/// Serves until a signal says to stop, then finishes what is being answered.
+/// Serves until a stop signal, then finishes the requests in progress.
 ///
 /// # Errors
-/// A part cannot be started, or the address cannot be listened on.
+/// A part cannot start, or the server cannot listen on the address.
 pub async fn serve(
     setup: &Setup<'_>,
     starter: Starter<'_>,
@@ -171,7 +171,8 @@ pub async fn serve(
     if let Some(engine) = &setup.engine {
         engine.keep_swept();
     }
-    // Whoever reads the greeting may stop the server at once.
+    // A process that reads the greeting may stop the server at once, so the signal is handled
+    // first.
     let told_to_stop = signal();
     greet(address, folder, setup.engine.is_some());
     tracing::info!(%address, "started");
@@ -190,7 +191,7 @@ pub async fn serve(
         signalled,
     );
     let impatience = async {
-        // The sender is dropped when the signal comes.
+        // The sender is dropped when the signal arrives.
         let _ = stopped.changed().await;
         tokio::time::sleep(PATIENCE).await;
     };
@@ -202,8 +203,8 @@ pub async fn serve(
     Ok(())
 }
 
-/// Resolves at Ctrl-C, and at SIGTERM where there is such a thing. It listens from this call on,
-/// not from the first wait.
+/// Resolves at Ctrl-C, and at SIGTERM on Unix. It listens from this call on, not from the first
+/// poll.
 pub fn signal() -> impl Future<Output = ()> {
     #[cfg(unix)]
     let signals = {
@@ -224,7 +225,7 @@ pub fn signal() -> impl Future<Output = ()> {
     }
 }
 
-/// Says what somebody who has just started it wants to know.
+/// Prints what users need to know after the start.
 fn greet(address: SocketAddr, folder: &Path, embedded: bool) {
     let data = if embedded {
         format!("{} (embedded engine)", folder.join("tasklane.db").display())

@@ -1,5 +1,5 @@
-//! What functions call: DynamoDB, behind TLS on this machine, so that what TLS costs is in what is
-//! measured. It is the embedded engine, filled as `tasklane seed` fills it, with the signing keys
+//! The AWS services that functions call: DynamoDB behind TLS on this machine, so that the cost of
+//! TLS is measured. It is the embedded engine, filled as by `tasklane seed`, with the signing keys
 //! in their table.
 
 use std::collections::HashMap;
@@ -29,9 +29,8 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use crate::Error;
 use crate::functions::root;
 
-/// What the signing keys are called in their table.
+/// The name of the signing keys in their table.
 const KEYS: &str = "1/1";
-/// The demo account's identifier, as in the sample events' tokens.
 const OWNER: &str = "01900000-0000-7000-8000-000000000001";
 
 type Item = HashMap<String, AttributeValue>;
@@ -42,7 +41,7 @@ pub(crate) struct Aws {
     dynamodb: SocketAddr,
     folder: TempDir,
     client: Client,
-    /// What the tables hold before every request.
+    /// The contents of the tables before every request.
     filled: Vec<(String, Vec<Item>)>,
 }
 
@@ -78,9 +77,9 @@ impl Aws {
         Ok(aws)
     }
 
-    /// What Lambda and the template put into the environment of this endpoint's function:
-    /// events/env.json has the values, and the endpoint says which parts need theirs. A function
-    /// that is no endpoint has what all of them have.
+    /// The environment of this endpoint's function, as set by Lambda and the template: the values
+    /// are in events/env.json, and the endpoint's parts determine which of them it gets. A function
+    /// that is not an endpoint gets those that all functions have.
     pub(crate) fn environment(
         &self,
         name: &str,
@@ -100,7 +99,7 @@ impl Aws {
             ("AWS_ACCESS_KEY_ID", LOCAL_ACCESS_KEY.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
             ("AWS_SESSION_TOKEN", "local".to_owned()),
-            // The SDKs' own variable for another endpoint than AWS's.
+            // The SDKs' variable that overrides AWS's endpoint.
             (
                 "AWS_ENDPOINT_URL_DYNAMODB",
                 format!("https://localhost:{}", self.dynamodb.port()),
@@ -123,8 +122,8 @@ impl Aws {
                 }
             }
         } else {
-            // What the baselines read. The usual one trusts the machine's own authorities, as it
-            // would anywhere.
+            // The settings of the baselines. The usual one trusts the system's certificate
+            // authorities, as it would elsewhere.
             environment.extend([
                 ("TABLE", self.settings["TASKLANE_TASKS_TABLE"].clone()),
                 ("OWNER", OWNER.to_owned()),
@@ -138,7 +137,7 @@ impl Aws {
             .collect()
     }
 
-    /// Makes the tables hold again what they did at first, so that every request finds the same.
+    /// Restores the initial contents of the tables, so that every request finds the same data.
     pub(crate) async fn reset(&self) -> Result<(), Error> {
         for ((table, filled), (_, present)) in self.filled.iter().zip(self.contents().await?) {
             for item in present
@@ -199,7 +198,7 @@ fn key_of(attribute: impl Fn(&str) -> Option<AttributeValue>) -> Result<Item, Er
     Ok(HashMap::from([part("pk")?, part("sk")?]))
 }
 
-/// Fills an engine as `tasklane seed` does.
+/// Fills an engine as by `tasklane seed`.
 async fn fill(engine: &Engine, settings: &HashMap<String, String>) -> Result<(), Error> {
     let variable = |name: &str| settings.get(name).cloned();
     let environment = Environment::new(&variable);
@@ -209,7 +208,7 @@ async fn fill(engine: &Engine, settings: &HashMap<String, String>) -> Result<(),
     Ok(())
 }
 
-/// Makes the table of signing keys, as the template does, and puts them there, as `make-keys` does.
+/// Creates the table of signing keys as in the template, and adds keys as `make-keys` does.
 async fn put_keys(client: &Client, settings: &HashMap<String, String>) -> Result<(), Error> {
     let (table, name) = (&settings["TASKLANE_KEYS_TABLE"], "name");
     let attribute = AttributeDefinition::builder()
@@ -236,7 +235,7 @@ async fn put_keys(client: &Client, settings: &HashMap<String, String>) -> Result
     Ok(())
 }
 
-/// A client of the engine for the bench itself, which also scans: no function may.
+/// A client of the engine for the bench itself. It also scans, which no function may.
 fn client(engine: SocketAddr, settings: &HashMap<String, String>) -> Result<Client, Error> {
     let variable = |name: &str| settings.get(name).cloned();
     Ok(connect_to(
@@ -253,7 +252,8 @@ fn ca_file(folder: &Path) -> PathBuf {
     folder.join("ca.pem")
 }
 
-/// Makes a certificate authority, writes it to this file, and certifies `localhost`.
+/// Creates a certificate authority, writes it to this file, and issues a certificate for
+/// `localhost`.
 fn certified(ca_file: &Path) -> Result<TlsAcceptor, Error> {
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -271,18 +271,19 @@ fn certified(ca_file: &Path) -> Result<TlsAcceptor, Error> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Takes TLS connections and passes on what comes to this address; where it takes them.
+/// Accepts TLS connections and forwards them to this address. Returns the address that it listens
+/// on.
 async fn behind_tls(plain: SocketAddr, acceptor: TlsAcceptor) -> Result<SocketAddr, Error> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         while let Ok((connection, _)) = listener.accept().await {
             let acceptor = acceptor.clone();
-            // A function that hangs up ends its connection, and that is no news.
+            // A function that closes its connection is normal, so the error is ignored.
             tokio::spawn(async move {
                 connection.set_nodelay(true)?;
-                // The connection to the engine belongs to the bench and has no counterpart at AWS,
-                // so it is open before a request needs it.
+                // The connection to the engine has no counterpart at AWS, so it is opened before a
+                // request needs it.
                 let (outside, inside) =
                     tokio::join!(acceptor.accept(connection), TcpStream::connect(plain));
                 let (mut outside, mut inside) = (outside?, inside?);

@@ -1,4 +1,4 @@
-//! A function's process: what the kernel says it used.
+//! A function's process and its use of resources.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use crate::{Error, usage};
 
-/// A process that ends with its owner.
+/// A process that is stopped when it is dropped.
 pub(crate) struct Process {
     child: Child,
     log: File,
 }
 
 impl Process {
-    /// Starts a program with these variables and no others. Like Lambda, it keeps what the program
-    /// writes.
+    /// Starts a program with only these variables. Like Lambda, it keeps the program's output.
     pub(crate) fn start(
         program: &std::path::Path,
         environment: &[(String, String)],
@@ -35,17 +34,17 @@ impl Process {
         Ok(Self { child, log })
     }
 
-    /// The processor time that it has used since it was started, by all of its threads.
+    /// The processor time that all of its threads have used since its start.
     pub(crate) fn cpu(&self) -> Result<Duration, Error> {
         usage::processor_time(&self.child)
     }
 
-    /// The most memory that it has had, in megabytes of a million bytes.
+    /// Its peak memory, in megabytes of a million bytes.
     pub(crate) fn peak_memory(&self) -> Result<f64, Error> {
         Ok(usage::memory(&self.child, "VmHWM")? as f64 * 1024.0 / 1e6)
     }
 
-    /// The last lines that it wrote.
+    /// The last lines of its output.
     pub(crate) fn last_words(&mut self) -> String {
         let mut text = String::new();
         let _ = self

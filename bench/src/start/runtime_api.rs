@@ -1,4 +1,4 @@
-//! The Lambda Runtime API, as far as functions use it: one server for each process that is started.
+//! The part of the Lambda Runtime API that functions use: one server for each process.
 //!
 //! https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 
@@ -18,26 +18,25 @@ use tokio::task::JoinHandle;
 
 use crate::Error;
 
-/// How long a function may take for anything.
+/// The time limit of each action of a function.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A Runtime API for one function.
+/// The Runtime API of one function.
 pub(crate) struct RuntimeApi {
     pub(crate) address: SocketAddr,
     calls: mpsc::UnboundedReceiver<Call>,
     serving: JoinHandle<()>,
 }
 
-/// What a function calls, and when that arrived.
+/// A call of a function, and when it arrived.
 enum Call {
-    /// Asks for the next event.
+    /// Requests the next event.
     Next(Poll),
     Response(Instant, Bytes),
-    /// Could not start, or could not answer.
+    /// It could not start, or could not answer.
     Failure(Bytes),
 }
 
-/// A function that waits for an event.
 pub(crate) struct Poll {
     pub(crate) at: Instant,
     event: oneshot::Sender<Bytes>,
@@ -58,7 +57,7 @@ impl RuntimeApi {
             .route("/2018-06-01/runtime/init/error", post(failure))
             .with_state(sender);
         let listener = listener.tap_io(|connection| {
-            // Otherwise it only waits longer.
+            // Without this option it only waits longer.
             let _ = connection.set_nodelay(true);
         });
         let serving = tokio::spawn(async move {
@@ -71,10 +70,10 @@ impl RuntimeApi {
         })
     }
 
-    /// Waits until the function asks for an event.
+    /// Waits until the function requests an event.
     ///
     /// # Errors
-    /// It does something else, or nothing.
+    /// It makes another call, or none.
     pub(crate) async fn poll(&mut self) -> Result<Poll, Error> {
         match self.call().await? {
             Call::Next(poll) => Ok(poll),
@@ -83,10 +82,11 @@ impl RuntimeApi {
         }
     }
 
-    /// Gives the function an event and waits for the answer: how long that took, and what it is.
+    /// Sends an event to the function and waits for the answer. Returns the time taken and the
+    /// answer.
     ///
     /// # Errors
-    /// It does something else, or nothing.
+    /// It makes another call, or none.
     pub(crate) async fn invoke(
         &mut self,
         poll: Poll,
@@ -121,7 +121,7 @@ async fn next(State(calls): Calls) -> Response<Body> {
     let at = Instant::now();
     let (event, given) = oneshot::channel();
     let _ = calls.send(Call::Next(Poll { at, event }));
-    // It is never given one when the bench is done with it.
+    // When the bench is finished with the function, no event is sent.
     let Ok(event) = given.await else {
         return status(StatusCode::GONE);
     };

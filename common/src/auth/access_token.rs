@@ -1,9 +1,9 @@
-//! Access tokens: JWTs (RFC 7519, RFC 9068) signed with Ed25519 (RFC 8037), verified without any
-//! call.
+//! Access tokens: JWTs (RFC 7519, RFC 9068) signed with Ed25519 (RFC 8037), verified without a call
+//! to another service.
 //!
-//! Verification follows RFC 8725: one algorithm, chosen by the verifier; explicit type; issuer and
-//! audience checked. The cryptography is ring's, like that of TLS, so that a binary holds one
-//! crypto library.
+//! Verification follows RFC 8725: one algorithm, chosen by the verifier; an explicit type; issuer
+//! and audience are checked. The cryptography is ring's, as for TLS, so that a binary contains only
+//! one crypto library.
 
 use std::collections::HashSet;
 use std::sync::Once;
@@ -24,35 +24,34 @@ use crate::time::{Clock, SystemClock, Timestamp};
 
 /// How long an access token is valid.
 pub const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_mins(15);
-/// The type of an access token (RFC 9068, section 2.1), which no other token of this API has.
+/// The type of an access token (RFC 9068, section 2.1). No other token of this API has it.
 const TYPE: &str = "at+jwt";
 
-/// What an access token says.
+/// The claims of an access token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccessClaims {
     pub iss: String,
     pub aud: String,
     pub sub: UserId,
     pub sid: SessionId,
-    /// What the account may do.
     pub role: Role,
     /// When it was issued, in seconds since 1970.
     pub iat: i64,
-    /// When it begins to be valid; no token that is issued here says it.
+    /// The start of its validity. Tokens issued here do not have this claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nbf: Option<i64>,
-    /// When it ends, in seconds since 1970.
+    /// When it expires, in seconds since 1970.
     pub exp: i64,
     pub jti: Uuid,
 }
 
-/// How far the clocks of two machines may differ, in seconds.
+/// The allowed difference between the clocks of two machines, in seconds.
 const SKEW: i64 = 60;
 
-/// Verifies access tokens, the signature of each once.
+/// Verifies access tokens. Checks the signature of each token only once.
 pub struct Verifier {
     keys: Vec<VerifyingKey>,
-    /// For how long a token may be valid, in seconds.
+    /// The longest validity of a token, in seconds.
     max_lifetime: i64,
     validation: Validation,
     known: KnownTokens,
@@ -61,11 +60,11 @@ pub struct Verifier {
 struct VerifyingKey {
     kid: String,
     key: DecodingKey,
-    /// When it stops verifying, in seconds since 1970.
+    /// When the key stops verifying, in seconds since 1970.
     ends: i64,
 }
 
-/// Issues access tokens, and knows the keys of refresh tokens.
+/// Issues access tokens, and holds the keys of refresh tokens.
 pub struct Issuer {
     issuer: String,
     audience: String,
@@ -76,7 +75,7 @@ pub struct Issuer {
 }
 
 impl Verifier {
-    /// Verifies tokens of this issuer for this audience with these keys.
+    /// Creates a verifier for tokens of this issuer and audience.
     ///
     /// # Errors
     /// A key cannot be read.
@@ -87,7 +86,7 @@ impl Verifier {
         validation.set_audience(&[audience]);
         validation.required_spec_claims =
             HashSet::from(["exp", "iss", "aud", "sub"].map(str::to_owned));
-        // The end of a token is checked against the app's clock, not the library's.
+        // Expiry is checked against the app's clock, not the library's.
         validation.validate_exp = false;
         let max_lifetime = keys
             .max_token_lifetime
@@ -110,7 +109,7 @@ impl Verifier {
     /// Verifies a token.
     ///
     /// # Errors
-    /// What is wrong with it, for the log.
+    /// The reason why the token is invalid, for the log.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, &'static str> {
         let name = TokenDigest::of(token);
         if let Some(known) = self.known.get(&name) {
@@ -122,7 +121,7 @@ impl Verifier {
         Ok(caller)
     }
 
-    /// Everything about a token but its end.
+    /// Checks everything except expiry.
     fn check(&self, token: &str, now: Timestamp) -> Result<KnownToken, &'static str> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| "the token cannot be read")?;
         if !header
@@ -132,7 +131,7 @@ impl Verifier {
         {
             return Err("the token is no access token");
         }
-        // No extension is understood here, so none may be critical (RFC 7515, section 4.1.11).
+        // No extension is supported here, so none may be critical (RFC 7515, section 4.1.11).
         if header.crit.is_some() {
             return Err("the token has a critical extension");
         }
@@ -186,13 +185,13 @@ impl Verifier {
 }
 
 impl Issuer {
-    /// Issues tokens in this name with the first of these keys.
+    /// Creates an issuer that signs with the first of these keys.
     ///
     /// # Errors
     /// There is no key.
     pub fn new(keys: &SigningKeys, issuer: &str, audience: &str) -> Result<Self, KeyError> {
         install_provider();
-        // SigningKeys are never empty: reading and making them sees to it.
+        // SigningKeys are never empty: parsing and generating them ensures that.
         let key = &keys.signatures[0];
         let header = Header {
             typ: Some(TYPE.to_owned()),
@@ -209,15 +208,15 @@ impl Issuer {
         })
     }
 
-    /// The issuer of sessions that live for so long at most: retired keys of refresh tokens are
-    /// void when all theirs have ended.
+    /// Sets the longest lifetime of a session. A retired key of refresh tokens becomes void when
+    /// all of its sessions have ended.
     #[must_use]
     pub fn with_sessions_of(mut self, lifetime: Duration) -> Self {
         self.sessions = Some(lifetime);
         self
     }
 
-    /// The key of refresh tokens of this name, unless it is void.
+    /// The key of refresh tokens with this `kid`, unless it is void.
     pub(super) fn mac(&self, kid: &str) -> Option<&MacKey> {
         let ended = |key: &MacKey| {
             self.sessions
@@ -232,7 +231,7 @@ impl Issuer {
     /// Issues a token for a session.
     ///
     /// # Errors
-    /// The claims cannot be written, which would be a defect.
+    /// The claims cannot be serialized, which would be a bug.
     pub fn issue(
         &self,
         user: UserId,
@@ -257,13 +256,13 @@ impl Issuer {
     /// Signs any claims.
     ///
     /// # Errors
-    /// The claims cannot be written.
+    /// The claims cannot be serialized.
     pub fn sign(&self, claims: &impl Serialize) -> Result<String, jsonwebtoken::errors::Error> {
         jsonwebtoken::encode(&self.header, claims, &self.key)
     }
 }
 
-/// Gives jsonwebtoken ring's Ed25519, and nothing else.
+/// Makes ring's Ed25519 the only algorithm of jsonwebtoken.
 fn install_provider() {
     static PROVIDER: CryptoProvider = CryptoProvider {
         signer_factory: |algorithm, key| match algorithm {
@@ -285,7 +284,7 @@ fn install_provider() {
     };
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
-        // Fails only where another provider was installed, which would be used just as well.
+        // Fails only if another provider was already installed; that one works as well.
         let _ = PROVIDER.install_default();
     });
 }

@@ -1,6 +1,6 @@
-//! How many requests that hash a password are admitted at a time, in total and from one source. One
-//! that is not gets its answer before it has cost anything, so that no client can keep all others
-//! waiting.
+//! Limits how many requests that hash a password are admitted at a time, in total and from one
+//! source. A refused request is answered before any work is done, so that one client cannot block
+//! all others.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,16 +8,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::source::widest_network;
 
-/// The part of all places that one source may take: a quarter.
+/// One source may take a quarter of all places.
 const SHARE_OF_A_SOURCE: usize = 4;
 
-/// The places, and who has one.
+/// The places, and which sources have taken them.
 pub(super) struct Admission {
     places: usize,
     taken: Mutex<HashMap<String, usize>>,
 }
 
-/// A place, free again when it is dropped.
+/// A place; dropping it frees it.
 pub(super) struct Place<'a> {
     admission: &'a Admission,
     source: String,
@@ -31,7 +31,7 @@ impl Admission {
         }
     }
 
-    /// A place for this source; `None` when all are taken, or all that one source may take.
+    /// Takes a place for this source. `None` when all places are taken, or this source's share is.
     pub(super) fn admit(&self, source: IpAddr) -> Option<Place<'_>> {
         let source = widest_network(source);
         let mut taken = self.taken();

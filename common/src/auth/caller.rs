@@ -1,4 +1,4 @@
-//! Who calls: verified, or just somebody.
+//! The caller of a request, verified or not.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -31,18 +31,17 @@ pub enum Role {
     Admin,
 }
 
-/// Who calls, as a valid access token says. Only verifying a token makes one.
+/// The verified caller, from the claims of a valid access token. Only token verification creates
+/// one.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Caller {
     pub user: UserId,
-    /// The session that the token belongs to.
     pub session: SessionId,
-    /// What the account may do.
     pub role: Role,
 }
 
-/// A limit on the requests of one caller, kept by the process that answers them.
+/// A limit on the requests of one caller, counted in the process that answers them.
 pub trait CallerLimit: Send + Sync {
     /// Counts a request of this caller.
     ///
@@ -51,7 +50,7 @@ pub trait CallerLimit: Send + Sync {
     fn count(&self, caller: &Caller) -> Result<(), Problem>;
 }
 
-/// The limit on the requests of each caller. Lambda has none: there the gateway throttles.
+/// The limit on the requests of each caller. On Lambda there is none: API Gateway throttles.
 #[derive(Clone, Default)]
 pub struct CallerLimiter(Option<Arc<dyn CallerLimit>>);
 
@@ -79,20 +78,19 @@ impl Part for CallerLimiter {
     }
 }
 
-/// Who sent a request, verified or not: what limits count by and sessions remember.
+/// The client that sent a request, verified or not. Limits count by it, and sessions store it.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// The address that the request came from.
     pub source: IpAddr,
-    /// What the client calls itself, shortened and cleaned, for the owner's list of sessions.
+    /// The client's `User-Agent`, shortened and without control characters, for the list of
+    /// sessions.
     pub user_agent: Option<String>,
 }
 
-/// How much of a `User-Agent` is kept, in characters.
+/// The longest stored `User-Agent`, in characters.
 const USER_AGENT: usize = 200;
 
 impl Client {
-    /// The client at this address that calls itself this.
     pub fn new(source: IpAddr, user_agent: Option<&str>) -> Self {
         let clean = |text: &str| {
             text.chars()

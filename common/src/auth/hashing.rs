@@ -1,9 +1,8 @@
-//! The work behind passwords: Argon2id off the async threads, a bounded number at a time, in memory
-//! that is kept.
+//! Hashes passwords with Argon2id outside the async threads: a limited number at a time, in memory
+//! that is reused.
 //!
-//! Left to itself each hash asks the system for its 19 MiB anew, and the allocator keeps several
-//! times that for every thread that has hashed: a function's 512 MB were nearly full after twenty
-//! logins.
+//! Otherwise each hash would allocate its 19 MiB anew, and the allocator keeps several times that
+//! for every thread that has hashed: a function's 512 MB were nearly full after twenty logins.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,24 +13,23 @@ use tokio::sync::Semaphore;
 
 use crate::problem::Problem;
 
-/// How long a request waits for its turn to hash: well within a function's time.
+/// How long a request waits until it can hash: well within a function's timeout.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) struct Hashing {
     params: Params,
     turns: Arc<Semaphore>,
-    /// What is not in use of the memory for each turn.
+    /// The buffers that no turn uses at the moment.
     memory: Arc<Mutex<Vec<Vec<Block>>>>,
 }
 
-/// Argon2id with the memory to compute it in.
+/// Argon2id with the memory that it computes in.
 pub(super) struct Turn<'t> {
     argon2: Argon2<'static>,
     memory: &'t mut Vec<Block>,
 }
 
 impl Hashing {
-    /// With these parameters, this many at a time.
     pub(super) fn new(params: Params, concurrency: usize) -> Self {
         Self {
             params,
@@ -40,10 +38,10 @@ impl Hashing {
         }
     }
 
-    /// Computes something, when its turn has come.
+    /// Runs `work` on a blocking thread when a turn is free.
     ///
     /// # Errors
-    /// 503 when that takes too long.
+    /// 503 when the wait takes too long.
     pub(super) async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce(Turn<'_>) -> T + Send + 'static,
@@ -75,7 +73,7 @@ impl Hashing {
 }
 
 impl Turn<'_> {
-    /// Fills `output` with the key that Argon2id derives.
+    /// Fills `output` with the key that Argon2id derives from the password.
     ///
     /// # Errors
     /// The salt or the output is too short or too long.
@@ -97,10 +95,10 @@ impl Turn<'_> {
         )
     }
 
-    /// Hashes a password: a PHC string.
+    /// Hashes a password. Returns a PHC string.
     ///
     /// # Errors
-    /// What Argon2id does not take.
+    /// Argon2id refuses an input.
     pub(super) fn hash(
         &mut self,
         password: &[u8],
@@ -118,11 +116,11 @@ impl Turn<'_> {
         Ok(hash.to_string())
     }
 
-    /// Whether this is the hash of the password, and whether it was made with less work than is
-    /// asked for today.
+    /// Whether this is the hash of the password, and whether it was computed with weaker parameters
+    /// than today's.
     ///
     /// # Errors
-    /// It is no hash that Argon2 made.
+    /// It is not an Argon2 hash.
     pub(super) fn verify(
         &mut self,
         password: &[u8],

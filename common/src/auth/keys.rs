@@ -1,5 +1,5 @@
-//! Keys as JWK sets (RFC 7517, RFC 8037): public ones to verify access tokens, private ones to
-//! issue tokens.
+//! Keys as JWK sets (RFC 7517, RFC 8037): public keys verify access tokens, private keys issue
+//! tokens.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
-/// For how long an old key verifies access tokens after another one signs: for their life, and for
-/// as long as a deployment or a restart takes, before which the old key still signs.
+/// How long an old key still verifies access tokens after a new one has started to sign. This
+/// covers the tokens' lifetime, and the time of a deployment or restart, during which the old key
+/// still signs.
 pub const OVERLAP: Duration = Duration::from_hours(24);
 
 /// The keys that access tokens are verified with, by `kid`.
@@ -23,8 +24,8 @@ pub const OVERLAP: Duration = Duration::from_hours(24);
 pub struct PublicKeys {
     /// The keys, any number of them.
     pub keys: Vec<PublicKey>,
-    /// For how many seconds a token of these keys may be valid; without it, as long as one that is
-    /// issued. The sample events' tokens, which everybody knows, outlive every deployment. Not
+    /// The longest validity of a token of these keys, in seconds. Without it: the lifetime of an
+    /// issued token. The sample events' tokens, which are public, outlive every deployment. Not
     /// published.
     #[serde(default, skip_serializing)]
     #[schemars(skip)]
@@ -52,7 +53,7 @@ pub struct PublicKey {
     pub exp: Option<i64>,
 }
 
-/// The keys that tokens are issued with: the first of each kind signs, the others still verify.
+/// The keys that issue tokens. The first of each kind signs, the others still verify.
 #[derive(Clone)]
 pub struct SigningKeys {
     pub(super) signatures: Vec<SignatureKey>,
@@ -77,7 +78,7 @@ pub(super) struct MacKey {
     retired_at: Option<i64>,
 }
 
-/// Why a key set cannot be used. Says nothing of the keys' values.
+/// Why a key set cannot be used. Never contains the values of keys.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct KeyError(String);
@@ -101,17 +102,16 @@ struct PrivateKey {
     d: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     k: Option<String>,
-    /// When another key took over, in seconds since 1970.
+    /// When another key replaced it, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retired_at: Option<i64>,
 }
 
 impl PublicKeys {
-    /// Reads a JWK set; every key in it must be an Ed25519 key for signatures, with a `kid` of its
-    /// own.
+    /// Parses a JWK set. Each key must be an Ed25519 signature key with a unique `kid`.
     ///
     /// # Errors
-    /// It is no such set, or it is empty.
+    /// It is not such a set, or it is empty.
     pub fn parse(json: &str) -> Result<Self, KeyError> {
         let set: Self = serde_json::from_str(json)
             .map_err(|error| KeyError(format!("is no JWK set of Ed25519 keys ({error})")))?;
@@ -137,7 +137,7 @@ impl PublicKeys {
         Ok(set)
     }
 
-    /// The keys that verify at this time.
+    /// The keys that verify tokens at this time.
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Self {
         let mut live = self.clone();
@@ -155,10 +155,10 @@ impl PublicKey {
 }
 
 impl SigningKeys {
-    /// New keys, one of each kind.
+    /// Generates one new key of each kind.
     ///
     /// # Errors
-    /// The machine gives no random bytes.
+    /// The system has no random bytes.
     pub fn generate(kid: &str) -> Result<Self, KeyError> {
         let mut keys = Self {
             signatures: Vec::new(),
@@ -168,17 +168,18 @@ impl SigningKeys {
         Ok(keys)
     }
 
-    /// Puts new keys in front: they sign from now on, the old ones still verify what they signed.
+    /// Adds new keys at the front. They sign from now on; the old keys still verify what they
+    /// signed.
     ///
     /// # Errors
-    /// The machine gives no random bytes, or the name is taken.
+    /// The system has no random bytes, or the `kid` is already used.
     pub fn rotate(&mut self, kid: &str, now: Timestamp) -> Result<(), KeyError> {
         self.add(kid)?;
         self.retire(now);
         Ok(())
     }
 
-    /// Notes of all keys but those that sign that they have retired, unless it was noted before.
+    /// Marks all keys except the signing ones as retired, unless they already are.
     pub fn retire(&mut self, now: Timestamp) {
         let signatures = self
             .signatures
@@ -191,14 +192,16 @@ impl SigningKeys {
         }
     }
 
-    /// Drops the keys whose tokens have all ended, where a session lives for so long at most.
+    /// Removes the keys whose tokens have all expired. `sessions` is the longest lifetime of a
+    /// session.
     pub fn drop_ended(&mut self, now: Timestamp, sessions: Duration) {
         self.signatures
             .retain(|key| !ended(key.retired_at, Duration::ZERO, now));
         self.macs.retain(|key| !key.ended(sessions, now));
     }
 
-    /// Drops every key except those that sign. Tokens of the dropped keys are refused from then on.
+    /// Removes every key except the signing ones. Tokens of the removed keys are refused from then
+    /// on.
     pub fn revoke(&mut self) {
         self.signatures.truncate(1);
         self.macs.truncate(1);
@@ -218,13 +221,13 @@ impl SigningKeys {
         self.check()
     }
 
-    /// Reads a JWK set of private keys: at least one `OKP` (Ed25519, signs access tokens) and one
+    /// Parses a JWK set of private keys: at least one `OKP` (Ed25519, signs access tokens) and one
     /// `oct` (HS256, authenticates refresh tokens).
     ///
     /// # Errors
-    /// It is no such set.
+    /// It is not such a set.
     pub fn parse(json: &str) -> Result<Self, KeyError> {
-        // serde's message is left out: it may quote a part of a key.
+        // serde's message is left out: it may quote part of a key.
         let set: PrivateSet = serde_json::from_str(json).map_err(|error| {
             KeyError(format!(
                 "is no JWK set of private keys (line {}, column {})",
@@ -274,7 +277,7 @@ impl SigningKeys {
         Ok(keys)
     }
 
-    /// The set as JSON, private parts included.
+    /// The set as JSON, including the private parts.
     pub fn to_json(&self) -> String {
         let signatures = self.signatures.iter().map(|key| PrivateKey {
             kty: "OKP".into(),
@@ -304,7 +307,7 @@ impl SigningKeys {
         serde_json::to_string_pretty(&set).unwrap_or_default()
     }
 
-    /// The public halves of the keys that sign access tokens.
+    /// The public keys of the signing keys.
     pub fn public(&self) -> PublicKeys {
         let keys = self.signatures.iter().map(|key| PublicKey {
             kty: "OKP".into(),
@@ -367,14 +370,14 @@ impl MacKey {
         }
     }
 
-    /// Whether every refresh token of this key has ended, where a session lives for so long at
-    /// most.
+    /// Whether every refresh token of this key has expired. `sessions` is the longest lifetime of a
+    /// session.
     pub(super) fn ended(&self, sessions: Duration, now: Timestamp) -> bool {
         ended(self.retired_at, sessions, now)
     }
 }
 
-/// Whether a key has ended that retired then, and whose tokens live for so long.
+/// Whether all tokens of a key have expired. `tokens` is the lifetime of its tokens.
 fn ended(retired_at: Option<i64>, tokens: Duration, now: Timestamp) -> bool {
     let lifetime = seconds(tokens).saturating_add(seconds(OVERLAP));
     retired_at.is_some_and(|retired| retired.saturating_add(lifetime) <= now.as_second())
@@ -394,7 +397,7 @@ fn decode(kid: &str, member: &str, text: Option<&str>) -> Result<[u8; 32], KeyEr
         })
 }
 
-/// A `kid` must be there and be unique; it stands in tokens, so it is kept to plain characters.
+/// A `kid` is required and unique. Tokens contain it, so only plain characters are allowed.
 fn check_kids<'a>(kids: impl Iterator<Item = &'a str>) -> Result<(), KeyError> {
     let mut seen = Vec::new();
     for kid in kids {
@@ -463,7 +466,7 @@ mod tests {
         assert_eq!(after(SESSIONS + OVERLAP - second), (1, 2));
         assert_eq!(after(SESSIONS + OVERLAP), (1, 1));
 
-        // A second rotation does not lengthen the life of the first key.
+        // A second rotation does not extend the life of the first key.
         keys.rotate("3", now().plus(OVERLAP - second))
             .expect("rotated");
         keys.drop_ended(now().plus(OVERLAP), SESSIONS);

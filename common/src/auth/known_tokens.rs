@@ -1,6 +1,6 @@
-//! Access tokens that have been verified: a client sends the same one with every request for a
-//! quarter of an hour, and its signature would be most of what a request without its store call
-//! costs.
+//! A cache of verified access tokens. A client sends the same token with every request for a
+//! quarter of an hour, and verifying its signature would be most of a request's cost apart from its
+//! store call.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,10 @@ use ring::digest::{SHA256, digest};
 use super::caller::Caller;
 use crate::time::Timestamp;
 
-/// How many are known at most: in two thirds of a megabyte.
+/// The largest number of cached tokens: about two thirds of a megabyte.
 const MOST: usize = 4_096;
 
-/// What a token is known by: its SHA-256 digest, so that no token is kept.
+/// The SHA-256 digest of a token, so that the token itself is not kept.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct TokenDigest([u8; 32]);
 
@@ -25,7 +25,7 @@ impl TokenDigest {
     }
 }
 
-/// What a token says whose signature is right, and for as long as it is valid.
+/// The claims of a token with a valid signature, and its expiry.
 #[derive(Clone, Copy)]
 pub(super) struct KnownToken {
     pub(super) caller: Caller,
@@ -34,7 +34,7 @@ pub(super) struct KnownToken {
 }
 
 impl KnownToken {
-    /// Who calls, unless the token has expired by now.
+    /// The caller, unless the token has expired.
     pub(super) fn at(self, now: Timestamp) -> Result<Caller, &'static str> {
         if self.ends <= now.as_second() {
             Err("the token has expired")
@@ -44,7 +44,7 @@ impl KnownToken {
     }
 }
 
-/// Tokens that one set of keys has verified. Nothing that is refused is known.
+/// The tokens that one set of keys has verified. Refused tokens are not cached.
 #[derive(Default)]
 pub(super) struct KnownTokens(Mutex<HashMap<TokenDigest, KnownToken>>);
 
@@ -55,8 +55,8 @@ impl KnownTokens {
 
     pub(super) fn keep(&self, name: TokenDigest, token: KnownToken) {
         let mut all = self.all();
-        // All of them are soon verified again; which of them expired would be looked for again and
-        // again.
+        // The tokens still in use are soon verified again. Searching for the expired ones would be
+        // repeated on every insert while the cache is full.
         if all.len() == MOST {
             all.clear();
         }

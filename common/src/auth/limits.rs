@@ -1,10 +1,10 @@
-//! Rate limits for what can be guessed or flooded, kept in the store so that they hold across all
-//! environments.
+//! Rate limits on operations that can be guessed or flooded. They are kept in the store so that
+//! they hold across all environments.
 //!
-//! A limit counts attempts in fixed windows. An attempt is counted *before* it is made, so that no
-//! number of simultaneous guesses gets past the limit. Limits of failures give it back when it
-//! succeeds, so that owners who know their password never reach them; limits of costly work do not.
-//! docs/security.md has the table of who is refused when.
+//! A limit counts attempts in fixed windows. An attempt is counted *before* it is made, so that
+//! simultaneous guesses cannot pass the limit. Limits on failures subtract it again when it
+//! succeeds, so that owners who know their password never reach them; limits on expensive work do
+//! not. docs/security.md has a table of all limits.
 
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -22,44 +22,43 @@ use crate::problem::{Problem, seconds_until};
 use crate::records::{Kind, RecordId, RecordStore};
 use crate::time::{Clock, Timestamp};
 
-/// Counters of attempts, and of the successful logins from a source.
+/// Counters of attempts, and the sources of successful logins.
 const LIMIT: Kind = Kind::new("limit");
 const KNOWN_SOURCE: Kind = Kind::new("known-source");
 
 /// How long a source stays known to an account after a successful login.
 const KNOWN_SOURCE_LIFETIME: Duration = Duration::from_hours(30 * 24);
 
-/// So many attempts in so much time: `10/15m`.
+/// A number of attempts per window: `10/15m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     pub count: u32,
     pub window: Duration,
 }
 
-/// What uses up a limit.
+/// What counts against a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counts {
     Failures,
-    /// Every attempt: work that costs something whether or not it succeeds.
+    /// Every attempt: the work is expensive whether or not it succeeds.
     Attempts,
 }
 
 /// The limits of a service, an enum.
 pub trait Limit: Copy + Send + Sync + 'static {
-    /// Where they are counted.
+    /// The store that counts them.
     type Counters: Part + Deref<Target = dyn RecordStore>;
 
     const ALL: &'static [Self];
 
-    /// Its name in the store and in headers.
+    /// The name in the store and in headers.
     fn name(self) -> &'static str;
 
-    /// What sets its rate.
+    /// The setting of its rate.
     fn setting(self) -> Setting;
 
     fn counts(self) -> Counts;
 
-    /// A check of this subject.
     fn of(self, subject: Subject) -> Check<Self> {
         Check {
             limit: self,
@@ -73,23 +72,23 @@ pub trait Limit: Copy + Send + Sync + 'static {
 pub enum Subject {
     /// A source: an IPv4 address, or the networks of an IPv6 address.
     Source(IpAddr),
-    /// An account or a session, by a text that names it. Kept as a digest: people type passwords
-    /// into the wrong field.
+    /// An account or a session, by a text that identifies it. Stored as a digest: people type
+    /// passwords into the wrong field.
     Name(String),
     /// An account and a source together.
     NameAt(String, IpAddr),
 }
 
-/// A limit and whom it counts this time.
+/// A limit, and the subject that it counts.
 #[derive(Clone, Debug)]
 pub struct Check<L> {
     limit: L,
     subject: Subject,
-    /// A source that the limit does not apply to, if the account knows it.
+    /// A source that the limit does not apply to, if it is known to the account.
     unless_known: Option<KnownSource>,
 }
 
-/// A source of an account, which the account knows for 30 days after a successful login from it.
+/// A source of an account. It stays known to the account for 30 days after a successful login.
 #[derive(Clone, Debug)]
 pub struct KnownSource(RecordId);
 
@@ -110,10 +109,9 @@ struct Counted<L> {
     window_ends: Timestamp,
 }
 
-/// Counts attempts in a store, and refuses those over a limit.
+/// Counts attempts in a store, and refuses those that exceed a limit.
 #[derive(Clone)]
 pub struct Limiter<L: Limit> {
-    /// In the order of the limits.
     rates: Arc<[(&'static str, Rate)]>,
     counters: L::Counters,
     clock: Arc<dyn Clock>,
@@ -140,7 +138,7 @@ impl<L: Limit> Part for Limiter<L> {
 }
 
 impl<L: Limit> Limiter<L> {
-    /// The rate of a limit. One that is not among all of them lets nothing through.
+    /// The rate of a limit. A limit missing from `ALL` refuses everything.
     fn rate(&self, limit: L) -> Rate {
         let known = self.rates.iter().find(|(name, _)| *name == limit.name());
         known.map_or(
@@ -152,7 +150,7 @@ impl<L: Limit> Limiter<L> {
         )
     }
 
-    /// The counters of a check in the present windows: one, or one for each network of an IPv6
+    /// The counters of a check in the current windows: one, or one for each network of an IPv6
     /// source.
     fn counters(&self, check: &Check<L>, now: Timestamp) -> Vec<Counted<L>> {
         let Rate { count, window } = self.rate(check.limit);
@@ -172,7 +170,7 @@ impl<L: Limit> Limiter<L> {
 }
 
 impl<L: Limit> Check<L> {
-    /// Leaves the limit out for a source that the account knows.
+    /// Skips the limit for a source that is known to the account.
     #[must_use]
     pub fn unless_known(mut self, source: KnownSource) -> Self {
         self.unless_known = Some(source);
@@ -188,7 +186,6 @@ impl<L: Limit> Check<L> {
 }
 
 impl KnownSource {
-    /// This source of this account.
     pub fn new(account: &str, source: IpAddr) -> Self {
         let (source, _) = Subject::NameAt(account.to_owned(), source)
             .keys()
@@ -196,10 +193,10 @@ impl KnownSource {
         Self(RecordId::new(KNOWN_SOURCE, source, "source"))
     }
 
-    /// Makes the source known to the account, as a successful login does.
+    /// Makes the source known to the account, after a successful login.
     ///
     /// # Errors
-    /// 503 when the store cannot answer.
+    /// 503 when the store is unavailable.
     pub async fn remember<L: Limit>(&self, limiter: &Limiter<L>) -> Result<(), Problem> {
         let now = limiter.clock.now();
         limiter
@@ -218,14 +215,14 @@ impl<L: Limit> Attempt<L> {
     /// Counts an attempt against each of these limits.
     ///
     /// # Errors
-    /// 429 when one of them is used up, 503 when the store cannot answer.
+    /// 429 when a limit is exceeded, 503 when the store is unavailable.
     pub async fn begin(limiter: &Limiter<L>, checks: &[Check<L>]) -> Result<Self, Problem> {
         let (now, counters) = (limiter.clock.now(), &limiter.counters);
         let mut attempt = Self {
             counted: Vec::new(),
         };
         for check in checks {
-            // One after another: at once they would each open a connection, and a function begins
+            // One after another: in parallel, each would open a connection, and a function starts
             // with one.
             for counted in limiter.counters(check, now) {
                 let count = counters
@@ -237,7 +234,7 @@ impl<L: Limit> Attempt<L> {
                 if let Some(refusal) = refusal
                     && !check.is_left_out(limiter).await?
                 {
-                    // Nothing was tried, so nothing counts.
+                    // The attempt is not made, so it does not count.
                     give_back(limiter, &attempt.counted).await?;
                     return Err(refusal);
                 }
@@ -246,17 +243,17 @@ impl<L: Limit> Attempt<L> {
         Ok(attempt)
     }
 
-    /// Gives the attempt back to the limits that count failures: it succeeded, so it was no guess.
+    /// Subtracts a successful attempt from the limits that count failures.
     ///
     /// # Errors
-    /// 503 when the store cannot answer.
+    /// 503 when the store is unavailable.
     pub async fn succeeded(mut self, limiter: &Limiter<L>) -> Result<(), Problem> {
         self.counted
             .retain(|counted| counted.limit.counts() == Counts::Failures);
         give_back(limiter, &self.counted).await
     }
 
-    /// Lets the attempt count, as a failure does by itself.
+    /// Keeps the attempt counted, like a failure.
     pub fn keep(self) {}
 }
 
@@ -268,7 +265,7 @@ async fn give_back<L: Limit>(limiter: &Limiter<L>, counted: &[Counted<L>]) -> Re
         ..
     } in counted
     {
-        // One whose window has ended by now is forgotten.
+        // Counters of ended windows have expired.
         if *window_ends > now {
             limiter.counters.add(counter, -1, *window_ends, now).await?;
         }
@@ -289,12 +286,13 @@ impl<L: Limit> Counted<L> {
 }
 
 impl Subject {
-    /// Its names in the store, each with how many times a limit's count it may have.
+    /// Its keys in the store, each with the factor of the limit's count that it may use.
     fn keys(&self) -> Vec<(String, u32)> {
         match self {
             Self::Source(address) => networks(*address),
             Self::Name(name) => vec![(digest(name), 1)],
-            // The narrowest network: who has the wider ones is bounded by the account's own limit.
+            // Only the narrowest network: a client with a wider one is limited by the account's own
+            // limit.
             Self::NameAt(name, source) => {
                 let (source, _) = networks(*source).swap_remove(0);
                 vec![(digest(&format!("{name}\n{source}")), 1)]

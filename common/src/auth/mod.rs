@@ -1,5 +1,5 @@
-//! Who is calling, and how they prove it: keys, access tokens, refresh tokens, passwords, and limits
-//! on what can be guessed or flooded.
+//! Authentication of callers: keys, access tokens, refresh tokens, passwords, and limits on what
+//! can be guessed or flooded.
 
 mod access_token;
 mod admission;

@@ -1,4 +1,4 @@
-//! Keys, tokens and passwords as parts, and the settings that they read.
+//! Keys, tokens and passwords as parts, and their settings.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,6 @@ const PUBLIC_KEYS: Setting = Setting::required(
     "TASKLANE_PUBLIC_KEYS",
     r#"{"keys":[{"kty":"OKP","crv":"Ed25519","use":"sig","alg":"EdDSA","kid":"sig-1","x":"..."}]}"#,
 );
-/// The name of the table of signing keys.
 pub const KEYS_TABLE: Setting = Setting::new("TASKLANE_KEYS_TABLE", "tasklane-keys");
 const TOKEN_ISSUER: Setting = Setting::new("TASKLANE_TOKEN_ISSUER", "tasklane");
 const TOKEN_AUDIENCE: Setting = Setting::new("TASKLANE_TOKEN_AUDIENCE", "tasklane");
@@ -25,21 +24,20 @@ const PASSWORD_ITERATIONS: Setting = Setting::new("TASKLANE_PASSWORD_ITERATIONS"
 const PASSWORD_CONCURRENCY: Setting = Setting::new("TASKLANE_PASSWORD_CONCURRENCY", "2");
 const PASSWORD_QUEUE: Setting = Setting::new("TASKLANE_PASSWORD_QUEUE", "48");
 
-/// The smallest work of a password hash: OWASP's password storage cheat sheet.
+/// The minimum work of a password hash, from OWASP's password storage cheat sheet.
 const MIN_MEMORY_KIB: u32 = 19_456;
 const MIN_ITERATIONS: u32 = 2;
 
-/// How long sessions live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionLifetimes {
-    /// Without being refreshed.
+    /// When not refreshed.
     pub idle: Duration,
-    /// Altogether.
+    /// In total.
     pub absolute: Duration,
 }
 
 impl SessionLifetimes {
-    /// The lifetimes of this environment.
+    /// Reads the lifetimes from the environment.
     ///
     /// # Errors
     /// A setting is malformed.
@@ -109,7 +107,7 @@ impl Part for Arc<SigningKeys> {
                 let keys = table.get(name).await.map_err(Unreadable::from);
                 let keys = keys.and_then(|keys| keys.ok_or_else(Unreadable::missing));
                 let keys = keys.map_err(|cause| cause.of(SIGNING_KEYS, "no_signing_keys"))?;
-                // Invalid keys are a permanent error: an item is written once.
+                // Invalid keys are a permanent error: an item is written only once.
                 SigningKeys::parse(keys.trim())
                     .map_err(|error| SIGNING_KEYS.error(error.to_string()))?
             }

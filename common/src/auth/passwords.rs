@@ -1,9 +1,9 @@
-//! Passwords: which may be set, and hashing and verifying them.
+//! Passwords: the rules for new ones, hashing and verification.
 //!
-//! Rules: OWASP ASVS 5.0, V6.2 (8 to 256 characters, no composition rules, the commonest refused,
-//! never truncated), OWASP's password storage cheat sheet (Argon2id with 19 MiB, two passes, one
-//! lane, or more), and RFC 8265 for what a password that is typed on two keyboards has in common:
-//! see docs/security.md.
+//! Rules: OWASP ASVS 5.0, V6.2 (8 to 256 characters, no composition rules, the most common refused,
+//! never truncated); OWASP's password storage cheat sheet (Argon2id with at least 19 MiB, two
+//! passes, one lane); and RFC 8265, so that different keyboards produce the same password. See
+//! docs/security.md.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -26,71 +26,68 @@ use crate::fields::{Faults, Field, fault};
 use crate::idempotency::IdempotencyKey;
 use crate::problem::Problem;
 
-/// The shortest password that can be set, in characters.
 const MIN: usize = 8;
-/// The longest password, in characters.
 const MAX: usize = 256;
-/// The commonest passwords that are long enough, in lower case, a line each: those of the list of
-/// the crate `passwords` (MIT), which has a hundred thousand from leaks. As text it takes a fifth
-/// of what the crate adds to a function, and no time at its start.
+/// The most common passwords that are long enough, in lower case, one per line. They are from the
+/// list of the crate `passwords` (MIT), a hundred thousand from leaks. As text it takes a fifth of
+/// what the crate adds to a function, and no start-up time.
 const COMMON: &str = include_str!("common-passwords.txt");
 
-/// A password as somebody typed it to prove who they are. Never shown, logged or stored.
+/// A password that a user typed to authenticate. Never shown, logged or stored.
 #[derive(Clone, JsonSchema)]
 #[schemars(inline, extend("minLength" = 1, "maxLength" = MAX, "format" = "password"))]
 pub struct Password(String);
 
-/// A password that may be set: 8 to 256 characters, counted in Unicode's normalisation form C, and
-/// none of the commonest.
+/// A password that may be set: 8 to 256 characters, counted in Unicode's normalization form C, and
+/// not one of the most common.
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(inline, extend("minLength" = MIN, "maxLength" = MAX, "format" = "password"))]
 pub struct NewPassword(Password);
 
-/// What is stored of a password: a PHC string that names algorithm, parameters and salt.
+/// The stored hash: a PHC string with algorithm, parameters and salt.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PasswordHash(String);
 
-/// How much work a hash is.
+/// The cost of hashing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PasswordSettings {
     /// Memory in KiB; at least 19,456.
     pub memory_kib: u32,
     /// Passes over it; at least 2.
     pub iterations: u32,
-    /// How many hashes are computed at a time.
+    /// How many hashes are computed in parallel.
     pub concurrency: usize,
-    /// How many requests that hash are admitted at a time; a quarter of them from one source.
+    /// How many requests that hash are admitted at a time. One source may take a quarter of them.
     pub queue: usize,
 }
 
-/// What hashes and verifies passwords.
 pub struct Passwords {
     hashing: Hashing,
     admission: Admission,
-    /// What an unknown address is verified against, so that it takes as long as a known one.
+    /// The hash that is used for an unknown address, so that it takes as long as a known one.
     nobody: PasswordHash,
 }
 
-/// Hashes and verifies passwords for one request, which has been admitted.
+/// Hashes and verifies passwords for one admitted request.
 pub struct Hasher<'p> {
     passwords: &'p Passwords,
     _place: Place<'p>,
 }
 
-/// What verifying a password found.
+/// The result of verifying a password.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// Whether it is the right one.
+    /// Whether the password is correct.
     pub right: bool,
-    /// Whether it should be hashed again: the parameters were raised since, or it was hashed as it
-    /// was sent.
+    /// Whether it should be hashed again: the parameters were raised since, or it was hashed before
+    /// passwords were prepared.
     pub outdated: bool,
 }
 
-/// What OpaqueString (RFC 8265, section 4.2) maps: spaces of other scripts to a space, and
-/// everything to NFC, so that it does not matter which keyboard wrote an accent. Its string class
-/// is not enforced: no character is refused in a password.
+/// Prepares a password as OpaqueString does (RFC 8265, section 4.2): other spaces become ASCII
+/// spaces, and the text becomes NFC, so that it does not matter which keyboard typed an accent. The
+/// string class is not enforced: every character is allowed in a password.
 fn prepare(sent: &str) -> String {
     let other_space = |c: char| {
         !c.is_ascii()
@@ -116,7 +113,7 @@ fn check_length(text: &str, min: usize) -> Result<(), Faults> {
 impl Field for Password {
     fn read(value: Value) -> Result<Self, Faults> {
         let sent = String::read(value)?;
-        // One that was set before passwords were prepared may be too long now.
+        // A password that was set before passwords were prepared may now be too long.
         check_length(&sent, 1).or_else(|_| check_length(&prepare(&sent), 1))?;
         Ok(Self(sent))
     }
@@ -128,7 +125,7 @@ impl Field for NewPassword {
         let prepared = prepare(&sent);
         check_length(&prepared, MIN)?;
         let in_lower_case = prepared.to_lowercase();
-        // Half a millisecond, before a hash that takes twenty.
+        // Takes half a millisecond, before a hash that takes twenty.
         if COMMON.lines().any(|common| common == in_lower_case) {
             return Err(fault(
                 "is one of the commonest passwords; choose another one",
@@ -145,7 +142,7 @@ impl NewPassword {
 }
 
 impl Passwords {
-    /// With this much work.
+    /// Hashes passwords with these settings.
     ///
     /// # Errors
     /// The parameters are out of Argon2's range.
@@ -166,7 +163,7 @@ impl Passwords {
         })
     }
 
-    /// Admits a request from this source. To be asked for before the request costs anything else.
+    /// Admits a request from this source. Call it before any expensive work.
     ///
     /// # Errors
     /// 503 when too many are hashing or waiting for it, in total or from this source.
@@ -183,18 +180,18 @@ impl Passwords {
 }
 
 impl Hasher<'_> {
-    /// Hashes a password with a salt of its own.
+    /// Hashes a password with a new salt.
     ///
     /// # Errors
-    /// 503 when it waits for too long.
+    /// 503 when the wait takes too long.
     pub async fn hash(&self, password: &NewPassword) -> Result<PasswordHash, Problem> {
         self.hash_any(password.as_password()).await
     }
 
-    /// Hashes a verified password again, with the parameters of today.
+    /// Hashes a verified password again with the current parameters.
     ///
     /// # Errors
-    /// 503 when it waits for too long.
+    /// 503 when the wait takes too long.
     pub async fn rehash(&self, password: &Password) -> Result<PasswordHash, Problem> {
         self.hash_any(password).await
     }
@@ -215,12 +212,12 @@ impl Hasher<'_> {
             .map_err(|error| Problem::internal(error.to_string()))
     }
 
-    /// Verifies a password against a stored hash; against nobody's when there is none, which takes
-    /// as long. How many hashes are computed depends on what was sent: a second one if preparing it
-    /// changed it.
+    /// Verifies a password against a stored hash. Without one, it verifies against a fixed hash,
+    /// which takes as long. The number of hashes computed depends only on the input: a second one
+    /// if preparing the password changed it.
     ///
     /// # Errors
-    /// 500 when the stored hash cannot be read, 503 when it waits for too long.
+    /// 500 when the stored hash cannot be read, 503 when the wait takes too long.
     pub async fn verify(
         &self,
         password: &Password,
@@ -237,7 +234,7 @@ impl Hasher<'_> {
             if right || prepared == password.0 {
                 return Ok((right, outdated));
             }
-            // Hashed as it was sent, before passwords were prepared.
+            // Hashed before passwords were prepared.
             turn.verify(password.0.as_bytes(), &hash)
                 .map(|(right, _)| (right, true))
         });
@@ -265,11 +262,11 @@ impl Hasher<'_> {
 }
 
 impl IdempotencyKey {
-    /// The same key with a fingerprint that is as slow to guess from as a stored password, for a
-    /// request that holds passwords.
+    /// Replaces the fingerprint by one that is as slow to guess from as a stored password, for a
+    /// request that contains passwords.
     ///
     /// # Errors
-    /// 503 when it waits for too long.
+    /// 503 when the wait takes too long.
     pub async fn slowly(self, hasher: &Hasher<'_>, user: UserId) -> Result<Self, Problem> {
         let fingerprint = hasher
             .fingerprint(&self.fingerprint, &format!("{user}#{}", self.key))
@@ -325,7 +322,7 @@ mod tests {
         Password::read(Value::from(text)).expect("a password")
     }
 
-    /// A hash of these very bytes, as it was made before passwords were prepared.
+    /// A hash of the unprepared bytes, as in older versions.
     async fn hash_of_the_bytes(hasher: &Hasher<'_>, text: &str) -> PasswordHash {
         let text = text.to_owned();
         let hash = hasher
@@ -367,7 +364,7 @@ mod tests {
             );
         }
 
-        // Nothing else is the same: width, case and compatibility are not touched.
+        // No other differences are ignored: width, case and compatibility forms still count.
         let hash = passwords
             .hash(&new_password("a lane of ta\u{fb01}").expect("valid"))
             .await
@@ -443,7 +440,7 @@ mod tests {
             new_password("hello\u{a0}kitty").is_ok()
                 && new_password("\u{fdfa} \0 \u{e0000} any").is_ok()
         );
-        // 256 characters that NFC makes twice as many could be set once.
+        // 256 characters that NFC turns into twice as many were allowed in older versions.
         assert!(Password::read(Value::from("\u{958}".repeat(256))).is_ok());
         assert!(
             Password::read(Value::from("\u{958}".repeat(257))).is_err()

@@ -1,8 +1,8 @@
-//! What the log calls an account that somebody asks for who is not signed in.
+//! The pseudonym in the log of an account that a caller names without being signed in.
 //!
-//! Attempts against one account must line up, and no address may be in a log. A plain digest would
-//! not do: whoever has a list of addresses finds them by trying. So it is keyed, with a key that
-//! only the functions that issue tokens have.
+//! Attempts against one account must be recognisable, but the log must not contain addresses. A
+//! plain digest is not enough: anyone with a list of addresses could find them by trying. So it is
+//! a keyed digest, with a key that only the functions that issue tokens have.
 
 use std::fmt::Write as _;
 
@@ -10,16 +10,16 @@ use ring::hmac;
 
 use super::access_token::Issuer;
 
-/// The MAC key has another purpose too, so this one is named: what is a digest here is a MAC
-/// nowhere else.
+/// The MAC key is also used for refresh tokens. This prefix keeps the two uses apart: a digest here
+/// is never a valid MAC elsewhere.
 const PURPOSE: &[u8] = b"tasklane: an account in the log\0";
 /// Bytes of a digest: enough to tell accounts apart.
 const LENGTH: usize = 8;
 
 impl Issuer {
-    /// A digest of an address in canonical form; the same for as long as the keys are.
+    /// A digest of an address in canonical form. It stays the same as long as the keys do.
     pub fn pseudonym(&self, address: &str) -> String {
-        // SigningKeys are never without a MAC key.
+        // SigningKeys always contain a MAC key.
         let digest = hmac::sign(&self.macs[0].key, &[PURPOSE, address.as_bytes()].concat());
         digest.as_ref()[..LENGTH]
             .iter()

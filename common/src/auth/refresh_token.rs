@@ -1,8 +1,7 @@
-//! Refresh tokens: opaque to clients, useless to whoever reads the database.
+//! Refresh tokens: opaque to clients, and useless to anyone who reads the database.
 //!
-//! A token names its session and a generation, and carries a MAC over both; nothing of it is
-//! stored. That also makes it repeatable: the successor of a generation is the same token whoever
-//! asks for it.
+//! A token contains its session and a generation, and a MAC over both; nothing of it is stored. It
+//! is also reproducible: the successor of a generation is always the same token.
 
 use std::fmt;
 
@@ -14,27 +13,27 @@ use uuid::Uuid;
 use super::access_token::Issuer;
 use crate::auth::{SessionId, UserId};
 
-/// Starts every token, so that a leaked one can be recognised by scanners.
+/// The prefix of every token, so that scanners can recognise a leaked one.
 const PREFIX: &str = "tlr_";
-/// The format of what follows.
+/// The format version of the rest.
 const VERSION: u8 = 1;
 /// Version, user, session, generation.
 const NAMED: usize = 1 + 16 + 16 + 4;
 const MAC: usize = 32;
 
-/// What a refresh token names.
+/// The contents of a refresh token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RefreshToken {
     pub user: UserId,
     pub session: SessionId,
-    /// How often the session's token had been rotated when this one was made.
+    /// How often the session's token had been rotated when this one was issued.
     pub generation: u32,
 }
 
 impl RefreshToken {
-    /// The token as the client keeps it, authenticated with the issuer's current key.
+    /// The token as text, authenticated with the issuer's current key.
     pub fn seal(self, issuer: &Issuer) -> String {
-        // SigningKeys are never without a MAC key.
+        // SigningKeys always contain a MAC key.
         let key = &issuer.macs[0];
         let head = format!("{PREFIX}{}.", key.kid);
         let named = self.to_bytes();
@@ -42,7 +41,7 @@ impl RefreshToken {
         head + &URL_SAFE_NO_PAD.encode([&named[..], mac.as_ref()].concat())
     }
 
-    /// Reads a token that one of the issuer's keys authenticates; `None` for everything else.
+    /// Parses and authenticates a token with the issuer's keys. `None` if it is invalid.
     pub fn open(text: &str, issuer: &Issuer) -> Option<Self> {
         let (kid, body) = text.strip_prefix(PREFIX)?.split_once('.')?;
         let key = issuer.mac(kid)?;

@@ -1,15 +1,14 @@
-//! Whose address a request came from: one customer of a provider has one IPv4 address, and a whole
-//! IPv6 network.
+//! The source of a request: a provider's customer has one IPv4 address, or a whole IPv6 network.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The prefix lengths by which an IPv6 source is counted, each with the factor of its bound.
+/// The prefix lengths by which an IPv6 source is counted, each with a factor for its limit.
 /// Providers give a customer a /64, a /56 or a /48 (RFC 6177), and a customer can use every address
 /// in it.
 const NETWORKS: [(u32, u32); 3] = [(64, 1), (56, 4), (48, 16)];
 
-/// The names of a source's networks, the narrowest first, with their factors. An IPv4 address is
-/// its own.
+/// The names of a source's networks, the narrowest first, with their factors. An IPv4 address has
+/// only itself.
 pub(super) fn networks(source: IpAddr) -> Vec<(String, u32)> {
     match source.to_canonical() {
         IpAddr::V4(address) => vec![(address.to_string(), 1)],
@@ -32,7 +31,7 @@ fn masked(address: Ipv6Addr, bits: u32) -> Ipv6Addr {
     Ipv6Addr::from_bits(address.to_bits() >> (128 - bits) << (128 - bits))
 }
 
-/// The widest network of a source: what can be one customer's.
+/// The widest network of a source, which may belong to one customer.
 pub(super) fn widest_network(source: IpAddr) -> String {
     networks(source)
         .pop()

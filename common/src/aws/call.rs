@@ -1,5 +1,5 @@
-//! The few calls of AWS that no client of the SDK is there for: signed by the library that the
-//! clients use, and sent through the same connections, at no cost in size.
+//! Calls to AWS without an SDK client. They are signed by the SDK's own library and sent over the
+//! same connections, so they add nothing to the binary's size.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,29 +11,28 @@ use serde_json::Value;
 
 use super::{Aws, Service};
 
-/// One attempt of a call gives up after this.
+/// The time limit of one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
-/// The waits between attempts: three attempts at most, in five seconds, which with a store's four
-/// fits inside a function's start.
+/// The waits between attempts: at most three attempts in five seconds. Together with a store's four
+/// seconds this fits into a function's start.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
-/// Why a call failed. Holds no value and no message of the service, which may quote one.
+/// Why a call failed. Contains no value and no message of the service, which may quote one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The policy of the caller does not allow it; right after a deployment, not yet.
+    /// The caller's policy does not allow it. Right after a deployment: does not allow it yet.
     #[error("the function's policy does not allow {0}")]
     Denied(&'static str),
-    /// The service refuses the call: its error code.
+    /// The service refuses the call with this error code.
     #[error("AWS refused {0}: {1}")]
     Refused(&'static str, String),
-    /// The service cannot be reached, or cannot answer for the time being.
+    /// The service cannot be reached, or is temporarily unavailable.
     #[error("AWS cannot be reached: {0}: {1}")]
     Unavailable(&'static str, String),
 }
 
 impl Aws {
-    /// Makes a call, and repeats it when it cannot be answered for the time being: it must do no
-    /// harm twice.
+    /// Makes a call and retries it while the service is unavailable. So it must be safe to repeat.
     pub(super) async fn call(
         &self,
         service: Service,

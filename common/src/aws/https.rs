@@ -1,8 +1,8 @@
-//! The connection to AWS: one pool of HTTP/1.1 connections, for the SDK's client and for the few
-//! calls that no SDK client is there for.
+//! The connection to AWS: one pool of HTTP/1.1 connections, for the SDK's client and for the calls
+//! without an SDK client.
 //!
-//! The SDK's own connector does the same and brings HTTP/2 and proxies along, which DynamoDB does
-//! not speak and Lambda does not have: a tenth of a function's size.
+//! The SDK's own connector does the same, but also contains HTTP/2, which DynamoDB does not speak,
+//! and proxies, which Lambda does not have. They are a tenth of a function's size.
 
 use std::fmt;
 use std::path::Path;
@@ -29,23 +29,22 @@ use super::roots::tls;
 use super::warm::{Connections, Tcp};
 use crate::config::SettingError;
 
-/// How long making a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Sends requests, over TLS or in clear as the address says. A clone shares the connections.
+/// Sends requests, over TLS or in plain text depending on the URL. A clone shares the connections.
 #[derive(Clone)]
 pub struct Https {
     connections: Connections,
     client: Client<Connections, SdkBody>,
 }
 
-/// No answer came: whether the request was carried out is not known.
+/// No response arrived: it is not known whether the request was executed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unanswered(String);
 
 impl Https {
-    /// Trusts AWS, and whom this file names besides.
+    /// Trusts AWS, and the certificate authorities of this file.
     ///
     /// # Errors
     /// The file cannot be read or used.
@@ -60,10 +59,10 @@ impl Https {
         })
     }
 
-    /// Prepares a connection for the first call: at its start a function has a whole processor for
+    /// Opens a connection for the first call: while it starts, a function has a whole processor for
     /// the TLS handshake, later perhaps a fourteenth of one. Returns as soon as the client's part
     /// is sent, so that the caller can work while the server answers. A failed handshake is not
-    /// reported here: the first call tries again.
+    /// reported here: the first call retries it.
     pub(super) async fn warm_up(&self, reaching: Reaching) {
         let stream = timeout(CONNECT_TIMEOUT, reaching.stream)
             .await
@@ -73,19 +72,19 @@ impl Https {
         let Some(stream) = stream else { return };
         let handshake = self.connections.open(reaching.to, stream).await;
         tokio::spawn(timeout(CONNECT_TIMEOUT, handshake));
-        // Lets the handshake begin.
+        // Lets the handshake start.
         yield_now().await;
     }
 
-    /// Waits for a handshake that is underway.
+    /// Waits for a handshake in progress.
     pub(crate) async fn opened(&self) {
         self.connections.opened().await;
     }
 
-    /// Sends a request and reads the whole answer, both within this time.
+    /// Sends a request and reads the whole response within this time.
     ///
     /// # Errors
-    /// No answer came. The reason holds nothing of the request.
+    /// No response arrived. The reason contains nothing of the request.
     pub async fn send(
         &self,
         request: http::Request<Vec<u8>>,
@@ -112,7 +111,7 @@ impl Https {
     }
 }
 
-/// A DNS lookup and a TCP connection that run while the caller does something else.
+/// A DNS lookup and a TCP connection attempt that run in the background.
 #[derive(Debug)]
 pub(super) struct Reaching {
     to: Uri,
@@ -154,8 +153,7 @@ impl HttpConnector for Https {
         };
         let answering = self.client.request(request);
         HttpConnectorFuture::new(async move {
-            // Whatever went wrong may go well another time: every call is made so that repeating it
-            // does no harm.
+            // Every error can be retried: all calls are safe to repeat.
             let response = answering
                 .await
                 .map_err(|error| ConnectorError::io(error.into()))?;
@@ -175,7 +173,7 @@ impl HttpClient for Https {
     }
 }
 
-/// An error and what it came of; the first alone says little more than that something failed.
+/// An error and its sources: the outermost message alone rarely names the reason.
 fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(error.source(), |error| error.source())
         .fold(error.to_string(), |text, source| {

@@ -1,4 +1,4 @@
-//! The table of signing keys: each item is a name and, under it, a set of keys. Written once, never
+//! The table of signing keys: each item has a name and a set of keys. It is written once and never
 //! changed.
 //!
 //! https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/
@@ -7,19 +7,17 @@ use serde_json::{Value, json};
 
 use super::{Aws, CallError, Service};
 
-/// Reads and writes sets of keys.
 pub struct KeyTable {
     aws: Aws,
     table: String,
 }
 
 impl KeyTable {
-    /// The table of this name.
     pub fn new(aws: Aws, table: String) -> Self {
         Self { aws, table }
     }
 
-    /// The set with this name; `None` if it does not exist.
+    /// Gets the set with this name; `None` if it does not exist.
     ///
     /// # Errors
     /// It cannot be read.
@@ -35,7 +33,7 @@ impl KeyTable {
         }
     }
 
-    /// Writes a set; `false` when there is one of this name already, which stays.
+    /// Writes a set. Returns `false`, and changes nothing, if one with this name exists.
     ///
     /// # Errors
     /// It cannot be written.
@@ -44,7 +42,7 @@ impl KeyTable {
             "TableName": self.table,
             "Item": {"name": {"S": name}, "keys": {"S": keys}},
             "ConditionExpression": "attribute_not_exists(#name)",
-            // A word of DynamoDB's own.
+            // A reserved word of DynamoDB.
             "ExpressionAttributeNames": {"#name": "name"},
         });
         match self.aws.call(Service::DynamoDb, "PutItem", &request).await {
@@ -56,7 +54,7 @@ impl KeyTable {
         }
     }
 
-    /// Deletes a set, if there is one; where the table is gone, so is what was in it.
+    /// Deletes a set, if it exists. A missing table is no error: its sets are gone too.
     ///
     /// # Errors
     /// It cannot be deleted.

@@ -1,6 +1,6 @@
-//! What every call to AWS needs, whichever service it is for: credentials and region, one TLS stack
-//! that trusts only the roots AWS endpoints chain to, one pool of connections; and the calls that
-//! no client of the SDK is there for.
+//! What calls to all AWS services share: credentials and region, one TLS stack that trusts only the
+//! root certificates of AWS endpoints, one pool of connections; and the calls that have no SDK
+//! client.
 
 mod call;
 mod https;
@@ -24,19 +24,19 @@ use crate::config::{
 };
 use crate::part::{Part, StartError, Starter, Unreadable};
 
-/// What Lambda puts into the environment of every function.
+/// Lambda sets these in the environment of every function.
 const REGION: Setting = Setting::optional("AWS_REGION", "eu-central-1");
 const ACCESS_KEY_ID: Setting = Setting::optional("AWS_ACCESS_KEY_ID", "AKIA...");
 const SECRET_ACCESS_KEY: Setting = Setting::optional("AWS_SECRET_ACCESS_KEY", "...");
 const SESSION_TOKEN: Setting = Setting::optional("AWS_SESSION_TOKEN", "...");
 
-/// Who calls, where, and over which connections. A clone shares them: what one has opened, the
-/// other uses.
+/// The credentials, the region and the connections. A clone shares the open connections.
 #[derive(Clone)]
 pub struct Aws {
     pub(crate) https: Https,
     pub(crate) region: String,
-    /// Asked before each call; whoever hands out credentials that expire is asked anew in time.
+    /// Asked for credentials before each call; a provider with expiring credentials renews them in
+    /// time.
     pub(crate) credentials: SharedCredentialsProvider,
     dynamodb: String,
     secrets_manager: String,
@@ -56,7 +56,7 @@ impl Service {
         }
     }
 
-    /// In front of an operation's name.
+    /// The prefix of an operation's name.
     fn target(self) -> &'static str {
         match self {
             Self::DynamoDb => "DynamoDB_20120810",
@@ -71,7 +71,7 @@ impl Service {
         }
     }
 
-    /// The SDKs' variable for another place than the region's.
+    /// The SDKs' variable that overrides the region's endpoint.
     const fn endpoint_setting(self) -> Setting {
         match self {
             Self::DynamoDb => {
@@ -85,12 +85,13 @@ impl Service {
 }
 
 impl Aws {
-    /// With region and credentials of the environment, as Lambda puts them there. Where they are
-    /// not, and with the feature `credentials-chain`, with what ECS, EKS, EC2 or a profile hand
-    /// out. Nothing is sent yet.
+    /// Uses the region and credentials of the environment, which Lambda sets. Without them, and
+    /// with the feature `credentials-chain`, uses those of ECS, EKS, EC2 or a profile. Sends
+    /// nothing yet.
     ///
     /// # Errors
     /// Region or credentials are missing (`reason` says what needs them), or the certificate file
+    /// cannot be used.
     /// cannot be used.
     pub async fn connect(environment: Environment<'_>, reason: &str) -> Result<Self, SettingError> {
         let https = Https::new(environment.path(&CA_FILE)?.as_deref())?;
@@ -119,8 +120,8 @@ impl Aws {
     }
 }
 
-/// With a connection to DynamoDB underway where that is what the functions use: one TLS handshake
-/// serves the signing keys and the store.
+/// Also starts connecting to DynamoDB where the functions use it: one TLS handshake serves the
+/// signing keys and the store.
 impl Part for Aws {
     fn settings() -> Vec<Setting> {
         vec![
@@ -169,7 +170,7 @@ impl From<CallError> for Unreadable {
     }
 }
 
-/// Begins to reach the DynamoDB of this environment, if it names a region.
+/// Starts connecting to the DynamoDB of this environment, if it names a region.
 async fn reach_dynamodb(environment: Environment<'_>) -> Option<Reaching> {
     let region = environment.variable(REGION.name)?;
     Reaching::begin(&endpoint(Service::DynamoDb, &region, environment)).await
@@ -200,7 +201,7 @@ fn from_environment(environment: Environment<'_>, reason: &str) -> Result<Found,
     Ok((needed(REGION)?, SharedCredentialsProvider::new(credentials)))
 }
 
-/// The SDK's own search:
+/// The SDK's own search for credentials:
 /// https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 #[cfg(feature = "credentials-chain")]
 async fn from_chain(https: &Https) -> Option<Found> {
@@ -211,7 +212,7 @@ async fn from_chain(https: &Https) -> Option<Found> {
     Some((found.region()?.to_string(), found.credentials_provider()?))
 }
 
-/// Where a service answers in this region, unless the environment names another place.
+/// The endpoint of a service in this region, unless the environment overrides it.
 /// Source: https://docs.aws.amazon.com/general/latest/gr/rande.html
 fn endpoint(service: Service, region: &str, environment: Environment<'_>) -> String {
     let suffix = match region.split('-').next() {

@@ -1,5 +1,5 @@
-//! The certificate authorities that are trusted: reading a machine's few hundred is most of a usual
-//! cold start.
+//! The trusted certificate authorities. Reading the few hundred of the system would be most of a
+//! usual cold start.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::{CA_FILE, SettingError, read_ca_file};
 
-/// The roots that AWS endpoints chain to in every partition, and no others: Amazon's own, which
-/// include Starfield's, and DigiCert's, which the China regions use. Looking seven up among all
+/// The root certificates of AWS endpoints in every partition, and no others: Amazon's own, which
+/// include Starfield's, and DigiCert's, which the China regions use. Finding these seven among all
 /// that browsers trust would cost a function milliseconds at every start, and a tenth of a
 /// megabyte; reading them as PEM, three hundred thousand instructions.
 ///
@@ -26,7 +26,7 @@ const ROOTS: [CertificateDer; 7] = [
     CertificateDer::from_slice(include_bytes!("roots/digicert-global-root-g3.der")),
 ];
 
-/// TLS 1.2 or 1.3 with whoever AWS's roots vouch for, or those of this file.
+/// TLS 1.2 or 1.3 that trusts AWS's roots, and also those of this file.
 ///
 /// # Errors
 /// The file cannot be read or used.

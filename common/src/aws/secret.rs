@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::{Aws, CallError, Service};
 
 impl Aws {
-    /// The text of a secret, as it is now.
+    /// Gets the current text of a secret.
     ///
     /// # Errors
-    /// It cannot be read, or it holds no text.
+    /// It cannot be read, or it contains no text.
     pub async fn secret(&self, arn: &str) -> Result<String, CallError> {
         let mut answer = self
             .call(

@@ -1,4 +1,4 @@
-//! Connections, one of which may be open before anybody asks for it.
+//! Connections, one of which can be opened before the first request.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,20 +15,19 @@ use tokio::sync::Mutex;
 use tower::service_fn;
 use tower_service::Service;
 
-/// A connection that waits longer than this is not used: the other side may have closed it. By the
-/// wall clock, which goes on while an environment is frozen.
+/// A connection that was idle for longer is not used: the server may have closed it. Measured by
+/// the wall clock, which continues while an environment is frozen.
 const FRESH: Duration = Duration::from_secs(10);
 
 pub(super) type Tcp = TokioIo<TcpStream>;
 type Connection = MaybeHttpsStream<Tcp>;
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Makes connections. A clone shares the one that is open.
+/// Opens connections. A clone shares the open one.
 #[derive(Clone)]
 pub(super) struct Connections {
     tcp: TcpConnector,
     tls: Arc<ClientConfig>,
-    /// Locked during a handshake, so that a request waits for its connection.
     open: Arc<Mutex<Option<Open>>>,
 }
 
@@ -47,8 +46,8 @@ impl Connections {
         }
     }
 
-    /// Returns the TLS handshake on this stream. It keeps the connection for the next request to
-    /// this place. A request that comes before it is done waits for it.
+    /// Returns a future that does the TLS handshake on this stream, and keeps the connection for
+    /// the next request to this address. A request that arrives during the handshake waits for it.
     ///
     /// # Errors
     /// The handshake fails.
@@ -74,7 +73,7 @@ impl Connections {
         }
     }
 
-    /// Waits until no handshake is underway.
+    /// Waits until no handshake is in progress.
     pub(super) async fn opened(&self) {
         drop(self.open.lock().await);
     }

@@ -1,5 +1,5 @@
-//! The file of `TASKLANE_CA_FILE`, checked before anything relies on it: TLS libraries panic over
-//! one that they cannot use.
+//! The file of `TASKLANE_CA_FILE`, checked before it is used: TLS libraries panic on an invalid
+//! one.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use rustls::pki_types::pem::PemObject;
 
 use super::SettingError;
 
-/// The certificates in this file, which is PEM.
+/// Reads the certificates of this PEM file.
 ///
 /// # Errors
-/// The file cannot be read, holds no certificate, or holds one that cannot be used.
+/// The file cannot be read, contains no certificate, or contains an invalid one.
 pub(crate) fn read_ca_file(path: &Path) -> Result<RootCertStore, SettingError> {
     let unusable = |reason: String| super::CA_FILE.error(format!("cannot be used ({reason})"));
     let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;

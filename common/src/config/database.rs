@@ -1,12 +1,11 @@
-//! Which store, and where: `DATABASE_URL`. What is wrong with one is said without quoting it: it
-//! may hold a password.
+//! `DATABASE_URL`: which store, and its address. Errors do not quote it: it may contain a password.
 
 use std::fmt;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
 
-/// The database of a MongoDB URL that names none.
+/// The default database of a MongoDB URL.
 const DEFAULT_DATABASE: &str = "tasklane";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,17 +28,16 @@ pub struct MongoUrl {
 }
 
 impl MongoUrl {
-    /// The connection string, with whatever credentials it holds.
+    /// The connection string, including its credentials.
     pub fn expose(&self) -> &str {
         &self.url
     }
 
-    /// The servers, as the URL names them, in lower case.
+    /// The hosts of the URL, in lower case.
     pub fn hosts(&self) -> &str {
         &self.hosts
     }
 
-    /// The name of the database.
     pub fn database(&self) -> &str {
         &self.database
     }
@@ -47,8 +45,7 @@ impl MongoUrl {
     fn parse(text: &str, rest: &str, is_srv: bool) -> Result<Self, String> {
         let refused = |rule: &str| Err(rule.to_owned());
         let (place, _) = rest.split_once('?').unwrap_or((rest, ""));
-        // A password may not hold any of these unless they are percent-encoded, so the last @ ends
-        // it.
+        // In a password all of these must be percent-encoded, so the last @ ends the credentials.
         let (credentials, place) = place
             .rsplit_once('@')
             .map_or((None, place), |(credentials, place)| {
@@ -94,7 +91,7 @@ impl MongoUrl {
     }
 }
 
-/// Neither the credentials nor what else the URL holds.
+/// Shows neither the credentials nor the rest of the URL.
 impl fmt::Debug for MongoUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MongoUrl(database {})", self.database)
@@ -143,15 +140,15 @@ fn dynamodb(rest: &str) -> Result<DatabaseUrl, String> {
     }
 }
 
-/// Whether every % begins a percent-encoded byte.
+/// Whether every % starts a percent-encoded byte.
 fn is_encoded(text: &str) -> bool {
     text.split('%')
         .skip(1)
         .all(|after| after.len() >= 2 && after.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
 }
 
-/// Whether this is a host, with or without a port: a name, an address, or a socket's
-/// percent-encoded path.
+/// Whether this is a host with an optional port: a name, an address, or a percent-encoded path of a
+/// socket.
 fn is_host(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         // The colons of an IPv6 address are inside brackets.

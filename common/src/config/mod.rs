@@ -1,5 +1,5 @@
-//! Settings: environment variables. Each is declared next to what reads it, and read once, at the
-//! start.
+//! Settings: environment variables. Each is declared next to the code that uses it, and is read
+//! once, at start.
 
 mod ca_file;
 mod database;
@@ -14,7 +14,7 @@ pub use database::{DatabaseUrl, MongoUrl};
 
 use crate::telemetry::Level;
 
-/// A setting, as the README's table shows it.
+/// A setting, as in the README's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
     pub name: &'static str,
@@ -24,19 +24,19 @@ pub struct Setting {
 }
 
 pub const DATABASE_URL: Setting = Setting::required("DATABASE_URL", "dynamodb://");
-/// Starts a `DATABASE_URL` that is kept in Secrets Manager, in front of the secret's ARN.
+/// The prefix of a `DATABASE_URL` that is stored in Secrets Manager; the secret's ARN follows.
 pub(crate) const IN_SECRET: &str = "secretsmanager:";
 pub const SIGNING_KEYS: Setting = Setting::required(
     "TASKLANE_SIGNING_KEYS",
     r#"{"keys":[{"kty":"OKP","crv":"Ed25519","use":"sig","alg":"EdDSA","kid":"sig-1","x":"...","d":"..."},{"kty":"oct","use":"sig","alg":"HS256","kid":"mac-1","k":"..."}]}"#,
 );
-/// Starts a `TASKLANE_SIGNING_KEYS` that is an item of the table of signing keys, in front of the
-/// item's name.
+/// The prefix of a `TASKLANE_SIGNING_KEYS` that is an item of the table of signing keys; the item's
+/// name follows.
 pub(crate) const IN_TABLE: &str = "dynamodb:";
 pub const LOG_LEVEL: Setting = Setting::new("TASKLANE_LOG_LEVEL", "info");
 pub const METRICS_NAMESPACE: Setting = Setting::new("TASKLANE_METRICS_NAMESPACE", "Tasklane");
-/// A PEM file with certificate authorities to trust: besides those of AWS, or instead of the usual
-/// ones of MongoDB.
+/// A PEM file with certificate authorities to trust: in addition to those of AWS, or instead of the
+/// default ones of MongoDB.
 pub const CA_FILE: Setting = Setting::optional("TASKLANE_CA_FILE", "/etc/ssl/certs/private-ca.pem");
 
 impl Setting {
@@ -57,7 +57,7 @@ impl Setting {
         }
     }
 
-    /// A setting that is empty unless it is given.
+    /// A setting whose default value is empty.
     pub const fn optional(name: &'static str, example: &'static str) -> Self {
         Self {
             name,
@@ -66,7 +66,7 @@ impl Setting {
         }
     }
 
-    /// The error of a value that breaks this rule.
+    /// An error: the value breaks this rule.
     pub fn error(self, rule: impl Into<String>) -> SettingError {
         SettingError {
             setting: self,
@@ -75,7 +75,7 @@ impl Setting {
     }
 }
 
-/// Why a setting cannot be used: one line that names it and shows a good value.
+/// Why a setting cannot be used: one line with its name and a valid example.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} {rule}; a good value: {}={}", setting.name, setting.name, setting.example)]
 pub struct SettingError {
@@ -83,15 +83,15 @@ pub struct SettingError {
     rule: String,
 }
 
-/// A variable of this process's environment. An empty one is how many tools write an absent one,
-/// and so it is taken everywhere.
+/// A variable of this process's environment. Many tools write an absent variable as an empty one,
+/// so an empty one counts as absent everywhere.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name)
         .ok()
         .filter(|value| !value.trim().is_empty())
 }
 
-/// Environment variables, and what they mean. An error names the one that is wrong.
+/// Reads settings from environment variables. Errors name the variable.
 #[derive(Clone, Copy)]
 pub struct Environment<'e>(&'e dyn Fn(&str) -> Option<String>);
 
@@ -100,12 +100,11 @@ impl<'e> Environment<'e> {
         Self(variable)
     }
 
-    /// The value of a variable; `None` for an empty one.
     pub fn variable(&self, name: &str) -> Option<String> {
         (self.0)(name).filter(|text| !text.trim().is_empty())
     }
 
-    /// Reads a setting with this function.
+    /// Parses a setting with this function.
     ///
     /// # Errors
     /// The setting is missing or malformed.
@@ -120,7 +119,7 @@ impl<'e> Environment<'e> {
         parse(text.trim()).map_err(|rule| setting.error(rule.to_string()))
     }
 
-    /// Reads a setting of this type.
+    /// Parses a setting as this type.
     ///
     /// # Errors
     /// The setting is missing or malformed.
@@ -128,7 +127,7 @@ impl<'e> Environment<'e> {
         self.parse(setting, str::parse)
     }
 
-    /// A name: at most 255 visible ASCII characters.
+    /// A text of at most 255 visible ASCII characters.
     ///
     /// # Errors
     /// The setting is missing or malformed.
@@ -142,7 +141,7 @@ impl<'e> Environment<'e> {
         })
     }
 
-    /// The path of a file, where one is given.
+    /// The path of a file, if set.
     ///
     /// # Errors
     /// The setting is malformed.
@@ -151,13 +150,13 @@ impl<'e> Environment<'e> {
         Ok(Some(path).filter(|path| path.as_os_str() != ""))
     }
 
-    /// A duration of at least a second: `12h`, `30d`.
+    /// A duration of at least one second: `12h`, `30d`.
     ///
     /// # Errors
     /// The setting is missing or malformed.
     pub fn duration(&self, setting: &Setting) -> Result<Duration, SettingError> {
         self.parse(setting, |text| {
-            // jiff leaves days out of absolute durations; here a day is always 24 hours.
+            // jiff does not parse days in absolute durations; here a day is always 24 hours.
             let (text, unit) = text
                 .strip_suffix('d')
                 .map_or((text.to_owned(), 1), |days| (format!("{days}h"), 24));
@@ -173,7 +172,7 @@ impl<'e> Environment<'e> {
         })
     }
 
-    /// A whole number of at least this.
+    /// A whole number of at least `min`.
     ///
     /// # Errors
     /// The setting is missing or malformed.
@@ -186,7 +185,7 @@ impl<'e> Environment<'e> {
         })
     }
 
-    /// How much is logged.
+    /// The level of the log.
     ///
     /// # Errors
     /// The setting is malformed.

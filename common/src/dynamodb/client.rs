@@ -1,5 +1,5 @@
-//! The client: time limits that fit inside a function's own, and bounded retries. Every write is
-//! made so that repeating it does no harm: see `write` in docs/data-model.md.
+//! The client: time limits that are shorter than a function's timeout, and a limited number of
+//! retries. Every write is safe to repeat: see `write` in docs/data-model.md.
 
 use std::error::Error;
 use std::future::Future;
@@ -17,14 +17,14 @@ use crate::config::{Environment, SettingError};
 use crate::problem::StoreError;
 use crate::telemetry;
 
-/// A call gives up after this, retries included: well before a function is stopped (10 seconds in
+/// The time limit of a call including its retries: well below a function's timeout (10 seconds in
 /// the template).
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
-/// One attempt of a call gives up after this.
+/// The time limit of one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
 const ATTEMPTS: u32 = 3;
 
-/// A client for the region's DynamoDB over these connections.
+/// Creates a client for the region's DynamoDB over these connections.
 pub fn client(aws: &Aws) -> Client {
     let config = base(SharedHttpClient::new(aws.https.clone()))
         .region(Region::new(aws.region.clone()))
@@ -33,21 +33,21 @@ pub fn client(aws: &Aws) -> Client {
     Client::from_conf(config.build())
 }
 
-/// The access key that `tasklane dynamodb` accepts, and the default for any engine that is not AWS.
+/// The access key that `tasklane dynamodb` accepts, and the default for engines other than AWS.
 pub const LOCAL_ACCESS_KEY: &str = "local";
 
-/// A client for a DynamoDB-compatible engine at this address, over plain HTTP.
+/// Creates a client for a DynamoDB-compatible engine at this address, over plain HTTP.
 ///
 /// # Errors
-/// There is no certificate that can be trusted, which is a defect.
+/// No trusted certificate was found, which is a bug.
 pub fn connect_to(address: &str, environment: Environment<'_>) -> Result<Client, SettingError> {
     let variable = |name| {
         environment
             .variable(name)
             .unwrap_or_else(|| LOCAL_ACCESS_KEY.to_owned())
     };
-    // Lambda's own credentials, and SAM's in its place, are in the environment of every function:
-    // an access key in the URL goes before them, and is no secret here.
+    // Lambda's own credentials, or SAM's, are in the environment of every function. An access key
+    // in the URL has priority over them; here it is not a secret.
     let (access_key, address) = match address.split_once('@') {
         Some((access_key, address)) => (access_key.to_owned(), address),
         None => (variable("AWS_ACCESS_KEY_ID"), address),
@@ -70,7 +70,7 @@ pub fn connect_to(address: &str, environment: Environment<'_>) -> Result<Client,
     Ok(Client::from_conf(config.build()))
 }
 
-/// A client for an engine that is reached through this, whatever that is.
+/// Creates a client that sends its requests through `http`, such as an embedded engine.
 pub fn connect_through(http: impl HttpClient + 'static) -> Client {
     let credentials = Credentials::new("embedded", "embedded", None, None, "embedded");
     let config = base(SharedHttpClient::new(http))
@@ -96,7 +96,7 @@ fn base(http: SharedHttpClient) -> Builder {
         .retry_config(retries)
 }
 
-/// Makes a call and notes that it was made and how long it took.
+/// Makes a call, and records it and its duration.
 pub async fn call<T, E>(
     operation: &'static str,
     sending: impl Future<Output = Result<T, SdkError<E>>>,
@@ -107,7 +107,7 @@ pub async fn call<T, E>(
     answer
 }
 
-/// What a call that failed means, when it is nothing that was to be expected.
+/// The store error of a call that failed unexpectedly.
 pub fn failed<E>(error: SdkError<E>) -> StoreError
 where
     E: Error + ProvideErrorMetadata + Send + Sync + 'static,

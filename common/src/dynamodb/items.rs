@@ -26,7 +26,7 @@ pub fn key(pk: impl Display, sk: impl Display) -> Item {
     HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
 }
 
-/// Writes a value as an item: what is null is absent.
+/// Serializes a value as an item, without its null attributes.
 pub fn write(value: &impl Serialize) -> Result<Item, StoreError> {
     let mut item: Item =
         serde_dynamo::to_item(value).map_err(|error| StoreError::Corrupt(error.into()))?;
@@ -34,27 +34,25 @@ pub fn write(value: &impl Serialize) -> Result<Item, StoreError> {
     Ok(item)
 }
 
-/// Reads an item; attributes that the type does not know are left aside.
+/// Deserializes an item. Unknown attributes are ignored.
 pub fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
     serde_dynamo::from_item(item).map_err(|error| StoreError::Corrupt(error.into()))
 }
 
-/// A text attribute of an item.
 pub fn text_of<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
     item.get(name)?.as_s().ok().map(String::as_str)
 }
 
-/// A number attribute of an item.
 pub fn number_of<T: std::str::FromStr>(item: &Item, name: &str) -> Option<T> {
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 
-/// Names and values of an expression, given placeholders as they are used.
+/// The names and values of an expression. Assigns their placeholders.
 #[derive(Debug, Default)]
 pub struct Expression {
-    /// `#0` and so on, by placeholder.
+    /// By placeholder: `#0` and so on.
     pub names: HashMap<String, String>,
-    /// `:0` and so on, by placeholder.
+    /// By placeholder: `:0` and so on.
     pub values: Item,
     sets: Vec<String>,
     removes: Vec<String>,
@@ -71,7 +69,7 @@ impl Expression {
         placeholder
     }
 
-    /// The placeholders of these attributes' names, as a projection writes them.
+    /// The placeholders of these attributes' names, as a list for a projection.
     pub fn list_of(&mut self, names: &[&str]) -> String {
         names
             .iter()
@@ -87,13 +85,12 @@ impl Expression {
         placeholder
     }
 
-    /// Sets an attribute to a value.
     pub fn set(&mut self, name: &str, value: AttributeValue) {
         let value = self.value(value);
         self.set_to(name, &value);
     }
 
-    /// Sets an attribute to what another expression gives.
+    /// Sets an attribute to the value of an expression.
     pub fn set_to(&mut self, name: &str, expression: &str) {
         let name = self.name(name);
         self.sets.push(format!("{name} = {expression}"));
@@ -110,7 +107,7 @@ impl Expression {
         self.removes.push(name);
     }
 
-    /// Moves the value of an attribute, which must be there, to another one.
+    /// Moves the value of an attribute, which must exist, to another one.
     pub fn rename(&mut self, from: &str, to: &str) {
         let from_name = self.name(from);
         self.set_to(to, &from_name);
@@ -128,7 +125,7 @@ impl Expression {
         clauses.join(" ")
     }
 
-    /// The condition that an attribute is one of these values; none of them is never true.
+    /// The condition that an attribute has one of these values; with no values it is never true.
     pub fn one_of(
         &mut self,
         name: &str,
@@ -137,14 +134,14 @@ impl Expression {
         let values: Vec<String> = values.into_iter().map(|value| self.value(value)).collect();
         let name = self.name(name);
         if values.is_empty() {
-            // An attribute cannot both be there and not.
+            // Always false: an attribute cannot both exist and not exist.
             return format!("(attribute_exists({name}) AND attribute_not_exists({name}))");
         }
         format!("{name} IN ({})", values.join(", "))
     }
 
-    /// The condition that the version is one that the precondition allows, with a leading `AND`;
-    /// nothing for any.
+    /// The condition that the precondition allows the version, with a leading `AND`. Empty if it
+    /// allows any.
     pub fn and_version(&mut self, precondition: &Precondition) -> String {
         match precondition {
             Precondition::Any => String::new(),
@@ -160,8 +157,8 @@ impl Expression {
     }
 }
 
-/// The record that a request was executed: whose, under which key, what came of it, and how long
-/// that is remembered.
+/// The record of an executed request: its owner, idempotency key and result, and when the record
+/// expires.
 pub fn once_record(
     pk: impl Display,
     once: &IdempotencyKey,
@@ -177,13 +174,13 @@ pub fn once_record(
     item
 }
 
-/// The sort key of the record of a key.
+/// The sort key of an idempotency key's record.
 pub fn once_key(once: &IdempotencyKey) -> String {
     format!("once#{}", once.key)
 }
 
-/// What a record of a key says about a request with that key: `None` when it has expired, the
-/// result when the request is the same.
+/// Compares a request with the record of its idempotency key. `None` if the record has expired; the
+/// recorded result if the request is the same.
 pub fn replay(
     record: Item,
     once: &IdempotencyKey,

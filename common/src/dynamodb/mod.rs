@@ -1,4 +1,4 @@
-//! DynamoDB, whatever is kept in it: the client, items and expressions, conditional writes and
+//! What all users of DynamoDB share: the client, items and expressions, conditional writes and
 //! transactions, tables.
 
 mod client;

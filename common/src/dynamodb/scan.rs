@@ -1,5 +1,4 @@
-//! Reading a table from end to end, for the command that copies it: the one place where a table is
-//! scanned.
+//! Reads a whole table, for the command that copies it. Nothing else scans a table.
 
 use aws_sdk_dynamodb::Client;
 
@@ -10,7 +9,7 @@ use crate::problem::StoreError;
 use crate::schema::PAGE;
 use crate::time::Timestamp;
 
-/// A table that is read from end to end, or filled.
+/// A table to read completely, or to fill.
 #[derive(Clone)]
 pub struct TableScan {
     pub client: Client,
@@ -18,10 +17,10 @@ pub struct TableScan {
 }
 
 impl TableScan {
-    /// Up to a page of the table, and after which key it goes on.
+    /// Reads a page of the table. Also returns the key after which to continue.
     ///
     /// # Errors
-    /// There is no such table, or it cannot be read.
+    /// The table does not exist, or cannot be read.
     pub async fn page(
         &self,
         after: Option<&str>,
@@ -55,7 +54,7 @@ impl TableScan {
         Ok((output.items.unwrap_or_default(), next))
     }
 
-    /// Adds an item, unless there is one with its key.
+    /// Adds an item unless its key exists.
     ///
     /// # Errors
     /// It cannot be written.
@@ -78,7 +77,7 @@ impl TableScan {
         }
     }
 
-    /// Where an item is, for people.
+    /// The table and key of an item, for messages.
     pub fn name_of(&self, item: &Item) -> String {
         format!("{} {} {}", self.table, pk_of(item), sk_of(item))
     }
@@ -92,15 +91,15 @@ pub fn sk_of(item: &Item) -> &str {
     text_of(item, "sk").unwrap_or_default()
 }
 
-/// The error of an item with a key of no known shape.
+/// The error for an item whose key has an unknown shape.
 pub fn unknown_key() -> StoreError {
     StoreError::Corrupt("nothing that Tasklane keeps has such a key".into())
 }
 
-/// What is kept at a key must say the same of itself.
+/// Checks that a record's contents match its key.
 ///
 /// # Errors
-/// It says something else.
+/// They do not.
 pub fn at_its_key<T>(value: T, actual: (&str, &str), proper: &Item) -> Result<T, StoreError> {
     if actual == (pk_of(proper).as_str(), sk_of(proper)) {
         Ok(value)
@@ -112,7 +111,7 @@ pub fn at_its_key<T>(value: T, actual: (&str, &str), proper: &Item) -> Result<T,
 /// Reads the record of an idempotency key, and when it expires.
 ///
 /// # Errors
-/// The item is none.
+/// The item is not such a record.
 pub fn read_once(item: &Item) -> Result<(IdempotencyKey, Timestamp), StoreError> {
     let key = sk_of(item).strip_prefix("once#");
     let fingerprint = text_of(item, "fingerprint");

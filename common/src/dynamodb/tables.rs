@@ -1,5 +1,5 @@
-//! The tables, as `template.yaml` has them in AWS: made here for the embedded engine, and by a
-//! command elsewhere.
+//! The tables, the same as in `template.yaml`. Created here for the embedded engine, and by a
+//! command for other engines.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use super::client::failed;
 use crate::problem::StoreError;
 use crate::schema::Table;
 
-/// The attribute that DynamoDB's TTL looks at.
+/// The attribute that DynamoDB's TTL uses.
 const EXPIRY: &str = "expires_at";
-/// How often, and how far apart, a table that is being made is looked at.
+/// How often, and at which interval, the status of a new table is polled.
 const LOOKS: u32 = 120;
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
-/// Makes the tables that are not there yet and checks the others, and tells of each what was done.
+/// Creates the missing tables, checks the others, and reports each one to `tell`.
 ///
 /// # Errors
-/// One line that says which table is not as it must be, or why the database does not do as asked.
+/// One line: which table is not as required, or why the database refuses.
 pub async fn migrate(
     client: &Client,
     tables: &[Table],
@@ -112,7 +112,7 @@ async fn wait_until_active(client: &Client, name: &str) -> Result<(), String> {
     Err("it is still being made; run this again later".to_owned())
 }
 
-/// Keys and local indexes are fixed when a table is made.
+/// Keys and local indexes cannot be changed after a table is created.
 fn check_keys(table: &TableDescription, indexes: &[&str]) -> Result<(), String> {
     let are = |keys: &[KeySchemaElement], range: &str| {
         let key = |kind| {
@@ -146,7 +146,7 @@ fn check_keys(table: &TableDescription, indexes: &[&str]) -> Result<(), String> 
     Ok(())
 }
 
-/// Makes the tables that are not there yet.
+/// Creates the missing tables.
 ///
 /// # Errors
 /// The engine refuses.
@@ -159,7 +159,7 @@ pub async fn create_tables(client: &Client, tables: &[Table]) -> Result<(), Stor
     Ok(())
 }
 
-/// Makes a table; `false` when it is there.
+/// Creates a table; `false` if it exists.
 async fn create(client: &Client, name: &str, indexes: &[&str]) -> Result<bool, StoreError> {
     let invalid = |error: aws_sdk_dynamodb::error::BuildError| StoreError::Corrupt(error.into());
     let attribute = |name: &str| {

@@ -17,10 +17,10 @@ use super::items::{Expression, Item, number};
 use crate::problem::StoreError;
 use crate::time::Timestamp;
 
-/// How often a transaction that met another one is tried.
+/// How often a transaction is tried that conflicts with another one.
 const CONFLICTS: u32 = 6;
 
-/// The item that an update's condition did not hold for; empty when there is none.
+/// The item whose update's condition failed; empty if it does not exist.
 pub fn refused_item(error: &SdkError<UpdateItemError>) -> Option<Item> {
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
@@ -30,7 +30,7 @@ pub fn refused_item(error: &SdkError<UpdateItemError>) -> Option<Item> {
     }
 }
 
-/// Updates an item under a condition, within a transaction.
+/// Updates an item under a condition, as part of a transaction.
 pub fn update(
     table: &str,
     key: Item,
@@ -53,7 +53,7 @@ pub fn update(
         .build())
 }
 
-/// Adds an item under a condition, within a transaction.
+/// Adds an item under a condition, as part of a transaction.
 pub fn put(
     table: &str,
     item: Item,
@@ -74,8 +74,8 @@ pub fn put(
         .build())
 }
 
-/// Adds the record of a key, unless there is one that has not expired. It goes first in its
-/// transaction.
+/// Adds the record of an idempotency key, unless an unexpired one exists. It must be the first part
+/// of its transaction.
 pub fn once_put(
     table: &str,
     record: Item,
@@ -89,15 +89,14 @@ pub fn once_put(
     )
 }
 
-/// What became of a transaction.
+/// The result of a transaction.
 pub enum Transaction {
-    /// All of it was done.
     Done,
-    /// A condition did not hold: the reason for each of its parts, in order.
+    /// A condition failed: the reason of each part, in order.
     Refused(Vec<CancellationReason>),
 }
 
-/// Executes a transaction, again when it met another one on the same items.
+/// Executes a transaction. Retries it when it conflicts with another one.
 pub async fn transact(
     client: &Client,
     parts: Vec<TransactWriteItem>,
@@ -133,13 +132,13 @@ pub async fn transact(
                 "the transaction kept meeting others".into(),
             ));
         }
-        // Spread out by what is as good as random: the first byte of a new UUID.
+        // The jitter is the first byte of a new UUID, which is random enough.
         let jitter = u64::from(Uuid::new_v4().as_bytes()[0]);
         tokio::time::sleep(Duration::from_millis((10 << conflicts) * jitter / 256 + 5)).await;
     }
 }
 
-/// The item that the first part's condition did not hold for, if that was the reason.
+/// The item that made the first part's condition fail, if that was the reason.
 pub fn first_item(reasons: &[CancellationReason]) -> Option<Item> {
     let first = reasons
         .first()

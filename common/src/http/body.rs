@@ -11,11 +11,11 @@ use super::request::Request;
 use crate::fields::{Body, Fields, kind_of, parse_json};
 use crate::problem::{Kind, Problem};
 
-/// A JSON body: as an argument, what was read and found valid; as an answer, 200 with the value.
+/// A JSON body. As an argument: the parsed and valid value. As an answer: 200 with the value.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
-/// A body that the API document shows with an example.
+/// A body with an example for the API document.
 pub trait Example {
     fn example() -> Value;
 }
@@ -61,8 +61,8 @@ pub(super) fn check_size(request: &Request) -> Result<(), Problem> {
     Ok(())
 }
 
-/// 415 for anything but JSON in UTF-8 (`application/json`, and for a patch
-/// `application/merge-patch+json`), encoded as it is. The answer says what would be taken.
+/// 415 for anything but uncompressed JSON in UTF-8 (`application/json`, and for a patch also
+/// `application/merge-patch+json`). The answer names the accepted formats.
 fn check_media_type(request: &Request) -> Result<(), Problem> {
     if let Some(encoding) = request.header(&header::CONTENT_ENCODING)?
         && !encoding.eq_ignore_ascii_case("identity")
@@ -72,8 +72,8 @@ fn check_media_type(request: &Request) -> Result<(), Problem> {
         return Err(Problem::new(Kind::UNSUPPORTED_MEDIA_TYPE, detail)
             .with_header(header::ACCEPT_ENCODING, "identity"));
     }
-    // Accept-Patch is RFC 5789's, section 3.1; Accept-Post is the Linked Data Platform's, section
-    // 7.1.
+    // Accept-Patch is from RFC 5789, section 3.1; Accept-Post from the Linked Data Platform,
+    // section 7.1.
     let (accept, taken): (_, &[&str]) = if request.method == http::Method::PATCH {
         (
             HeaderName::from_static("accept-patch"),

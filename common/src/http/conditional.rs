@@ -1,10 +1,10 @@
 //! Entity tags and preconditions (RFC 9110, sections 8.8.3 and 13).
 //!
-//! The entity tag of what has a version is the version in quotes; other answers have a digest of
-//! their body. There is one reading of `If-Match` and `If-None-Match`, for every method: a write
-//! takes a [`Precondition`], which the store checks with the write itself, and a read is checked
-//! against the tag of its answer. A write of something that has no entity tag is refused where
-//! `If-Match` asks for one.
+//! The entity tag of a resource with a version is the version in quotes; other answers have a
+//! digest of their body. `If-Match` and `If-None-Match` are read the same way for every method: a
+//! write takes a [`Precondition`], which the store checks together with the write, and a read is
+//! checked against the tag of its answer. A write to a resource without an entity tag is refused if
+//! it sends `If-Match`.
 
 use http::{HeaderName, StatusCode, header};
 use serde_json::json;
@@ -25,7 +25,7 @@ impl Extract for Precondition {
             Some(Tags::Any) | None => None,
         };
         let unwanted = match entity_tags(request, &header::IF_NONE_MATCH)? {
-            // What is written is there, so that none of its versions is wanted.
+            // A resource that is written exists, so none of its versions is allowed.
             Some(Tags::Any) => return Ok(Self::OneOf(Vec::new())),
             // If-None-Match compares weakly (RFC 9110, section 13.1.2).
             Some(Tags::These(tags)) => versions(tags.iter()),
@@ -60,7 +60,7 @@ impl Extract for Precondition {
     }
 }
 
-/// The versions that these tags name. A tag that this API never gave is no version.
+/// The versions that these tags name. A tag that this API never issued is not a version.
 fn versions<'t>(tags: impl Iterator<Item = &'t Tag>) -> Vec<u64> {
     tags.filter_map(|tag| {
         tag.opaque
@@ -71,13 +71,13 @@ fn versions<'t>(tags: impl Iterator<Item = &'t Tag>) -> Vec<u64> {
     .collect()
 }
 
-/// What the preconditions of a read make of an answer with this entity tag: 200 or 304.
+/// Checks the preconditions of a read whose answer has this entity tag: 200 or 304.
 ///
 /// # Errors
-/// 412 when `If-Match` does not name it, 400 when a header cannot be read.
+/// 412 when `If-Match` does not name it, 400 when a header is malformed.
 pub(super) fn check_read(request: &Request, etag: &str) -> Result<StatusCode, Problem> {
     let opaque = etag.trim_matches('"');
-    // Both are read first: one that cannot be read is named whatever the other one says.
+    // Both are read first: a malformed one is reported whatever the other one says.
     let (wanted, unwanted) = (
         entity_tags(request, &header::IF_MATCH)?,
         entity_tags(request, &header::IF_NONE_MATCH)?,
@@ -96,11 +96,11 @@ pub(super) fn check_read(request: &Request, etag: &str) -> Result<StatusCode, Pr
     })
 }
 
-/// Checks the preconditions of a write of something that has no entity tag: no `If-Match` can be
-/// true of it, and every `If-None-Match` is.
+/// Checks the preconditions of a write to a resource without an entity tag: `If-Match` always
+/// fails, `If-None-Match` always passes.
 ///
 /// # Errors
-/// 412 with `If-Match`, 400 when a header cannot be read.
+/// 412 with `If-Match`, 400 when a header is malformed.
 pub(super) fn check_write_without_tag(request: &Request) -> Result<(), Problem> {
     entity_tags(request, &header::IF_NONE_MATCH)?;
     match entity_tags(request, &header::IF_MATCH)? {
@@ -109,7 +109,6 @@ pub(super) fn check_write_without_tag(request: &Request) -> Result<(), Problem> 
     }
 }
 
-/// How many tags one header may name.
 const MAX_TAGS: usize = 50;
 
 /// A list of tags as a regular expression, for the API document.
@@ -154,8 +153,8 @@ fn entity_tags(request: &Request, name: &HeaderName) -> Result<Option<Tags>, Pro
     }
 }
 
-/// The tags of one comma-separated list; `None` if it is malformed. Empty elements are read and
-/// ignored (RFC 9110, section 5.6.1.2). An opaque tag may itself hold commas.
+/// The tags of one comma-separated list; `None` if it is malformed. Empty elements are ignored (RFC
+/// 9110, section 5.6.1.2). An opaque tag may itself contain commas.
 fn parse_list(text: &str) -> Option<Vec<Tag>> {
     let mut tags = Vec::new();
     let mut rest = text;

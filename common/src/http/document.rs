@@ -1,4 +1,4 @@
-//! The API document as it is published, and what it says about paths that a request got wrong.
+//! The published API document, and answers to requests whose path or method is not served.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,11 @@ use super::request::Request;
 use super::response::{Reply, Representation, Response};
 use crate::problem::{Kind, Problem};
 
-/// An OpenAPI document.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(transparent)]
 pub struct Document(&'static RawValue);
 
-/// What of a document tells which methods a path has.
+/// The part of a document that tells the methods of a path.
 #[derive(Deserialize)]
 struct Paths<'d> {
     #[serde(borrow)]
@@ -27,20 +26,20 @@ struct Paths<'d> {
 }
 
 impl Document {
-    /// The document with this text.
+    /// Parses a document.
     ///
     /// # Errors
-    /// 500 when it is no JSON, which a test rules out.
+    /// 500 when it is not JSON, which a test rules out.
     pub fn parse(text: &'static str) -> Result<Self, Problem> {
         serde_json::from_str(text)
             .map(Self)
             .map_err(Problem::internal)
     }
 
-    /// The methods that are served at this path; none when nothing is.
+    /// The methods that are served at this path; empty if it is not served.
     ///
     /// # Errors
-    /// 500 when it is no OpenAPI document, which a test rules out.
+    /// 500 when it is not an OpenAPI document, which a test rules out.
     pub fn methods_at(&self, path: &str) -> Result<Vec<String>, Problem> {
         let document: Paths<'_> = serde_json::from_str(self.0.get()).map_err(Problem::internal)?;
         let mut templates = matchit::Router::new();
@@ -101,20 +100,21 @@ impl Representation for Health {
     }
 }
 
-/// Method and path of a request, for the endpoint that serves what no other one does.
+/// The method and path of a request, for the endpoint that answers unknown routes.
 #[derive(Clone, Debug)]
 pub struct RequestLine {
     method: http::Method,
-    /// The path as it came.
+    /// The path, not decoded.
     pub path: String,
 }
 
-/// 204 to `OPTIONS`: what a path can do (RFC 9110, section 9.3.7).
+/// 204 to `OPTIONS`: the methods of a path (RFC 9110, section 9.3.7).
 #[derive(Debug)]
 pub struct Options(String);
 
 impl RequestLine {
-    /// Answers a request whose method is not served at its path, where these are.
+    /// Answers a request whose method is not served at its path. `allowed` are the methods that
+    /// are.
     ///
     /// # Errors
     /// 405 for every method but `OPTIONS`.
@@ -132,8 +132,7 @@ impl RequestLine {
 }
 
 impl Extract for RequestLine {
-    // Where nothing is served there is nothing to hold preconditions against (RFC 9110, section
-    // 13.2.1).
+    // An unknown route has no resource to check preconditions against (RFC 9110, section 13.2.1).
     const CONDITIONAL: bool = true;
 
     fn extract(request: &Request) -> Result<Self, Problem> {

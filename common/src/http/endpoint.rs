@@ -1,6 +1,6 @@
 //! An endpoint: method, path, access and handler in one declaration.
 //!
-//! A handler is an `async fn` whose signature says everything: who may call it (the verified
+//! A handler is an `async fn` whose signature is its declaration: who may call it (the verified
 //! [`Caller`](crate::auth::Caller) comes first; without one anyone may), which parts it uses
 //! ([`Use`](super::Use)), and what it reads from the request ([`Extract`]). It returns a [`Reply`]
 //! or a [`Problem`].
@@ -22,21 +22,19 @@ use crate::problem::{Kind, Problem};
 use crate::storage::Storage;
 use crate::time::Clock;
 
-/// A method that endpoints are declared for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Method {
-    /// Reads; `HEAD` is served with it.
+    /// Also serves `HEAD`.
     Get,
     Post,
-    /// Changes a part (RFC 5789).
+    /// Changes parts of a resource (RFC 5789).
     Patch,
     Delete,
-    /// Whatever nobody else serves: API Gateway's `$default` route.
+    /// Requests that no other endpoint serves: API Gateway's `$default` route.
     Any,
 }
 
 impl Method {
-    /// The method's name in HTTP; `*` for any.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -54,43 +52,44 @@ pub enum Access {
     Public,
     /// A valid access token. It is verified without the store, so it is accepted until it expires.
     User,
-    /// A valid access token whose session has not ended, which takes one read. For everything about
+    /// A valid access token whose session has not ended, which costs one read. For everything about
     /// an account.
     Session,
 }
 
 /// One endpoint of the API, and one Lambda function.
 pub struct Endpoint {
-    /// The function's name, the operation's identifier, the sample event's name.
+    /// The name of the function, of the sample event, and of the operation in the API document.
     pub name: &'static str,
     pub method: Method,
     /// The path, with parameters in braces, as API Gateway writes it.
     pub path: &'static str,
-    /// What it does, in one sentence.
+    /// One sentence for the API document.
     pub summary: &'static str,
-    /// The problems that its handler may answer with, beyond those of its access and its arguments.
+    /// The problems that its handler may answer with, in addition to those of its access and
+    /// arguments.
     pub problems: &'static [Kind],
     pub access: Access,
-    /// Adds arguments and answers to the API document. Apart from the handler, so that a function's
-    /// binary does not contain it.
+    /// Adds arguments and answers to the API document. Separate from the handler, so that a
+    /// function's binary does not contain it.
     pub describe: fn(&mut Operation),
-    /// The settings that its parts read.
+    /// The settings of its parts.
     pub settings: fn() -> Vec<Setting>,
     handler: &'static dyn Handler,
 }
 
 /// The endpoints of one service.
 pub struct Service {
-    /// The service's name, which is its crate's.
+    /// The name of the service and of its crate.
     pub name: &'static str,
-    /// What it is about, in one sentence.
+    /// One sentence for the API document.
     pub summary: &'static str,
     pub endpoints: &'static [&'static Endpoint],
-    /// What it keeps in the database, if anything.
+    /// What the service stores in the database, if anything.
     pub storage: Option<&'static Storage>,
 }
 
-/// An endpoint whose parts have started: it answers requests.
+/// An endpoint whose parts have started, ready to answer requests.
 pub struct Running {
     pub endpoint: &'static Endpoint,
     pub(super) clock: Arc<dyn Clock>,
@@ -106,7 +105,7 @@ impl Endpoint {
         Self::new(name, Method::Get, path, handler)
     }
 
-    /// An endpoint that creates or does something.
+    /// An endpoint that creates a resource or executes an action.
     pub const fn post<H: Describe>(
         name: &'static str,
         path: &'static str,
@@ -115,7 +114,7 @@ impl Endpoint {
         Self::new(name, Method::Post, path, handler)
     }
 
-    /// An endpoint that changes a part of something.
+    /// An endpoint that changes parts of a resource.
     pub const fn patch<H: Describe>(
         name: &'static str,
         path: &'static str,
@@ -124,7 +123,7 @@ impl Endpoint {
         Self::new(name, Method::Patch, path, handler)
     }
 
-    /// An endpoint that removes something.
+    /// An endpoint that deletes a resource.
     pub const fn delete<H: Describe>(
         name: &'static str,
         path: &'static str,
@@ -133,7 +132,7 @@ impl Endpoint {
         Self::new(name, Method::Delete, path, handler)
     }
 
-    /// The endpoint for everything that no other one serves.
+    /// The endpoint for requests that no other endpoint serves.
     pub const fn fallback<H: Describe>(name: &'static str, handler: &'static H) -> Self {
         Self::new(name, Method::Any, "$default", handler)
     }
@@ -163,17 +162,17 @@ impl Endpoint {
         self
     }
 
-    /// Names the problems that the handler answers with.
+    /// Sets the problems that the handler may answer with.
     #[must_use]
     pub const fn problems(mut self, problems: &'static [Kind]) -> Self {
         self.problems = problems;
         self
     }
 
-    /// Starts the parts that the handler uses, and no others.
+    /// Starts only the parts that the handler uses.
     ///
     /// # Errors
-    /// One of them cannot be started.
+    /// A part cannot start.
     pub async fn start(&'static self, starter: &Starter<'_>) -> Result<Running, StartError> {
         let (handler, clock) = try_join!(self.handler.start(starter), starter.part())?;
         Ok(Running {
@@ -186,40 +185,39 @@ impl Endpoint {
 
 /// Reads one argument of a handler from the request.
 pub trait Extract: Sized + Send {
-    /// Whether it is the request's preconditions. A write that takes none is held to have no entity
-    /// tag.
+    /// Whether this argument is the request's preconditions. A write without such an argument
+    /// counts as a write to a resource without an entity tag.
     const CONDITIONAL: bool = false;
 
-    /// Reads it.
+    /// Reads the argument.
     ///
     /// # Errors
     /// A 4xx that says what is wrong and where.
     fn extract(request: &Request) -> Result<Self, Problem>;
 
-    /// Adds to the API document what it reads and which problems it may answer with.
+    /// Documents what it reads and its possible problems.
     fn describe(operation: &mut Operation);
 }
 
-/// A handler that is still to be given its parts.
+/// A handler whose parts have not started.
 pub trait Handler: Sync {
     fn start<'a>(&'static self, starter: &'a Starter<'_>) -> Starting<'a>;
 }
 
-/// A handler that is being given its parts.
+/// The start of a handler's parts.
 pub(super) type Starting<'a> = LocalBoxFuture<'a, Result<Box<dyn RunningHandler>, StartError>>;
 
 /// A handler with its parts.
 pub trait RunningHandler: Send + Sync {
-    /// Answers a request.
     fn call<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Response, Problem>>;
 }
 
-/// A handler whose types are still known.
+/// A handler that still knows the types of its arguments.
 pub trait Describe: Handler + 'static {
     const ACCESS: Access;
-    /// The settings that its arguments' parts read.
+    /// The settings of its arguments' parts.
     fn settings() -> Vec<Setting>;
-    /// Adds its arguments and its answer to the API document.
+    /// Documents its arguments and its answer.
     fn describe(operation: &mut Operation);
 }
 
@@ -227,22 +225,22 @@ pub trait Describe: Handler + 'static {
 pub trait Argument: Sized + Send + 'static {
     /// Who may call a handler that has this argument.
     const ACCESS: Access = Access::Public;
-    /// Whether it is the request's preconditions.
+    /// Whether this argument is the request's preconditions.
     const CONDITIONAL: bool = false;
 
-    /// What it is made with.
+    /// The part that the argument is created with.
     type Part: Part;
 
-    /// Makes the argument.
+    /// Creates the argument for a request.
     ///
     /// # Errors
-    /// Why the request cannot be handled.
+    /// The problem that the client gets.
     fn take(
         part: &Self::Part,
         request: &Request,
     ) -> impl Future<Output = Result<Self, Problem>> + Send;
 
-    /// Adds to the API document what it reads and which problems it may answer with.
+    /// Documents what it reads and its possible problems.
     fn describe(_: &mut Operation) {}
 }
 
@@ -276,16 +274,16 @@ pub trait AsyncHandler<Arguments>: Copy + Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Response, Problem>>;
 }
 
-/// A function with its arguments' types, as an endpoint's handler.
+/// A function and the types of its arguments, as the handler of an endpoint.
 pub struct Typed<F, Arguments>(F, PhantomData<fn(Arguments)>);
 
-/// A function and the parts that its arguments are made with.
+/// A function and the parts of its arguments.
 struct Started<F: AsyncHandler<Arguments>, Arguments> {
     function: F,
     parts: F::Parts,
 }
 
-/// Makes a handler of this function.
+/// Creates a handler from this function.
 pub const fn handler<F: AsyncHandler<Arguments>, Arguments>(function: F) -> Typed<F, Arguments> {
     Typed(function, PhantomData)
 }
@@ -321,8 +319,8 @@ impl<F: AsyncHandler<Arguments>, Arguments: 'static> Describe for Typed<F, Argum
     }
 }
 
-/// The access of a handler whose arguments have these. Who calls comes first, so that nothing is
-/// read for somebody who may not call: another order does not compile.
+/// The access of a handler with these arguments. The caller must come first, so that nothing is
+/// read for a client without access: any other order does not compile.
 const fn access(arguments: &[Access]) -> Access {
     let mut later = 1;
     while later < arguments.len() {
@@ -339,8 +337,8 @@ const fn access(arguments: &[Access]) -> Access {
     }
 }
 
-/// Checks preconditions where the handler does not: a read's answer has an entity tag, which they
-/// are held against later.
+/// Checks the preconditions if the handler does not. Those of a read are checked later, against the
+/// entity tag of its answer.
 fn check_conditions(request: &Request, by_handler: bool) -> Result<(), Problem> {
     if by_handler || request.is_read() {
         Ok(())
@@ -402,7 +400,7 @@ macro_rules! arity {
     };
 }
 
-/// Starts the arguments' parts at the same time.
+/// Starts the arguments' parts concurrently.
 macro_rules! start {
     ($starter:ident, ) => {{
         let _ = $starter;

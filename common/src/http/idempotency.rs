@@ -1,7 +1,7 @@
-//! `Idempotency-Key`: a request that is repeated with the same key and body is executed once.
+//! `Idempotency-Key`: a request that is repeated with the same key and body is executed only once.
 //!
-//! The key travels to the store with the write itself, so that write and record are one: there is
-//! no moment in which one of them exists without the other. See docs/data-model.md.
+//! The store saves the key together with the write itself, atomically: neither ever exists without
+//! the other. See docs/data-model.md.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -29,8 +29,8 @@ impl Extract for Idempotency {
         let Some(value) = request.header(&IDEMPOTENCY_KEY)? else {
             return Ok(Self(None));
         };
-        // The draft writes the key as a quoted string; most clients send it bare. Both name the
-        // same key.
+        // In the draft the key is a quoted string; most clients send it without quotes. Both are
+        // the same key.
         let key = value
             .strip_prefix('"')
             .and_then(|rest| rest.strip_suffix('"'))
@@ -63,8 +63,8 @@ impl Extract for Idempotency {
     }
 }
 
-/// What tells one request from another: method, path and body. An identifier is the same in upper
-/// case.
+/// The digest that identifies a request: method, path and body. An identifier in upper case gives
+/// the same digest.
 fn fingerprint(request: &Request) -> String {
     let path: Vec<String> = request.path.split('/').map(canonical).collect();
     let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
@@ -73,15 +73,16 @@ fn fingerprint(request: &Request) -> String {
         path.join("/").as_bytes(),
         &request.body,
     ] {
-        // The length goes first, so that no two different requests write the same bytes.
+        // Each part is preceded by its length, so that different requests never give the same
+        // bytes.
         digest.update(&part.len().to_be_bytes());
         digest.update(part);
     }
     URL_SAFE_NO_PAD.encode(digest.finish())
 }
 
-/// A segment of a path as the endpoint reads it: an identifier in its usual form, and anything else
-/// as it came.
+/// A segment of a path as the endpoint reads it: an identifier in its usual form, anything else
+/// unchanged.
 fn canonical(segment: &str) -> String {
     let decoded = percent_decode_str(segment).decode_utf8_lossy();
     Uuid::try_parse(&decoded).map_or_else(|_| segment.to_owned(), |id| id.hyphenated().to_string())

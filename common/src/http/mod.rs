@@ -1,5 +1,5 @@
-//! Requests and responses, the same for Lambda and for the server: reading bodies, queries, headers
-//! and cursors, writing entity tags and problems, and the one layer that every request passes.
+//! Requests and responses, the same for Lambda and the server: reading bodies, queries, headers and
+//! cursors, writing entity tags and problems, and the layer that every request passes through.
 
 mod body;
 mod conditional;
@@ -27,5 +27,5 @@ pub use response::{Created, Listing, NoContent, PublicJson, Representation, Resp
 pub(crate) use serve::refuse;
 pub use serve::{fail, serve};
 
-/// The largest body that is read, in bytes.
+/// The largest accepted body, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document, made from the endpoints' declarations and types.
+//! The OpenAPI 3.1 document, generated from the endpoints' declarations and types.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use super::conditional::TAGS_PATTERN;
 use super::endpoint::{Endpoint, Method, Service};
 use crate::problem::{Kind, ProblemBody};
 
-/// What one endpoint takes and answers.
+/// The description of one endpoint's arguments and answers.
 pub struct Operation<'g> {
-    /// Makes the schemas of what is sent to the API.
+    /// Generates the schemas of requests.
     schemas: &'g mut SchemaGenerator,
-    /// Makes the schemas of what it answers, where a field that is always there is required.
+    /// Generates the schemas of answers, where fields that are always present are required.
     answers: &'g mut SchemaGenerator,
     parameters: Vec<Value>,
     body: Option<Value>,
@@ -23,7 +23,7 @@ pub struct Operation<'g> {
     authenticated: bool,
 }
 
-/// Makes the schema of an answer once the document is being made.
+/// Generates the schema of an answer when the document is generated.
 type MakeSchema = fn(&mut SchemaGenerator) -> Value;
 
 /// An answer other than a problem.
@@ -50,7 +50,6 @@ impl Success {
         }
     }
 
-    /// With a `Location` header.
     #[must_use]
     pub fn with_location(mut self) -> Self {
         self.headers
@@ -58,7 +57,6 @@ impl Success {
         self
     }
 
-    /// With a `Link` header.
     #[must_use]
     pub fn with_link(mut self) -> Self {
         self.headers.push((
@@ -70,33 +68,29 @@ impl Success {
 }
 
 impl Operation<'_> {
-    /// The call needs an access token.
     pub fn requires_access_token(&mut self) {
         self.authenticated = true;
         self.may_answer(&[Kind::UNAUTHENTICATED]);
     }
 
-    /// The call takes a JSON body.
     pub fn takes_body<T: JsonSchema>(&mut self, example: Value) {
         let schema = self.schemas.subschema_for::<T>();
         self.body = Some(json!({"schema": schema, "example": example}));
     }
 
-    /// The path has a parameter of this type.
     pub fn takes_path_parameter<T: JsonSchema>(&mut self, name: &str) {
         let schema = self.schemas.subschema_for::<T>();
         self.parameters
             .push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
     }
 
-    /// The call takes an optional header.
     pub fn takes_header(&mut self, name: &str, description: &str, schema: Value, example: &str) {
         self.parameters.push(json!({
             "name": name, "in": "header", "required": false, "description": description, "schema": schema, "example": example,
         }));
     }
 
-    /// The query's parameters are the properties of this type.
+    /// The properties of this type are the query's parameters.
     pub fn takes_query<T: JsonSchema>(&mut self) {
         let schema = T::json_schema(self.schemas).to_value();
         let required = schema
@@ -121,18 +115,18 @@ impl Operation<'_> {
         }
     }
 
-    /// The call may answer with this.
+    /// Adds a possible answer.
     pub fn answers(&mut self, success: Success) {
         self.successes.push(success);
     }
 
-    /// The call may answer with these problems.
+    /// Adds possible problems.
     pub fn may_answer(&mut self, kinds: &[Kind]) {
         self.problems.extend(kinds);
     }
 }
 
-/// A parameter of a query cannot be null: it can only be absent.
+/// A query parameter cannot be null, only absent.
 fn not_null(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else {
         return;
@@ -154,16 +148,16 @@ fn not_null(schema: &mut Value) {
     }
 }
 
-/// What the API is about.
+/// The description of the API.
 pub struct About {
     pub title: &'static str,
-    /// A few words.
+    /// A short summary.
     pub summary: &'static str,
-    /// What holds for every call.
+    /// The rules of every call.
     pub description: &'static str,
 }
 
-/// The whole API as an OpenAPI 3.1 document.
+/// Generates the OpenAPI 3.1 document of the whole API.
 pub fn document(about: &About, services: &[&Service]) -> Value {
     let settings = SchemaSettings::draft2020_12()
         .with(|settings| settings.definitions_path = "/components/schemas".into());
@@ -193,7 +187,7 @@ pub fn document(about: &About, services: &[&Service]) -> Value {
         }
     }
     let mut definitions = schemas.take_definitions(true);
-    // What is both sent and answered, such as a status, looks the same in both.
+    // A type of both requests and answers, such as a status, has the same schema in both.
     definitions.extend(answers.take_definitions(true));
     let tags: Vec<Value> = services
         .iter()
@@ -241,7 +235,7 @@ fn describe(
     if !(endpoint.settings)().is_empty() {
         operation.may_answer(&[Kind::UNAVAILABLE]);
     }
-    // What is wrong with the request as such, before any endpoint looks at it.
+    // Faults that are found before the request reaches an endpoint.
     operation.may_answer(&[
         Kind::MALFORMED_BODY,
         Kind::MALFORMED_HEADER,

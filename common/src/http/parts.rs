@@ -8,8 +8,7 @@ use crate::part::Part;
 use crate::problem::Problem;
 use crate::time::{Clock, Timestamp};
 
-/// A part that a handler uses. A function starts with the parts of its handler's signature, and
-/// with no others.
+/// A part that a handler uses. A function starts only the parts in its handler's signature.
 #[derive(Clone, Copy, Debug)]
 pub struct Use<T>(pub T);
 

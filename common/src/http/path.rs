@@ -11,9 +11,9 @@ use super::request::Request;
 use crate::auth::SessionId;
 use crate::problem::{FieldError, Kind, Problem};
 
-/// A value that stands in the path.
+/// A value in the path.
 pub trait PathParameter: FromStr<Err = String> + JsonSchema + Send {
-    /// Its name between the braces.
+    /// The name in braces.
     const NAME: &'static str;
 }
 
@@ -46,11 +46,11 @@ impl PathParameter for SessionId {
 }
 
 impl Endpoint {
-    /// The parameters that this path has under the endpoint's own, percent-decoded; `None` when it
-    /// is another path.
+    /// The values of the endpoint's path parameters in this path, percent-decoded; `None` if the
+    /// path does not match.
     ///
     /// # Errors
-    /// 400 when a parameter is not UTF-8 once decoded.
+    /// 400 when a decoded parameter is not UTF-8.
     pub fn match_path(&self, path: &str) -> Result<Option<Vec<(&'static str, String)>>, Problem> {
         if self.method == super::Method::Any {
             return Ok(Some(Vec::new()));

@@ -14,33 +14,33 @@ use crate::problem::{FieldError, Kind, Problem};
 
 /// The default number of items in a page.
 const DEFAULT_LIMIT: usize = 50;
-/// How many items a page can have.
+/// The largest number of items in a page.
 const MAX_LIMIT: usize = 100;
 
-/// How often a parameter may repeat.
+/// How often a parameter may be repeated.
 const MAX_REPEATS: usize = 20;
 
 /// The parameters of an endpoint's query.
 pub trait Parameters: JsonSchema + Sized + Send {
-    /// Takes the parameters. `None` when one of them is invalid, which `fields` then knows.
+    /// Takes the parameters. `None` if one is invalid; its error is then in `fields`.
     fn read(fields: &mut QueryFields) -> Option<Self>;
 }
 
-/// The query, read and found valid.
+/// The parsed and valid query.
 #[derive(Clone, Debug)]
 pub struct Query<T>(pub T);
 
-/// Which page of a list of these is wanted.
+/// The requested page of a list.
 #[derive(Clone, Debug)]
 pub struct PageQuery<T> {
-    /// How many items the page has at most.
+    /// The largest number of items in the page.
     pub limit: usize,
-    /// The position after which the page starts; the first page has none.
+    /// The position after which the page starts; `None` for the first page.
     pub after: Option<Cursor>,
     of: PhantomData<fn() -> T>,
 }
 
-/// What is listed in one order only.
+/// A type that is listed in only one order.
 pub trait Listed: Send {
     /// The order's name in cursors.
     const ORDER: &'static str;
@@ -80,7 +80,7 @@ impl<T> JsonSchema for PageQuery<T> {
     }
 }
 
-/// The parameters that have not been taken yet, and what was wrong with those that have.
+/// The parameters that have not been taken yet, and the errors of those that have.
 #[derive(Debug)]
 pub struct QueryFields {
     pairs: Vec<(String, String)>,
@@ -88,8 +88,8 @@ pub struct QueryFields {
 }
 
 impl QueryFields {
-    /// Splits `a=1&b=2` and decodes it (application/x-www-form-urlencoded), refusing what lax
-    /// decoders repair.
+    /// Splits `a=1&b=2` and decodes it (application/x-www-form-urlencoded). Refuses malformed input
+    /// that lax decoders repair.
     pub fn parse(query: &str) -> Self {
         let mut fields = Self {
             pairs: Vec::new(),
@@ -106,8 +106,7 @@ impl QueryFields {
         fields
     }
 
-    /// Reads the whole query: every fault of every parameter, and every parameter that nobody
-    /// takes.
+    /// Reads the whole query. Reports every error of every parameter, and every unknown parameter.
     pub fn read<T>(
         mut self,
         read: impl FnOnce(&mut Self) -> Option<T>,
@@ -122,12 +121,12 @@ impl QueryFields {
         }
     }
 
-    /// A parameter that may come once. The outer `None` is an invalid one.
+    /// A parameter that may be sent once. The outer `None` means it is invalid.
     pub fn one<T: FromStr<Err = String>>(&mut self, name: &str) -> Option<Option<T>> {
         self.one_with(name, str::parse)
     }
 
-    /// A parameter that may come once, read by a function.
+    /// A parameter that may be sent once, parsed by a function.
     pub fn one_with<T>(
         &mut self,
         name: &str,
@@ -149,7 +148,7 @@ impl QueryFields {
         }
     }
 
-    /// `limit` and `cursor`, which must belong to this order.
+    /// `limit` and `cursor`. The cursor must belong to this order.
     pub fn page(&mut self, order: &str) -> (Option<usize>, Option<Option<Cursor>>) {
         let limit = self.one_with("limit", |text| match text.parse::<usize>() {
             Ok(limit @ 1..=MAX_LIMIT) if text.bytes().all(|b| b.is_ascii_digit()) => Ok(limit),
@@ -164,7 +163,7 @@ impl QueryFields {
         (limit.map(|limit| limit.unwrap_or(DEFAULT_LIMIT)), cursor)
     }
 
-    /// A parameter that may come any number of times.
+    /// A parameter that may be sent several times.
     pub fn many<T: FromStr<Err = String>>(&mut self, name: &str) -> Option<Vec<T>> {
         let texts = self.take(name);
         if texts.len() > MAX_REPEATS {
@@ -204,7 +203,7 @@ impl<T: Parameters> Extract for Query<T> {
     }
 }
 
-/// Decodes a name or a value; `None` for a stray percent sign or what is not UTF-8.
+/// Decodes a name or a value; `None` for a stray percent sign or invalid UTF-8.
 pub(super) fn decode(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let stray = bytes.iter().enumerate().any(|(at, byte)| {

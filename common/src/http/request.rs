@@ -1,4 +1,4 @@
-//! A request as every endpoint sees it, wherever it came from.
+//! A request as endpoints see it, on Lambda and in the server.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,36 +17,34 @@ use crate::time::Clock;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// One HTTP request, read completely.
+/// One HTTP request with its complete body.
 #[derive(Debug)]
 pub struct Request {
-    /// Names the request in the answer and in the logs.
+    /// Identifies the request in the answer and in the logs.
     pub id: String,
-    /// The method as it came.
     pub method: http::Method,
-    /// The path, percent-encoded as it came.
+    /// The path, not decoded.
     pub path: String,
-    /// The query string without its question mark; empty when there is none.
+    /// The query string without its question mark, or empty.
     pub query: String,
     pub headers: HeaderMap,
     pub body: Bytes,
-    /// What Lambda calls the work on it; `None` in the server.
+    /// Lambda's invocation; `None` in the server.
     pub invocation: Option<Invocation>,
-    /// Who connected, as far as a proxy that may be trusted has told.
+    /// The address of the client, as reported by trusted proxies.
     pub source: IpAddr,
-    /// Whether the client's own connection is encrypted, as far as that is known.
+    /// Whether the client's own connection is encrypted, as far as known.
     pub secure: bool,
-    /// The values of the path's parameters, decoded; filled in by the layer that knows the
-    /// endpoint.
+    /// The decoded values of the path parameters. Set once the endpoint is known.
     pub parameters: Vec<(&'static str, String)>,
 }
 
 impl Request {
-    /// A header that may come once, as text.
+    /// The text of a header that may be sent only once.
     ///
     /// # Errors
-    /// 400 when it comes more than once or holds anything but visible ASCII, spaces and tabs (RFC
-    /// 9110, section 5.5).
+    /// 400 when it is sent more than once or contains anything but visible ASCII, spaces and tabs
+    /// (RFC 9110, section 5.5).
     pub fn header(&self, name: &HeaderName) -> Result<Option<&str>, Problem> {
         let mut values = self.headers.get_all(name).iter();
         let Some(value) = values.next() else {
@@ -61,7 +59,7 @@ impl Request {
             .map_err(|_| Problem::malformed_header(name, "must be visible ASCII characters"))
     }
 
-    /// The trace that it belongs to, as far as its client says so in a way that can be told.
+    /// The client's `traceparent`, if it is valid.
     pub(super) fn traceparent(&self) -> Option<&str> {
         telemetry::traceparent(self.header(&TRACEPARENT).ok()??)
     }
@@ -84,7 +82,7 @@ impl Extract for Client {
     fn describe(_: &mut Operation) {}
 }
 
-/// What verifies who calls.
+/// Verifies callers.
 #[derive(Clone)]
 pub struct CallerCheck {
     verifier: Arc<Verifier>,
@@ -93,11 +91,10 @@ pub struct CallerCheck {
 }
 
 impl CallerCheck {
-    /// The caller that the request's access token names (RFC 6750, section 2.1).
+    /// Verifies the caller of the request by its access token (RFC 6750, section 2.1).
     ///
     /// # Errors
-    /// 401 without a token or with one that is not valid, 429 for a caller who sent too many
-    /// requests.
+    /// 401 when the token is missing or invalid, 429 when the caller has sent too many requests.
     pub fn verify(&self, request: &Request) -> Result<Caller, Problem> {
         let mut values = request.headers.get_all(header::AUTHORIZATION).iter();
         let Some(value) = values.next() else {

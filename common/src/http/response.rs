@@ -1,4 +1,4 @@
-//! What handlers answer.
+//! The answers of handlers.
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
@@ -15,41 +15,40 @@ use crate::problem::Problem;
 
 pub type Response = http::Response<Bytes>;
 
-/// What a handler gives when all went well.
+/// A successful answer of a handler.
 pub trait Reply: Send {
-    /// Writes the response to this request.
+    /// Creates the response to this request.
     ///
     /// # Errors
-    /// 500 when the value cannot be written, which would be a defect.
+    /// 500 when the value cannot be serialized, which would be a bug.
     fn into_response(self, request: &Request) -> Result<Response, Problem>;
 
-    /// Adds the answer to the API document.
+    /// Documents the answer.
     fn describe(operation: &mut Operation);
 }
 
-/// Something that clients are shown as JSON.
+/// A resource as clients see it, in JSON.
 pub trait Representation: Serialize + JsonSchema + Send {
-    /// The version, where there is one: it becomes the entity tag.
+    /// The version, which becomes the entity tag, if there is one.
     fn version(&self) -> Option<u64> {
         None
     }
 
-    /// Where it can be read, when it was just created.
+    /// The URL of a resource that was just created.
     fn location(&self) -> Option<String> {
         None
     }
 
-    /// A typical one, for the API document.
+    /// An example for the API document.
     fn example() -> serde_json::Value;
 }
 
-/// 201: what was created, with `Location` and, where it has a version, `ETag`.
+/// 201: the created resource, with `Location`, and with `ETag` if it has a version.
 pub struct Created<T>(pub T);
 
-/// 204 No Content.
 pub struct NoContent;
 
-/// 200: the same for everyone, so that caches may keep it for a while.
+/// 200: the same answer for everyone, which caches may store for a while.
 pub struct PublicJson<T>(pub T);
 
 /// 200: a page of a list, with `Link: rel="next"` when there is more.
@@ -80,7 +79,6 @@ impl Representation for PublicKeys {
     }
 }
 
-/// How long a cache may keep a public answer.
 const PUBLIC_CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 impl<T: Representation> Reply for Json<T> {
@@ -140,9 +138,8 @@ impl<T: Representation> Reply for Listing<T> {
     fn into_response(self, request: &Request) -> Result<Response, Problem> {
         let mut response = write(StatusCode::OK, &self)?;
         if let Some(cursor) = &self.next_cursor {
-            // The same query with the cursor exchanged (RFC 8288): what the client sent is
-            // percent-encoded already, each in its own way, and a cursor is made of URL-safe
-            // characters.
+            // The same query with another cursor (RFC 8288). The client's query is already
+            // percent-encoded, and a cursor contains only URL-safe characters.
             let is_cursor = |pair: &str| {
                 pair.split('=')
                     .next()

@@ -1,4 +1,4 @@
-//! The one layer that every request passes, on Lambda and in the server alike.
+//! The layer that every request passes through, on Lambda and in the server.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -20,12 +20,12 @@ use crate::time::{Clock, SystemClock, Timestamp};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// How long a handler may take: each call of the store has its own limit, but many slow ones add
-/// up. Less than the ten seconds after which Lambda stops a function (`template.yaml`), so that the
-/// client gets a 503.
+/// The time limit of a handler: each store call has its own limit, but several slow calls add up.
+/// It is less than the ten seconds after which Lambda stops a function (`template.yaml`), so that
+/// the client gets a 503.
 const TIME: Duration = Duration::from_secs(8);
 
-/// Headers of every answer: what OWASP's REST security cheat sheet asks of an API.
+/// Headers of every answer, as OWASP's REST security cheat sheet recommends.
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     (
         header::X_CONTENT_TYPE_OPTIONS,
@@ -46,11 +46,11 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     ),
 ];
 
-/// Sent over https only (RFC 6797, section 7.2).
+/// Only sent over https (RFC 6797, section 7.2).
 const TRANSPORT_SECURITY: HeaderValue =
     HeaderValue::from_static("max-age=31536000; includeSubDomains");
 
-/// Answers a request: never an error, never a panic, always one log line.
+/// Answers a request. Errors and panics become an answer too, and one log line is always written.
 pub async fn serve(running: &Running, mut request: Request) -> Response {
     let started = Instant::now();
     let answering = answer(running, &mut request);
@@ -65,9 +65,8 @@ pub async fn serve(running: &Running, mut request: Request) -> Response {
     )
 }
 
-/// Answers a request that cannot be handled at all: its function cannot start, it did not arrive
-/// whole, or too many come from where it came from. Headers and the log line are those of any other
-/// answer.
+/// Answers a request that cannot be handled: its function cannot start, it arrived incomplete, or
+/// its source sends too many. Headers and log line are the same as for any other answer.
 pub fn fail(endpoint: &Endpoint, request: &Request, problem: Problem) -> Response {
     finish(
         SystemClock.now(),
@@ -79,15 +78,15 @@ pub fn fail(endpoint: &Endpoint, request: &Request, problem: Problem) -> Respons
     )
 }
 
-/// The answer to an event that is no request of this API at all.
+/// The answer to an event that is not a request of this API.
 pub(crate) fn refuse(problem: &Problem, request_id: &str) -> Response {
     let mut response = problem_response(problem, request_id);
-    // API Gateway is https.
+    // API Gateway serves only https.
     add_headers(&mut response, request_id, true);
     response
 }
 
-/// Writes the answer and its log line.
+/// Completes the answer and writes its log line.
 fn finish(
     now: Timestamp,
     endpoint: &Endpoint,
@@ -131,7 +130,7 @@ async fn answer(running: &Running, request: &mut Request) -> Result<Response, Pr
     let handled = tokio::time::timeout(TIME, handling)
         .await
         .map_err(|_| Problem::unavailable("the store was too slow"))?;
-    // The panic itself was logged where it happened.
+    // The panic hook has already logged the panic.
     let mut response = handled.map_err(|_| Problem::internal("the handler panicked"))??;
     if request.is_read() && response.status() == StatusCode::OK {
         let etag = entity_tag(&mut response)?;
@@ -143,7 +142,7 @@ async fn answer(running: &Running, request: &mut Request) -> Result<Response, Pr
     Ok(response)
 }
 
-/// The entity tag of a response; made from the body when the handler gave none.
+/// The entity tag of a response: the handler's, or a digest of the body.
 fn entity_tag(response: &mut Response) -> Result<String, Problem> {
     if let Some(tag) = response.headers().get(header::ETAG) {
         return tag.to_str().map(str::to_owned).map_err(Problem::internal);
@@ -174,8 +173,8 @@ fn complete(response: &mut Response, request: &Request) {
     add_headers(response, &request.id, request.secure);
     let unmodified = response.status() == StatusCode::NOT_MODIFIED;
     if request.method == http::Method::HEAD && response.status() != StatusCode::NO_CONTENT {
-        // What GET would have sent, without the content (RFC 9110, sections 8.6 and 9.3.2), of a
-        // 304 too: left to itself the server would call that empty.
+        // The length of the body that GET would send (RFC 9110, sections 8.6 and 9.3.2), also for a
+        // 304. Without this the server would send 0.
         let length = HeaderValue::from(response.body().len());
         response
             .headers_mut()

@@ -1,6 +1,6 @@
-//! The connection: one client for each environment or server, made at start; time limits that fit
-//! inside a function's own. Every call is one command on one document or one index, and none needs
-//! a transaction.
+//! The connection: one client for each environment or server, created at start, with time limits
+//! that are shorter than a function's timeout. Every call is one command on one document or one
+//! index, and none needs a transaction.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -20,23 +20,23 @@ use crate::config::{CA_FILE, DATABASE_URL, Environment, MongoUrl, SettingError, 
 use crate::problem::StoreError;
 use crate::telemetry;
 
-/// A call gives up after this, whatever it waits for: well before a function is stopped (10 seconds
-/// in the template).
+/// The time limit of a call, including all waits: well below a function's timeout (10 seconds in
+/// the template).
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
-/// How long a call waits for a server that can answer it, unless the URL says otherwise.
+/// How long a call waits for an available server, unless the URL says otherwise.
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Connections that nobody used for so long are closed: what is between may have forgotten them.
+/// Connections are closed after being idle for this long: the network may have dropped them.
 const MAX_IDLE: Duration = Duration::from_secs(60);
-/// How many connections a server keeps, unless the URL says otherwise. A Lambda environment answers
-/// one request at a time.
+/// The largest number of connections that a server keeps, unless the URL says otherwise. A Lambda
+/// environment handles one request at a time.
 const SERVER_POOL: u32 = 10;
 const LAMBDA_POOL: u32 = 2;
 
-/// Counts the clients that were made.
+/// Numbers the clients.
 static CLIENTS: AtomicU64 = AtomicU64::new(0);
 
-/// How to reach the database, and the database once it has been reached.
+/// How to reach the database, and the open database.
 pub struct Connection {
     string: ConnectionString,
     name: String,
@@ -47,14 +47,14 @@ pub struct Connection {
     opened: Mutex<Option<Opened>>,
 }
 
-/// A client's database. Its number tells it from the clients before and after it.
+/// A client's database. The number tells clients apart when one is replaced.
 #[derive(Clone)]
 struct Opened {
     number: u64,
     database: Database,
 }
 
-/// What Lambda puts into the environment for the function's role.
+/// The credentials of the function's role, which Lambda sets in the environment.
 #[cfg(feature = "mongodb-aws")]
 struct RoleCredentials {
     key: String,
@@ -63,7 +63,7 @@ struct RoleCredentials {
 }
 
 impl Connection {
-    /// A connection to the database of this URL. Nothing is sent yet.
+    /// Creates a connection to the database of this URL. Sends nothing yet.
     ///
     /// # Errors
     /// The URL's options or the certificate file cannot be used.
@@ -98,8 +98,8 @@ impl Connection {
         })
     }
 
-    /// Makes the client and its first connection. A database that cannot be reached is no error
-    /// here: whether it can is found out by using it.
+    /// Creates the client and opens its first connection. An unreachable database is not an error
+    /// here: the first use will report it.
     ///
     /// # Errors
     /// The URL's options cannot be used.
@@ -124,7 +124,7 @@ impl Connection {
         }
     }
 
-    /// Makes a call and notes that it was made and how long it took.
+    /// Makes a call, and records it and its duration.
     pub async fn call<T, F>(
         &self,
         operation: &'static str,
@@ -136,7 +136,7 @@ impl Connection {
         self.call_within(OPERATION_TIMEOUT, operation, send).await
     }
 
-    /// Makes a call that may take so long.
+    /// Makes a call with this time limit.
     pub async fn call_within<T, F>(
         &self,
         limit: Duration,
@@ -176,9 +176,9 @@ impl Connection {
         Ok(current.insert(opened).clone())
     }
 
-    /// Leaves a client whose connections are silent; the next call makes another one. The driver
-    /// waits without limit for the greeting on a new connection, and a few that never get it keep
-    /// every other call waiting.
+    /// Drops a client whose connections do not respond; the next call creates a new one. The driver
+    /// waits without limit for the greeting on a new connection, and a few connections that never
+    /// get it block every other call.
     async fn give_up(&self, number: Option<u64>) {
         let mut current = self.opened.lock().await;
         if current
@@ -189,8 +189,8 @@ impl Connection {
         }
     }
 
-    /// Makes the client; for mongodb+srv this asks the DNS, so it may fail and is tried again by
-    /// the next call.
+    /// Creates the client. For mongodb+srv this queries DNS, so it may fail; the next call retries
+    /// it.
     async fn open(&self) -> Result<Database, Error> {
         let mut options = ClientOptions::parse(self.string.clone()).await?;
         options
@@ -202,7 +202,7 @@ impl Connection {
         options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
         options.max_idle_time.get_or_insert(MAX_IDLE);
         options.max_pool_size.get_or_insert(self.pool);
-        // What was acknowledged survives the loss of a server, and what was read does, too.
+        // Acknowledged writes survive the loss of a server, and so does the data that reads return.
         options
             .read_concern
             .get_or_insert_with(ReadConcern::majority);
@@ -220,8 +220,7 @@ impl Connection {
         Ok(mongodb::Client::with_options(options)?.database(&self.name))
     }
 
-    /// Gives the driver the credentials that are in the environment, so that it need not look for
-    /// any.
+    /// Gives the driver the credentials of the environment, so that it need not search for any.
     #[cfg(feature = "mongodb-aws")]
     fn assume_role(&self, options: &mut ClientOptions) {
         use mongodb::options::AuthMechanism;
@@ -233,7 +232,7 @@ impl Connection {
         {
             return;
         }
-        // Where there are none, as in a container, the driver asks whoever hands them out.
+        // Without them, as in a container, the driver asks the provider of credentials.
         let Some(role) = &self.role else { return };
         credential.username = Some(role.key.clone());
         credential.password = Some(role.secret.clone());
@@ -244,15 +243,14 @@ impl Connection {
     }
 }
 
-/// Whether the URL wants the role's credentials to be used.
+/// Whether the URL asks for the role's credentials.
 fn asks_for_role(url: &MongoUrl) -> bool {
     url.expose()
         .to_ascii_lowercase()
         .contains("authmechanism=mongodb-aws")
 }
 
-/// Says which option of the URL the driver refuses, by its place: its text may be a piece of a
-/// password.
+/// Which option of the URL the driver refuses, by its position: its text may be part of a password.
 fn unusable_options(url: &MongoUrl) -> SettingError {
     let options = url
         .expose()
@@ -274,17 +272,17 @@ fn unusable_options(url: &MongoUrl) -> SettingError {
     DATABASE_URL.error(rule)
 }
 
-/// Why a call was not answered as asked.
+/// Why a call failed.
 #[derive(Debug)]
 pub enum CallError {
-    /// It took too long; it may have been executed.
+    /// It timed out; it may have been executed.
     TimedOut,
-    /// The driver or the server says so.
+    /// An error of the driver or the server.
     Driver(Error),
 }
 
 impl CallError {
-    /// Whether there is a document with this key already.
+    /// Whether the key already exists.
     pub fn is_duplicate(&self) -> bool {
         let Self::Driver(error) = self else {
             return false;
@@ -293,7 +291,7 @@ impl CallError {
     }
 }
 
-/// What a call that failed means, when it is nothing that was to be expected.
+/// The store error of a call that failed unexpectedly.
 pub fn failed(error: CallError) -> StoreError {
     let error = match error {
         CallError::TimedOut => return StoreError::Unavailable("no answer in time".into()),
@@ -307,7 +305,7 @@ pub fn failed(error: CallError) -> StoreError {
     }
 }
 
-/// The server's error code, if it is the server that says no.
+/// The error code, if the server sent the error.
 fn code(error: &Error) -> Option<i32> {
     match &*error.kind {
         ErrorKind::Command(error) => Some(error.code),
@@ -317,7 +315,7 @@ fn code(error: &Error) -> Option<i32> {
     }
 }
 
-/// Whether the same call may succeed a little later.
+/// Whether the same call may succeed later.
 fn is_temporary(error: &Error) -> bool {
     let by_kind = matches!(
         &*error.kind,
@@ -325,7 +323,7 @@ fn is_temporary(error: &Error) -> bool {
             | ErrorKind::ConnectionPoolCleared { .. }
             | ErrorKind::ServerSelection { .. }
             | ErrorKind::DnsResolve { .. }
-            // Done, but not yet where it survives.
+            // The write was executed, but is not yet replicated as required.
             | ErrorKind::Write(WriteFailure::WriteConcernError(_))
     );
     let by_label = [
@@ -339,7 +337,7 @@ fn is_temporary(error: &Error) -> bool {
         || code(error).is_some_and(is_temporary_code)
 }
 
-/// Codes of servers that step down, start, stop, are slow or have too much to do
+/// Codes of servers that step down, start, stop, are slow or overloaded
 /// (https://www.mongodb.com/docs/manual/reference/error-codes/).
 fn is_temporary_code(code: i32) -> bool {
     const CODES: [i32; 24] = [
@@ -349,7 +347,7 @@ fn is_temporary_code(code: i32) -> bool {
     CODES.contains(&code)
 }
 
-/// The error for the log: no document and no command, which servers like to quote.
+/// The error for the log, without documents or commands, which servers like to quote.
 fn describe(error: &Error) -> String {
     let before_quotes = |message: &str| {
         message

@@ -1,4 +1,4 @@
-//! Documents and the few things that are done with them: each is one command.
+//! Documents and the operations on them: each is one command.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::precondition::Precondition;
 use crate::problem::StoreError;
 use crate::time::Timestamp;
 
-/// How often what lost a race is tried again.
+/// How often an operation is tried that lost a race.
 pub const ATTEMPTS: u32 = 6;
 
 #[derive(Clone)]
@@ -23,7 +23,6 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// The collection with this name.
     pub fn new(connection: &Arc<Connection>, name: &'static str) -> Self {
         Self {
             connection: Arc::clone(connection),
@@ -35,14 +34,14 @@ impl Documents {
         self.name
     }
 
-    /// The document that the filter describes.
+    /// Finds the document that matches the filter.
     pub async fn find_one(&self, filter: Document) -> Result<Option<Document>, StoreError> {
         let send =
             |database: mongodb::Database| async move { self.of(&database).find_one(filter).await };
         self.connection.call("findOne", send).await.map_err(failed)
     }
 
-    /// The document that the filter describes, without these fields.
+    /// Finds the document that matches the filter, without these fields.
     pub async fn find_one_without(
         &self,
         filter: Document,
@@ -61,7 +60,7 @@ impl Documents {
         self.connection.call("findOne", send).await.map_err(failed)
     }
 
-    /// The first documents that the filter describes, in this order.
+    /// Finds the first documents that match the filter, in this order.
     pub async fn find(
         &self,
         filter: Document,
@@ -72,8 +71,8 @@ impl Documents {
             .await
     }
 
-    /// What is read of the first documents that the filter describes, in this order, from the
-    /// answer as it came.
+    /// Finds the first documents that match the filter, in this order, and reads them directly from
+    /// the raw answer.
     pub async fn find_read<T>(
         &self,
         filter: Document,
@@ -83,7 +82,7 @@ impl Documents {
     ) -> Result<Vec<T>, StoreError> {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let send = |database: mongodb::Database| async move {
-            // All of them fit into one answer, so one is asked for.
+            // All of them fit into one batch, so only one batch is requested.
             let batch = limit.saturating_add(1);
             let mut documents = self
                 .of(&database)
@@ -101,7 +100,7 @@ impl Documents {
         self.connection.call("find", send).await.map_err(failed)
     }
 
-    /// Adds a document; `false` when there is one with its `_id`, or with what else must be unique.
+    /// Adds a document; `false` if its `_id` or another unique value already exists.
     pub async fn insert(&self, document: Document) -> Result<bool, StoreError> {
         let send = |database: mongodb::Database| async move {
             self.of(&database).insert_one(document).await
@@ -110,7 +109,7 @@ impl Documents {
             .map(|inserted| inserted.is_some())
     }
 
-    /// Adds a document, or puts it in the place of the one with its `_id`.
+    /// Adds a document, or replaces the one with its `_id`.
     pub async fn put(&self, id: &str, document: Document) -> Result<(), StoreError> {
         let send = |database: mongodb::Database| async move {
             self.of(&database)
@@ -125,7 +124,7 @@ impl Documents {
             .map_err(failed)
     }
 
-    /// Updates the document that the filter describes; `None` when there is none.
+    /// Updates the document that matches the filter; `None` if there is none.
     pub async fn update(
         &self,
         filter: Document,
@@ -143,8 +142,8 @@ impl Documents {
             .map_err(failed)
     }
 
-    /// Updates the document that the filter describes, which is made if there is none; `None` when
-    /// somebody else made it at the same moment.
+    /// Updates the document that matches the filter, or creates it; `None` if another writer
+    /// created it at the same moment.
     pub async fn upsert(
         &self,
         filter: Document,
@@ -160,7 +159,7 @@ impl Documents {
         unless_duplicate(self.connection.call("findOneAndUpdate", send).await).map(Option::flatten)
     }
 
-    /// Deletes the document that the filter describes and gives it.
+    /// Deletes and returns the document that matches the filter.
     pub async fn delete(&self, filter: Document) -> Result<Option<Document>, StoreError> {
         let send = |database: mongodb::Database| async move {
             self.of(&database).find_one_and_delete(filter).await
@@ -184,7 +183,7 @@ fn unless_duplicate<T>(answer: Result<T, CallError>) -> Result<Option<T>, StoreE
     }
 }
 
-/// Writes a value as a document: what is null is absent, and `id` is `_id`.
+/// Serializes a value as a document, without its null fields; `id` becomes `_id`.
 pub fn write(value: &impl Serialize) -> Result<Document, StoreError> {
     let written =
         bson::serialize_to_document(value).map_err(|error| StoreError::Corrupt(error.into()))?;
@@ -196,8 +195,8 @@ pub fn write(value: &impl Serialize) -> Result<Document, StoreError> {
         .collect())
 }
 
-/// Reads a document, whose `id` is its `_id` unless it has one of its own; fields that the type
-/// does not know are left aside.
+/// Deserializes a document; `_id` becomes `id` unless the document also has an `id`. Unknown fields
+/// are ignored.
 pub fn read<T: DeserializeOwned>(mut document: Document) -> Result<T, StoreError> {
     if let (Some(id), false) = (document.remove("_id"), document.contains_key("id")) {
         document.insert("id", id);
@@ -205,7 +204,7 @@ pub fn read<T: DeserializeOwned>(mut document: Document) -> Result<T, StoreError
     bson::deserialize_from_document(document).map_err(|error| StoreError::Corrupt(error.into()))
 }
 
-/// Reads a document as it came from the server; its `id` is its own.
+/// Deserializes a raw document. Its `id` is a field of its own.
 pub fn read_raw<T: DeserializeOwned>(document: &RawDocument) -> Result<T, StoreError> {
     // Identifiers and times are text, as everywhere else.
     let read = bson::deserialize_from_slice(document.as_bytes());
@@ -213,8 +212,8 @@ pub fn read_raw<T: DeserializeOwned>(document: &RawDocument) -> Result<T, StoreE
         .map_err(|error| StoreError::Corrupt(error.into()))
 }
 
-/// A document as it came from the server. Of one that is no valid BSON there is only its `_id`, so
-/// that whoever reads it finds everything else lacking, there and not in the documents around it.
+/// The parsed document. If it is invalid BSON, only its `_id` is kept: reading it then fails on the
+/// missing fields, without affecting other documents.
 fn as_far_as_readable(document: &RawDocument) -> Document {
     Document::try_from(document).unwrap_or_else(|_| {
         let id = document
@@ -226,17 +225,16 @@ fn as_far_as_readable(document: &RawDocument) -> Document {
     })
 }
 
-/// A value within a document.
+/// Serializes a value within a document.
 pub fn value(value: &impl Serialize) -> Result<Bson, StoreError> {
     bson::serialize_to_bson(value).map_err(|error| StoreError::Corrupt(error.into()))
 }
 
-/// A point in time as a date, to the whole second: the same as DynamoDB's TTL counts in.
+/// A point in time as a date in whole seconds, the precision of DynamoDB's TTL.
 pub fn date(at: Timestamp) -> DateTime {
     DateTime::from_millis(at.as_second().saturating_mul(1000))
 }
 
-/// The date of a field.
 pub fn date_of(document: &Document, name: &str) -> Option<Timestamp> {
     document
         .get_datetime(name)
@@ -244,12 +242,11 @@ pub fn date_of(document: &Document, name: &str) -> Option<Timestamp> {
         .map(|date| Timestamp::from_millisecond(date.timestamp_millis()))
 }
 
-/// The text of a field.
 pub fn text_of<'d>(document: &'d Document, name: &str) -> Option<&'d str> {
     document.get_str(name).ok()
 }
 
-/// The version that a document has.
+/// The version of a document.
 pub fn version_of(document: &Document) -> Option<u64> {
     match document.get("version")? {
         Bson::Int32(version) => u64::try_from(*version).ok(),
@@ -258,7 +255,7 @@ pub fn version_of(document: &Document) -> Option<u64> {
     }
 }
 
-/// The filter with the versions that the precondition allows.
+/// Restricts the filter to the versions that the precondition allows.
 pub fn at_version(mut filter: Document, precondition: &Precondition) -> Document {
     let (operator, versions) = match precondition {
         Precondition::Any => return filter,

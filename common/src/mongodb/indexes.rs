@@ -1,5 +1,5 @@
-//! Collections and indexes: what there must be, making it, and checking that it is there. Never on
-//! a request.
+//! Collections and indexes: the required ones, creating them, and checking them. Never used by a
+//! request.
 
 use std::time::Duration;
 
@@ -12,11 +12,10 @@ use super::connection::{CallError, Connection, failed};
 use crate::problem::StoreError;
 use crate::schema::{Collection, Index, IndexKind};
 
-/// The version of what is described here; a database that has a greater one was made by a newer
-/// program.
+/// The version of this schema. A database with a greater version was created by a newer program.
 const VERSION: i32 = 1;
 
-/// How long making an index may take, on however many documents there are.
+/// The time limit for building an index, whatever the number of documents.
 const BUILD_TIMEOUT: Duration = Duration::from_hours(12);
 
 /// Error codes of servers.
@@ -24,24 +23,24 @@ const NAMESPACE_NOT_FOUND: i32 = 26;
 const NAMESPACE_EXISTS: i32 = 48;
 const NOT_IMPLEMENTED: i32 = 238;
 
-/// What version the collections and indexes have.
+/// The collection with the version of the collections and indexes.
 pub const SCHEMA: &str = "schema";
 
 /// Why a database cannot be used as it is.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
-    /// It does not answer, or not as it should.
+    /// It does not answer, or answers with an error.
     #[error("the database of DATABASE_URL {}", what_it_does(.0))]
     Silent(StoreError),
-    /// It was made by a newer program.
+    /// It was created by a newer program.
     #[error(
         "the database of DATABASE_URL is at version {0} and this program knows {VERSION}: use a newer program"
     )]
     Newer(i32),
-    /// These indexes are not there.
+    /// These indexes are missing.
     #[error("the database of DATABASE_URL lacks indexes ({}); make them with: tasklane migrate", .0.join(", "))]
     Indexes(Vec<String>),
-    /// An index of this name is there, and is another one.
+    /// An index of this name exists but is different.
     #[error(
         "the index {0} of the database of DATABASE_URL is not the one that is needed: drop it, then run tasklane migrate"
     )]
@@ -56,10 +55,11 @@ fn what_it_does(error: &StoreError) -> String {
     }
 }
 
-/// Makes what is not there yet, and tells of each collection and index what was done.
+/// Creates what is missing, and reports each collection and index to `tell`.
 ///
 /// # Errors
-/// The database was made by a newer program, has another index of the same name, or cannot answer.
+/// The database was created by a newer program, has another index of the same name, or is
+/// unavailable.
 pub async fn migrate(
     connection: &Connection,
     collections: &[Collection],
@@ -86,8 +86,8 @@ pub async fn migrate(
     Ok(())
 }
 
-/// Makes a collection and its indexes where they are not there yet. Adds to `without` what the
-/// server cannot make.
+/// Creates a collection and its indexes if they are missing. Adds the indexes that the server does
+/// not support to `without`.
 async fn migrate_collection(
     connection: &Connection,
     collection: &Collection,
@@ -120,7 +120,7 @@ async fn migrate_collection(
     Ok(())
 }
 
-/// Checks that everything is there.
+/// Checks that everything exists.
 ///
 /// # Errors
 /// What is missing, or that the database does not answer.
@@ -143,7 +143,7 @@ pub async fn check(connection: &Connection, collections: &[Collection]) -> Resul
     }
 }
 
-/// Checks the version, and gives the indexes that the server could not make.
+/// Checks the version. Returns the indexes that the server does not support.
 async fn read_schema(connection: &Connection) -> Result<Vec<String>, SchemaError> {
     let send = |database: Database| async move {
         database
@@ -174,13 +174,14 @@ async fn read_schema(connection: &Connection) -> Result<Vec<String>, SchemaError
 async fn create_collection(connection: &Connection, collection: &str) -> Result<(), SchemaError> {
     let send = |database: Database| async move { database.create_collection(collection).await };
     match connection.call("create", send).await {
-        // Somebody else runs the same command.
+        // Another process runs the same command.
         Err(error) if has_code(&error, NAMESPACE_EXISTS) => Ok(()),
         made => made.map_err(|error| SchemaError::Silent(failed(error))),
     }
 }
 
-/// Makes an index; `false` when it only sweeps and the server cannot do that.
+/// Creates an index; `false` if it only sweeps expired documents and the server does not support
+/// that.
 async fn create_index(
     connection: &Connection,
     collection: &str,
@@ -196,7 +197,7 @@ async fn create_index(
         connection.call_within(BUILD_TIMEOUT, "createIndex", send)
     };
     match create(index.model(index.kind)).await {
-        // Saving room is nothing that anything depends on.
+        // The sparse index only saves space: a plain one works as well.
         Err(error) if has_code(&error, NOT_IMPLEMENTED) && index.kind == IndexKind::Sparse => {
             create(index.model(IndexKind::Plain))
                 .await
@@ -212,7 +213,7 @@ async fn create_index(
     }
 }
 
-/// The indexes of a collection; `None` when there is no such collection.
+/// The indexes of a collection; `None` if it does not exist.
 async fn present_indexes(
     connection: &Connection,
     collection: &str,
@@ -244,7 +245,7 @@ impl Index {
         format!("{collection}.{}", self.name)
     }
 
-    /// Whether the index is among those that this collection has.
+    /// Whether this collection has the index.
     fn is_among(&self, present: &[IndexModel], collection: &str) -> Result<bool, SchemaError> {
         match present
             .iter()
@@ -281,8 +282,8 @@ impl Index {
             .build()
     }
 
-    /// Whether this is the index. What only saves room or sweeps is not compared: some servers do
-    /// not tell it.
+    /// Whether this is the index. Options that only save space or sweep are not compared: some
+    /// servers do not report them.
     fn is(&self, found: &IndexModel) -> bool {
         let unique = found
             .options

@@ -1,7 +1,7 @@
-//! MongoDB, whatever is kept in it: the connection, documents, collections and indexes.
+//! What all users of MongoDB share: the connection, documents, collections and indexes.
 //!
-//! Whatever must hold holds by a single document or by a unique index, so it holds on a server
-//! without transactions too.
+//! All invariants are kept by a single document or by a unique index, so they also hold on a server
+//! without transactions.
 
 mod connection;
 mod documents;

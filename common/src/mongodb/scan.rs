@@ -1,4 +1,4 @@
-//! Reading a collection from end to end, for the command that copies it.
+//! Reads a whole collection, for the command that copies it.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use super::documents::{Documents, text_of};
 use crate::problem::StoreError;
 use crate::schema::PAGE;
 
-/// A page of documents, and after which `_id` the collection goes on.
+/// A page of documents, and the `_id` after which to continue.
 pub type Found = (Vec<Document>, Option<String>);
 
-/// A page of a collection.
+/// Reads a page of a collection.
 ///
 /// # Errors
 /// It cannot be read.
@@ -29,8 +29,8 @@ pub async fn find(documents: &Documents, after: Option<&str>) -> Result<Found, S
     Ok((found, Some(next)))
 }
 
-/// The names of documents whose `_id` is no text, which nothing here has: the first and the last
-/// ones, as such documents come before all others or after them.
+/// The names of documents whose `_id` is not text; Tasklane has no such documents. Finds only the
+/// first and the last ones, because such documents sort before or after all others.
 ///
 /// # Errors
 /// The collection cannot be read.
@@ -48,12 +48,12 @@ pub async fn find_strange(documents: &Documents) -> Result<BTreeSet<String>, Sto
     Ok(strange)
 }
 
-/// The error of a document with an `_id` that is no text.
+/// The error for a document whose `_id` is not text.
 pub fn unknown_id() -> StoreError {
     StoreError::Corrupt("nothing that Tasklane keeps has such an _id".into())
 }
 
-/// The `_id` as text, and where the document is, for people.
+/// The `_id` as text, and the collection and `_id` for messages.
 pub fn names(documents: &Documents, document: &Document) -> (String, String) {
     let id = match document.get("_id") {
         Some(Bson::String(id)) => id.clone(),
@@ -64,10 +64,10 @@ pub fn names(documents: &Documents, document: &Document) -> (String, String) {
     (id, name)
 }
 
-/// What has an `_id` must say the same of itself.
+/// Checks that a document's contents match its `_id`.
 ///
 /// # Errors
-/// It says something else.
+/// They do not.
 pub fn at_its_id<T>(holds: bool, value: T) -> Result<T, StoreError> {
     if holds {
         Ok(value)

@@ -1,13 +1,13 @@
-//! The places of a request that are at fault, of a bounded size whatever was sent.
+//! The faults of a request, limited in size whatever was sent.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// How many faults a problem names before it only counts them.
+/// How many faults a problem lists; further ones are only counted.
 pub(super) const MAX_NAMED: usize = 50;
-/// How many bytes of JSON a text may take that quotes the request: a name or a pointer.
+/// The largest size of a name or pointer that quotes the request, in bytes of JSON.
 const MAX_PLACE: usize = 128;
-/// The same for the rule, which quotes a character at most.
+/// The same for the rule, which quotes at most one character.
 const MAX_DETAIL: usize = 256;
 
 /// One fault in a request: where it is and which rule it breaks.
@@ -32,8 +32,8 @@ pub enum Place {
     Header(String),
 }
 
-/// The errors of a problem: the first fifty, cut where they quote too much, and one that counts the
-/// rest. So an error is never much larger than what caused it.
+/// The errors of a problem: the first fifty, shortened where they quote too much, and one that
+/// counts the rest. So a problem is never much larger than the request that caused it.
 #[derive(Debug, Default)]
 pub(super) struct Errors(Vec<FieldError>);
 
@@ -85,7 +85,7 @@ impl Errors {
     }
 }
 
-/// Cuts a text that takes more than this many bytes of JSON.
+/// Shortens a text to at most this many bytes of JSON.
 fn cut(text: &mut String, max: usize) {
     let mut bytes = 0;
     let over = text.char_indices().find(|(_, c)| {

@@ -1,5 +1,4 @@
-//! The kinds of problem. Those that any endpoint may answer with are here; a service declares its
-//! own.
+//! The kinds of problem that any endpoint may answer with. A service declares its own kinds.
 
 use http::StatusCode;
 
@@ -7,7 +6,7 @@ use http::StatusCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Kind {
     pub status: StatusCode,
-    /// Its title in lower case, with hyphens between the words: the end of the `type`.
+    /// The title in lower case with hyphens: the end of the `type`.
     pub slug: &'static str,
 }
 
@@ -19,7 +18,6 @@ impl Kind {
     pub const MALFORMED_BODY: Self = Self::new(StatusCode::BAD_REQUEST, "malformed-body");
     pub const MALFORMED_PARAMETER: Self = Self::new(StatusCode::BAD_REQUEST, "malformed-parameter");
     pub const MALFORMED_HEADER: Self = Self::new(StatusCode::BAD_REQUEST, "malformed-header");
-    /// The event or request has a shape that this API does not serve.
     pub const UNSUPPORTED_REQUEST: Self = Self::new(StatusCode::BAD_REQUEST, "unsupported-request");
     pub const UNAUTHENTICATED: Self = Self::new(StatusCode::UNAUTHORIZED, "unauthenticated");
     pub const NOT_FOUND: Self = Self::new(StatusCode::NOT_FOUND, "not-found");
@@ -39,7 +37,7 @@ impl Kind {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests");
     pub const INTERNAL: Self = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal-error");
     pub const UNAVAILABLE: Self = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable");
-    /// The owner's share of the store is used up.
+    /// The owner has reached the limit of stored data.
     pub const FULL: Self = Self::new(StatusCode::INSUFFICIENT_STORAGE, "full");
 
     /// The `type` of the problem, a URN (RFC 9457, section 3.1.1).
@@ -47,7 +45,7 @@ impl Kind {
         format!("urn:tasklane:problem:{}", self.slug)
     }
 
-    /// The kind in a few words, the same every time.
+    /// A short title, the same for every problem of this kind.
     pub fn title(self) -> String {
         let words = self.slug.replace('-', " ");
         let (first, rest) = words.split_at(words.len().min(1));

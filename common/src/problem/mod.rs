@@ -1,7 +1,7 @@
 //! The one error type that reaches a client: RFC 9457 problem details.
 //!
-//! What the client sees (kind, detail, field errors) and what the log sees (the cause) are kept
-//! apart: a cause is never part of a response.
+//! What the client sees (kind, detail, field errors) and what the log sees (the cause) are
+//! separate: a cause is never part of a response.
 
 mod errors;
 mod kind;
@@ -26,22 +26,21 @@ use crate::time::Timestamp;
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// How long a client is asked to wait, in seconds, when the store cannot answer.
+/// The `Retry-After` of an unavailable store, in seconds.
 const RETRY_UNAVAILABLE: u64 = 2;
-/// How long a client is asked to wait, in seconds, for a request with the same idempotency key to
-/// end.
+/// The `Retry-After`, in seconds, while a request with the same idempotency key is running.
 const RETRY_IN_PROGRESS: u64 = 1;
 
-/// A request that was not answered as asked.
+/// An error answer to a request.
 pub struct Problem {
-    /// Which problem it is; decides status, title and type.
+    /// Decides status, title and type.
     pub kind: Kind,
-    /// What happened this time, for the person who reads the answer.
+    /// What happened this time, for people.
     pub detail: Cow<'static, str>,
     errors: Errors,
-    /// Headers that belong to the answer, such as `Retry-After`.
+    /// Headers of the answer, such as `Retry-After`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Why, for the log only.
+    /// The cause, for the log only.
     pub cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -68,7 +67,7 @@ pub struct ProblemBody<'a> {
 }
 
 impl Problem {
-    /// A problem of this kind; the named constructors below say more.
+    /// Creates a problem of this kind; see also the named constructors below.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
@@ -79,14 +78,14 @@ impl Problem {
         }
     }
 
-    /// Adds the places that are at fault, as many as a client can use.
+    /// Adds the faults, up to the limit.
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
         self.errors = Errors::new(errors);
         self
     }
 
-    /// Adds a header to the answer. A value that is no header value is left out.
+    /// Adds a header to the answer. An invalid value is left out.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -95,14 +94,14 @@ impl Problem {
         self
     }
 
-    /// Adds what the log, and only the log, should know.
+    /// Adds the cause, for the log only.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
-    /// 400: the body cannot be read as the JSON that the endpoint takes.
+    /// 400: the body is not JSON that the endpoint accepts.
     pub fn malformed_body(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::new(Kind::MALFORMED_BODY, "The body could not be read.")
             .with_errors(vec![FieldError::pointer(pointer, detail)])
@@ -126,7 +125,7 @@ impl Problem {
         }])
     }
 
-    /// 422: the body can be read and breaks rules; every one of them is named.
+    /// 422: the body can be read but breaks rules; `errors` names all of them.
     pub fn invalid_fields(errors: Vec<FieldError>) -> Self {
         Self::new(
             Kind::INVALID_FIELDS,
@@ -144,7 +143,7 @@ impl Problem {
         .with_header(header::WWW_AUTHENTICATE, "Bearer")
     }
 
-    /// 401: the access token is not valid (any more). The reason is for the log.
+    /// 401: the access token is invalid or has expired. The reason is for the log.
     pub fn invalid_token(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(
             Kind::UNAUTHENTICATED,
@@ -154,13 +153,13 @@ impl Problem {
         .caused_by(reason)
     }
 
-    /// 404: nothing of the caller's is there. Another person's resource answers the same.
+    /// 404: the caller has no such resource. Another user's resource gets the same answer.
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::NOT_FOUND, detail)
     }
 
-    /// 412: the resource is not at a version that the caller's preconditions allow; `ETag` tells
-    /// which one it has, where it has any.
+    /// 412: the preconditions do not allow the current version. `ETag` has the current version, if
+    /// there is one.
     pub fn precondition_failed(etag: Option<&str>) -> Self {
         match etag {
             Some(etag) => Self::new(
@@ -172,8 +171,8 @@ impl Problem {
         }
     }
 
-    /// 429: a limit is used up, which allows so many requests in a window of so many seconds; the
-    /// request may be repeated after `wait` seconds. The fields are those of
+    /// 429: a limit of `count` requests in a window of `window` seconds is exceeded. The request
+    /// may be retried after `wait` seconds. The fields are those of
     /// draft-ietf-httpapi-ratelimit-headers.
     pub fn too_many_requests(limit: &str, count: u64, window: u64, wait: u64) -> Self {
         Self::new(
@@ -188,7 +187,7 @@ impl Problem {
         )
     }
 
-    /// 500: our fault. The client learns nothing of the cause, the log all of it.
+    /// 500: a fault of the service. The cause is in the log only.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(
             Kind::INTERNAL,
@@ -197,7 +196,7 @@ impl Problem {
         .caused_by(cause)
     }
 
-    /// 503: the store, or the capacity to answer, is out of reach for now.
+    /// 503: the store, or the capacity to answer, is temporarily unavailable.
     pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(
             Kind::UNAVAILABLE,
@@ -207,12 +206,10 @@ impl Problem {
         .caused_by(cause)
     }
 
-    /// The HTTP status of this problem.
     pub fn status(&self) -> StatusCode {
         self.kind.status
     }
 
-    /// The body that a client gets.
     pub fn body<'a>(&'a self, request_id: &'a str) -> ProblemBody<'a> {
         ProblemBody {
             r#type: self.kind.uri(),
@@ -231,7 +228,7 @@ impl Problem {
             self.cause.as_deref().map(|cause| cause as _);
         while let Some(error) = next {
             let text = error.to_string();
-            // Many errors print their source themselves; saying it twice helps nobody.
+            // Many errors already print their source; do not repeat it.
             if !chain.ends_with(&text) {
                 if !chain.is_empty() {
                     chain.push_str(": ");
@@ -284,7 +281,7 @@ impl From<StoreError> for Problem {
     }
 }
 
-/// The seconds from `now` until `then`, at least one: what `Retry-After` says.
+/// The seconds from `now` until `then`, at least one, for `Retry-After`.
 pub fn seconds_until(now: Timestamp, then: Timestamp) -> u64 {
     u64::try_from(then.as_second() - now.as_second())
         .unwrap_or(0)

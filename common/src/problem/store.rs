@@ -1,20 +1,20 @@
-//! Why a store did not do what it was asked.
+//! Why a store operation failed.
 
 use std::error::Error;
 use std::fmt;
 
 use super::Problem;
 
-/// Why a store did not do what it was asked. Whatever the variant, nothing was half done.
+/// Why a store operation failed. No variant leaves an operation half done.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no such thing, or it belongs to somebody else, or it has expired.
+    /// It does not exist, belongs to another user, or has expired.
     #[error("no such {0}")]
     NotFound(&'static str),
-    /// The thing is at another version than the caller's precondition names.
+    /// The precondition does not allow the current version.
     #[error("the current version is {current}")]
     Stale {
-        /// The version that it has.
+        /// The current version.
         current: u64,
     },
     /// A rule of the service forbids it.
@@ -23,24 +23,24 @@ pub enum StoreError {
     /// The idempotency key was used with another request.
     #[error("the idempotency key was used with another request")]
     KeyReused,
-    /// A request with this idempotency key is being executed.
+    /// A request with this idempotency key is still running.
     #[error("a request with this idempotency key is still running")]
     StillRunning,
-    /// The owner's share of the store is used up.
+    /// The owner has reached the limit of stored data.
     #[error("the owner's share of the store is used up")]
     Full,
-    /// The store is down, slow or throttling. What was asked may or may not have been done.
+    /// The store is down, slow or throttling. The operation may or may not have been executed.
     #[error("the store cannot answer: {0}")]
     Unavailable(Box<dyn Error + Send + Sync>),
-    /// What is stored, or what the store answered, does not fit the types.
+    /// The stored data, or the store's answer, does not fit the types.
     #[error("what is stored does not fit: {0}")]
     Corrupt(Box<dyn Error + Send + Sync>),
 }
 
-/// A rule of a service that only its store can check, and the problem that the client gets.
+/// A rule of a service that only its store can check, with the client's problem.
 #[derive(Clone, Copy)]
 pub struct Refusal {
-    /// Why, for the log and for tests.
+    /// The reason, for the log and for tests.
     pub reason: &'static str,
     pub problem: fn() -> Problem,
 }

@@ -1,4 +1,4 @@
-//! Records on DynamoDB: one item each, in a table that may have other items too.
+//! Records on DynamoDB: one item each, in a table that may also contain other items.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
@@ -25,9 +25,9 @@ use crate::problem::StoreError;
 use crate::races::{lost, pause};
 use crate::time::Timestamp;
 
-/// How often a change of a counter is tried.
+/// How often an update of a counter is tried.
 const ATTEMPTS: u32 = 6;
-/// How many queries a page takes at most, where records have expired.
+/// The largest number of queries for one page. More than one is needed where records have expired.
 const QUERIES: usize = 8;
 
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl Records {
         Ok(output.item)
     }
 
-    /// Puts the item; returns the one that is there if the condition does not hold for it.
+    /// Puts the item. If the condition fails, returns the existing item.
     async fn put(&self, item: Item, condition: Condition) -> Result<Option<Item>, StoreError> {
         let request = self
             .client
@@ -77,7 +77,7 @@ impl Records {
         }
     }
 
-    /// Updates a counter; `None` if the condition does not hold for it.
+    /// Updates a counter; `None` if the condition fails.
     async fn update_counter(
         &self,
         id: &RecordId,
@@ -94,8 +94,7 @@ impl Records {
             .condition_expression(condition)
             .set_expression_attribute_names(Some(expression.names))
             .set_expression_attribute_values(Some(expression.values))
-            // Not the updated ones alone: an engine may leave out a count that nothing was added
-            // to.
+            // Not only the updated attributes: an engine may leave out a count that did not change.
             .return_values(ReturnValue::AllNew);
         match call("UpdateItem", request.send()).await {
             Ok(output) => number_of(&output.attributes.unwrap_or_default(), "count")
@@ -106,8 +105,8 @@ impl Records {
         }
     }
 
-    /// Reads some of the positions of a span: the records that live, and after which position
-    /// reading goes on.
+    /// Reads part of a span: the records that have not expired, and the position after which to
+    /// continue.
     async fn query(
         &self,
         query: &RecordQuery,
@@ -123,7 +122,7 @@ impl Records {
         let from = expression.value(text(format!("{prefix}{}", span.from)));
         let before = expression.value(text(format!("{prefix}{}", span.before)));
         let living = living(&mut expression, now);
-        // Both ends are read with what is between.
+        // The query includes both ends of the span, so it reads up to two more.
         let limit = query.limit.saturating_add(2);
         let request = self
             .client
@@ -340,7 +339,7 @@ impl RecordStore for Records {
             Transaction::Done => return Ok(Transacted::Done),
             Transaction::Refused(reasons) => reasons,
         };
-        // All of it or nothing was done before, so one record is enough to know.
+        // Earlier it was done completely or not at all, so one record tells.
         if reasons
             .iter()
             .filter_map(CancellationReason::item)
@@ -468,7 +467,7 @@ fn key_item(id: &RecordId) -> Item {
     key(&id.partition, format!("{}#{}", id.kind.name(), id.key))
 }
 
-/// A record as it is stored. The write's name tells a repeated write that it was made already.
+/// A record as an item. The write's name shows a repeated write that it was already executed.
 fn item(id: &RecordId, content: &Content, version: u64, write: &str) -> Item {
     let mut item = key_item(id);
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
@@ -496,7 +495,7 @@ fn expiry_of(item: &Item) -> Option<Timestamp> {
         .map(|seconds| Timestamp::from_millisecond(seconds.saturating_mul(1000)))
 }
 
-/// Whether there is a record in the item, and it lives.
+/// Whether the item contains a record that has not expired.
 fn item_lives(item: &Item, now: Timestamp) -> bool {
     !item.is_empty() && lives(expiry_of(item), now)
 }

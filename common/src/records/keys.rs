@@ -1,7 +1,7 @@
 //! The texts by which both stores sort records.
 //!
-//! A record's position in an order is `ORDER#KEY`, in the order of keys `KEY`. `ORDER` is escaped so
-//! that it has no `#`, and so that what sorts before it without the `#KEY` does so with it too.
+//! A record's position in an order is `ORDER#KEY`, or `KEY` in the order of keys. `ORDER` is
+//! escaped so that it contains no `#`, and so that adding `#KEY` does not change how orders sort.
 
 use std::fmt::Write as _;
 
@@ -9,16 +9,16 @@ use percent_encoding::percent_decode_str;
 
 use super::{KeyRange, RecordOrder, RecordQuery};
 
-/// Sorts after all characters of a text.
+/// The last of all characters.
 const LAST: char = char::MAX;
 
-/// The greatest character that is escaped. It must not be less than `#`.
+/// The greatest escaped character. It must not be less than `#`.
 const ESCAPE: char = '$';
-/// From an escaped character to the one that stands for it, after `$`.
+/// The distance from an escaped character to its replacement after `$`.
 const SHIFT: u32 = 0x40;
 
-/// Text without `#`. Escaped texts sort as the texts themselves, and before all that begin with them
-/// if a `#` follows.
+/// Escapes a text so that it contains no `#`. Escaped texts sort like the texts themselves;
+/// followed by `#`, a text still sorts before all longer texts that start with it.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -64,7 +64,7 @@ pub(super) fn key_of(order: RecordOrder, position: &str) -> Option<&str> {
     }
 }
 
-/// Positions from `from`, which may be left out, up to `before`, which is left out.
+/// Positions from `from` (inclusive or not) up to `before` (exclusive).
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) from: String,
@@ -73,7 +73,7 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// What a query asks for and is not on a page before.
+    /// The positions that a query asks for, after the previous page.
     pub(super) fn of(query: &RecordQuery) -> Self {
         let bound = |text: &str| match query.order {
             RecordOrder::Key => text.to_owned(),
@@ -98,7 +98,7 @@ impl Span {
         span
     }
 
-    /// Leaves out what comes up to this position.
+    /// Removes everything up to this position.
     pub(super) fn move_past(&mut self, position: &str, descending: bool) {
         if descending {
             if position < self.before.as_str() {
@@ -121,21 +121,21 @@ impl Span {
     }
 }
 
-/// A position as a cursor holds it: visible ASCII.
+/// Encodes a position for a cursor: visible ASCII.
 pub(super) fn to_cursor(position: &str) -> String {
     let mut encoded = String::with_capacity(position.len());
     for byte in position.bytes() {
         if byte.is_ascii_graphic() && byte != b'%' {
             encoded.push(char::from(byte));
         } else {
-            // Writing to a text cannot fail.
+            // Writing to a string cannot fail.
             let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded
 }
 
-/// The position that a cursor holds. Any other text is a position too.
+/// Decodes the position of a cursor. Any text is a valid position.
 fn from_cursor(encoded: &str) -> String {
     percent_decode_str(encoded).decode_utf8_lossy().into_owned()
 }
@@ -148,7 +148,7 @@ mod tests {
     use crate::paging::Cursor;
     use crate::records::Kind;
 
-    /// Texts that have what is escaped, and begin alike.
+    /// Texts with escaped characters and common prefixes.
     const TEXT: &str = "([ab !#$%]|[\\x00-\\x7f]|.){0,5}";
 
     proptest! {

@@ -1,7 +1,7 @@
-//! A small record store for what most services keep: JSON documents by kind, partition and key, with
-//! a version, an expiry and up to two orders besides that of their keys; and counters.
+//! A small record store that is enough for most services: JSON documents by kind, partition and
+//! key, with a version, an expiry and up to two orders besides the order of keys; and counters.
 //!
-//! A service whose needs go past it writes stores of its own.
+//! A service that needs more writes its own store.
 
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
@@ -25,10 +25,10 @@ use crate::paging::{Cursor, Page};
 use crate::problem::StoreError;
 use crate::time::Timestamp;
 
-/// How many writes a transaction can have.
+/// The largest number of writes in a transaction.
 const MAX_WRITES: usize = 4;
 
-/// What sort of thing a record is. A kind is either of records or of counters.
+/// The type of a record. A kind is used either for records or for counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Kind(&'static str);
 
@@ -54,8 +54,7 @@ impl Kind {
     }
 }
 
-/// Where a record is. Partition and key are any text that is not empty, together at most 1,000
-/// bytes long.
+/// The identity of a record. Partition and key are non-empty texts, together at most 1,000 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RecordId {
     pub kind: Kind,
@@ -73,14 +72,14 @@ impl RecordId {
     }
 }
 
-/// What is stored in a record.
+/// The content of a record.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Content {
     pub document: Value,
-    /// From this time on the record counts as deleted. Only whole seconds are kept.
+    /// From this time on the record counts as deleted. Only whole seconds are stored.
     pub expires_at: Option<Timestamp>,
-    /// Where the record is in the first and the second order of its kind. A record without an order
-    /// key is not in pages of that order.
+    /// The record's keys in the first and second order. A record without an order key is not listed
+    /// in that order.
     pub order: [Option<String>; 2],
 }
 
@@ -102,8 +101,8 @@ impl Content {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     pub id: RecordId,
-    /// 1 when it is put, and one more with each replacement. A record that is put again after it was
-    /// deleted or has expired starts at 1 again.
+    /// 1 after the first put, and one more after each replacement. A record that is put again after
+    /// it was deleted or has expired starts at 1 again.
     pub version: u64,
     pub content: Content,
 }
@@ -116,29 +115,29 @@ impl Record {
     }
 }
 
-/// Whether a record was put.
+/// The result of a put.
 #[must_use]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Put {
     Done,
-    /// Nothing was changed: this record is there.
+    /// Nothing was changed: this record exists.
     Taken(Box<Record>),
 }
 
-/// One write of a transaction, and the condition under which it is made.
+/// One write of a transaction, with its condition.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
-    /// If there is no such record.
+    /// If the record does not exist.
     Put { id: RecordId, content: Content },
-    /// If the record is at this version.
+    /// If the record has this version.
     Replace {
         id: RecordId,
         version: u64,
         content: Content,
     },
-    /// If the record is at this version.
+    /// If the record has this version.
     Delete { id: RecordId, version: u64 },
-    /// Writes nothing. If there is no such record.
+    /// Writes nothing; only checks that the record does not exist.
     CheckAbsent { id: RecordId },
 }
 
@@ -153,7 +152,7 @@ impl Write {
     }
 }
 
-/// What became of a transaction.
+/// The result of a transaction.
 #[must_use]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Transacted {
@@ -161,19 +160,19 @@ pub enum Transacted {
     Refused(Refused),
 }
 
-/// The first condition of a transaction that did not hold.
+/// The first condition of a transaction that failed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refused {
-    /// Whose condition it was: an index into the writes.
+    /// The index of the write whose condition failed.
     pub write: usize,
-    /// The record that is there.
+    /// The existing record.
     pub found: Option<Box<Record>>,
-    /// How many of the writes before it were made all the same. Always 0 on DynamoDB; elsewhere see
+    /// How many of the earlier writes were executed anyway. Always 0 on DynamoDB; for MongoDB see
     /// [`RecordStore::transact`].
     pub made: usize,
 }
 
-/// What a page is sorted by.
+/// The order of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordOrder {
     Key,
@@ -184,7 +183,7 @@ pub enum RecordOrder {
 }
 
 impl RecordOrder {
-    /// The order that cursors of such pages name, whichever the direction.
+    /// The name of the order in cursors, the same for both directions.
     pub fn cursor_order(self, kind: Kind) -> String {
         let order = match self {
             Self::Key => "key",
@@ -195,7 +194,7 @@ impl RecordOrder {
     }
 }
 
-/// Which keys of the order are wanted. Text is compared byte by byte.
+/// The requested keys of the order. Text is compared byte by byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyRange {
     All,
@@ -207,7 +206,7 @@ pub enum KeyRange {
     },
 }
 
-/// Which records a page has.
+/// The query for a page of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordQuery {
     pub kind: Kind,
@@ -216,7 +215,7 @@ pub struct RecordQuery {
     pub descending: bool,
     pub range: KeyRange,
     pub limit: usize,
-    /// The end of the page before.
+    /// The cursor of the previous page.
     pub after: Option<Cursor>,
 }
 
@@ -235,16 +234,16 @@ impl RecordQuery {
     }
 }
 
-/// Stores records. A record that has expired counts as deleted, whether or not the database has
-/// deleted it.
+/// Stores records. An expired record counts as deleted, whether or not the database has deleted it.
 ///
-/// A client repeats a write whose answer was lost. That does no harm: the repetition finds the name
-/// of the write in the record and succeeds, unless another writer has changed the record in between.
-/// Only an addition to a counter may be counted twice. So counters are for what may be counted too
+/// A client repeats a write whose answer was lost. This is safe: the repeated write finds its own
+/// name in the record and succeeds, unless another writer has changed the record in between. Only
+/// an addition to a counter may be counted twice. So use counters only where the count may
+/// sometimes be too high, such as for attempts; they always expire.
 /// high now and then, such as attempts, and they always expire.
 #[async_trait]
 pub trait RecordStore: Send + Sync {
-    /// Puts a record if there is none with its identifier.
+    /// Puts a record if its identifier does not exist.
     async fn put_if_absent(
         &self,
         id: &RecordId,
@@ -254,7 +253,7 @@ pub trait RecordStore: Send + Sync {
 
     async fn get(&self, id: &RecordId, now: Timestamp) -> Result<Option<Record>, StoreError>;
 
-    /// Replaces the record if it is at this version, and returns the new version.
+    /// Replaces the record if it has this version, and returns the new version.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or [`StoreError::Stale`] with the current version.
@@ -266,8 +265,8 @@ pub trait RecordStore: Send + Sync {
         now: Timestamp,
     ) -> Result<u64, StoreError>;
 
-    /// Deletes the record, at this version if one is given. It is no error if there is none: of two
-    /// callers who delete one record, both succeed. Where only one may, use a transaction or replace
+    /// Deletes the record, at this version if one is given. A missing record is no error: if two
+    /// callers delete one record, both succeed. Where only one may, use a transaction or replace
     /// the record.
     ///
     /// # Errors
@@ -279,35 +278,36 @@ pub trait RecordStore: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// A page of the records of a kind in a partition. Where many records have expired, a page may
-    /// have fewer records than its limit, even none; it is the last one only if it has no `next`.
+    /// Lists a page of the records of a kind in a partition. Where many records have expired, a
+    /// page may have fewer records than its limit, or none; it is the last one only if it has no
+    /// `next`.
     async fn page(&self, query: &RecordQuery, now: Timestamp) -> Result<Page<Record>, StoreError>;
 
-    /// Makes up to four writes to different records, of one partition or of several, if the
-    /// conditions of all of them hold.
+    /// Executes up to four writes to different records, of one partition or several, if all their
+    /// conditions hold.
     ///
-    /// `id` names the transaction: no other one may have the same. A call that failed with
-    /// [`StoreError::Unavailable`] can be repeated with the same `id` and the same writes. If it was
-    /// done before, it returns `Done` and changes nothing, as long as nobody has changed its records
-    /// since. It is recognised by what it put or replaced, so its first write should be one of
-    /// those: a deletion leaves nothing behind.
+    /// `id` identifies the transaction and must be unique. A call that failed with
+    /// [`StoreError::Unavailable`] can be repeated with the same `id` and the same writes. If it
+    /// was executed before, it returns `Done` and changes nothing, as long as nobody has changed
+    /// its records since. It is recognised by the records that it put or replaced, so the first
+    /// write should be one of those: a deletion leaves nothing to recognise.
     ///
-    /// On DynamoDB either all writes are made or none.
+    /// On DynamoDB either all writes are executed or none.
     ///
-    /// On MongoDB there is no transaction, and this holds instead:
-    /// - All conditions are checked before the first write. If one does not hold, nothing is done.
-    /// - Then the writes are made in their order, each only if its condition still holds. Others can
-    ///   read the first ones before the last ones are made. The first one decides: of several calls
-    ///   that race for its record, one wins, and the others have done nothing.
+    /// On MongoDB there are no transactions. Instead:
+    /// - All conditions are checked before the first write. If one fails, nothing is written.
+    /// - Then the writes are executed in order, each only if its condition still holds. Others can
+    ///   read the first writes before the last ones are executed. The first write decides: of
+    ///   several calls that race for its record, one wins, and the others have written nothing.
     /// - If another writer breaks the condition of a later write in the meantime, the call stops
-    ///   there, and [`Refused::made`] counts what it has done. But a later deletion whose record is
-    ///   gone counts as made, and a `CheckAbsent` is not checked again.
-    /// - If the call is interrupted, the writes up to some point are made. Repeating it makes the
-    ///   others.
+    ///   there, and [`Refused::made`] counts what it has written. But a later deletion whose record
+    ///   is gone counts as executed, and a `CheckAbsent` is not checked again.
+    /// - If the call is interrupted, the writes up to some point are executed. Repeating it
+    ///   executes the others.
     ///
-    /// So order the writes so that it does no harm to stop after any of them: to move a record, put
-    /// it first and delete the old one then. Where only one caller may use something up, replace it
-    /// first, with an expiry, instead of deleting it.
+    /// So order the writes so that it is safe to stop after any of them: to move a record, put the
+    /// new one first, then delete the old one. Where only one caller may consume a record, replace
+    /// it first, with an expiry, instead of deleting it.
     async fn transact(
         &self,
         id: &str,
@@ -315,8 +315,8 @@ pub trait RecordStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Transacted, StoreError>;
 
-    /// Adds to a counter, which then expires at this time, and returns the count. A counter that
-    /// has expired starts again at 0.
+    /// Adds to a counter, sets its expiry to this time, and returns the count. An expired counter
+    /// starts again at 0.
     async fn add(
         &self,
         id: &RecordId,
@@ -325,7 +325,7 @@ pub trait RecordStore: Send + Sync {
         now: Timestamp,
     ) -> Result<i64, StoreError>;
 
-    /// The count of a counter; 0 if nothing has been counted or it has expired.
+    /// The count of a counter; 0 if it does not exist or has expired.
     async fn count(&self, id: &RecordId, now: Timestamp) -> Result<i64, StoreError>;
 }
 
@@ -340,7 +340,7 @@ fn check_writes(writes: &[Write]) -> Result<(), StoreError> {
     }
 }
 
-/// Whether something that expires at this time, if ever, still lives.
+/// Whether something with this expiry, if any, has not expired yet.
 fn lives(expires_at: Option<Timestamp>, now: Timestamp) -> bool {
     expires_at.is_none_or(|expires_at| expires_at.as_second() > now.as_second())
 }
@@ -349,8 +349,8 @@ fn without(id: &RecordId, what: &str) -> StoreError {
     StoreError::Corrupt(format!("a {} without its {what}", id.kind.name()).into())
 }
 
-/// The page of what was read in order, one more than the limit if there are so many. `rest` is the
-/// position after which reading goes on, if it stopped before the end.
+/// The page of the records that were read: up to one more than the limit. `rest` is the position
+/// after which to continue, if reading stopped before the end.
 fn page_of(
     query: &RecordQuery,
     mut found: Vec<(String, Record)>,
@@ -369,7 +369,8 @@ fn page_of(
     }
 }
 
-/// The records of a database: on DynamoDB in the table of this name, on MongoDB in this collection.
+/// The record store of a database: on DynamoDB in the table of this name, on MongoDB in this
+/// collection.
 pub fn on(database: &Database, table: &str, collection: &'static str) -> Arc<dyn RecordStore> {
     match database {
         #[cfg(feature = "dynamodb")]

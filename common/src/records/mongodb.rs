@@ -1,4 +1,4 @@
-//! Records on MongoDB: one document each, in a collection of their own.
+//! Records on MongoDB: one document each, in a separate collection.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ use crate::time::Timestamp;
 #[derive(Clone)]
 pub struct Records(Documents);
 
-/// What became of a write.
+/// The result of a write.
 enum Outcome {
     Done,
-    /// Its condition does not hold: this record is there.
+    /// Its condition failed: this record exists.
     Refused(Option<Box<Record>>),
 }
 
@@ -45,8 +45,8 @@ impl Records {
         write: &str,
         now: Timestamp,
     ) -> Result<Outcome, StoreError> {
-        // Takes the place of an expired record; where a living one is, there must not be a second
-        // one with its `_id`.
+        // Replaces an expired record. If the existing one has not expired, the upsert fails because
+        // its `_id` is unique.
         let filter = doc! {"_id": name_of(id), "expires_at": {"$lte": date(now)}};
         let update = update(id, content, 1, write)?;
         for attempt in 0..ATTEMPTS {
@@ -86,7 +86,7 @@ impl Records {
                 return Ok(Outcome::Done);
             }
             match self.living(id, now).await? {
-                // Another writer's change cannot be read yet.
+                // Another writer's change is not visible yet.
                 Some(found) if version_of(&found) == Some(version) => pause(attempt).await,
                 Some(found) => return outcome(id, &found, write),
                 None => return Ok(Outcome::Refused(None)),
@@ -114,7 +114,7 @@ impl Records {
         Err(lost())
     }
 
-    /// What is there of the records of these writes, in their order.
+    /// The existing records of these writes, in the same order.
     async fn found(
         &self,
         writes: &[Write],
@@ -221,7 +221,7 @@ impl RecordStore for Records {
             from: format!("{prefix}{}", span.from),
             "$lt": format!("{prefix}{}", span.before),
         };
-        // One without an expiry is among them.
+        // Also matches records without an expiry.
         let filter = doc! {field: range, "expires_at": {"$not": {"$lte": date(now)}}};
         let direction = if query.descending { -1 } else { 1 };
         let documents = self
@@ -258,7 +258,7 @@ impl RecordStore for Records {
         if !begun(first.and_then(|first| found[first].as_ref()))
             && let Some(refused) = first_refused(writes, &found)?
         {
-            // The documents are not read at one moment: the same call may be underway elsewhere.
+            // The documents are not read atomically: the same call may be running elsewhere.
             let decides = match first {
                 Some(first) => self.living(writes[first].id(), now).await?,
                 None => None,
@@ -302,7 +302,7 @@ impl RecordStore for Records {
             let added = self.0.upsert(living.clone(), addition.clone()).await?;
             let added = match added {
                 Some(added) => Some(added),
-                // An expired counter is in the way, or another one was made at the same moment.
+                // An expired counter exists, or another call created one at the same moment.
                 None => self.0.update(expired.clone(), beginning.clone()).await?,
             };
             if let Some(counted) = added {
@@ -321,7 +321,7 @@ impl RecordStore for Records {
     }
 }
 
-/// The first of the writes whose condition does not hold for what was found.
+/// The first write whose condition fails for the records that were found.
 fn first_refused(
     writes: &[Write],
     found: &[Option<Document>],
@@ -348,7 +348,7 @@ fn first_refused(
     Ok(None)
 }
 
-/// The `_id` of a record. Those of a kind in a partition begin alike.
+/// The `_id` of a record. Those of a kind in a partition have a common prefix.
 fn name_of(id: &RecordId) -> String {
     placed(id, &id.key)
 }
@@ -367,9 +367,9 @@ fn field_of(order: RecordOrder) -> &'static str {
     }
 }
 
-/// The living record at this version.
+/// The filter for an unexpired record with this version.
 fn at_version(id: &RecordId, version: u64, now: Timestamp) -> Document {
-    // No record is at a version that does not fit.
+    // No record has a version that does not fit.
     let version = i64::try_from(version).unwrap_or(-1);
     doc! {
         "_id": name_of(id),
@@ -378,8 +378,8 @@ fn at_version(id: &RecordId, version: u64, now: Timestamp) -> Document {
     }
 }
 
-/// The update that makes a document into this record. The write's name tells a repeated write that
-/// it was made already.
+/// The update that turns a document into this record. The write's name shows a repeated write that
+/// it was already executed.
 fn update(
     id: &RecordId,
     content: &Content,
@@ -418,7 +418,7 @@ fn is_by(document: &Document, write: &str) -> bool {
     text_of(document, "write") == Some(write)
 }
 
-/// The outcome of a write whose condition did not hold for this record.
+/// The outcome of a write whose condition failed for this record.
 fn outcome(id: &RecordId, found: &Document, write: &str) -> Result<Outcome, StoreError> {
     if is_by(found, write) {
         Ok(Outcome::Done)

@@ -1,8 +1,8 @@
-//! What records need in a database, in plain data.
+//! The database schema of records, as plain data.
 
 use crate::schema::{Collection, Index, IndexKind};
 
-/// The local indexes that a DynamoDB table needs whose records have order keys: the range key of
+/// The local indexes that a DynamoDB table needs if its records have order keys: the range key of
 /// each is the attribute of the same name. On MongoDB, the fields and their indexes.
 pub const ORDER_INDEXES: [&str; 2] = ["by_order_1", "by_order_2"];
 
@@ -12,7 +12,7 @@ const INDEXES: &[Index] = &[
     Index::new("expiry", &["expires_at"], IndexKind::Expiry),
 ];
 
-/// A collection of records, and its indexes. The order of keys is that of `_id`.
+/// A collection of records and its indexes. The order of keys is that of `_id`.
 pub const fn collection(name: &'static str) -> Collection {
     Collection {
         name,

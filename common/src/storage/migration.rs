@@ -1,4 +1,4 @@
-//! Tables, collections and indexes: making and checking them, by a command or at a server's start.
+//! Creates and checks tables, collections and indexes, for a command or at a server's start.
 
 use super::Storage;
 use crate::config::{Environment, SettingError};
@@ -6,11 +6,11 @@ use crate::database::Database;
 use crate::problem::StoreError;
 use crate::schema::{Collection, Table};
 
-/// Makes what the services keep their records in, and tells what was done. It can be run again, and
-/// while the database is in use.
+/// Creates the tables, collections and indexes of the services, and reports each to `tell`. It can
+/// be run again, also while the database is in use.
 ///
 /// # Errors
-/// One line that says what cannot be done, and why.
+/// One line: what cannot be done, and why.
 pub async fn migrate(
     database: &Database,
     storages: &[&Storage],
@@ -31,11 +31,11 @@ pub async fn migrate(
     }
 }
 
-/// Checks that the database answers and has its indexes, where that can be asked without the right
-/// to change them: on MongoDB.
+/// Checks that the database answers and has its indexes, where that does not need the permission to
+/// change them: on MongoDB.
 ///
 /// # Errors
-/// One line that says what is missing and how to make it, or that the database does not answer.
+/// One line: what is missing and how to create it, or that the database does not answer.
 pub async fn check(database: &Database, storages: &[&Storage]) -> Result<(), String> {
     match database {
         #[cfg(feature = "dynamodb")]
@@ -48,7 +48,7 @@ pub async fn check(database: &Database, storages: &[&Storage]) -> Result<(), Str
     }
 }
 
-/// Makes the tables that are not there yet, on an engine that makes them at once.
+/// Creates the missing tables, on an engine that creates them at once.
 ///
 /// # Errors
 /// The engine refuses.

@@ -1,4 +1,4 @@
-//! What services keep in the database: making and checking tables, collections and indexes, and
+//! The services' data in the database: creating and checking tables, collections and indexes, and
 //! copying everything from one database to another.
 
 pub mod copy;
@@ -10,22 +10,21 @@ use crate::config::{Environment, Setting, SettingError};
 use crate::database::Database;
 use crate::schema::{Collection, Table};
 
-/// What a service keeps in the database.
+/// A service's data in the database.
 pub struct Storage {
     /// The setting that names its DynamoDB table.
     pub table: Setting,
     /// The local secondary indexes of the table.
     pub indexes: &'static [&'static str],
     pub collections: &'static [Collection],
-    /// The kinds of records that are copied, in this order: what needs another record comes after
-    /// it.
+    /// The kinds of records to copy, in this order: a record comes after the records that it needs.
     pub kinds: &'static [copy::RecordKind],
-    /// Opens the service's records in a database, for a copy; on DynamoDB in the table of this name.
+    /// Opens the service's records in a database for a copy; on DynamoDB in the table of this name.
     pub open: fn(&Database, &str) -> Box<dyn copy::CopyStore>,
 }
 
 impl Storage {
-    /// Its DynamoDB table.
+    /// The DynamoDB table of the service.
     ///
     /// # Errors
     /// The setting is malformed.

@@ -1,39 +1,40 @@
-//! What is written of the crates below us. Their warnings and errors say what nothing else says,
-//! but nobody here decides what is in them. So of each only level, target and message are written,
-//! the message cut, and never a field: fields hold requests, headers and credentials. Some messages
-//! are not written either.
+//! Events of other crates. Their warnings and errors contain information found nowhere else, but we
+//! do not control their contents. So only level, target and a shortened message are written, and
+//! never a field: fields contain requests, headers and credentials. Some messages are not written
+//! at all.
 
 use serde_json::{Map, Value};
 
 use super::Level;
 use super::output::Output;
 
-/// The event's name in all these lines.
+/// The name of the event in all these lines.
 const EVENT: &str = "library";
 
-/// How many characters of a message are written.
+/// The longest message, in characters.
 const LENGTH: usize = 300;
 
-/// The folders of this workspace. Cargo compiles its own members with paths relative to the
-/// workspace and other crates with absolute ones; where a build changes paths, our events lose
-/// fields, and others' gain none.
+/// The folders of this workspace. Cargo compiles workspace members with paths relative to the
+/// workspace and other crates with absolute paths. If a build changes the paths, our events lose
+/// fields, and those of others gain none.
 const OURS: [&str; 5] = ["bench", "common", "contract", "functions", "server"];
 
-/// Targets that are not written, with all below them.
+/// Targets that are never written, including everything below them.
 const DROPPED: [&str; 7] = [
-    // Prints lines of the file with credentials that it cannot parse.
+    // Prints lines of the credentials file that it cannot parse.
     "aws_runtime::env_config",
-    // Prints an error that another one replaces, with the item that DynamoDB returned.
+    // Prints an error that is replaced by another one, with the item that DynamoDB returned.
     "aws_smithy_runtime_api::client::interceptors",
     // The error of a handler, which we log where it happens.
     "lambda_runtime::layers::panic",
     // Prints the path of a request.
     "hyper_util::client::legacy::client",
-    // A client of the server could write a line with each frame that it sends.
+    // A client of the server could cause a line with each frame that it sends.
     "h2::proto::ping_pong",
-    // Says at each failed call that our connector marks no connections for closing. It does not.
+    // Reports at each failed call that our connector does not mark connections for closing. That is
+    // intended.
     "aws_smithy_runtime::client::http::connection_poisoning",
-    // Says each condition that did not hold, which is what conditions are for.
+    // Reports each failed condition, which is normal.
     "dynoxide",
 ];
 
@@ -42,8 +43,8 @@ pub(super) fn is_ours(file: Option<&str>) -> bool {
         .is_some_and(|folder| OURS.contains(&folder))
 }
 
-/// Whether an event of another crate is written: from warnings on, and where debugging is wanted
-/// what is told at info as well. More than that is for who debugs those crates.
+/// Whether an event of another crate is written: warnings and errors, and info when the level is
+/// debug. More detail is only for people who debug those crates.
 pub(super) fn is_written(wanted: Level, level: Level, target: &str) -> bool {
     let most = match wanted {
         Level::Debug => Level::Info,

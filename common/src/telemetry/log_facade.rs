@@ -1,4 +1,4 @@
-//! Writes what rustls and the MongoDB driver say, by the same rules: they speak `log`, not
+//! Writes the events of rustls and the MongoDB driver by the same rules: they use `log`, not
 //! `tracing`.
 
 use log::{LevelFilter, Log, Metadata, Record};
@@ -9,7 +9,7 @@ use super::{Level, foreign};
 struct Lines;
 
 pub(super) fn subscribe() {
-    // Another logger is a test's.
+    // Only a test sets another logger.
     let _ = log::set_logger(&Lines);
     log::set_max_level(match output::current().level {
         Level::Error => LevelFilter::Error,
@@ -30,7 +30,7 @@ impl Log for Lines {
     fn flush(&self) {}
 }
 
-/// The level of what is written; `None` of what is not.
+/// The level of an event that is written; `None` if it is not.
 fn level_of(output: &Output, metadata: &Metadata<'_>) -> Option<Level> {
     let level = match metadata.level() {
         log::Level::Error => Level::Error,

@@ -12,7 +12,7 @@ const NAMESPACE: &str = "Tasklane";
 
 static CHOSEN: OnceLock<String> = OnceLock::new();
 
-/// Says in which namespace of CloudWatch requests are counted; the first call counts.
+/// Sets the CloudWatch namespace of the metrics. Only the first call has an effect.
 pub fn count_in(namespace: &str) {
     let _ = CHOSEN.set(namespace.to_owned());
 }
@@ -64,7 +64,7 @@ impl Metrics<'static> {
             timestamp: now.as_millisecond(),
             cloud_watch_metrics: [MetricSet {
                 namespace: CHOSEN.get().map_or(NAMESPACE, String::as_str),
-                // By function for who looks, and all together for alarms.
+                // By function for people, and in total for alarms.
                 dimensions: [&["function"], &[]],
                 metrics: METRICS_OF_A_REQUEST,
             }],

@@ -1,12 +1,12 @@
-//! One line a request: JSON for machines, with CloudWatch's embedded metrics in it, or text on a
-//! terminal. And one line for each event of `tracing`: ours are logged with its macros, the
-//! message being the event's name, as in `tracing::error!(cause = %error, "unreadable_task")`; of
-//! those of other crates see `foreign`.
+//! One line per request: JSON for machines, including CloudWatch's embedded metrics, or text on a
+//! terminal. And one line per `tracing` event. We log events with its macros, with the event's name
+//! as the message: `tracing::error!(cause = %error, "unreadable_task")`. For events of other crates
+//! see `foreign`.
 //!
-//! A line holds no body, no header, no query and no raw path, so that no password and no token can
-//! be in it; what comes from outside at all is escaped (by JSON, or character by character in
-//! text). The one exception is `traceparent`, when it is one. An email address is only in it as a
-//! keyed digest.
+//! A line contains no body, no header, no query and no raw path, so it can contain no password and
+//! no token. Everything else that comes from outside is escaped (by JSON, or character by character
+//! in text). The only exception is a valid `traceparent`. Email addresses appear only as a keyed
+//! digest.
 
 mod foreign;
 #[cfg(feature = "mongodb")]
@@ -37,13 +37,13 @@ pub use self::trace_context::{Invocation, traceparent};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// What went wrong on our side.
+    /// Faults of the service.
     Error,
-    /// Also what somebody should look at: thefts of tokens, refused attempts.
+    /// Also events that need attention: stolen tokens, refused attempts.
     Warn,
     /// Also every request.
     Info,
-    /// Also each call of the store.
+    /// Also each store call.
     Debug,
 }
 
@@ -85,34 +85,34 @@ impl Level {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
     /// For people.
     Text,
 }
 
-/// Says how much is logged, how and where to; the first call counts.
+/// Sets level, format and output of the log. Only the first call has an effect.
 pub fn init(level: Level, format: Format, sink: Box<dyn Write + Send>) {
     output::choose(Output::new(level, format, sink));
     subscribe();
 }
 
-/// Writes events from now on: until `init`, as JSON and at info to stdout. A function calls it
-/// first, because its settings say how to log, and may be wrong.
+/// Starts writing events: until `init`, as JSON at level info to stdout. A function calls this
+/// first, because its logging settings may be invalid.
 pub fn subscribe() {
     static SUBSCRIBED: Once = Once::new();
     SUBSCRIBED.call_once(|| {
-        // There may be another subscriber only in a test.
+        // Only a test has another subscriber.
         let _ = tracing::subscriber::set_global_default(Lines(output::current));
     });
-    // The level may be another than before.
+    // The level may have changed.
     tracing_core::callsite::rebuild_interest_cache();
     #[cfg(feature = "mongodb")]
     log_facade::subscribe();
 }
 
-/// Makes every panic one logged line, in place of the text on stderr. The message is left out: it
-/// may quote what was being handled.
+/// Logs every panic as one line, instead of the text on stderr. The message is left out: it may
+/// quote the data that was being handled.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
@@ -124,7 +124,7 @@ fn milliseconds(duration: Duration) -> f64 {
     round(duration.as_secs_f64() * 1000.0)
 }
 
-/// To the microsecond: more digits would only be noise in every line.
+/// Rounds to microseconds: more digits would be noise.
 fn round(milliseconds: f64) -> f64 {
     (milliseconds * 1000.0).round() / 1000.0
 }

@@ -1,4 +1,4 @@
-//! What is learnt about a request while it is answered, wherever in the code that is.
+//! Data that is collected about a request while it is answered, anywhere in the code.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -17,7 +17,7 @@ pub struct StoreCall {
     pub duration_ms: f64,
 }
 
-/// What is learnt about a request while it is answered.
+/// Data that is collected about a request while it is answered.
 #[derive(Debug, Default)]
 pub struct Observed {
     pub(super) function: &'static str,
@@ -31,7 +31,7 @@ tokio::task_local! {
     static OBSERVED: RefCell<Observed>;
 }
 
-/// Runs the work of a request to this function and collects what is observed in it.
+/// Runs the work of a request to this function and collects what is noted meanwhile.
 pub async fn observe<T>(function: &'static str, work: impl Future<Output = T>) -> (T, Observed) {
     OBSERVED
         .scope(
@@ -47,32 +47,31 @@ pub async fn observe<T>(function: &'static str, work: impl Future<Output = T>) -
         .await
 }
 
-/// The function whose request is being answered; `None` outside of one.
+/// The function whose request is being answered, if any.
 pub fn current_function() -> Option<&'static str> {
     OBSERVED
         .try_with(|observed| observed.borrow().function)
         .ok()
 }
 
-/// Notes who the caller is, and in which session.
+/// Notes the caller and the session.
 pub fn note_caller(user: &impl ToString, session: &impl ToString) {
     note(|observed| {
         (observed.caller, observed.session) = (Some(user.to_string()), Some(session.to_string()))
     });
 }
 
-/// Notes which account is asked for by somebody who is not signed in: a digest of its address,
-/// never the address.
+/// Notes the account that a caller names without being signed in: a digest of its address, never
+/// the address.
 pub fn note_account(digest: String) {
     note(|observed| observed.account = Some(digest));
 }
 
 fn note(what: impl FnOnce(&mut Observed)) {
-    // Outside of a request, as when demo data is filled in, there is nobody to tell.
+    // Outside of a request, such as while demo data is created, nothing is collected.
     let _ = OBSERVED.try_with(|observed| what(&mut observed.borrow_mut()));
 }
 
-/// Notes a call of the store.
 pub fn note_store_call(operation: &'static str, duration: Duration) {
     let call = StoreCall {
         operation,

@@ -1,4 +1,4 @@
-//! Where lines go, how they look, and how much is written.
+//! The output, format and level of the log.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -16,11 +16,11 @@ pub(super) struct Output {
 
 static CHOSEN: OnceLock<Output> = OnceLock::new();
 
-/// What a function writes before it has read its settings.
+/// The output of a function before it has read its settings.
 static DEFAULT: LazyLock<Output> =
     LazyLock::new(|| Output::new(Level::Info, Format::Json, Box::new(std::io::stdout())));
 
-/// The first call counts.
+/// Only the first call has an effect.
 pub(super) fn choose(output: Output) {
     let _ = CHOSEN.set(output);
 }
@@ -42,8 +42,8 @@ impl Output {
         level <= self.level
     }
 
-    /// Writes the line of an event. What its texts contain is escaped, so that no line break in
-    /// them begins a line of its own.
+    /// Writes the line of an event. Texts are escaped, so that a line break in them does not start
+    /// a new line.
     pub(super) fn print_event(&self, level: Level, name: &str, fields: Map<String, Value>) {
         let line = match self.format {
             Format::Json => {
@@ -68,8 +68,8 @@ impl Output {
     }
 
     pub(super) fn print(&self, line: &str) {
-        // One write a line, so that the lines of requests answered at the same time do not mix. A
-        // log that cannot be written must not stop the service.
+        // One write per line, so that lines of simultaneous requests do not mix. A failing log must
+        // not stop the service.
         let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = sink
             .write_all(format!("{line}\n").as_bytes())

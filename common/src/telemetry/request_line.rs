@@ -19,23 +19,22 @@ use crate::time::Timestamp;
 /// A request that has been answered.
 pub struct Answered<'a> {
     pub request_id: &'a str,
-    /// What Lambda calls it; `None` in the server.
+    /// The Lambda invocation; `None` in the server.
     pub invocation: Option<&'a Invocation>,
-    /// The trace that the client says it belongs to.
+    /// The trace of the client.
     pub traceparent: Option<&'a str>,
     pub source: IpAddr,
     pub function: &'a str,
     pub method: &'a str,
-    /// The endpoint's path, parameters unfilled.
+    /// The endpoint's path with its parameters' names.
     pub route: &'a str,
-    /// The status of the answer.
     pub status: u16,
     pub duration: Duration,
-    /// The problem's type and, for the log only, its causes.
+    /// The problem's type, and its causes, which are only for the log.
     pub problem: Option<(String, Option<String>)>,
 }
 
-/// Logs an answered request and counts it.
+/// Logs an answered request and counts it in the metrics.
 pub fn answered(now: Timestamp, request: &Answered<'_>, observed: &Observed) {
     let level = match request.status {
         500.. => Level::Error,
@@ -46,7 +45,7 @@ pub fn answered(now: Timestamp, request: &Answered<'_>, observed: &Observed) {
     match output.format {
         Format::Text if output.writes(level) => output.print(&text_line(now, request, observed)),
         Format::Text => {}
-        // Metrics are counted whatever the level is: an alarm must not depend on it.
+        // Metrics are written at every level: an alarm must not depend on it.
         Format::Json => output.print(&json_line(now, level, request, observed, output.level)),
     }
 }
@@ -56,7 +55,7 @@ struct Line<'l> {
     function: &'l str,
     requests: u8,
     errors: u8,
-    /// What a store that is down, slow, throttling or full is answered with.
+    /// Answers because of a store that is down, slow, throttling or full.
     store_errors: u8,
     latency: f64,
     #[serde(rename = "_aws")]
@@ -65,7 +64,7 @@ struct Line<'l> {
     details: Option<Details<'l>>,
 }
 
-/// What a line says besides its metrics.
+/// The contents of a line besides its metrics.
 #[derive(Serialize)]
 struct Details<'l> {
     time: String,
@@ -149,7 +148,7 @@ fn json_line(
         metrics: Metrics::at(now),
         details: (level <= wanted).then(details),
     };
-    // Numbers and texts can always be written.
+    // Numbers and texts can always be serialized.
     serde_json::to_string(&line).unwrap_or_default()
 }
 

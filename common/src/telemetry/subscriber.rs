@@ -1,5 +1,5 @@
-//! Writes the events of `tracing`: ours with all their fields, those of other crates as `foreign`
-//! allows. Spans are never enabled, so none of their fields can be written.
+//! Writes `tracing` events: ours with all their fields, those of other crates as `foreign` allows.
+//! Spans are never enabled, so their fields are never written.
 
 use std::fmt::Debug;
 
@@ -12,8 +12,7 @@ use tracing::{Event, Metadata, Subscriber};
 use super::output::Output;
 use super::{Level, foreign};
 
-/// Writes to the output that it is given at each event: an output may be chosen after the first
-/// events.
+/// Asks for the output at each event: it may be chosen after the first events.
 pub(super) struct Lines<O>(pub(super) O);
 
 impl<O> Subscriber for Lines<O>
@@ -70,7 +69,7 @@ where
     fn exit(&self, _: &Id) {}
 }
 
-/// The field that `tracing` keeps an event's text in.
+/// The field of an event's text in `tracing`.
 const MESSAGE: &str = "message";
 
 #[derive(Default)]
@@ -80,8 +79,8 @@ struct Ours {
 }
 
 impl Ours {
-    /// The event's name, and its fields as they were declared. An absent option was not recorded:
-    /// it is null.
+    /// The event's name and its declared fields. An absent option was not recorded, so it becomes
+    /// null.
     fn finish(mut self, metadata: &Metadata<'_>) -> (String, Map<String, Value>) {
         let declared = metadata.fields().iter().map(|field| field.name());
         let fields = declared
@@ -120,7 +119,7 @@ impl Visit for Ours {
         self.keep(field, value);
     }
 
-    /// Also what is logged with `%`.
+    /// Also called for values that are logged with `%`.
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let text = format!("{value:?}");
         if field.name() == MESSAGE {
@@ -131,7 +130,7 @@ impl Visit for Ours {
     }
 }
 
-/// Of other crates' events, the message and nothing else.
+/// Only the message of another crate's event.
 #[derive(Default)]
 struct Foreign {
     message: Option<String>,

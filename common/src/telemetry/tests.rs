@@ -1,4 +1,4 @@
-//! What becomes a line, and what can never be in one.
+//! What becomes a line, and what a line never contains.
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -25,7 +25,7 @@ impl Write for Written {
     }
 }
 
-/// What is written while this is done.
+/// The lines that are written while this runs.
 fn written_at(level: Level, format: Format, what: impl FnOnce(&'static Output)) -> String {
     let written = Written::default();
     let output: &'static Output = Box::leak(Box::new(Output::new(
@@ -45,7 +45,7 @@ fn lines(level: Level, what: impl FnOnce()) -> Vec<Value> {
         .collect()
 }
 
-/// Makes the SDK warn about an address with a query, which it puts into a field.
+/// Makes the SDK warn about a URL with a query, which it puts into a field.
 fn make_the_sdk_warn() {
     let mut request = HttpRequest::empty();
     let set = request

@@ -1,16 +1,16 @@
-//! The traces that a request belongs to: X-Ray's, as Lambda says it, and the client's.
+//! The traces that a request belongs to: X-Ray's, which Lambda sends, and the client's.
 
-/// What Lambda calls the work on a request.
+/// Lambda's invocation for a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Invocation {
-    /// Lambda's own name for it, which the gateway's log has as `integration_request_id`.
+    /// The invocation's identifier, which is `integration_request_id` in the gateway's log.
     pub request_id: String,
-    /// The trace that X-Ray files it under.
+    /// The X-Ray trace.
     pub xray_trace_id: Option<String>,
 }
 
 impl Invocation {
-    /// `tracing` is the header that Lambda gives: `Root=1-...;Parent=...;Sampled=1`.
+    /// `tracing` is the header that Lambda sends: `Root=1-...;Parent=...;Sampled=1`.
     pub fn new(request_id: String, tracing: Option<&str>) -> Self {
         let root = tracing.and_then(|header| {
             header
@@ -24,9 +24,9 @@ impl Invocation {
     }
 }
 
-/// A `traceparent`, if it is one that names a trace
-/// (https://www.w3.org/TR/trace-context/#traceparent-header). Of later versions, what the first one
-/// knows.
+/// A valid `traceparent` that names a trace
+/// (https://www.w3.org/TR/trace-context/#traceparent-header). From later versions, the part that
+/// the first version defines.
 pub fn traceparent(header: &str) -> Option<&str> {
     let (first, rest) = header.split_at_checked(55)?;
     let parts: Vec<&str> = first.split('-').collect();

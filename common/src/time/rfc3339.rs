@@ -1,8 +1,8 @@
-//! Reading RFC 3339 date-times, exactly: what section 5.6 allows is read, and what it does not is
-//! refused for its own reason.
+//! Parses RFC 3339 date-times exactly: everything that section 5.6 allows is accepted, anything
+//! else is refused with a specific reason.
 //!
-//! jiff knows the calendar. Its own parser reads ISO 8601, which allows more, and ends a day before
-//! the year 9999 does.
+//! jiff knows the calendar. Its own parser reads ISO 8601, which allows more, and its range ends a
+//! day before the end of the year 9999.
 
 use jiff::civil::Date;
 
@@ -10,7 +10,7 @@ use super::{EPOCH, MAX, MIN, Timestamp};
 
 const SHAPE: &str = "must be an RFC 3339 date-time, such as 2026-03-01T09:30:00Z";
 
-/// What is written, number by number.
+/// The numbers of a date-time, as written.
 struct Fields {
     date: Date,
     hour: i64,
@@ -21,11 +21,11 @@ struct Fields {
     offset: i64,
 }
 
-/// Reads a date-time with any offset. Digits beyond the millisecond are dropped.
+/// Parses a date-time with any offset. Digits beyond milliseconds are dropped.
 pub(super) fn parse(text: &str) -> Result<Timestamp, String> {
     let fields = split(text)?;
     let leap = fields.second == 60;
-    // A leap second is kept as the last millisecond before it ends: on its own day.
+    // A leap second becomes the last millisecond before it ends, so that it stays on its own day.
     let (second, millisecond) = if leap {
         (59, 999)
     } else {
@@ -94,7 +94,7 @@ fn split(text: &str) -> Result<Fields, String> {
     })
 }
 
-/// Reads a full-date.
+/// Parses a full-date.
 pub fn date(text: &str) -> Result<Date, String> {
     if !like(text, "0000-00-00") {
         return Err("must be an RFC 3339 date, such as 2026-03-01".to_owned());
@@ -110,7 +110,7 @@ pub fn date(text: &str) -> Result<Date, String> {
     Date::new(number(0..4), month, day).map_err(|_| "must have a day that its month has".to_owned())
 }
 
-/// Whether the text is made like the shape, where a 0 stands for any digit.
+/// Whether the text has this shape, where 0 stands for any digit.
 fn like(text: &str, shape: &str) -> bool {
     text.len() == shape.len()
         && text.bytes().zip(shape.bytes()).all(|(b, like)| {
@@ -149,7 +149,7 @@ mod tests {
             ),
             ("2026-03-01t09:30:00-00:00", "2026-03-01T09:30:00.000Z"),
             ("1937-01-01T12:00:27.87+00:20", "1937-01-01T11:40:27.870Z"),
-            // Leap seconds: both of RFC 3339's examples are one and the same.
+            // Leap seconds: both examples of RFC 3339 are the same one.
             ("1990-12-31T23:59:60Z", "1990-12-31T23:59:59.999Z"),
             ("1990-12-31T15:59:60-08:00", "1990-12-31T23:59:59.999Z"),
             ("2015-07-01T08:59:60.5+09:00", "2015-06-30T23:59:59.999Z"),

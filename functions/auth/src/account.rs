@@ -1,4 +1,4 @@
-//! An account and what clients send and see of it.
+//! Accounts, and how clients send and see them.
 
 use std::fmt;
 
@@ -13,21 +13,21 @@ use common::time::Timestamp;
 
 use crate::Tokens;
 
-/// An email address, as HTML's `<input type=email>` defines a valid one (WHATWG, section
-/// 4.10.5.1.5), of at most 254 characters (RFC 5321). Kept as it was typed; two that differ only in
-/// case are the same address. A domain in its own script is kept as what the DNS knows it by (UTS
-/// #46), so that both spellings are one address.
+/// An email address that is valid for HTML's `<input type=email>` (WHATWG, section 4.10.5.1.5), of
+/// at most 254 characters (RFC 5321). Stored as it was typed; addresses that differ only in case
+/// are the same. An internationalised domain is stored in its ASCII form (UTS #46), so that both
+/// spellings are one address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Email(String);
 
 impl Email {
     const MAX: usize = 254;
-    /// The rule as a regular expression, for the API document. What a domain in its own script may
-    /// hold takes more than that to tell.
+    /// The rule as a regular expression, for the API document. It cannot express everything that an
+    /// internationalised domain may contain.
     const PATTERN: &str = "^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)+|[^\\u0000-,/:-@\\[-`{-\\u007f]*[^\\u0000-\\u007f][^\\u0000-,/:-@\\[-`{-\\u007f]*)$";
 
-    /// The form by which addresses are compared: lower case.
+    /// The form in which addresses are compared: lower case.
     pub fn canonical(&self) -> String {
         self.0.to_ascii_lowercase()
     }
@@ -74,11 +74,11 @@ impl TryFrom<String> for Email {
     }
 }
 
-/// An address with its domain's A-label, where the domain is in its own script and the DNS could
-/// know it.
+/// The address with its domain in ASCII form (A-labels), if the domain is internationalised and
+/// valid in DNS.
 fn in_ascii(address: &str) -> Option<String> {
     let (local, domain) = address.split_once('@')?;
-    // A domain in ASCII is left as it was typed.
+    // A domain in ASCII stays as it was typed.
     let ascii = if domain.is_ascii() {
         return None;
     } else {
@@ -109,14 +109,14 @@ impl JsonSchema for Email {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // No `format`: what libraries check under that name differs, and is narrower than HTML's
-        // definition.
+        // No `format`: libraries check different rules under that name, and stricter ones than
+        // HTML's definition.
         json_schema!({"type": "string", "description": "An email address. A domain in its own script is kept, and shown, in ASCII.", "minLength": 5, "maxLength": Self::MAX, "pattern": Self::PATTERN})
     }
 }
 
-/// What a person wants to be called: one line of 1 to 100 characters, one of them visible. What a
-/// store has kept is taken as it is.
+/// The name of a person: one line of 1 to 100 characters, at least one of them visible. Stored
+/// names are not checked again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline, extend("minLength" = 1, "maxLength" = 100, "pattern" = LINE_PATTERN))]
@@ -139,28 +139,24 @@ impl Field for Name {
 /// An account as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// Its name.
     pub id: UserId,
-    /// Its address, which is nobody else's.
+    /// The address, unique among accounts.
     pub email: Email,
-    /// The owner's name.
     pub name: Option<Name>,
-    /// The role.
     pub role: Role,
-    /// What its password is verified against.
+    /// The hash that the password is verified against.
     pub password_hash: PasswordHash,
-    /// Moves on when all sessions but one are ended; a session of an older epoch has ended.
+    /// Increased when all sessions but one are ended; sessions of an older epoch have ended.
     pub epoch: u32,
     /// When it was registered.
     pub created_at: Timestamp,
-    /// When its owner last changed it.
+    /// When it was last changed by its owner.
     pub updated_at: Timestamp,
     /// The version: 1 at first, and one more with every change.
     pub version: u64,
 }
 
 impl Account {
-    /// A new account.
     pub fn new(
         email: Email,
         name: Option<Name>,
@@ -377,7 +373,7 @@ mod tests {
             let documented = pattern.is_match(&text) && (5..=Email::MAX).contains(&text.chars().count());
             let read = email(&text).is_ok();
 
-            // Of a domain in its own script the pattern does not tell everything.
+            // For an internationalised domain the pattern does not express every rule.
             proptest::prop_assert!(if text.is_ascii() { read == documented } else { documented || !read }, "{}", text);
         }
     }

@@ -1,4 +1,4 @@
-//! Accounts and sessions: who somebody is, and the tokens that say so.
+//! Accounts and sessions: authentication of users, and their tokens.
 
 mod account;
 #[cfg(feature = "contract")]
@@ -23,7 +23,7 @@ pub use store::{Counters, PasswordUpdate, STORAGE, UserStore, Users};
 
 use common::http::Service;
 
-/// The sessions' only order in cursors: the oldest first.
+/// The order of sessions in cursors, oldest first.
 pub const SESSION_ORDER: &str = "sessions";
 
 pub const SERVICE: Service = Service {

@@ -1,12 +1,11 @@
-//! What can be guessed or flooded here, and how often it may be tried. docs/security.md has the table
-//! of who is refused when.
+//! Limits on operations of this service that can be guessed or flooded. docs/security.md has a
+//! table of all limits.
 
 use common::auth::Counts;
 use common::config::Setting;
 
 use crate::Counters;
 
-/// Counts the attempts of this service.
 pub type Limiter = common::auth::Limiter<Limit>;
 
 /// Defines the limits: each with its name in the store and in headers, its setting, its default
@@ -45,8 +44,8 @@ limits! {
     LoginSource = "login-source", "TASKLANE_LIMIT_LOGIN_SOURCE", "50/15m", Failures;
     /// Failed logins to one account from one source.
     LoginAccountSource = "login-account-source", "TASKLANE_LIMIT_LOGIN_ACCOUNT_SOURCE", "10/15m", Failures;
-    /// Failed logins to one account from all sources that it does not know: NIST SP 800-63B-4,
-    /// section 3.2.2, allows 100.
+    /// Failed logins to one account from all unknown sources: NIST SP 800-63B-4, section 3.2.2,
+    /// allows 100.
     LoginAccount = "login-account", "TASKLANE_LIMIT_LOGIN_ACCOUNT", "100/24h", Failures;
     /// Logins from one source, successful ones included.
     LoginTotalSource = "login-total-source", "TASKLANE_LIMIT_LOGIN_TOTAL_SOURCE", "300/15m", Attempts;

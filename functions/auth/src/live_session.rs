@@ -1,4 +1,4 @@
-//! The session that calls, as an argument of a handler.
+//! The caller's session, as an argument of a handler.
 
 use common::auth::Caller;
 use common::config::Setting;
@@ -8,15 +8,15 @@ use common::problem::Problem;
 
 use crate::{Session, User, Users};
 
-/// The session of a verified caller, which has not ended, and its account's owner. An endpoint that
-/// takes it makes one read more than one that takes a [`Caller`].
+/// The unexpired session of a verified caller, and the account's owner. An endpoint with this
+/// argument does one more read than an endpoint with a [`Caller`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveSession {
     pub session: Session,
     pub user: User,
 }
 
-/// What verifies a caller and finds the session.
+/// Verifies the caller and reads the session.
 #[derive(Clone)]
 pub struct SessionCheck {
     caller: CallerCheck,

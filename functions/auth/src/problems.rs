@@ -13,7 +13,7 @@ pub(crate) const CONFLICT: Kind = Kind::new(StatusCode::CONFLICT, "conflict");
 pub(crate) const WRONG_PASSWORD: Kind =
     Kind::new(StatusCode::UNPROCESSABLE_ENTITY, "wrong-password");
 
-/// 401: the address or the password is wrong; which of them is never said.
+/// 401: the address or the password is wrong. The answer does not say which.
 pub(crate) fn wrong_credentials() -> Problem {
     Problem::new(
         WRONG_CREDENTIALS,
@@ -32,7 +32,7 @@ pub(crate) fn invalid_refresh_token(reason: impl Into<Box<dyn Error + Send + Syn
     .caused_by(reason)
 }
 
-/// 422: the current password that was sent to prove who is asking is wrong.
+/// 422: the current password, sent as proof of identity, is wrong.
 pub(crate) fn wrong_password(pointer: &str) -> Problem {
     Problem::new(WRONG_PASSWORD, "The current password is wrong.")
         .with_errors(vec![FieldError::pointer(pointer, "is wrong")])
@@ -55,7 +55,7 @@ pub(crate) const THE_SESSION_HAS_ENDED: Refusal = Refusal {
     problem: || Problem::invalid_token("the session has ended"),
 };
 
-/// The password is not the one that was verified a moment ago.
+/// The password was changed after it was verified.
 pub(crate) const THE_PASSWORD_WAS_CHANGED: Refusal = Refusal {
     reason: "the password was changed meanwhile",
     problem: || {

@@ -1,5 +1,5 @@
-//! How accounts, sessions and tokens stand in requests and answers: names, versions, locations, and
-//! examples for the API document.
+//! The representations of accounts, sessions and tokens: names, versions, locations, and examples
+//! for the API document.
 
 use common::http::{Example, Listed, Representation};
 use serde_json::{Value, json};

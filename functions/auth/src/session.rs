@@ -1,4 +1,4 @@
-//! Sessions: one for each login, kept alive by rotating its refresh token (RFC 9700, section
+//! Sessions: each login starts one; rotating its refresh token keeps it alive (RFC 9700, section
 //! 4.14.2).
 
 use std::time::Duration;
@@ -15,60 +15,58 @@ use common::fields::{Body, Faults, Field, fault};
 use common::problem::Problem;
 use common::time::Timestamp;
 
-/// For how long the token that was exchanged for the current one gets that same successor again:
-/// two tabs that refresh at once are not thieves. After it, a client that never got the answer gets
-/// a new successor, and the one before is void.
+/// How long the previous refresh token still gets the same successor: two tabs that refresh at the
+/// same time are not a theft. After this time, a client that never received the answer gets a new
+/// successor, and the earlier successor becomes void.
 pub const GRACE: Duration = Duration::from_secs(30);
 
-/// How many sessions of an account live at once. Where another one begins, the one that was used
-/// least recently ends.
+/// The largest number of live sessions of an account. When a further one starts, the least recently
+/// used one ends.
 pub const MAX_SESSIONS: usize = 100;
 
 /// A session as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// Its name.
     pub id: SessionId,
-    /// Whose it is.
     pub user: UserId,
-    /// The generation of its current refresh token, which moves on with each one that is given out.
+    /// The generation of the current refresh token, increased with each token that is issued.
     pub generation: u32,
-    /// The generation of the token that was exchanged for the current one; `None` where no token
-    /// was.
+    /// The generation of the token that was exchanged for the current one; `None` if there was
+    /// none.
     pub previous: Option<u32>,
-    /// The account's epoch when it began; an account whose epoch has moved on has ended it.
+    /// The account's epoch when the session started; it has ended if the account's epoch is higher.
     pub epoch: u32,
     /// When it started.
     pub created_at: Timestamp,
     /// When it was last refreshed.
     pub last_used_at: Timestamp,
-    /// When it ends unless it is refreshed; never after [`Session::ends_at`].
+    /// When it expires unless it is refreshed; never after [`Session::ends_at`].
     pub expires_at: Timestamp,
-    /// When it ends whatever happens.
+    /// When it ends in any case.
     pub ends_at: Timestamp,
-    /// The client's User-Agent.
+    /// The client's `User-Agent`.
     pub user_agent: Option<String>,
 }
 
-/// What became of a refresh token that was presented.
+/// The result of presenting a refresh token.
 #[derive(Clone, Debug)]
 pub enum Rotation {
-    /// It was exchanged: the session has moved on by one. The role is the account's.
+    /// It was exchanged: the session has the next generation. The role is the account's.
     Rotated(Session, Role),
-    /// It was exchanged for the current one within the grace time: the session is as it was.
+    /// It was exchanged for the current one within the grace time: the session is unchanged.
     Repeated(Session, Role),
-    /// It is void or older than that. Somebody has a copy: the session is gone.
+    /// It is void or older. Somebody has a copy of it, so the session was ended.
     Stolen,
-    /// The session has ended, or never was.
+    /// The session has ended or never existed.
     Ended,
 }
 
-/// What a refresh token means that a session was not rotated for.
+/// The meaning of a refresh token that did not rotate the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is the one that was exchanged for the current one, within the grace time.
+    /// It was exchanged for the current one, within the grace time.
     Repeated,
-    /// It is void or older than that.
+    /// It is void or older.
     Reused,
     /// The session has ended.
     Ended,
@@ -140,7 +138,6 @@ pub struct SessionView {
 }
 
 impl Session {
-    /// A new session of this account.
     pub fn start(
         account: &Account,
         client: &Client,
@@ -162,7 +159,7 @@ impl Session {
         }
     }
 
-    /// What a token of this generation, for which the session as it is was not rotated, means.
+    /// The meaning of a token of this generation, which did not rotate the session.
     pub fn verdict(&self, generation: u32, now: Timestamp) -> Verdict {
         if self.expires_at <= now || generation >= self.generation {
             Verdict::Ended
@@ -173,8 +170,8 @@ impl Session {
         }
     }
 
-    /// The session without an idle end past its absolute one, as a store keeps it: every refresh
-    /// moves the idle end on, and nothing moves the absolute one.
+    /// The session with its idle expiry limited by its absolute expiry. In the store every refresh
+    /// moves the idle expiry, possibly past the absolute one.
     #[must_use]
     pub(crate) fn within_its_lifetime(self) -> Self {
         Self {
@@ -183,10 +180,10 @@ impl Session {
         }
     }
 
-    /// The tokens that stand for the session as it is now.
+    /// The tokens of the session's current generation.
     ///
     /// # Errors
-    /// 500 when a token cannot be written, which would be a defect.
+    /// 500 when a token cannot be serialized, which would be a bug.
     pub fn tokens(&self, issuer: &Issuer, role: Role, now: Timestamp) -> Result<Tokens, Problem> {
         let refresh_token = RefreshToken {
             user: self.user,

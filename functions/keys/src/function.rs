@@ -1,4 +1,4 @@
-//! Runs as a Lambda function, and always answers: whatever the request is, and whatever goes wrong.
+//! The Lambda function. It always answers, even to invalid requests and after errors.
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
@@ -16,10 +16,10 @@ use tracing::field::Empty;
 use crate::make_keys::{failed, handle};
 use crate::request::{Outcome, Request};
 
-/// How long the work may take. With the answer it fits inside the function's time in the template,
-/// a minute.
+/// The time limit of the work. Together with the answer it fits into the function's timeout in the
+/// template, a minute.
 const WORK: Duration = Duration::from_secs(30);
-/// One attempt to answer gives up after this; there are as many as waits, and one more.
+/// The time limit of one attempt to answer; there is one attempt more than waits.
 const ATTEMPT: Duration = Duration::from_secs(4);
 const WAITS: [Duration; 3] = [
     Duration::from_millis(500),
@@ -27,7 +27,6 @@ const WAITS: [Duration; 3] = [
     Duration::from_secs(3),
 ];
 
-/// The `main` of the function.
 pub fn main() -> ExitCode {
     let handler =
         service_fn(|event: LambdaEvent<Value>| async move { serve(&event.payload).await });
@@ -52,7 +51,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What the function tells its caller. An error makes Lambda call again, which does no harm.
+/// Handles a request. After an error Lambda calls again, which is safe.
 async fn serve(event: &Value) -> Result<Value, lambda_runtime::Error> {
     let Some(request) = Request::new(event) else {
         tracing::warn!("unsupported_event");
@@ -67,7 +66,7 @@ async fn serve(event: &Value) -> Result<Value, lambda_runtime::Error> {
             Err(error) => failed(&request, error.to_string()),
         }
     };
-    // The panic itself is logged where it happens.
+    // The panic hook has already logged the panic.
     let outcome = match tokio::time::timeout(WORK, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => failed(
@@ -86,7 +85,7 @@ struct Tools {
     sessions: Duration,
 }
 
-/// Made for each request: there is one in months, and a setting that cannot be used is an answer as
+/// Created for each request: requests are months apart, and an invalid setting must be answered as
 /// well.
 async fn tools() -> Result<Tools, SettingError> {
     let environment = Environment::new(&variable);
@@ -109,11 +108,10 @@ fn log(request: &Request<'_>, outcome: &Outcome) {
     }
 }
 
-/// Puts the answer where CloudFormation waits for it. The address is signed for a request without a
-/// content type.
+/// Puts the answer to CloudFormation's URL. The URL is signed for a request without a content type.
 async fn answer(request: &Request<'_>, outcome: &Outcome) -> Result<(), lambda_runtime::Error> {
     let body = request.answer(outcome);
-    // The answer does not depend on the settings: only what AWS itself uses is trusted.
+    // The answer must not depend on settings: only AWS's own certificate authorities are trusted.
     let https = Https::new(None).map_err(|error| error.to_string())?;
     let mut waits = WAITS.iter();
     loop {

@@ -1,5 +1,5 @@
-//! A set of keys: those that sign, those that sign next, and those that signed before and whose
-//! tokens still live.
+//! A set of keys: the ones that sign, the ones that sign next, and the earlier ones whose tokens
+//! are still valid.
 
 use std::time::Duration;
 
@@ -9,32 +9,31 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// How large a set may be, in bytes: with its name it is an item that one read unit of DynamoDB
-/// reads.
+/// The largest set, in bytes: together with its name, one DynamoDB read unit reads the item.
 const MAX_SET: usize = 4000;
-/// How large the public keys may be: they share 4 KB with a function's other settings.
+/// The largest size of the public keys: they share 4 KB with a function's other settings.
 const MAX_PUBLIC: usize = 2048;
-/// How long a public key is kept after it stopped signing: an access token lives for 15 minutes,
-/// and old versions of the functions sign until a deployment is through.
+/// How long a public key is kept after it stopped signing: an access token is valid for 15 minutes,
+/// and old versions of the functions sign until a deployment is finished.
 const PUBLIC_LIFETIME: Duration = Duration::from_hours(24);
 
-/// A key as a JWK. Private ones hold `d` or `k`.
+/// A key as a JWK. Private keys contain `d` or `k`.
 type Key = Map<String, Value>;
 
-/// Keys in the order in which the functions read them: the first of each kind signs.
+/// The keys in the order in which the functions read them: the first of each kind signs.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct KeySet {
-    /// Two pairs that sign access tokens, now and next, then the keys of refresh tokens: now, next,
-    /// and earlier ones.
+    /// Two pairs for access tokens, current and next, then the keys of refresh tokens: current,
+    /// next, and earlier ones.
     keys: Vec<Key>,
-    /// The public halves of the pairs that signed before.
+    /// The public keys of earlier pairs.
     retired: Vec<Key>,
-    /// The name of the set that this one was made from.
+    /// The name of the set before this one.
     pub(crate) made_from: Option<String>,
 }
 
 impl KeySet {
-    /// A new set that has nothing in common with any other.
+    /// Generates a set that is independent of any other.
     pub(crate) fn generate(now: Timestamp, made_from: Option<String>) -> Result<Self, String> {
         let ((signature, mac), (next_signature, next_mac)) = (new_keys(now)?, new_keys(now)?);
         Ok(Self {
@@ -44,9 +43,9 @@ impl KeySet {
         })
     }
 
-    /// The set after this one: what was next signs, what signed has retired, what retired long ago
-    /// is dropped. `sessions` is how long a session may live, and with it a refresh token of an old
-    /// key.
+    /// The set after this one: the next keys become the current ones, the current ones retire, and
+    /// keys that retired long ago are dropped. `sessions` is the longest lifetime of a session, and
+    /// so of a refresh token of an old key.
     pub(crate) fn rotate(
         self,
         now: Timestamp,
@@ -66,7 +65,7 @@ impl KeySet {
                 .and_then(Value::as_i64)
                 .is_some_and(|at| at >= now.minus(lifetime).as_second())
         };
-        // A day more, for the same reason as above.
+        // One more day, for the same reason as above.
         let mac_lifetime = sessions.saturating_add(Duration::from_hours(24));
         let mut keys = vec![
             signs,
@@ -94,13 +93,13 @@ impl KeySet {
         })
     }
 
-    /// Reads a set that `to_json` wrote.
+    /// Parses a set written by `to_json`.
     pub(crate) fn parse(json: &str) -> Result<Self, String> {
-        // serde's message may quote a part of a key.
+        // serde's message may quote part of a key.
         serde_json::from_str(json).map_err(|_| "the item holds no set of keys".to_owned())
     }
 
-    /// The set as it is kept, private keys included. The functions that issue tokens read it as a
+    /// The set as stored, including the private keys. The functions that issue tokens read it as a
     /// JWK set.
     pub(crate) fn to_json(&self) -> Result<String, String> {
         let json =
@@ -113,7 +112,7 @@ impl KeySet {
         Ok(json)
     }
 
-    /// The JWK set that verifies what any of these keys signed, or will.
+    /// The JWK set that verifies the tokens of all these keys, also of the next one.
     pub(crate) fn public_keys(&self) -> Result<String, String> {
         let signing = self.keys.iter().filter(|key| key["kty"] == "OKP");
         let keys: Vec<Key> = signing.chain(&self.retired).map(public_half).collect();
@@ -124,7 +123,7 @@ impl KeySet {
     }
 }
 
-/// A key for access tokens and one for refresh tokens, named after the day they were made.
+/// A key for access tokens and one for refresh tokens, named after the current day.
 fn new_keys(now: Timestamp) -> Result<(Key, Key), String> {
     let (day, unique) = (now.to_string(), Uuid::new_v4().simple().to_string());
     let name = format!("{}-{}", day.get(..10).unwrap_or_default(), &unique[..8]);
@@ -247,7 +246,7 @@ mod tests {
             rotations += 1;
         }
 
-        // So a rotation a week always fits.
+        // So one rotation per week always fits.
         assert!(rotations > 92 / 7 + 1, "{rotations}");
         assert!(set.to_json().expect_err("full").contains("KeyEpoch"));
     }

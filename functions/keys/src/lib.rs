@@ -1,24 +1,24 @@
-//! Makes the signing keys of a stack: a custom resource of CloudFormation, which is no endpoint of
-//! the API.
+//! Creates the signing keys of a stack, as a custom resource of CloudFormation. It is not an
+//! endpoint of the API.
 //!
-//! The private keys are kept in a table that only this function and those that issue tokens may
-//! read; the public ones are handed back to the template, which gives them to every function that
+//! The private keys are kept in a table that only this function and the functions that issue tokens
+//! may read. The public keys are returned to the template, which passes them to every function that
 //! verifies tokens.
 //!
 //! # Why every change can be undone and repeated
 //!
-//! Each pair of `KeyEpoch` and `KeyVersion` has an item of its own, written once, whose name is the
-//! resource's physical name. So a request that comes twice finds what the first one made and
-//! answers the same. When `KeyVersion` changes, the next item is made from the present one, which
-//! stays: if the update fails, CloudFormation asks for the old properties again and is given the
-//! old item, and deletes the new one; if it succeeds, CloudFormation deletes the old one, after
-//! everything that used it has been replaced.
+//! Each pair of `KeyEpoch` and `KeyVersion` has its own item, written once. Its name is the
+//! resource's physical name. So a repeated request finds the item of the first one and gives the
+//! same answer. When `KeyVersion` changes, the next item is created from the current one, which
+//! stays: if the update fails, CloudFormation requests the old properties again, gets the old item,
+//! and deletes the new one; if it succeeds, CloudFormation deletes the old one, after everything
+//! that used it has been replaced.
 //!
 //! # Why no token is refused while functions are replaced one by one
 //!
-//! A set holds the key that signs, the one that signs next, and those that signed before. Two
-//! neighbouring sets both hold the two keys that either signs with, so whichever of them a function
-//! has, it verifies what any other one signs.
+//! A set contains the key that signs, the one that signs next, and earlier ones. Of two successive
+//! sets each contains both signing keys, so a function with either set verifies what a function
+//! with the other one signs.
 
 mod function;
 mod key_set;

@@ -1,5 +1,5 @@
-//! Creates, changes and deletes sets of keys as CloudFormation asks: see the crate's own words for
-//! why it is safe.
+//! Creates, changes and deletes sets of keys as CloudFormation requests. The crate's documentation
+//! explains why this is safe.
 
 use std::time::Duration;
 
@@ -9,15 +9,14 @@ use common::time::{Clock, SystemClock};
 use crate::key_set::KeySet;
 use crate::request::{Data, Outcome, Properties, Request};
 
-/// How often a call that is not allowed is repeated, a second apart: a role that was made a moment
-/// ago is not known everywhere yet.
+/// How often a denied call is retried, a second apart: a new role is not known everywhere at once.
 const ROLE_ATTEMPTS: u32 = 15;
 
-/// Does what is asked, once however often it is.
+/// Handles a request. Repeating it changes nothing.
 pub(crate) async fn handle(request: &Request<'_>, aws: &Aws, sessions: Duration) -> Outcome {
     let table = match (request.table(), request.kind()) {
         (Ok(table), _) => KeyTable::new(aws.clone(), table.to_owned()),
-        // Of a time when keys were kept elsewhere.
+        // From a version that stored the keys elsewhere.
         (Err(_), "Delete") => {
             return Outcome {
                 physical_id: request.physical_id().to_owned(),
@@ -53,8 +52,8 @@ pub(crate) async fn handle(request: &Request<'_>, aws: &Aws, sessions: Duration)
     }
 }
 
-/// A failure replaces nothing: the resource keeps its name. One that was to be created gets the
-/// name that it would have had, under which CloudFormation deletes it.
+/// The outcome of a failed request. An existing resource keeps its name. A new one gets the name
+/// that it would have had, so that CloudFormation deletes that set.
 pub(crate) fn failed(request: &Request<'_>, reason: String) -> Outcome {
     let physical_id = match request.physical_id() {
         "" => request
@@ -75,7 +74,7 @@ struct Keys<'r> {
 }
 
 impl Keys<'_> {
-    /// The set of the wanted properties: its name and its public keys.
+    /// Creates the set of the requested properties; returns its name and public keys.
     async fn make(&self) -> Result<(String, Data), String> {
         let properties = self.request.properties()?;
         let (wanted, present) = (properties.name(), self.request.present());
@@ -88,7 +87,8 @@ impl Keys<'_> {
                 let set = self.next(&properties, present).await?;
                 match self.write(&wanted, &set).await? {
                     true => set,
-                    // The same request, handled twice at once: what was written first holds.
+                    // The same request runs twice at the same time: the set that was written first
+                    // counts.
                     false => self
                         .read(&wanted)
                         .await?
@@ -104,9 +104,9 @@ impl Keys<'_> {
         ))
     }
 
-    /// A set that is there already is this request's own, made when it came before; or the one that
-    /// an update is undone to. Any other was left behind by accident: its keys are not known to the
-    /// functions that run now.
+    /// Checks an existing set. It is valid if an earlier run of this request created it, or if an
+    /// update is being rolled back to it. Any other set is a leftover: the running functions do not
+    /// know its keys.
     async fn belongs(
         &self,
         set: &KeySet,
@@ -125,8 +125,8 @@ impl Keys<'_> {
         }
     }
 
-    /// The set after the present one; a new one when there is none, or when all is to be thrown
-    /// away.
+    /// The set after the current one; a new one if there is none, or if all keys are to be
+    /// replaced.
     async fn next(&self, properties: &Properties, present: Option<&str>) -> Result<KeySet, String> {
         let now = SystemClock.now();
         let Some(present) = present else {
@@ -143,12 +143,12 @@ impl Keys<'_> {
     }
 
     /// Deletes the set of the physical name. A resource whose creation was never answered has a
-    /// name that CloudFormation gave it: its set is the one that its properties name.
+    /// name from CloudFormation: its set is the one of its properties.
     async fn delete(&self) -> Result<(), String> {
         let name = match (self.request.present(), self.request.properties()) {
             (Some(present), _) => present.to_owned(),
             (None, Ok(properties)) => properties.name(),
-            // Nothing was made of such properties.
+            // Such properties never created a set.
             (None, Err(_)) => return Ok(()),
         };
         self.patiently(|| self.table.delete(&name))
@@ -164,7 +164,7 @@ impl Keys<'_> {
         json.map(|json| KeySet::parse(&json)).transpose()
     }
 
-    /// Whether it was written: `false` when there is one.
+    /// Writes a set; returns `false` if it exists.
     async fn write(&self, name: &str, set: &KeySet) -> Result<bool, String> {
         let json = set.to_json()?;
         self.patiently(|| self.table.put(name, &json))

@@ -1,11 +1,11 @@
-//! What CloudFormation asks, and how it is answered.
+//! CloudFormation's requests and their answers.
 //!
 //! https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// A request. Read member by member: whatever one of them looks like, there must be an answer.
+/// A request. Each member is read separately: even an invalid request must be answered.
 pub(crate) struct Request<'e>(&'e Value);
 
 /// The properties of the resource in the template.
@@ -16,20 +16,20 @@ pub(crate) struct Properties {
 }
 
 impl Properties {
-    /// What the set of keys is called that they ask for.
+    /// The name of the set of keys for these properties.
     pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.epoch, self.version)
     }
 }
 
-/// Whether this can be a part of a name.
+/// Whether this is a valid part of a name.
 fn is_label(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (1..=32).contains(&text.len()) && text.bytes().all(plain)
 }
 
 impl<'e> Request<'e> {
-    /// `None` when there is nowhere to send an answer to: this is no request of CloudFormation.
+    /// `None` without a URL for the answer: then this is not a request of CloudFormation.
     pub(crate) fn new(event: &'e Value) -> Option<Self> {
         event["ResponseURL"].is_string().then_some(Self(event))
     }
@@ -46,12 +46,12 @@ impl<'e> Request<'e> {
         self.text("RequestId")
     }
 
-    /// What the resource was called in the last answer; empty when it is to be created.
+    /// The resource's name in the last answer; empty for a creation.
     pub(crate) fn physical_id(&self) -> &'e str {
         self.text("PhysicalResourceId")
     }
 
-    /// The table that the keys are in.
+    /// The table of the keys.
     pub(crate) fn table(&self) -> Result<&'e str, String> {
         self.0["ResourceProperties"]["Table"]
             .as_str()
@@ -76,9 +76,8 @@ impl<'e> Request<'e> {
         })
     }
 
-    /// The set of keys that the resource was in the last answer: `None` when it is to be created,
-    /// or was named by somebody else, as CloudFormation does for a creation that was never
-    /// answered.
+    /// The current set of keys: `None` for a creation, or if CloudFormation named the resource
+    /// itself, which it does when a creation was never answered.
     pub(crate) fn present(&self) -> Option<&'e str> {
         let (epoch, version) = self.physical_id().split_once('/')?;
         (is_label(epoch) && is_label(version)).then_some(self.physical_id())
@@ -88,7 +87,7 @@ impl<'e> Request<'e> {
         self.0[member].as_str().unwrap_or_default()
     }
 
-    /// The answer as CloudFormation reads it: at most 4 KB.
+    /// The answer in CloudFormation's format, at most 4 KB.
     pub(crate) fn answer(&self, outcome: &Outcome) -> Vec<u8> {
         let mut answer = json!({
             "PhysicalResourceId": outcome.physical_id,
@@ -110,14 +109,14 @@ impl<'e> Request<'e> {
     }
 }
 
-/// What came of a request.
+/// The outcome of a request.
 pub(crate) struct Outcome {
     pub(crate) physical_id: String,
-    /// The attributes, or the reason, which holds no secret.
+    /// The attributes, or the reason, which contains no secret.
     pub(crate) result: Result<Option<Data>, String>,
 }
 
-/// The attributes that the template can use.
+/// The attributes for the template.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Data {

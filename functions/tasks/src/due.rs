@@ -11,17 +11,16 @@ use serde_json::Value;
 use common::fields::{Faults, Field, fault};
 use common::time::{Timestamp, date};
 
-/// A due date: an RFC 3339 full-date, or a date-time, which is kept in UTC to the millisecond.
+/// A due date: an RFC 3339 full-date, or a date-time, stored in UTC to the millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// On this day; it counts as the start of the day in UTC.
+    /// On this day; sorts as the start of the day in UTC.
     On(Date),
-    /// At this point in time.
     At(Timestamp),
 }
 
 impl Due {
-    /// The point in time as text that sorts as time does: `2026-03-01T00:00:00.000Z`.
+    /// The point in time as text that sorts chronologically: `2026-03-01T00:00:00.000Z`.
     pub fn sort_key(self) -> String {
         match self {
             Self::On(date) => format!("{date}T00:00:00.000Z"),
@@ -43,7 +42,7 @@ impl FromStr for Due {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // A date is as long as the date of a date-time.
+        // A date has the length of a date-time's date.
         match text.len() {
             10 => date(text).map(Self::On),
             0..10 => Err(

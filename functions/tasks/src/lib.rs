@@ -24,7 +24,7 @@ use common::http::Service;
 /// How long a deleted task stays in the trash.
 pub const TRASH_LIFETIME: Duration = Duration::from_hours(30 * 24);
 
-/// The trash's only order in cursors: the last deleted first.
+/// The order of the trash in cursors, last deleted first.
 pub const TRASH_ORDER: &str = "trash";
 
 pub const SERVICE: Service = Service {

@@ -1,4 +1,4 @@
-//! Which tasks are wanted, and in which order.
+//! The filter and order of a list of tasks.
 
 use std::str::FromStr;
 
@@ -9,23 +9,20 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::due::Due;
 use super::search::SearchText;
 use super::task::{Label, Priority, Status, Task};
-/// What a list is ordered by.
+/// The field that a list is sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SortField {
-    /// When the task was created.
     Created,
-    /// When it was last changed.
     Updated,
-    /// When it is due; tasks that never are come last.
+    /// The due date; tasks without one come last.
     Due,
     Priority,
 }
 
-/// An order: what by, and which way.
+/// A sort field and a direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskSort {
     pub field: SortField,
-    /// Whether the greatest comes first.
     pub descending: bool,
 }
 
@@ -80,21 +77,19 @@ impl FromStr for TaskSort {
     }
 }
 
-/// Which tasks are wanted. Lists mean any of them; an empty list, and an absent bound, mean all.
+/// A filter of tasks. A list means any of its values; an empty list or an absent bound does not
+/// filter.
 #[derive(Clone, Debug, Default)]
 pub struct TaskFilter {
-    /// In one of these states.
     pub statuses: Vec<Status>,
-    /// With one of these priorities.
     pub priorities: Vec<Priority>,
-    /// With at least one of these labels.
     pub labels: Vec<Label>,
     pub due: Bounds,
-    /// With this text in title or notes.
+    /// With this text in the title or notes.
     pub text: Option<SearchText>,
 }
 
-/// Bounds of a due date. A task without one is within no bounds but the open ones.
+/// The bounds of a due date. A task without a due date only matches if both bounds are absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bounds {
     /// At this time or later.
@@ -103,12 +98,12 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Whether every task is within them.
+    /// Whether there are no bounds.
     pub fn are_open(&self) -> bool {
         self.after.is_none() && self.before.is_none()
     }
 
-    /// Whether nothing can be within them.
+    /// Whether no due date can be within the bounds.
     pub fn are_contradictory(&self) -> bool {
         matches!((self.after, self.before), (Some(after), Some(before)) if after.sort_key() >= before.sort_key())
     }
@@ -123,12 +118,12 @@ impl Bounds {
 }
 
 impl TaskFilter {
-    /// Whether every task is wanted.
+    /// Whether every task matches.
     pub fn is_empty(&self) -> bool {
         self.has_only_bounds() && self.due.are_open()
     }
 
-    /// Whether every task is wanted that is due within the bounds.
+    /// Whether every task within the due bounds matches.
     pub fn has_only_bounds(&self) -> bool {
         self.statuses.is_empty()
             && self.priorities.is_empty()
@@ -136,7 +131,7 @@ impl TaskFilter {
             && self.text.is_none()
     }
 
-    /// Whether this task is wanted: what every store must answer the same.
+    /// Whether this task matches. Every store must give the same result.
     pub fn matches(&self, task: &Task) -> bool {
         (self.statuses.is_empty() || self.statuses.contains(&task.status))
             && (self.priorities.is_empty() || self.priorities.contains(&task.priority))
@@ -157,7 +152,7 @@ impl TaskFilter {
     }
 }
 
-/// A page of a list of tasks, as it was asked for.
+/// The request for a page of a list of tasks.
 #[derive(Clone, Debug)]
 pub struct TaskQuery {
     pub filter: TaskFilter,
@@ -234,8 +229,8 @@ impl Parameters for TaskQuery {
     }
 }
 
-/// Reads a bound. A plus sign that was not percent-encoded has become a space by now, which no date
-/// has.
+/// Parses a bound. A plus sign that was not percent-encoded has become a space, which no date
+/// contains.
 fn read_due(text: &str) -> Result<Due, String> {
     text.parse().map_err(|rule| {
         if text.contains(' ') {

@@ -1,5 +1,4 @@
-//! How tasks stand in requests and answers: names, versions, locations, and examples for the API
-//! document.
+//! The representations of tasks: names, versions, locations, and examples for the API document.
 
 use common::http::{Example, Listed, PathParameter, Representation};
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
-//! Finding text: letters are compared, not how they were typed.
+//! Text search that compares letters, not their encoding.
 //!
-//! Two texts are the same if they are a compatibility caseless match (Unicode, section 3.13, D146:
-//! NFKD, full case folding, NFKD) once combining marks are set aside. So `STRASSE` finds `straße`,
-//! and `cafe` finds `café`, however it is encoded.
+//! Two texts are equal if they are a compatibility caseless match (Unicode, section 3.13, D146:
+//! NFKD, full case folding, NFKD) after removing combining marks. So `STRASSE` finds `straße`, and
+//! `cafe` finds `café`, however it is encoded.
 
 use std::str::FromStr;
 
@@ -14,17 +14,17 @@ use icu_properties::{CodePointMapData, CodePointSetData};
 
 use common::text::check_lines;
 
-/// The text that somebody looks for.
+/// The text to search for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchText(String);
 
 impl SearchText {
-    /// The most characters that can be looked for.
+    /// The longest search text, in characters.
     pub(crate) const MAX: usize = 200;
 
-    /// Whether a text has this one in it.
+    /// Whether a text contains this one.
     pub fn is_in(&self, text: &str) -> bool {
-        // Most text is ASCII, where folding is lower case and nothing that is not ASCII can be.
+        // Most text is ASCII: there folding is lower case, and no non-ASCII text can be found.
         if text.is_ascii() {
             return self.0.is_ascii() && text.to_ascii_lowercase().contains(&self.0);
         }
@@ -46,8 +46,8 @@ impl FromStr for SearchText {
     }
 }
 
-/// The letters of a text, without case and marks. What is ASCII needs no tables; as no mark is
-/// kept, their order needs no care, and one pass over the rest makes what the definition makes in
+/// The letters of a text, without case and marks. ASCII needs no tables. Because all marks are
+/// removed, their order does not matter, and one pass gives the same result as the definition's
 /// five.
 fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
@@ -60,7 +60,7 @@ fn fold(text: &str) -> String {
             others.split_at(others.find(|c: char| c.is_ascii()).unwrap_or(others.len()));
         for c in DecomposingNormalizerBorrowed::new_nfkd().normalize_iter(others.chars()) {
             match CaseMapper::new().simple_fold(c) {
-                // The only one that folds to more than one character and has no decomposition.
+                // The only character without a decomposition that folds to more than one character.
                 '\u{df}' => folded.push_str("ss"),
                 c if c.is_ascii() || !is_set_aside(c) => folded.push(c),
                 _ => {}
@@ -71,9 +71,9 @@ fn fold(text: &str) -> String {
     folded
 }
 
-/// Whether a character only changes how a letter looks: combining marks such as accents and points,
-/// enclosing marks, and characters that show nothing. The vowel signs of Indic scripts have no
-/// combining class and stay: to their readers they are letters.
+/// Whether a character only changes the look of a letter: combining marks such as accents and
+/// points, enclosing marks, and invisible characters. The vowel signs of Indic scripts have no
+/// combining class and are kept: for their readers they are letters.
 fn is_set_aside(c: char) -> bool {
     CanonicalCombiningClassMapBorrowed::new().get_u8(c) != 0
         || CodePointMapData::<GeneralCategory>::new().get(c) == GeneralCategory::EnclosingMark
@@ -152,7 +152,7 @@ mod tests {
         assert!(finds(" ", "a b"));
     }
 
-    /// D146 to the letter, and marks set aside.
+    /// D146 literally, and marks removed.
     fn defined(text: &str) -> String {
         let canonical = DecomposingNormalizerBorrowed::new_nfd();
         let compatible = DecomposingNormalizerBorrowed::new_nfkd();
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn every_character_folds_as_defined_and_to_the_same_in_either_case_and_again() {
-        // Beyond these planes nothing has a case or a decomposition.
+        // Beyond these planes no character has a case or a decomposition.
         for c in ('\0'..='\u{2ffff}').chain('\u{e0000}'..='\u{e0fff}') {
             let folded = fold(c.encode_utf8(&mut [0; 4]));
 
@@ -180,7 +180,7 @@ mod tests {
                 u32::from(c)
             );
 
-            // The dotless i is no small I to anybody but Turkic languages.
+            // The dotless i is a small I only in Turkic languages.
             if c == '\u{131}' {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! A task and what clients send to create and change it.
+//! Tasks, and how clients create and change them.
 
 use std::collections::HashSet;
 
@@ -17,9 +17,9 @@ id! {
     TaskId
 }
 
-/// Defines a text with rules: a newtype that only what fits them is read as, and its schema. What a
-/// store has kept is taken as it is: it fitted the rules of its day, and its owner must be able to
-/// see and change it.
+/// Defines a text with rules: a newtype that is only read from valid text, and its schema. Stored
+/// text is not checked again: it was valid when it was stored, and its owner must be able to see
+/// and change it.
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $length:expr, $pattern:ident, $check:expr) => {
         $(#[$doc])*
@@ -29,7 +29,6 @@ macro_rules! text {
         pub struct $name(String);
 
         impl $name {
-            /// The text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -69,7 +68,7 @@ text! {
 }
 
 impl Notes {
-    /// The most bytes, which no text with more characters has.
+    /// The largest size in bytes, which also limits the number of characters.
     const MAX: usize = 16 * 1024;
 }
 
@@ -94,7 +93,7 @@ pub struct Labels(#[schemars(length(max = 20), extend("uniqueItems" = true))] Ve
 impl Labels {
     const MAX: usize = 20;
 
-    /// Whether this label is among them.
+    /// Whether the labels include this one.
     pub fn contains(&self, label: &Label) -> bool {
         self.0.contains(label)
     }
@@ -141,7 +140,7 @@ impl Field for Labels {
     }
 }
 
-/// Defines a choice of words: reading, writing, and every word in the error.
+/// Defines an enum of words: reading, writing, and an error that lists all words.
 macro_rules! choice {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -150,10 +149,8 @@ macro_rules! choice {
         pub enum $name { $($(#[$variant_doc])* $variant),+ }
 
         impl $name {
-            /// All of them, in order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The word.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
@@ -260,7 +257,6 @@ pub struct TaskDraft {
 }
 
 impl TaskDraft {
-    /// The new task.
     pub fn into_task(self, now: Timestamp) -> Task {
         let status = self.status.unwrap_or_default();
         Task {
@@ -306,13 +302,13 @@ pub struct TaskPatch {
     pub due: Change<Due>,
 }
 
-/// What is absent in a patch is left, so there is no default to document.
+/// A field that is absent in a patch is not changed, so there is no default to document.
 fn without_default(schema: &mut schemars::Schema) {
     schema.remove("default");
 }
 
 impl Task {
-    /// The task in the trash: what every store must make of it.
+    /// The task after deletion. Every store must produce the same.
     #[must_use]
     pub fn deleted(&self, now: Timestamp) -> Self {
         let now = now.after(self.updated_at);
@@ -324,7 +320,7 @@ impl Task {
         }
     }
 
-    /// The task out of the trash: what every store must make of it.
+    /// The task after it was restored. Every store must produce the same.
     #[must_use]
     pub fn restored(&self, now: Timestamp) -> Self {
         Self {
@@ -337,12 +333,11 @@ impl Task {
 }
 
 impl TaskPatch {
-    /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The task after the patch: what every store must make of it.
+    /// The task after the patch. Every store must produce the same.
     #[must_use]
     pub fn apply(&self, task: &Task, now: Timestamp) -> Task {
         let status = apply(&self.status, task.status);
@@ -389,7 +384,7 @@ mod tests {
         Timestamp::from_millisecond(1_767_225_600_000 + milliseconds)
     }
 
-    /// Members of a body, each valid, absent or null: what both a draft and a patch are made of.
+    /// Members of a body, each valid, absent or null: the same for drafts and patches.
     fn any_members() -> impl Strategy<Value = Map<String, Value>> {
         let dues = vec![
             "2026-03-01",
@@ -410,7 +405,7 @@ mod tests {
             subsequence(vec!["home", "garden", "e\u{301}", "\u{e9}"], 0..4),
             words(dues),
         );
-        // A value, null, or nothing at all.
+        // A value, null, or absent.
         let given = prop::array::uniform5(option::of(any::<bool>()));
         (values, given, any::<bool>()).prop_map(
             |((title, notes, status, priority, labels, due), given, titled)| {
@@ -435,7 +430,6 @@ mod tests {
         )
     }
 
-    /// A task that was created with these members.
     fn task(mut members: Map<String, Value>) -> Task {
         members.entry("title").or_insert(json!("Untitled"));
         Fields::read::<TaskDraft>(members)
@@ -447,7 +441,7 @@ mod tests {
         Fields::read(members).expect("a valid patch")
     }
 
-    /// The fields that a client sets, as a client reads them.
+    /// The client's fields, as a client reads them.
     fn content(task: &Task) -> Map<String, Value> {
         let Value::Object(shown) = serde_json::to_value(task).expect("JSON") else {
             panic!("a task is an object")
@@ -470,7 +464,7 @@ mod tests {
                 match members.get(name) {
                     None => prop_assert_eq!(shown, &content(&before)[name], "{} is absent", name),
                     Some(Value::Null) => prop_assert_eq!(shown, &cleared[name], "{} is null", name),
-                    // Times are shown in UTC, whichever way they were sent.
+                    // Times are shown in UTC, whatever offset they were sent with.
                     Some(value) if name == "due" => {
                         let sent: Due = value.as_str().expect("text").parse().expect("a due date");
                         prop_assert_eq!(shown, &json!(sent));

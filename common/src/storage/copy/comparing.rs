@@ -1,6 +1,6 @@
-//! Comparing both sides in bounded memory, in whatever order each is read: records are counted and
-//! their digests summed up in buckets, by name; only what is in buckets that differ is then looked
-//! at one by one.
+//! Compares both sides in limited memory, whatever the order in which each is read: records are put
+//! into buckets by name, which have a count and a sum of digests. Only the records of buckets that
+//! differ are then compared one by one.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -13,21 +13,21 @@ use super::record::RecordKind;
 use super::side::Side;
 use crate::time::{Clock, Timestamp};
 
-/// How many buckets there are: as many as twelve bits can tell apart.
+/// The number of buckets: twelve bits.
 const BUCKETS: usize = 1 << 12;
-/// How many records of one side are looked at one by one, at the most.
+/// The largest number of records of one side that are compared one by one.
 const LOOKED_INTO: u64 = 100_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// It is not where it was to be copied to.
+    /// It is missing on the side that is written to.
     Missing,
     Extra,
-    /// It is another one there.
+    /// Its content differs.
     Changed,
 }
 
-/// What comparing a kind came to.
+/// The result of comparing a kind.
 pub(super) struct Compared {
     pub(super) count: u64,
     pub(super) unreadable: u64,
@@ -41,7 +41,7 @@ struct Bucket {
     sum: u128,
 }
 
-/// A record's digest, and when the record ends.
+/// A record's digest and expiry, by name.
 type Known = HashMap<String, ([u8; 32], Option<Timestamp>)>;
 
 /// Compares all records of a kind.
@@ -81,7 +81,7 @@ pub(super) async fn compare(
     if wanted.contains(&true) {
         let ours = look_into(from, kind, &wanted, now, tell).await?;
         let theirs = look_into(to, kind, &wanted, now, tell).await?;
-        // What has ended by now may have been swept on one side, and not yet on the other.
+        // A record that has expired may have been swept on one side, but not yet on the other.
         let now = clock.now();
         for (name, difference) in differences_of(&ours, &theirs, now) {
             tell(Progress::Different(name, difference));
@@ -97,14 +97,14 @@ pub(super) async fn compare(
     })
 }
 
-/// Which buckets differ, as many as may be looked into, and whether there are more.
+/// Which buckets differ, up to the limit, and whether more differ.
 fn differing(ours: &[Bucket], theirs: &[Bucket]) -> (Vec<bool>, bool) {
     let (mut records, mut and_more) = (0, false);
     let wanted = ours.iter().zip(theirs).map(|(ours, theirs)| {
         if ours == theirs {
             return false;
         }
-        // One at least, however large it is.
+        // At least one, whatever its size.
         let wanted = records == 0 || records + ours.count.max(theirs.count) <= LOOKED_INTO;
         records += if wanted {
             ours.count.max(theirs.count)
@@ -117,7 +117,7 @@ fn differing(ours: &[Bucket], theirs: &[Bucket]) -> (Vec<bool>, bool) {
     (wanted.collect(), and_more)
 }
 
-/// The records of the buckets that are wanted.
+/// The records of the wanted buckets.
 async fn look_into(
     side: &Side,
     kind: &'static RecordKind,
@@ -158,7 +158,7 @@ fn differences_of<'k>(
     found
 }
 
-/// Half of a digest as a number: what is summed up.
+/// Half of a digest as a number, for the sum.
 fn half_of(digest: [u8; 32]) -> u128 {
     digest
         .iter()

@@ -1,5 +1,4 @@
-//! The copying: record by record from one side to the other, from where an earlier call has come
-//! to.
+//! Copies record by record from one side to the other. Resumes an interrupted copy.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -13,75 +12,75 @@ use super::side::Side;
 use crate::problem::StoreError;
 use crate::time::{Clock, Timestamp};
 
-/// How many records are written at the same moment.
+/// How many records are written in parallel.
 const WRITERS: usize = 16;
-/// How long is waited before a call that a store could not answer is made again, in seconds: a
-/// minute altogether.
+/// The waits before retries of a call to an unavailable store, in seconds: a minute in total.
 const PAUSES: [u64; 6] = [1, 2, 4, 8, 15, 30];
 
-/// What a copy is about to do or has done.
+/// The progress of a copy.
 pub enum Progress<'p> {
-    /// There was an earlier call, and this one goes on: with these, of which so many are copied, or
-    /// with comparing when everything is copied.
+    /// An earlier copy is resumed: with this kind, of which this many records are copied, or with
+    /// comparing if everything is copied.
     Resumed(Option<(&'static RecordKind, u64)>),
-    /// So many records of this kind are copied; whether that is all of them.
+    /// This many records of this kind are copied; whether that is all of them.
     Copied(&'static RecordKind, u64, bool),
-    /// So many records of this kind, of both sides together, have been read again.
+    /// This many records of this kind, counting both sides, have been read again.
     Comparing(&'static RecordKind, u64),
-    /// So many records of this kind have been compared, which is all of them.
+    /// All records of this kind have been compared: this many.
     Compared(&'static RecordKind, u64),
-    /// A store cannot answer and is asked again a little later.
+    /// A store is unavailable; the call is retried later.
     Waiting(&'p str, &'p StoreError),
-    /// What is at this key of this store does not fit the types, for this reason.
+    /// The data at this key of this store does not fit the types, for this reason.
     Unreadable(&'p str, &'p str, &'p str),
-    /// This record is not the same on both sides.
+    /// This record differs between the sides.
     Different(&'p str, Difference),
 }
 
-/// What a copy has come to.
+/// The result of a copy.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// How many records of each kind there are to copy. Where nothing is wrong, the other side has
-    /// the very same.
+    /// How many records of each kind there are to copy. After a correct copy the other side has
+    /// exactly the same records.
     pub kinds: Vec<(&'static RecordKind, u64)>,
-    /// How many things, of both sides together, could not be read.
+    /// How many items of both sides together could not be read.
     pub unreadable: u64,
-    /// How many records are not the same on both sides.
+    /// How many records differ between the sides.
     pub differences: u64,
-    /// Whether there are more differences than were looked into.
+    /// Whether more records may differ than were compared.
     pub and_more: bool,
 }
 
-/// What is noted of a copy in the store that is written to.
+/// The progress of a copy, noted in the store that is written to.
 #[derive(Serialize, Deserialize)]
 struct Note {
     /// The name of the side that is read.
     from: String,
-    /// Where it has come to.
+    /// The progress.
     stage: Stage,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Stage {
-    /// So many records of this kind were copied, up to this position.
+    /// This many records of this kind are copied, up to this position.
     Copying {
         kind: String,
         after: Option<String>,
         copied: u64,
     },
-    /// Everything was copied, and is being compared.
+    /// Everything is copied and is being compared.
     Comparing,
-    /// Everything was the same. From here on the store may be in use, so nothing is copied any more.
+    /// Both sides were equal. From now on the store may be in use, so nothing more is copied.
     Finished,
 }
 
-/// Copies everything that has not expired to the other side and compares both. What is there
-/// already stays as it is. The same call again resumes an interrupted copy, and only compares one
-/// that was finished. Nothing else may write to either side before it is over.
+/// Copies everything that has not expired to the other side, then compares both. Existing records
+/// are not changed. Another call resumes an interrupted copy; after a finished copy it only
+/// compares. Nothing else may write to either side until the copy is finished.
 ///
 /// # Errors
-/// One line that says why there is nothing to copy, why it may not be copied there, or which store
+/// One line: why there is nothing to copy, why it may not be copied there, or which store fails and
+/// how.
 /// fails, and how.
 pub async fn copy(
     from: &Side,
@@ -123,14 +122,14 @@ pub async fn copy(
     match stage {
         Stage::Finished => {}
         _ if summary.is_whole() => copying.keep(&Stage::Finished, clock.now()).await?,
-        // What is mended by then is copied by another call.
+        // Another call copies what has been repaired until then.
         _ => copying.keep(&copying.first_stage()?, clock.now()).await?,
     }
     Ok(summary)
 }
 
 impl Summary {
-    /// Whether everything was copied and both sides are the same.
+    /// Whether everything was copied and both sides are equal.
     pub fn is_whole(&self) -> bool {
         self.unreadable == 0 && self.differences == 0 && !self.and_more
     }
@@ -153,8 +152,8 @@ struct Copying<'c> {
 }
 
 impl Copying<'_> {
-    /// Where to begin: where an earlier copy from the same side has come to, or at the beginning of
-    /// an empty store.
+    /// The stage to start with: the progress of an earlier copy from the same side, or the
+    /// beginning if the store is empty.
     async fn begin(&self, now: Timestamp) -> Result<Stage, String> {
         let (from, to) = (&self.from.name, &self.to.name);
         let stage = match self.note(now).await? {
@@ -166,7 +165,7 @@ impl Copying<'_> {
             | None => return self.begin_anew(now).await,
             Some(Note { from, .. }) => {
                 return Err(format!(
-                    "a copy of {from} to {to} was interrupted: resume that one, or empty what was copied to"
+                    "a copy of {from} to {to} was interrupted: resume it, or empty the target store"
                 ));
             }
         };
@@ -180,7 +179,7 @@ impl Copying<'_> {
     async fn begin_anew(&self, now: Timestamp) -> Result<Stage, String> {
         if let Some(found) = self.anything_in(self.to, now).await? {
             return Err(format!(
-                "{} must be empty, and there is {found}",
+                "{} must be empty, but contains {found}",
                 self.to.name
             ));
         }
@@ -192,7 +191,7 @@ impl Copying<'_> {
         Ok(stage)
     }
 
-    /// The name of any one thing that a side holds.
+    /// The name of any record on a side.
     async fn anything_in(&self, side: &Side, now: Timestamp) -> Result<Option<String>, String> {
         for kind in side.kinds() {
             let mut pages = pin!(pages(side, kind, now, self.tell));
@@ -210,9 +209,9 @@ impl Copying<'_> {
         Ok(None)
     }
 
-    /// Copies a page of a kind, of which so many were copied before, and gives what comes next.
-    /// What cannot be read is told of when both sides are compared: once, however often the copying
-    /// was interrupted.
+    /// Copies a page of a kind, of which `copied` records were copied before, and returns the next
+    /// stage. Unreadable records are only reported when the sides are compared: once, however often
+    /// the copy was interrupted.
     async fn copy_page(
         &self,
         kind: &'static RecordKind,
@@ -243,7 +242,6 @@ impl Copying<'_> {
         added.map_err(|error| format!("the {record} cannot be written: {error}"))
     }
 
-    /// The stage before anything was copied.
     fn first_stage(&self) -> Result<Stage, String> {
         let first = self.from.kinds().next();
         first
@@ -251,12 +249,11 @@ impl Copying<'_> {
             .ok_or_else(|| "there are no kinds of records".to_owned())
     }
 
-    /// The kind of this name.
     fn kind(&self, name: &str) -> Result<&'static RecordKind, String> {
         let kind = self.from.kinds().find(|kind| kind.name == name);
         kind.ok_or_else(|| {
             format!(
-                "{} has noted a copy of {name}, which nobody keeps",
+                "{} has the note of a copy of {name}, which no service stores",
                 self.to.name
             )
         })
@@ -271,7 +268,7 @@ impl Copying<'_> {
         let note = note.as_deref().map(serde_json::from_str).transpose();
         note.map_err(|error| {
             format!(
-                "what {} has noted of a copy cannot be read: {error}",
+                "the note of a copy in {} cannot be read: {error}",
                 self.to.name
             )
         })
@@ -290,14 +287,14 @@ impl Copying<'_> {
     }
 }
 
-/// Reads all pages of a kind, one after the other.
+/// Reads all pages of a kind.
 pub(super) fn pages<'p>(
     side: &'p Side,
     kind: &'static RecordKind,
     now: Timestamp,
     tell: &'p dyn Fn(Progress<'_>),
 ) -> impl Stream<Item = Result<RecordPage, String>> + 'p {
-    // Where the next page starts, from the beginning on; `None` after the last one.
+    // Where the next page starts, at first the beginning; `None` after the last page.
     stream::try_unfold(Some(None), move |start| async move {
         let Some(after) = start else { return Ok(None) };
         let page = read(side, kind, after, now, tell).await?;
@@ -306,7 +303,7 @@ pub(super) fn pages<'p>(
     })
 }
 
-/// Reads a page of a side, without what has expired.
+/// Reads a page of a side, without expired records.
 async fn read(
     side: &Side,
     kind: &'static RecordKind,
@@ -320,7 +317,7 @@ async fn read(
     Ok(page)
 }
 
-/// Makes a call, again when the store cannot answer, and says of an error which store it is.
+/// Makes a call, retries it while the store is unavailable, and names the store in errors.
 async fn patiently<T>(
     side: &Side,
     tell: &dyn Fn(Progress<'_>),

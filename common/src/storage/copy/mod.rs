@@ -1,10 +1,10 @@
-//! Copying everything from one database to another one, for the command that does it. It reads each
-//! database from end to end, which no request ever does; no deployed function has it.
+//! Copies everything from one database to another, for the command that does so. It reads each
+//! database completely, which no request ever does; no deployed function contains it.
 //!
-//! A database is read kind by kind, a page at a time, as records that are the same whichever
-//! database they are from, and records are added to the other one unless they are there. Then both
-//! are read again and compared. The progress is noted in the database that is written to, after
-//! each page, so that the same call resumes an interrupted copy.
+//! A database is read kind by kind and page by page, as records that are the same for every
+//! database, and records are added to the other database unless they exist there. Then both are
+//! read again and compared. The progress is noted in the database that is written to, after each
+//! page, so that another call resumes an interrupted copy.
 
 mod comparing;
 mod copying;

@@ -1,4 +1,4 @@
-//! The progress of a copy, noted in the database that is written to: a record beside those of the
+//! The progress of a copy, noted in the database that is written to: a record next to those of the
 //! first service.
 
 use std::sync::Arc;
@@ -8,12 +8,9 @@ use crate::problem::StoreError;
 use crate::records::{self, Content, Kind, Put, RecordId, RecordStore};
 use crate::time::Timestamp;
 
-/// The kind of the note.
 pub const NOTE: &str = "copy";
-/// The collection of the note.
 const COLLECTION: &str = "copies";
 
-/// The note of a copy.
 pub(super) struct Notes {
     records: Arc<dyn RecordStore>,
     id: RecordId,
@@ -32,7 +29,7 @@ impl Notes {
         note.map(|note| note.read()).transpose()
     }
 
-    /// Notes this in place of what was noted before.
+    /// Replaces the note.
     pub(super) async fn write(&self, note: &str, now: Timestamp) -> Result<(), StoreError> {
         let content = Content::new(&note)?;
         if let Put::Taken(before) = self.records.put_if_absent(&self.id, &content, now).await? {

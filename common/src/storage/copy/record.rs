@@ -1,4 +1,4 @@
-//! What there is to copy, in words that are no store's own.
+//! The records to copy, independent of any store.
 
 use std::fmt;
 
@@ -14,13 +14,13 @@ use crate::time::Timestamp;
 /// A kind of record of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordKind {
-    /// Names it in what is noted of a copy; no other kind of any service has this name.
+    /// The name in the progress note, unique among all services.
     pub name: &'static str,
-    /// What one of them is called, and many.
+    /// The singular and plural names for messages.
     pub one: &'static str,
     pub many: &'static str,
-    /// Whether they are added one after another: several may be in one document, and FerretDB
-    /// loses one of two changes of a document at once.
+    /// Whether they are added one after another: several may be in one document, and FerretDB loses
+    /// one of two simultaneous changes of a document.
     pub one_by_one: bool,
 }
 
@@ -34,27 +34,27 @@ impl RecordKind {
         }
     }
 
-    /// What so many of them are called.
+    /// A number of them, for messages.
     pub fn counted(&self, count: u64) -> String {
         format!("{count} {}", if count == 1 { self.one } else { self.many })
     }
 }
 
-/// One thing that a store holds.
+/// One record of a store.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// Names it to people: no two of a kind have the same name.
+    /// Identifies it in messages; unique within its kind.
     pub name: String,
-    /// When it ends by itself, if it does.
+    /// When it expires, if it does.
     pub ends_at: Option<Timestamp>,
     content: Value,
 }
 
 impl Record {
-    /// A record with this content, the same whichever store it is from.
+    /// Creates a record from this content, the same for every store.
     ///
     /// # Errors
-    /// The content cannot be written as JSON.
+    /// The content cannot be serialized as JSON.
     pub fn new(
         name: String,
         ends_at: Option<Timestamp>,
@@ -69,7 +69,7 @@ impl Record {
         })
     }
 
-    /// What it was made with.
+    /// The content that it was created with.
     ///
     /// # Errors
     /// It is of another kind.
@@ -78,7 +78,7 @@ impl Record {
             .map_err(|error| StoreError::Corrupt(error.into()))
     }
 
-    /// A digest of everything in it; of two records that are the same in every field, the same.
+    /// A digest of the content: records with equal fields have the same digest.
     pub(super) fn digest(&self) -> [u8; 32] {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest(&SHA256, self.content.to_string().as_bytes()).as_ref());
@@ -101,16 +101,16 @@ pub struct RecordPage {
     pub next: Option<String>,
 }
 
-/// Something that does not fit the types.
+/// Data that does not fit the types.
 pub struct Unreadable {
-    /// Where it is, in the store's own words.
+    /// Its key, as the store writes it.
     pub key: String,
     /// Why it does not fit.
     pub cause: String,
 }
 
 impl RecordPage {
-    /// Adds what was read at this key: nothing, where there is nothing to copy.
+    /// Adds what was read at this key; `None` if there is nothing to copy.
     pub fn add(&mut self, key: String, read: Result<Option<Record>, StoreError>) {
         match read {
             Ok(record) => self.records.extend(record),
@@ -126,14 +126,13 @@ impl RecordPage {
     }
 }
 
-/// The records of a service in one database, from end to end.
+/// Reads and adds all records of a service in one database.
 #[async_trait]
 pub trait CopyStore: Send + Sync {
-    /// Reads the records of a kind, from the beginning or from where the page before ended. What
-    /// cannot be read as any kind is in the pages of one. What has expired may be among them.
+    /// Reads a page of the records of a kind, from the beginning or after the previous page. Data
+    /// that fits no kind is reported in the pages of one kind. Expired records may be included.
     async fn read(&self, kind: &RecordKind, after: Option<&str>) -> Result<RecordPage, StoreError>;
 
-    /// Adds a record, unless there is one in its place, which stays as it is. Nothing else is
-    /// changed.
+    /// Adds a record unless it exists already; changes nothing else.
     async fn add(&self, kind: &RecordKind, record: &Record) -> Result<(), StoreError>;
 }

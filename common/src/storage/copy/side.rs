@@ -1,4 +1,4 @@
-//! The two sides of a copy: a database, and what people call it.
+//! The two sides of a copy: a database, and its name in messages.
 
 use super::notes::Notes;
 use super::record::{CopyStore, Record, RecordKind, RecordPage};
@@ -8,11 +8,11 @@ use crate::problem::StoreError;
 use crate::storage::Storage;
 use crate::storage::migration::tables;
 
-/// A database that is copied from or to.
+/// A database to copy from or to.
 pub struct Side {
     services: Vec<Service>,
     pub(super) notes: Notes,
-    /// What and where it is. The same place is always called the same.
+    /// What and where it is. The same database always has the same name.
     pub(super) name: String,
 }
 
@@ -22,7 +22,7 @@ struct Service {
 }
 
 impl Side {
-    /// What these services keep in a database, which is in the place of `DATABASE_URL`.
+    /// The records of these services in the database at `DATABASE_URL`.
     ///
     /// # Errors
     /// A setting cannot be used.
@@ -55,7 +55,7 @@ impl Side {
         Self::new(database, storages, environment, &place)
     }
 
-    /// What these services keep in a database, which is called this.
+    /// The records of these services in a database with this name.
     ///
     /// # Errors
     /// A setting cannot be used.
@@ -87,15 +87,15 @@ impl Side {
         })
     }
 
-    /// What and where it is, without a password.
+    /// The kind and address of the database, without a password.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether there is any record of this kind. It reads no further than to the first one.
+    /// Whether there is any record of this kind. Stops reading at the first one.
     ///
     /// # Errors
-    /// The database cannot answer.
+    /// The database is unavailable.
     pub async fn has_any(&self, kind: &RecordKind) -> Result<bool, StoreError> {
         let mut after = None;
         loop {
@@ -133,6 +133,6 @@ impl Side {
             .iter()
             .find(|service| service.kinds.contains(kind));
         let store = service.map(|service| service.store.as_ref());
-        store.ok_or_else(|| StoreError::Corrupt(format!("nobody keeps {}", kind.many).into()))
+        store.ok_or_else(|| StoreError::Corrupt(format!("no service stores {}", kind.many).into()))
     }
 }

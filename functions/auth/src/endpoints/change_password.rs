@@ -1,4 +1,5 @@
-//! Changes the caller's password, ends the caller's other sessions, and gives this one new tokens.
+//! Changes the caller's password, ends the caller's other sessions, and returns new tokens for this
+//! one.
 
 use std::sync::Arc;
 
@@ -39,8 +40,8 @@ async fn change_password(
     ];
     let attempt = Attempt::begin(&limiter, &checks).await?;
     let once = match once {
-        // The body holds passwords, so what is stored to recognise it must be as slow to guess from
-        // as they are.
+        // The body contains passwords, so the stored fingerprint must be as slow to guess from as a
+        // password hash.
         Some(once) => Some(once.slowly(&hasher, user.id).await?),
         None => None,
     };

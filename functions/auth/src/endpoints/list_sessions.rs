@@ -1,4 +1,4 @@
-//! Shows the sessions of the caller's account.
+//! Lists the sessions of the caller's account.
 
 use common::http::{Endpoint, Listing, Now, PageQuery, Query, Use, handler};
 use common::problem::Problem;

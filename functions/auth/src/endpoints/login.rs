@@ -40,7 +40,7 @@ async fn login(
     ];
     let attempt = Attempt::begin(&limiter, &checks).await?;
     let account = users.find_by_email(&email).await?;
-    // An unknown address is verified as well, so that it takes as long.
+    // An unknown address is verified as well, so that it takes the same time.
     let hash = account.as_ref().map(|account| &account.password_hash);
     let verified = hasher.verify(&password, hash).await?;
     let Some(account) = account.filter(|_| verified.right) else {

@@ -9,7 +9,7 @@ use crate::Users;
 pub const ENDPOINT: Endpoint = Endpoint::post("logout", "/v1/auth/logout", &handler(logout))
     .summary("Logs out: ends this session, whose refresh token is invalid from now on.");
 
-// A key makes no difference: a session that has ended has ended, however often that is asked for.
+// A key makes no difference: ending a session again changes nothing.
 async fn logout(
     caller: Caller,
     Now(now): Now,

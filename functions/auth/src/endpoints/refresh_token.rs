@@ -25,8 +25,8 @@ async fn refresh_token(
     Json(request): Json<RefreshRequest>,
 ) -> Result<Json<Tokens>, Problem> {
     let Some(token) = RefreshToken::open(request.refresh_token.as_str(), &issuer) else {
-        // Only what is no token of ours counts against the address, so that nobody who shares it
-        // can lock others out.
+        // Only tokens without a valid MAC count against the address, so that clients who share it
+        // cannot lock others out.
         Attempt::begin(
             &limiter,
             &[Limit::RefreshSource.of(Subject::Source(client.source))],

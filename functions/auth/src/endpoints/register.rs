@@ -30,7 +30,7 @@ async fn register(
     let address = registration.email.canonical();
     telemetry::note_account(issuer.pseudonym(&address));
     let known = KnownSource::new(&address, client.source);
-    // A success counts as well: it is accounts that must not be made by the thousand.
+    // A success counts as well: the limit is on the number of new accounts.
     let checks = [
         Limit::RegisterSource.of(Subject::Source(client.source)),
         Limit::RegisterAccount.of(Subject::Name(address)),

@@ -1,4 +1,4 @@
-//! What a store of accounts and sessions promises, and the databases that keep it.
+//! The store of accounts and sessions, and its implementations.
 
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
@@ -28,10 +28,10 @@ pub use record::ACCOUNT;
 
 use crate::{Account, Email, LiveSession, Name, Rotation, SESSION_ORDER, Session, User};
 
-/// A change of password, verified and hashed.
+/// A password change, with the old password verified and the new one hashed.
 #[derive(Debug)]
 pub struct PasswordUpdate<'a> {
-    /// The session that asked, which lives on with another refresh token; every other one ends.
+    /// The caller's session, which continues with a new refresh token; all others end.
     pub session: &'a Session,
     /// The account's epoch when the password was verified.
     pub epoch: u32,
@@ -42,19 +42,18 @@ pub struct PasswordUpdate<'a> {
     pub now: Timestamp,
 }
 
-/// Accounts and sessions. Every method does all or nothing; what has expired is treated as gone.
+/// Accounts and sessions. Every method does all or nothing. Expired data counts as deleted.
 #[async_trait]
 pub trait UserStore: Send + Sync {
     /// Adds an account and its first session, unless the address is taken.
     async fn register(&self, account: &Account, session: &Session) -> Result<(), StoreError>;
 
-    /// The account with this address, whatever its case.
+    /// Finds the account with this address, ignoring case.
     async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError>;
 
-    /// The account with this name.
     async fn account(&self, user: UserId) -> Result<Option<Account>, StoreError>;
 
-    /// A session and its account's owner, for a session that lives.
+    /// A session that has not ended, and its account's owner.
     async fn live_session(
         &self,
         user: UserId,
@@ -62,8 +61,8 @@ pub trait UserStore: Send + Sync {
         now: Timestamp,
     ) -> Result<LiveSession, StoreError>;
 
-    /// Changes what the owner, as it was read, is called, if the account is at a version that
-    /// `precondition` allows.
+    /// Changes the name of an owner, as read before, if `precondition` allows the account's
+    /// version.
     async fn rename(
         &self,
         user: &User,
@@ -72,8 +71,8 @@ pub trait UserStore: Send + Sync {
         now: Timestamp,
     ) -> Result<User, StoreError>;
 
-    /// Replaces a hash by one of the same password with other parameters; nothing when the password
-    /// was changed meanwhile.
+    /// Replaces a hash by one of the same password with other parameters. Does nothing if the
+    /// password was changed meanwhile.
     async fn replace_hash(
         &self,
         user: UserId,
@@ -81,7 +80,7 @@ pub trait UserStore: Send + Sync {
         new: &PasswordHash,
     ) -> Result<(), StoreError>;
 
-    /// Whether this very password change was executed under this key before.
+    /// Whether this password change was already executed under this key.
     async fn password_change_repeated(
         &self,
         user: UserId,
@@ -89,9 +88,9 @@ pub trait UserStore: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Sets the new password, ends every session but the one that asked, and gives that one another
-    /// refresh token, in whose place any earlier one is void. Gives the session as it is then.
-    /// Under a key that was used before it changes nothing.
+    /// Sets the new password, ends every session except the caller's, and gives that one a new
+    /// refresh token; all its earlier ones become void. Returns the updated session. Changes
+    /// nothing if the key was used before.
     async fn change_password(
         &self,
         update: PasswordUpdate<'_>,
@@ -100,8 +99,8 @@ pub trait UserStore: Send + Sync {
 
     async fn start_session(&self, session: &Session) -> Result<(), StoreError>;
 
-    /// Ends the sessions that were used least recently where more than this many live, as many as
-    /// there are too many. It keeps this one, which has just begun.
+    /// If more than `most` sessions live, ends the least recently used ones. Keeps this session,
+    /// which has just started.
     async fn end_least_used_sessions(
         &self,
         session: &Session,
@@ -109,10 +108,10 @@ pub trait UserStore: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Exchanges a session's refresh token of this generation. Of any number of exchanges at once,
-    /// one moves the session on by one. The token that was exchanged for the current one gets that
-    /// one again, or, after [`GRACE`], a new one in its place; any older or void one ends the
-    /// session. A session is only given while its account has not ended it.
+    /// Exchanges a session's refresh token of this generation. Of several simultaneous exchanges
+    /// only one rotates the session. The previous token gets the current one again or, after
+    /// [`GRACE`], a new one in its place; an older or void token ends the session. A session is
+    /// only returned if its account has not ended it.
     ///
     /// [`GRACE`]: crate::GRACE
     async fn rotate(
@@ -124,7 +123,7 @@ pub trait UserStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Rotation, StoreError>;
 
-    /// Ends a session; says whether there was one.
+    /// Ends a session; returns whether it existed.
     async fn end_session(
         &self,
         user: UserId,
@@ -140,7 +139,7 @@ pub trait UserStore: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// The sessions that have not ended, oldest first.
+    /// Lists the sessions that have not ended, oldest first.
     async fn sessions(
         &self,
         user: UserId,
@@ -149,7 +148,7 @@ pub trait UserStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Page<Session>, StoreError>;
 
-    /// Fails when the store cannot be reached.
+    /// Fails if the store is unavailable.
     async fn ping(&self) -> Result<(), StoreError>;
 }
 
@@ -264,8 +263,9 @@ fn open_for_copy(database: &Database, table: &str) -> Box<dyn CopyStore> {
     }
 }
 
-/// A page of the sessions that were read; one that does not fit the types must not hide the rest.
-/// `rest` is after which session reading goes on, if it stopped before the end.
+/// A page of the sessions that were read. An unreadable session is skipped, so that it does not
+/// hide the others. `rest` is the session after which to continue, if reading stopped before the
+/// end.
 fn session_page(
     sessions: impl Iterator<Item = Result<Session, StoreError>>,
     limit: usize,

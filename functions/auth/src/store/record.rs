@@ -1,5 +1,5 @@
-//! The kinds of records that are copied from store to store. Counters of attempts are none: they are
-//! about the last minutes.
+//! The kinds of records that are copied between stores. Counters of attempts are not copied: they
+//! only concern the last minutes.
 
 use common::auth::UserId;
 use common::idempotency::IdempotencyKey;
@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Account, Session};
 
-/// Accounts; the address of each leads to it.
+/// Accounts, including their addresses.
 pub const ACCOUNT: RecordKind = RecordKind::new("account", "account", "accounts");
-/// Sessions that their accounts have not ended, each in its account's epoch.
+/// Sessions that their accounts have not ended, in their accounts' epoch.
 pub(super) const SESSION: RecordKind = RecordKind::new("session", "session", "sessions");
 /// Idempotency keys of password changes.
 pub(super) const PASSWORD_KEY: RecordKind = RecordKind {
@@ -26,7 +26,6 @@ pub(super) const PASSWORD_KEY: RecordKind = RecordKind {
 
 pub(super) const KINDS: &[RecordKind] = &[ACCOUNT, SESSION, PASSWORD_KEY];
 
-/// A password change that was executed.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ExecutedChange {
     pub(super) user: UserId,

@@ -1,4 +1,4 @@
-//! Publishes the keys that access tokens are verified with.
+//! Returns the public keys that verify access tokens.
 
 use std::sync::Arc;
 

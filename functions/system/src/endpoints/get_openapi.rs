@@ -1,4 +1,4 @@
-//! Publishes the API document.
+//! Returns the API document.
 
 use common::http::{Document, Endpoint, PublicJson, handler};
 use common::problem::Problem;

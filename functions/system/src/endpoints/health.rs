@@ -1,4 +1,4 @@
-//! Says whether the API works.
+//! Returns whether the API works.
 
 use auth::Users;
 use common::http::{Endpoint, Health, Json, Use, handler};

@@ -1,4 +1,4 @@
-//! Answers what nobody else serves: 405 where the path is known, 404 where it is not.
+//! Answers requests that no other endpoint serves: 405 if the path is known, otherwise 404.
 
 use common::http::{Document, Endpoint, Options, RequestLine, handler};
 use common::problem::Problem;

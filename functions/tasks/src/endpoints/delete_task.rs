@@ -1,4 +1,4 @@
-//! Puts one of the caller's tasks into the trash.
+//! Moves one of the caller's tasks to the trash.
 
 use crate::{TaskId, Tasks};
 use common::auth::Caller;

@@ -1,4 +1,4 @@
-//! Shows one of the caller's tasks.
+//! Returns one of the caller's tasks.
 
 use crate::{Task, TaskId, Tasks};
 use common::auth::Caller;

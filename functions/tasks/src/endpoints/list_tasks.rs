@@ -1,4 +1,4 @@
-//! Shows a page of the caller's tasks, filtered and in order.
+//! Lists a page of the caller's tasks, filtered and sorted.
 
 use crate::{Task, TaskQuery, Tasks};
 use common::auth::Caller;

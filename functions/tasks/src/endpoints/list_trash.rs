@@ -1,4 +1,4 @@
-//! Shows a page of the caller's trash.
+//! Lists a page of the caller's trash.
 
 use crate::{Task, Tasks};
 use common::auth::Caller;

@@ -1,4 +1,4 @@
-//! The time of a change: later than the task's last change, whatever the clocks say.
+//! The time of a change: always later than the task's last change, whatever the clocks say.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use common::time::Timestamp;
 /// How often a change of a task is tried.
 pub(super) const CHANGE_ATTEMPTS: u32 = 12;
 
-/// The time at which a task is changed. It must be later than the task's last change.
+/// The time of a change. It must be later than the task's last change.
 pub(super) struct ChangeTime {
     now: Timestamp,
     begun: Instant,
@@ -26,8 +26,8 @@ impl ChangeTime {
         }
     }
 
-    /// Waits before a retry. The first retry follows at once: most often another change was made in
-    /// the same millisecond.
+    /// Waits before a retry. The first retry is immediate: usually another change was made in the
+    /// same millisecond.
     pub(super) async fn wait(&mut self) {
         if self.lost > 0 {
             pause(self.lost).await;
@@ -35,8 +35,8 @@ impl ChangeTime {
         self.lost += 1;
     }
 
-    /// Moves past the task's last change. After a wait the clock has moved on too, so that concurrent
-    /// writers of one task get different times.
+    /// Moves the time past the task's last change. After a wait the elapsed time is added too, so
+    /// that concurrent writers of one task get different times.
     pub(super) fn move_past(&mut self, updated_at: Option<&str>) {
         let elapsed = if self.lost > 1 {
             self.begun.elapsed()

@@ -1,5 +1,4 @@
-//! A patch as changes of stored fields and order keys: every store writes this list in its own
-//! words.
+//! Converts a patch to changes of stored fields and order keys. Every store translates this list.
 
 use common::fields::Change;
 use common::problem::StoreError;
@@ -14,12 +13,12 @@ use crate::{Due, Status, TaskId, TaskPatch};
 pub(super) enum FieldChange {
     Set(&'static str, Value),
     Remove(&'static str),
-    /// Sets it unless it has a value: a task that is completed again keeps its first time.
+    /// Sets the completion time unless it has one: a task that is completed again keeps its first
+    /// time.
     Complete,
 }
 
-/// What [`TaskPatch::apply`] does to a task's fields; but for the version and the time of the
-/// change.
+/// The field changes of [`TaskPatch::apply`], without the version and the time of the change.
 pub(super) fn changes(id: TaskId, patch: &TaskPatch) -> Result<Vec<FieldChange>, StoreError> {
     let mut changes = Vec::new();
     if let Some(title) = &patch.title {

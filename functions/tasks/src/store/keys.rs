@@ -1,21 +1,21 @@
-//! The keys that put an owner's tasks in order: the same text in every store, so that a cursor
-//! means the same in each.
+//! The sort keys of an owner's tasks: the same text in every store, so that cursors have the same
+//! meaning.
 
 use crate::{Due, Priority, TRASH_LIFETIME, TaskId};
 use common::time::Timestamp;
 
-/// Greater than every character of a key, and every key is ASCII.
+/// Sorts after every key: keys are ASCII and do not contain it.
 pub(super) const AFTER_ALL: char = '~';
-/// Starts the `by_due` key of a task that is due, and of one that never is. So undated tasks come
+/// The prefixes of the `by_due` keys of tasks with and without a due date. Tasks without one sort
 /// last in ascending order.
 pub(super) const DATED: &str = "1#";
 pub(super) const UNDATED: &str = "2#";
 
-/// Starts the `by_updated` key of a task in the owner's lists, and of one in the trash.
+/// The prefixes of the `by_updated` keys of tasks in the owner's lists and in the trash.
 pub(super) const LIVE: &str = "live#";
 pub(super) const GONE: &str = "gone#";
 
-/// The key in `by_created`: UUIDv7s sort by the time they were made.
+/// The key in `by_created`: UUIDv7s sort by their creation time.
 pub(super) fn created_key(id: TaskId) -> String {
     id.to_string()
 }
@@ -25,12 +25,11 @@ pub(super) fn live_key(updated_at: Timestamp, id: TaskId) -> String {
     format!("{LIVE}{updated_at}#{id}")
 }
 
-/// The key in `by_updated` of a task in the trash: deleting it was its last change.
+/// The key in `by_updated` of a task in the trash: the deletion was its last change.
 pub(super) fn gone_key(deleted_at: Timestamp, id: TaskId) -> String {
     format!("{GONE}{deleted_at}#{id}")
 }
 
-/// The key in `by_due`.
 pub(super) fn due_key(due: Option<Due>, id: TaskId) -> String {
     due.map_or_else(
         || format!("{UNDATED}{id}"),
@@ -38,19 +37,18 @@ pub(super) fn due_key(due: Option<Due>, id: TaskId) -> String {
     )
 }
 
-/// The key in `by_priority`.
 pub(super) fn priority_key(priority: Priority, id: TaskId) -> String {
     format!("{}#{id}", priority as u8)
 }
 
-/// The task that a key ends with.
+/// The identifier of the task at the end of a key.
 pub(super) fn task_of(key: &str) -> Option<TaskId> {
     key.get(key.len().saturating_sub(36)..)?.parse().ok()
 }
 
-/// What was deleted at this time or before is gone from the trash, to the millisecond, whether or
-/// not the store has swept it: stores sweep by the second, at the earliest. Times are text that
-/// sorts as time does.
+/// Tasks that were deleted at this time or earlier have expired from the trash, to the millisecond,
+/// whether or not the store has swept them: stores sweep by the second at best. Times are text that
+/// sorts chronologically.
 pub(super) fn kept_since(now: Timestamp) -> String {
     now.minus(TRASH_LIFETIME).to_string()
 }

@@ -1,5 +1,5 @@
-//! Pages of tasks: which key_ranges of which order are read, and where a page begins and ends. A
-//! store only reads so many tasks from a key_range, after a key.
+//! Pages of tasks: which key ranges of which order are read, and where a page begins and ends. A
+//! store only reads up to a number of tasks from a key range, after a key.
 
 use std::future::Future;
 
@@ -9,10 +9,9 @@ use common::paging::{Cursor, Page};
 use common::problem::StoreError;
 use common::time::Timestamp;
 
-/// How many tasks the queries of one filtered page read, at the most: 1,000 together.
+/// The largest number of tasks that each query of a filtered page reads: 1,000 in total.
 const READS: [usize; 4] = [100, 200, 300, 400];
 
-/// The filter that lets everything through.
 static NO_FILTER: TaskFilter = TaskFilter {
     statuses: Vec::new(),
     priorities: Vec::new(),
@@ -24,7 +23,7 @@ static NO_FILTER: TaskFilter = TaskFilter {
     text: None,
 };
 
-/// A key_range of an order, both ends included.
+/// A key range of an order, including both ends.
 pub(super) struct KeyRange {
     pub(super) from: String,
     pub(super) to: String,
@@ -46,31 +45,30 @@ impl KeyRange {
     }
 }
 
-/// What a page is read from.
+/// The source of a page.
 pub(super) struct ListScan<'w> {
-    /// The attribute that holds the order's key.
+    /// The attribute with the order's key.
     pub(super) index: &'static str,
-    /// Whether the greatest key comes first.
     pub(super) descending: bool,
     pub(super) filter: &'w TaskFilter,
-    /// In the order of the page, whichever way it goes.
+    /// In the order of the page, for both directions.
     key_ranges: Vec<KeyRange>,
     limit: usize,
     after: Option<&'w Cursor>,
     order: &'static str,
 }
 
-/// What was read of a key_range.
+/// The result of reading a key range.
 pub(super) struct Read {
-    /// Each task with its key. One that does not fit the types is an error of its own.
+    /// Each task with its key. An unreadable task is an error.
     pub(super) tasks: Vec<(String, Result<Task, StoreError>)>,
-    /// After which key the key_range goes on; `None` when it has been read to its end.
+    /// The key after which to continue; `None` at the end of the key range.
     pub(super) rest: Option<String>,
 }
 
-/// Where an owner's tasks are read.
+/// Reads an owner's tasks.
 pub(super) trait TaskReader: Sync {
-    /// Reads up to `limit` tasks of a key_range in the scan's order, after a key of it or from its
+    /// Reads up to `limit` tasks of a key range in the scan's order, after a key or from its
     /// beginning.
     fn read(
         &self,
@@ -82,7 +80,7 @@ pub(super) trait TaskReader: Sync {
 }
 
 impl<'w> ListScan<'w> {
-    /// Through the tasks that a query asks for.
+    /// The scan of the tasks of a query.
     pub(super) fn through_list(query: &'w TaskQuery) -> Self {
         let index = match query.sort.field {
             SortField::Created => "by_created",
@@ -110,9 +108,9 @@ impl<'w> ListScan<'w> {
         }
     }
 
-    /// Through the trash, the last deleted first.
+    /// The scan of the trash, last deleted first.
     pub(super) fn through_trash(limit: usize, after: Option<&'w Cursor>, now: Timestamp) -> Self {
-        // After every key of that very time.
+        // After every key of exactly that time.
         let from = format!("{GONE}{}{AFTER_ALL}", kept_since(now));
         let key_ranges = vec![KeyRange {
             from,
@@ -130,7 +128,7 @@ impl<'w> ListScan<'w> {
     }
 
     pub(super) async fn page(&self, reader: &impl TaskReader) -> Result<Page<Task>, StoreError> {
-        // A list by due date has its bounds in the key_range.
+        // A list by due date has its bounds in the key range.
         let unfiltered =
             self.filter.is_empty() || (self.index == "by_due" && self.filter.has_only_bounds());
         let mut found: Vec<(String, Task)> = Vec::new();
@@ -145,7 +143,7 @@ impl<'w> ListScan<'w> {
                 key_range.from.clone()
             };
             loop {
-                // One more than the page holds tells whether there is a next one.
+                // One task more than the page holds shows whether there is a next page.
                 let wanted = self.limit + 1 - found.len();
                 let limit = if unfiltered {
                     wanted
@@ -170,8 +168,8 @@ impl<'w> ListScan<'w> {
         Ok(self.finish(found, None))
     }
 
-    /// The key_range in which reading starts, and after which key of it; `None` when there is
-    /// nothing left to read.
+    /// The index of the first key range to read, and the key after which to start; `None` if
+    /// nothing is left to read.
     fn start(&self) -> Option<(usize, Option<String>)> {
         let Some(position) = self.after.map(|cursor| cursor.position.as_str()) else {
             return Some((0, None));
@@ -180,19 +178,20 @@ impl<'w> ListScan<'w> {
             (key_range.from.as_str()..=key_range.to.as_str()).contains(&position)
         };
         if let Some(at) = self.key_ranges.iter().position(holds) {
-            // A position that this API gave ends with the task's identifier, or is a key_range's
-            // beginning. So does any other one start: the list is the owner's own.
+            // A position that this API issued ends with the task's identifier, or is the beginning
+            // of a key range. Other positions are safe too: the list belongs to the caller.
             return Some((at, task_of(position).map(|_| position.to_owned())));
         }
-        // The bounds have changed since the page before: all of the key_range is still to come, or
-        // none of it.
+        // The bounds were changed after the previous page: either all of the key range is still to
+        // be read, or nothing.
         let key_range = self.key_ranges.first()?;
         let to_come = if self.descending {
             position > key_range.to.as_str()
         } else {
             position < key_range.from.as_str()
         };
-        // Tasks that are never due come after all that are, though their keys are greater.
+        // Tasks without a due date come after all others in both directions, although their keys
+        // are greater.
         let among_undated = self.index == "by_due" && position.starts_with(UNDATED);
         (to_come && !among_undated).then_some((0, None))
     }
@@ -206,14 +205,14 @@ impl<'w> ListScan<'w> {
             match task {
                 Ok(task) if self.filter.matches(&task) => found.push((position, task)),
                 Ok(_) => {}
-                // One that does not fit must not hide the rest.
+                // An unreadable task must not hide the others.
                 Err(error) => tracing::error!(cause = %error, "unreadable_task"),
             }
         }
     }
 
-    /// The page of what was found. `stopped` is how far the reading came when it stopped before the
-    /// end.
+    /// The page of the tasks that were found. `stopped` is the position where reading stopped
+    /// before the end, if it did.
     fn finish(&self, mut found: Vec<(String, Task)>, stopped: Option<String>) -> Page<Task> {
         let next = if found.len() > self.limit {
             found.truncate(self.limit);
@@ -228,7 +227,7 @@ impl<'w> ListScan<'w> {
     }
 }
 
-/// Where in `by_due` the wanted tasks are: dated ones first, whichever way they are sorted.
+/// The key ranges of the query in `by_due`: tasks with a due date first, in both directions.
 fn due_key_ranges(query: &TaskQuery) -> Vec<KeyRange> {
     let bounds = query.filter.due;
     let mut dated = KeyRange::starting_with(DATED);
@@ -236,7 +235,7 @@ fn due_key_ranges(query: &TaskQuery) -> Vec<KeyRange> {
         dated.from = format!("{DATED}{}", after.sort_key());
     }
     if let Some(before) = bounds.before {
-        // Sorts before every key of that very time, which has a # there.
+        // Sorts before every key of exactly that time, because keys continue with a #.
         dated.to = format!("{DATED}{}", before.sort_key());
     }
     if !bounds.are_open() {

@@ -1,4 +1,4 @@
-//! What a store of tasks promises, and the databases that keep it.
+//! The store of tasks, and its implementations.
 
 mod change_time;
 mod changes;
@@ -29,12 +29,12 @@ use common::precondition::Precondition;
 use common::problem::StoreError;
 use common::time::Timestamp;
 
-/// Tasks, each in its owner's list or trash. Every method does all or nothing; somebody else's task
-/// is no task; what has expired in the trash is gone.
+/// Tasks, each in its owner's list or trash. Every method does all or nothing. Other owners' tasks
+/// and tasks that have expired from the trash count as missing.
 #[async_trait]
 pub trait TaskStore: Send + Sync {
-    /// Adds a task. Under a key that was used before it adds nothing and gives the task as it was
-    /// added then.
+    /// Adds a task. If the key was used before, adds nothing and returns the task as it was added
+    /// then.
     async fn create(
         &self,
         owner: UserId,
@@ -42,15 +42,14 @@ pub trait TaskStore: Send + Sync {
         once: Option<&IdempotencyKey>,
     ) -> Result<Task, StoreError>;
 
-    /// A task that is not in the trash.
+    /// Gets a task that is not in the trash.
     async fn get(&self, owner: UserId, id: TaskId) -> Result<Task, StoreError>;
 
-    /// A page of the owner's tasks. It reads a bounded number of them, so that a filtered page may
-    /// be short.
+    /// Lists a page of the owner's tasks. It reads a limited number of tasks, so a filtered page
+    /// may be short.
     async fn list(&self, owner: UserId, query: &TaskQuery) -> Result<Page<Task>, StoreError>;
 
-    /// Changes a task as [`TaskPatch::apply`] does, if it is at a version that `precondition`
-    /// allows.
+    /// Changes a task as [`TaskPatch::apply`] does, if `precondition` allows its version.
     async fn update(
         &self,
         owner: UserId,
@@ -60,7 +59,7 @@ pub trait TaskStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Task, StoreError>;
 
-    /// Puts a task into the trash, if it is at a version that `precondition` allows.
+    /// Moves a task to the trash, if `precondition` allows its version.
     async fn trash(
         &self,
         owner: UserId,
@@ -69,7 +68,7 @@ pub trait TaskStore: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// A page of the owner's trash, the last deleted first.
+    /// Lists a page of the owner's trash, last deleted first.
     async fn list_trash(
         &self,
         owner: UserId,
@@ -78,8 +77,8 @@ pub trait TaskStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Page<Task>, StoreError>;
 
-    /// Takes a task out of the trash, if it is at a version that `precondition` allows. Under a key
-    /// that was used before it changes nothing and gives the task as it was restored then.
+    /// Restores a task from the trash, if `precondition` allows its version. If the key was used
+    /// before, changes nothing and returns the task as it was restored then.
     async fn restore(
         &self,
         owner: UserId,
@@ -89,7 +88,7 @@ pub trait TaskStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Task, StoreError>;
 
-    /// Fails when the store cannot be reached.
+    /// Fails if the store is unavailable.
     async fn ping(&self) -> Result<(), StoreError>;
 }
 
@@ -115,7 +114,7 @@ impl Tasks {
 }
 
 impl From<Arc<dyn TaskStore>> for Tasks {
-    /// Tasks that are kept elsewhere than in a database.
+    /// Tasks in a store other than a database.
     fn from(store: Arc<dyn TaskStore>) -> Self {
         Self(store)
     }
@@ -140,14 +139,14 @@ impl Part for Tasks {
     }
 }
 
-/// Tasks, those in the trash included.
+/// Tasks, including those in the trash.
 const TASKS: &str = "tasks";
 /// Requests with an idempotency key.
 const REQUESTS: &str = "requests";
 
 pub static STORAGE: Storage = Storage {
     table: Setting::new("TASKLANE_TASKS_TABLE", "tasklane-tasks"),
-    // `by_rank` is reserved for lists that are put in order by hand.
+    // `by_rank` is reserved for lists with a manual order.
     indexes: &[
         "by_created",
         "by_updated",

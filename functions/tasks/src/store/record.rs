@@ -1,4 +1,4 @@
-//! The kinds of records that are copied from store to store.
+//! The kinds of records that are copied between stores.
 
 use common::auth::UserId;
 use common::idempotency::IdempotencyKey;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{TRASH_LIFETIME, Task};
 
-/// Tasks, those in the trash included.
+/// Tasks, including those in the trash.
 pub(super) const TASK: RecordKind = RecordKind::new("task", "task", "tasks");
 /// Idempotency keys of requests for tasks, with the task as it was then.
 pub(super) const TASK_KEY: RecordKind = RecordKind::new(
@@ -20,14 +20,13 @@ pub(super) const TASK_KEY: RecordKind = RecordKind::new(
 
 pub(super) const KINDS: &[RecordKind] = &[TASK, TASK_KEY];
 
-/// A task and its owner.
 #[derive(Serialize, Deserialize)]
 pub(super) struct OwnedTask {
     pub(super) owner: UserId,
     pub(super) task: Task,
 }
 
-/// A request that was executed, and the task as it was then.
+/// An executed request, and the task as it was then.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ExecutedRequest {
     pub(super) owner: UserId,

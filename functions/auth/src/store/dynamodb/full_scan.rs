@@ -1,4 +1,4 @@
-//! The users table from end to end, for the command that copies it.
+//! Reads the whole users table, for the command that copies it.
 
 use std::collections::HashMap;
 
@@ -20,21 +20,19 @@ use crate::store::record::{
 };
 use crate::{Account, Session};
 
-/// How many items BatchGetItem gives at the most.
+/// The largest number of items per BatchGetItem.
 const BATCH: usize = 100;
-/// How often what BatchGetItem has left out is asked for again.
+/// How often items are requested again that BatchGetItem left out.
 const ROUNDS: usize = 20;
 
 pub(in crate::store) struct FullScan(TableScan);
 
-/// What an item is by its key.
+/// The type of an item, by its key.
 #[derive(PartialEq, Eq)]
 enum Shape {
-    /// A record of this kind.
     Record(RecordKind),
-    /// The address of an account.
     Address,
-    /// Nothing to copy: a counter, or the note of a copy.
+    /// Not copied: a counter, or the note of a copy.
     Aside,
     Unknown,
 }
@@ -47,8 +45,8 @@ impl FullScan {
         })
     }
 
-    /// What the items of a kind are read with, by `pk`: the address of each account, the account of
-    /// each address, session and key.
+    /// The items that are needed to read the items of a kind, by `pk`: the address of each account,
+    /// the account of each address, session and key.
     async fn related(
         &self,
         kind: &RecordKind,
@@ -68,7 +66,6 @@ impl FullScan {
         self.items_of(related).await
     }
 
-    /// The items with these keys, by `pk`.
     async fn items_of(
         &self,
         keys: impl Iterator<Item = Item>,
@@ -138,7 +135,7 @@ impl CopyStore for FullScan {
                 Shape::Record(ACCOUNT) => read_account(item, &related).map(Some),
                 Shape::Record(SESSION) => read_living_session(item, &related),
                 Shape::Record(_) => read_password_key(&item, &related),
-                // Told of once, among the accounts.
+                // Reported only once, with the accounts.
                 Shape::Address if *kind == ACCOUNT => check_address(&item, &related).map(|()| None),
                 Shape::Unknown if *kind == ACCOUNT => Err(unknown_key()),
                 Shape::Address | Shape::Unknown | Shape::Aside => continue,
@@ -207,7 +204,7 @@ fn check_address(item: &Item, accounts: &HashMap<String, Item>) -> Result<(), St
     let user: Option<UserId> = text_of(item, "user").and_then(|user| user.parse().ok());
     let account = user.and_then(|user| accounts.get(&pk_of(&account_key(user))));
     match account {
-        // An account that cannot be read is told of by itself.
+        // An unreadable account is reported separately.
         Some(account) => match read::<Account>(account.clone()) {
             Ok(account) => at_its_key((), (&pk_of(item), sk_of(item)), &email_key(&account.email)),
             Err(_) => Ok(()),
@@ -218,7 +215,6 @@ fn check_address(item: &Item, accounts: &HashMap<String, Item>) -> Result<(), St
     }
 }
 
-/// The account that an item belongs to.
 fn account_of(
     item: &Item,
     accounts: &HashMap<String, Item>,

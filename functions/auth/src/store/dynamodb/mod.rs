@@ -1,5 +1,4 @@
-//! Accounts, addresses and sessions: items of one table, each kind with sort keys of its
-//! own.
+//! Accounts, addresses and sessions: items of one table, each kind with its own sort keys.
 
 use std::time::Duration;
 
@@ -32,10 +31,9 @@ use crate::{
     Account, Email, LiveSession, Name, PasswordUpdate, Rotation, Session, User, UserStore,
 };
 
-/// How often a password change is tried that meets refreshes of its own session.
+/// How often a password change is tried that conflicts with refreshes of its session.
 const ATTEMPTS: u32 = 4;
 
-/// Accounts and sessions on DynamoDB.
 #[derive(Clone, Debug)]
 pub(super) struct UserTable {
     pub(super) client: Client,
@@ -72,7 +70,7 @@ impl UserTable {
         Ok(call("GetItem", request.send()).await.map_err(failed)?.item)
     }
 
-    /// These attributes of an item, and no others.
+    /// Only these attributes of an item.
     pub(super) async fn get_fields(
         &self,
         key: Item,
@@ -108,8 +106,8 @@ impl UserStore for UserTable {
 
     async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
         let Some(address) = self.get(email_key(email)).await? else {
-            // Nobody's account is looked for all the same, so that an unknown address takes as long
-            // as a known one.
+            // Read an account anyway, so that an unknown address takes the same time as a known
+            // one.
             return self.account(UserId::from_uuid(Uuid::nil())).await;
         };
         let user = text_of(&address, "user").and_then(|user| user.parse().ok());
@@ -176,7 +174,7 @@ impl UserStore for UserTable {
             .condition_expression(condition)
             .set_expression_attribute_names(Some(expression.names))
             .set_expression_attribute_values(Some(expression.values))
-            // All of them would hold the password's hash.
+            // All attributes would include the password's hash.
             .return_values(ReturnValue::UpdatedNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match call("UpdateItem", request.send()).await {
@@ -298,8 +296,8 @@ impl UserStore for UserTable {
                     .map(|_| true)?,
                 None => false,
             };
-            // The reasons do not tell why the epochs were others: the session may have ended, or
-            // may have moved on itself.
+            // The reasons do not tell why the epochs differ: the session may have ended, or may
+            // have ended the others itself.
             let stored = self
                 .session_of_epoch(user, session.id, now)
                 .await?
@@ -390,8 +388,8 @@ impl UserStore for UserTable {
         ];
         match transact(&self.client, parts).await? {
             Transaction::Done => Ok(()),
-            // Other sessions were ended at the same moment: this one among them, or on behalf of
-            // this very one, which is what was asked for.
+            // Other sessions were ended at the same moment: either this session was among them, or
+            // it was kept, which is the wanted result.
             Transaction::Refused(_) => match self.session_of_epoch(user, session, now).await? {
                 None => Err(StoreError::Refused(THE_SESSION_HAS_ENDED)),
                 Some(meanwhile) if meanwhile.epoch > epoch => Ok(()),
@@ -417,7 +415,7 @@ impl UserStore for UserTable {
     }
 }
 
-/// What leads from an address to its account.
+/// The item that maps an address to its account.
 pub(super) fn address_item(account: &Account) -> Item {
     let mut item = email_key(&account.email);
     item.insert("user".to_owned(), text(account.id));

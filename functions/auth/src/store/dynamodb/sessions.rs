@@ -1,4 +1,5 @@
-//! Sessions: items beside their account's, each with a condition for every way in which it can end.
+//! Sessions: items next to their account's, with a condition for each way in which a session can
+//! end.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,12 +22,12 @@ use common::paging::{Cursor, Page};
 use common::problem::StoreError;
 use common::time::Timestamp;
 
-/// How many sessions one query reads at the most, ended ones included.
+/// The largest number of sessions that one query reads, including ended ones.
 const SESSION_READS: i32 = 500;
-/// How often an account and a session are read until both are of one moment.
+/// How often an account and a session are read until both have the same epoch.
 const LIVE_READS: u32 = 3;
 
-/// What is read of a session and its account's owner: everything but the password's hash.
+/// The attributes to read of a session and its account's owner: everything but the password's hash.
 const LIVE_FIELDS: [&str; 16] = [
     "sk",
     "id",
@@ -46,14 +47,14 @@ const LIVE_FIELDS: [&str; 16] = [
     "user_agent",
 ];
 
-/// A page of sessions as they were read, and after which key reading resumes.
+/// A page of sessions as read, and the key after which to continue.
 struct SessionItems {
     items: Vec<Item>,
     rest: Option<Item>,
 }
 
 impl UserTable {
-    /// A session that lives, and its account's owner.
+    /// A session that has not ended, and its account's owner.
     pub(super) async fn read_live_session(
         &self,
         user: UserId,
@@ -75,13 +76,13 @@ impl UserTable {
             if session.epoch == epoch {
                 return Ok(LiveSession { session, user });
             }
-            // It has ended, or ended the others between the reading of one and the other: then both
-            // are the same by now.
+            // Between the two reads it has ended, or has ended the others: a further read finds
+            // both in the same epoch.
         }
         Err(StoreError::Refused(THE_SESSION_HAS_ENDED))
     }
 
-    /// An account and a session of it, by sort key.
+    /// An account and one of its sessions, by sort key.
     async fn read_with_account(
         &self,
         user: UserId,
@@ -117,7 +118,7 @@ impl UserTable {
             .collect())
     }
 
-    /// The session as it is, with its account's role, unless the account has ended it.
+    /// The unchanged session with its account's role, unless the account has ended it.
     async fn with_role(&self, session: Session) -> Result<Option<(Session, Role)>, StoreError> {
         let Some(account) = self
             .get_fields(account_key(session.user), &["epoch", "role"])
@@ -129,7 +130,7 @@ impl UserTable {
         if epoch == session.epoch {
             return Ok(Some((session, role)));
         }
-        // One that ended all others after it was read has moved on with its account.
+        // If it has ended all others after it was read, it has the account's new epoch.
         let Some(item) = self.get(session_key(session.user, session.id)).await? else {
             return Ok(None);
         };
@@ -137,8 +138,8 @@ impl UserTable {
         Ok(moved_on.then_some((Session { epoch, ..session }, role)))
     }
 
-    /// Moves a session on to the account's next epoch, if it has not ended. With `generation`,
-    /// which it must have, it also gets the next refresh token, in whose place all earlier ones are
+    /// Moves a session to the account's next epoch, if it has not ended. With `generation`, which
+    /// the session must have, it also gets the next refresh token, and all earlier ones become
     /// void.
     pub(super) fn keep_session(
         &self,
@@ -169,15 +170,15 @@ impl UserTable {
         )
     }
 
-    /// A session whose account has not ended it: as it is, in the epoch that it has.
+    /// The stored session, in its own epoch, if its account has not ended it.
     pub(super) async fn session_of_epoch(
         &self,
         user: UserId,
         session: SessionId,
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
-        // In this order, because only a session that lives is moved on: one that is behind by now
-        // has ended.
+        // The account is read first: only a live session gets a new epoch, so a session that is
+        // behind has ended.
         let account = self.epoch(user).await?;
         let Some(item) = self.get(session_key(user, session)).await? else {
             return Ok(None);
@@ -186,7 +187,7 @@ impl UserTable {
         Ok((session.expires_at > now && session.epoch >= account).then_some(session))
     }
 
-    /// Exchanges a refresh token: one update, whether it is the current one or the one before it
+    /// Exchanges a refresh token in one update, both for the current token and for the previous one
     /// after the grace time.
     pub(super) async fn exchange(
         &self,
@@ -251,7 +252,6 @@ impl UserTable {
         }
     }
 
-    /// A page of the sessions of an account that live.
     pub(super) async fn list_sessions(
         &self,
         user: UserId,
@@ -260,7 +260,7 @@ impl UserTable {
         now: Timestamp,
     ) -> Result<Page<Session>, StoreError> {
         let epoch = self.epoch(user).await?;
-        // Only a position that names a session is one.
+        // Only the identifier of a session is a valid position.
         let start = after
             .and_then(|cursor| cursor.position.parse().ok())
             .map(|session| session_key(user, session));
@@ -278,7 +278,7 @@ impl UserTable {
         ))
     }
 
-    /// Ends the sessions used least recently where more than this many live.
+    /// If more than `most` sessions live, ends the least recently used ones.
     pub(super) async fn trim_sessions(
         &self,
         kept: &Session,
@@ -321,8 +321,8 @@ impl UserTable {
         Ok(())
     }
 
-    /// Sessions of an account that are of this epoch and have not expired, after a key: all of
-    /// each, or these fields.
+    /// Sessions of an account in this epoch that have not expired, after a key: with all
+    /// attributes, or only these fields.
     async fn query_sessions(
         &self,
         user: UserId,
@@ -368,22 +368,22 @@ impl UserTable {
     }
 }
 
-/// What an account says of its sessions.
+/// The account's attributes that concern its sessions.
 #[derive(Deserialize)]
 struct AccountSession {
     epoch: u32,
     role: Role,
 }
 
-/// The condition that a session has not expired. Its idle end alone does not tell: refreshing moves
-/// it on past the absolute one.
+/// The condition that a session has not expired. Its idle expiry alone is not enough: refreshing
+/// may move it past the absolute one.
 fn lives(expression: &mut Expression, now: Timestamp) -> String {
     let (expires, ends) = (expression.name("expires_at"), expression.name("ends_at"));
     let seconds = expression.value(number(now.as_second()));
     format!("{expires} > {seconds} AND {ends} > {seconds}")
 }
 
-/// Whether a session, as it was deleted, had not expired.
+/// Whether a deleted session had not expired when it was deleted.
 pub(super) fn had_not_expired(session: &HashMap<String, AttributeValue>, now: Timestamp) -> bool {
     ["expires_at", "ends_at"]
         .iter()
@@ -398,7 +398,7 @@ pub(super) fn session_key(user: UserId, session: SessionId) -> Item {
     key(user_key(user), session_sk(session))
 }
 
-/// A session's item. `expires_at` is what DynamoDB's TTL looks at.
+/// A session's item. DynamoDB's TTL uses `expires_at`.
 pub(super) fn session_item(session: &Session) -> Result<Item, StoreError> {
     let mut item = write(session)?;
     item.insert(

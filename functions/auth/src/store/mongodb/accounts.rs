@@ -1,5 +1,5 @@
-//! An account's document: the account, which session outlives its epoch, and the last password
-//! changes under a key.
+//! An account's document: the account, the session that was kept in the last epoch change, and the
+//! latest password changes with a key.
 
 use mongodb::bson::{Document, doc};
 use serde::{Deserialize, Serialize};
@@ -11,14 +11,14 @@ use common::mongodb::{read, text_of, value, write};
 use common::problem::StoreError;
 use common::time::Timestamp;
 
-/// How many password changes an account remembers at the most, of those in the last 24 hours.
+/// The largest number of password changes that an account remembers, of the last 24 hours.
 const REMEMBERED: usize = 20;
 
-/// An account as its document has it.
+/// An account's document.
 pub(super) struct StoredAccount {
     pub(super) account: Account,
     living: LivingSessions,
-    /// The password changes that it remembers, the oldest first; expired ones may be among them.
+    /// The remembered password changes, oldest first; some may have expired.
     pub(super) once: Vec<OnceRow>,
 }
 
@@ -28,17 +28,17 @@ pub(super) struct Owner {
     pub(super) living: LivingSessions,
 }
 
-/// What is not read of an account for [`Owner`].
+/// The fields that are not read for [`Owner`].
 pub(super) const NOT_THE_OWNERS: [&str; 2] = ["password_hash", "once"];
 
 /// Which sessions an account has not ended.
 pub(super) struct LivingSessions {
     epoch: u32,
-    /// The session that ended all others last, and so lives though it began in an older epoch.
+    /// The session that last ended all others. It lives although it started in an older epoch.
     kept: Option<SessionId>,
 }
 
-/// What an account says of its sessions.
+/// The account's fields that concern its sessions.
 #[derive(Deserialize)]
 struct EpochRow {
     epoch: u32,
@@ -49,7 +49,7 @@ struct EpochRow {
 pub(super) struct OnceRow {
     pub(super) key: String,
     pub(super) fingerprint: String,
-    /// In seconds.
+    /// In seconds since 1970.
     pub(super) expires_at: i64,
 }
 
@@ -79,7 +79,7 @@ pub(super) fn read_account(document: Document) -> Result<StoredAccount, StoreErr
     })
 }
 
-/// Reads an account's document that was read without [`NOT_THE_OWNERS`].
+/// Reads an account's document without the fields [`NOT_THE_OWNERS`].
 pub(super) fn read_owner(document: Document) -> Result<Owner, StoreError> {
     let kept = kept_session(&document);
     let EpochRow { epoch } = read(document.clone())?;
@@ -94,7 +94,7 @@ fn kept_session(document: &Document) -> Option<SessionId> {
 }
 
 impl LivingSessions {
-    /// Gives a session in the account's epoch, unless the account has ended it.
+    /// Returns the session in the account's epoch, unless the account has ended it.
     pub(super) fn living(&self, session: Session) -> Option<Session> {
         let lives = session.epoch == self.epoch || self.kept == Some(session.id);
         lives.then_some(Session {
@@ -103,7 +103,7 @@ impl LivingSessions {
         })
     }
 
-    /// Describes the sessions of this account, whose they are, that it has not ended.
+    /// The filter for the sessions of this account that it has not ended.
     pub(super) fn filter(&self, user: UserId) -> Document {
         let mut of_account = vec![doc! {"epoch": i64::from(self.epoch)}];
         of_account.extend(self.kept.map(|session| doc! {"_id": session.to_string()}));
@@ -112,7 +112,6 @@ impl LivingSessions {
 }
 
 impl OnceRow {
-    /// The row of this change.
     pub(super) fn new(once: &IdempotencyKey, expires_at: Timestamp) -> Self {
         Self {
             key: once.key.clone(),
@@ -123,12 +122,12 @@ impl OnceRow {
 }
 
 impl StoredAccount {
-    /// Gives a session in the account's epoch, unless the account has ended it.
+    /// Returns the session in the account's epoch, unless the account has ended it.
     pub(super) fn living(&self, session: Session) -> Option<Session> {
         self.living.living(session)
     }
 
-    /// Whether this very password change was executed before.
+    /// Whether this password change was executed before.
     pub(super) fn repeats(
         &self,
         once: &IdempotencyKey,
@@ -141,14 +140,13 @@ impl StoredAccount {
         }
     }
 
-    /// The update that ends every session but this one. It holds for the account as it was read:
-    /// see [`Self::unchanged`].
+    /// The update that ends every session but this one. Use it with the filter [`Self::unchanged`].
     pub(super) fn keep_only(&self, session: SessionId) -> Document {
         doc! {"epoch": i64::from(self.account.epoch) + 1, "kept_session": session.to_string()}
     }
 
-    /// The filter that describes the account as long as nobody has ended sessions or changed the
-    /// password since.
+    /// The filter that matches the account only if nobody has ended sessions or changed the
+    /// password since it was read.
     pub(super) fn unchanged(&self) -> Result<Document, StoreError> {
         Ok(doc! {
             "_id": self.account.id.to_string(),
@@ -157,7 +155,7 @@ impl StoredAccount {
         })
     }
 
-    /// What the account remembers after a password change under this key.
+    /// The password changes that the account remembers after one under this key.
     pub(super) fn remembering(
         &self,
         once: &IdempotencyKey,

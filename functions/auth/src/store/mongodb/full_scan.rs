@@ -1,4 +1,4 @@
-//! The collections of accounts and sessions from end to end, for the command that copies them.
+//! Reads the whole collections of accounts and sessions, for the command that copies them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -82,7 +82,7 @@ impl FullScan {
         Ok(page)
     }
 
-    /// They are in the accounts' documents: one that cannot be read is told of among the accounts.
+    /// The keys are in the accounts' documents: unreadable ones are reported with the accounts.
     async fn read_password_keys(&self, after: Option<&str>) -> Result<RecordPage, StoreError> {
         let (found, next) = find(&self.users, after).await?;
         let mut page = RecordPage {
@@ -145,13 +145,13 @@ impl CopyStore for FullScan {
         } = record.content()?;
         let filter = doc! {"_id": user.to_string(), "once.key": {"$ne": &once.key}};
         let row = value(&OnceRow::new(&once, expires_at))?;
-        // The oldest first, as the account has them: those are forgotten first.
+        // Sorted with the oldest first, because the oldest are dropped first.
         let update = doc! {"$push": {"once": {"$each": [row], "$sort": {"expires_at": 1}}}};
         self.users.update(filter, update).await.map(drop)
     }
 }
 
-/// Tells of the documents whose `_id` is no text.
+/// Reports the documents whose `_id` is not text.
 async fn add_strange(documents: &Documents, page: &mut RecordPage) -> Result<(), StoreError> {
     for name in find_strange(documents).await? {
         page.add(name, Err(unknown_id()));
@@ -159,7 +159,7 @@ async fn add_strange(documents: &Documents, page: &mut RecordPage) -> Result<(),
     Ok(())
 }
 
-/// A session that its account has not ended.
+/// The session, if its account has not ended it.
 fn living(
     session: Session,
     accounts: &HashMap<String, Result<StoredAccount, StoreError>>,

@@ -32,10 +32,9 @@ use crate::{
     Account, Email, LiveSession, Name, PasswordUpdate, Rotation, Session, User, UserStore, Verdict,
 };
 
-/// How many sessions one page reads at the most, ended ones included.
+/// The largest number of sessions that one page reads, including ended ones.
 const SESSION_READS: usize = 500;
 
-/// Accounts and sessions on MongoDB.
 #[derive(Clone)]
 pub(super) struct UserCollections {
     users: Documents,
@@ -64,7 +63,7 @@ impl UserCollections {
             .transpose()
     }
 
-    /// A session that time has not ended.
+    /// A session that has not expired.
     async fn session(
         &self,
         user: UserId,
@@ -78,7 +77,7 @@ impl UserCollections {
             .filter(|session| has_time_left(session, now)))
     }
 
-    /// A session that neither its account nor time has ended.
+    /// A session that has not expired and that its account has not ended.
     async fn living(
         &self,
         account: &StoredAccount,
@@ -100,7 +99,7 @@ impl UserCollections {
             .map(|session| (session, owner.user.role)))
     }
 
-    /// Gives a session the next refresh token, in whose place all earlier ones are void.
+    /// Gives a session the next refresh token; all earlier ones become void.
     async fn renew(&self, session: Session, now: Timestamp) -> Result<Session, StoreError> {
         let mut current = session;
         for attempt in 0..ATTEMPTS {
@@ -113,7 +112,7 @@ impl UserCollections {
                     ..read_session(document)?
                 });
             }
-            // It was refreshed meanwhile, and is to be renewed all the same; or it has ended.
+            // It was refreshed meanwhile, so renew it again; or it has ended.
             let stored = self
                 .session(current.user, current.id, now)
                 .await?
@@ -131,8 +130,8 @@ impl UserCollections {
 #[async_trait]
 impl UserStore for UserCollections {
     async fn register(&self, account: &Account, session: &Session) -> Result<(), StoreError> {
-        // The account's document decides: its address is unique. A session without an account is
-        // nobody's, for nobody was given its token.
+        // The account's document decides, because its address is unique. A session without an
+        // account is harmless: nobody has its token.
         if !self.sessions.insert(session_document(session)?).await? {
             return Err(StoreError::Refused(THE_ADDRESS_IS_TAKEN));
         }
@@ -210,7 +209,7 @@ impl UserStore for UserCollections {
         update.insert("$set", set);
         for attempt in 0..ATTEMPTS {
             let filter = at_version(doc! {"_id": user.id.to_string()}, precondition);
-            // Not every server can leave the hash out of an update's answer; it is dropped here.
+            // Not every server can exclude the hash from an update's answer; it is dropped here.
             if let Some(document) = self.users.update(filter, update.clone()).await? {
                 return Ok(read_owner(document)?.user);
             }
@@ -287,7 +286,8 @@ impl UserStore for UserCollections {
             if let Some(once) = once {
                 set.insert("once", stored.remembering(once, now)?);
             }
-            // The epoch moves on with every such change, so it guards what is remembered as well.
+            // Every such change increases the epoch, so the filter protects the remembered changes
+            // as well.
             if self
                 .users
                 .update(stored.unchanged()?, doc! {"$set": set})
@@ -332,7 +332,7 @@ impl UserStore for UserCollections {
             .sessions
             .find(filter, doc! {"user": 1, "_id": 1}, SESSION_READS)
             .await?;
-        // One that does not fit the types must not hide the rest.
+        // An unreadable session must not hide the others.
         let sessions = documents
             .into_iter()
             .filter_map(|document| read_session(document).ok());
@@ -379,7 +379,7 @@ impl UserStore for UserCollections {
             };
             let stored = read_session(document)?;
             if takes(&stored, generation, now) {
-                // Somebody else has rotated it a moment ago, which cannot be read yet.
+                // Another request has just rotated it, which is not visible yet.
                 pause(attempt).await;
                 continue;
             }
@@ -428,8 +428,8 @@ impl UserStore for UserCollections {
                 return Err(StoreError::Refused(THE_SESSION_HAS_ENDED));
             }
             let epoch = stored.account.epoch;
-            // Others were ended meanwhile, and this session lives: so it was on behalf of this very
-            // one.
+            // The other sessions were ended meanwhile and this session was kept, so the work is
+            // done.
             if *first_epoch.get_or_insert(epoch) < epoch {
                 return Ok(());
             }
@@ -459,7 +459,7 @@ impl UserStore for UserCollections {
             .await?
             .ok_or(StoreError::Refused(THE_SESSION_HAS_ENDED))?;
         let mut filter = doc! {"user": user.to_string()};
-        // Only a position that names a session is one.
+        // Only the identifier of a session is a valid position.
         if let Some(after) = after.and_then(|cursor| cursor.position.parse::<SessionId>().ok()) {
             filter.insert("_id", doc! {"$gt": after.to_string()});
         }

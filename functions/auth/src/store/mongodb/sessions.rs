@@ -7,7 +7,7 @@ use common::problem::StoreError;
 use common::time::Timestamp;
 use mongodb::bson::{Document, doc};
 
-/// A session's document. `expires_at` is what the TTL index looks at.
+/// A session's document. The TTL index uses `expires_at`.
 pub(super) fn session_document(session: &Session) -> Result<Document, StoreError> {
     let mut document = write(session)?;
     document.insert("expires_at", date(session.expires_at));
@@ -28,20 +28,20 @@ pub(super) fn the_session(user: UserId, session: SessionId) -> Document {
     doc! {"_id": session.to_string(), "user": user.to_string()}
 }
 
-/// Whether a session has neither been idle for too long nor lasted too long.
+/// Whether a session has expired neither by idle time nor absolutely.
 pub(super) fn has_time_left(session: &Session, now: Timestamp) -> bool {
     session.expires_at.as_second() > now.as_second()
 }
 
-/// Whether a token of this generation moves the session on: see [`a_session_that_takes`].
+/// Whether a token of this generation rotates the session: see [`a_session_that_takes`].
 pub(super) fn takes(session: &Session, generation: u32, now: Timestamp) -> bool {
     let is_late_repetition =
         session.previous == Some(generation) && session.last_used_at < now.minus(GRACE);
     has_time_left(session, now) && (generation == session.generation || is_late_repetition)
 }
 
-/// Describes a session that a token of this generation moves on: as its current one, or as the one
-/// before it after the grace time.
+/// The filter for a session that a token of this generation rotates: as its current token, or as
+/// its previous token after the grace time.
 pub(super) fn a_session_that_takes(
     user: UserId,
     session: SessionId,

@@ -1,4 +1,4 @@
-//! The tasks table from end to end, for the command that copies it.
+//! Reads the whole tasks table, for the command that copies it.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
@@ -40,7 +40,7 @@ impl CopyStore for FullScan {
                 Some(("task", _)) if *kind == TASK => read_task(item).map(Some),
                 Some(("once", _)) if *kind == TASK_KEY => read_task_key(item).map(Some),
                 Some(("task" | "once", _)) => continue,
-                // Told of once, among the tasks.
+                // Reported only once, with the tasks.
                 _ if *kind == TASK => Err(unknown_key()),
                 _ => continue,
             };

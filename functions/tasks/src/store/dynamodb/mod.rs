@@ -33,7 +33,7 @@ use common::time::Timestamp;
 pub(super) use full_scan::FullScan;
 use pages::OwnersTasks;
 
-/// How often restoring under a key is tried again after another writer was faster.
+/// How often restoring with an idempotency key is retried after losing to another writer.
 const ATTEMPTS: u32 = 3;
 
 #[derive(Clone, Debug)]
@@ -42,7 +42,6 @@ pub(super) struct TaskTable {
     table: String,
 }
 
-/// The sort key of a task.
 pub(super) fn task_key(id: TaskId) -> String {
     format!("task#{id}")
 }
@@ -63,9 +62,9 @@ impl TaskTable {
         }
     }
 
-    /// Changes a task at this time, or just after its last change if that was later. `change` gives
-    /// the expression and its condition; where that does not hold, `explain` says why of the task
-    /// as it is then, unless it is the time alone.
+    /// Changes a task at this time, or just after its last change if that was later. `change`
+    /// returns the expression and its condition. If the condition fails, `explain` returns the
+    /// reason for the current task, or `None` if only the time was too early.
     async fn change(
         &self,
         owner: UserId,
@@ -104,9 +103,9 @@ impl TaskTable {
         Err(lost())
     }
 
-    /// Updates a task that `condition` holds for. Every update leaves a mark of its own on the
-    /// item, by which an attempt that was executed although its answer was lost is recognised when
-    /// it is repeated.
+    /// Updates a task if `condition` holds. Every update writes a unique mark to the item. If a
+    /// repeated attempt finds its own mark, the first one was executed and only its answer was
+    /// lost.
     async fn update_item(
         &self,
         owner: UserId,
@@ -141,8 +140,9 @@ impl TaskTable {
         }
     }
 
-    /// Restores under a key. Record and task are read together, then written together on the
-    /// version that was read; whoever was quicker decides what is read the next time.
+    /// Restores a task with an idempotency key. The key's record and the task are read together,
+    /// then written together if the task still has the version that was read. After losing to
+    /// another writer, both are read again.
     async fn restore_once(
         &self,
         owner: UserId,
@@ -233,9 +233,8 @@ impl TaskTable {
     }
 }
 
-/// Why an item was not updated.
 enum UpdateError {
-    /// The condition did not hold for the item as it is; empty when there is none.
+    /// The condition failed for this item; empty if it does not exist.
     Condition(Item),
     Failed(StoreError),
 }
@@ -258,8 +257,8 @@ impl TaskStore for TaskTable {
                 .condition_expression("attribute_not_exists(pk)");
             return match call("PutItem", request.send()).await {
                 Ok(_) => Ok(task),
-                // The identifier is new: only an attempt of this very call, whose answer was lost,
-                // can have stored it.
+                // The identifier is new, so only an earlier attempt of this call, whose answer was
+                // lost, can have stored it.
                 Err(error)
                     if error
                         .as_service_error()
@@ -353,7 +352,7 @@ impl TaskStore for TaskTable {
             expression.set("by_updated", text(gone_key(at, id)));
             expression.increase("version", 1);
             expression.remove("by_created");
-            // Kept aside, so that restoring need not read the task first.
+            // Kept in the item, so that restoring need not read the task first.
             expression.rename("by_due", "trashed_due");
             expression.rename("by_priority", "trashed_priority");
             let condition = live(&mut expression, precondition);
@@ -426,7 +425,7 @@ impl TaskStore for TaskTable {
     }
 }
 
-/// A task as it is stored: see [`TaskStore::trash`] for what one in the trash has.
+/// A task as an item: see [`TaskStore::trash`] for tasks in the trash.
 pub(super) fn task_item(owner: UserId, task: &Task) -> Result<Item, StoreError> {
     let mut item = write(task)?;
     item.extend(key(owner, task_key(task.id)));
@@ -453,7 +452,7 @@ pub(super) fn task_item(owner: UserId, task: &Task) -> Result<Item, StoreError> 
     Ok(item)
 }
 
-/// A patch as an update expression; but for the time of the change.
+/// A patch as an update expression, without the time of the change.
 fn patch_expression(
     id: TaskId,
     patch: &TaskPatch,
@@ -508,7 +507,7 @@ fn live(expression: &mut Expression, precondition: &Precondition) -> String {
     )
 }
 
-/// Why a task that was to be changed was not: it does not exist, or it is at another version.
+/// Why a task was not changed: it does not exist, or it has another version.
 fn why_not_live(item: &Item, precondition: &Precondition) -> Option<StoreError> {
     match number_of(item, "version").filter(|_| !item.contains_key("deleted_at")) {
         None => Some(StoreError::NotFound("task")),
@@ -516,7 +515,6 @@ fn why_not_live(item: &Item, precondition: &Precondition) -> Option<StoreError> 
     }
 }
 
-/// Whether a stored task can be restored.
 fn check_restorable(
     item: &Item,
     precondition: &Precondition,

@@ -1,5 +1,5 @@
-//! Reads pages of tasks: one query on the index that has the order, a bounded few where it is
-//! filtered.
+//! Reads pages of tasks: with one query on the index of the order, or with a limited number if the
+//! list is filtered.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -13,10 +13,9 @@ use common::dynamodb::{call, failed};
 use common::problem::StoreError;
 
 /// An owner's tasks in a table. The range key of each local secondary index is the attribute of the
-/// same name, which a task has only while it belongs in that list: a task in the trash is in
-/// `by_updated` and in no other.
+/// same name. A task has the attribute only while it belongs to that list: a task in the trash is
+/// only in `by_updated`.
 pub(super) struct OwnersTasks<'t> {
-    /// How the table is reached.
     pub(super) client: &'t Client,
     pub(super) table: &'t str,
     pub(super) owner: UserId,
@@ -38,8 +37,8 @@ impl TaskReader for OwnersTasks<'_> {
         let mut expression = Expression::default();
         let (pk, range) = (expression.name("pk"), expression.name(scan.index));
         let owner = expression.value(text(self.owner));
-        // What comes before the start is left out of the key_range as well: an engine may look
-        // through it otherwise.
+        // The key condition also excludes the tasks before the start: otherwise an engine may read
+        // through them.
         let (from, to) = match after {
             Some(after) if scan.descending => (key_range.from.as_str(), after),
             Some(after) => (after, key_range.to.as_str()),
@@ -77,7 +76,7 @@ impl TaskReader for OwnersTasks<'_> {
     }
 }
 
-/// What the database can filter by itself, so that less is sent; text is left to the function.
+/// The filters that the database can apply, so that it sends less; the text filter is applied here.
 fn filter_expression(scan: &ListScan<'_>, expression: &mut Expression) -> Option<String> {
     let filter = scan.filter;
     let mut conditions = Vec::new();
@@ -112,7 +111,8 @@ fn filter_expression(scan: &ListScan<'_>, expression: &mut Expression) -> Option
             .collect();
         conditions.push(format!("({})", any.join(" OR ")));
     }
-    // A list by due date has its bounds in the key condition, and a key is no matter for a filter.
+    // A list by due date has its bounds in the key condition, and DynamoDB does not allow a key in
+    // a filter.
     if scan.index != "by_due" && !filter.due.are_open() {
         let due = expression.name("by_due");
         let from = filter.due.after.map_or_else(

@@ -1,4 +1,4 @@
-//! The collections of tasks and their requests from end to end, for the command that copies them.
+//! Reads the whole collections of tasks and their requests, for the command that copies them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use crate::Task;
 use crate::store::record::{ExecutedRequest, OwnedTask, TASK};
 use crate::store::{REQUESTS, TASKS};
 
-/// Starts a position among the tasks that remember a request; any other position is among the
-/// requests.
+/// The prefix of a position among the tasks that remember a request; any other position is among
+/// the requests.
 const AMONG_TASKS: &str = "restored ";
 
 pub(in crate::store) struct FullScan {
@@ -55,8 +55,7 @@ impl FullScan {
     }
 
     /// The result of a request is in its own document, or still in the task that it restored: see
-    /// docs/data-model.md. A request without a result leaves nothing to copy: whoever repeats it
-    /// executes it.
+    /// docs/data-model.md. A request without a result is not copied: repeating it executes it.
     async fn read_task_keys(&self, after: Option<&str>) -> Result<RecordPage, StoreError> {
         if let Some(after) = after.and_then(|after| after.strip_prefix(AMONG_TASKS)) {
             let after = Some(after).filter(|after| !after.is_empty());
@@ -142,7 +141,7 @@ impl CopyStore for FullScan {
     }
 }
 
-/// Tells of the documents whose `_id` is no text.
+/// Reports the documents whose `_id` is not text.
 async fn add_strange(documents: &Documents, page: &mut RecordPage) -> Result<(), StoreError> {
     for name in find_strange(documents).await? {
         page.add(name, Err(unknown_id()));
@@ -170,7 +169,7 @@ fn read_task(document: Document, id: &str) -> Result<Record, StoreError> {
     .into_record()
 }
 
-/// Reads a request that was executed, by its name.
+/// Reads an executed request from its document.
 fn read_request(document: &Document, id: &str) -> Result<Record, StoreError> {
     let name = id
         .split_once('#')

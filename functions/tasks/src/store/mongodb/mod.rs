@@ -1,6 +1,6 @@
-//! Tasks: one document each. A live task has an `owner`; one in the trash has `trash_of` in its
-//! place, so that no list and no change of live tasks can see it, and nothing else need be touched
-//! to bring it back.
+//! Tasks: one document each. A live task has an `owner`; a task in the trash has `trash_of`
+//! instead, so that no list and no change of live tasks finds it, and restoring changes no other
+//! document.
 
 use std::sync::Arc;
 
@@ -55,10 +55,10 @@ impl TaskCollection {
         }
     }
 
-    /// Changes a task at this time, or just after its last change if that was later: makes the
-    /// first of the updates whose filter describes the task. Where none does, `explain` says why of
-    /// the task as it is then; when it finds no reason, it is the time alone, or the task has
-    /// changed in between, and everything is tried again.
+    /// Changes a task at this time, or just after its last change if that was later, with the first
+    /// update whose filter matches the task. If none matches, `explain` returns the reason for the
+    /// current task. Without a reason, the time was too early or the task has changed meanwhile,
+    /// and everything is tried again.
     async fn change(
         &self,
         name: &str,
@@ -88,8 +88,8 @@ impl TaskCollection {
         Err(lost())
     }
 
-    /// Restores under a key: see docs/data-model.md for why it is done once, wherever it is
-    /// interrupted.
+    /// Restores a task with an idempotency key. docs/data-model.md explains why it is executed only
+    /// once, wherever it is interrupted.
     async fn restore_once(
         &self,
         owner: UserId,
@@ -104,15 +104,15 @@ impl TaskCollection {
                 .find_one(doc! {"_id": name_of(owner, id)})
                 .await?
                 .unwrap_or_default();
-            // The key is looked at after the task: what others did to the task before is known by
-            // now.
+            // The key is claimed after the task was read: so all earlier changes of the task by
+            // others are visible.
             let request = match self.requests.claim(owner, once, None, now).await? {
                 Claim::Executed(task) => return Ok(task),
                 Claim::Open(request) => request,
             };
             if let Ok(last) = document.get_document("restored") {
-                // Whichever request restored it last: its result is made safe before it is
-                // overwritten here.
+                // The result of the last request that restored the task is saved to its request
+                // before this restoration overwrites it.
                 if let Some(task) = self.requests.complete(last, &request, once, now).await? {
                     return Ok(task);
                 }
@@ -158,7 +158,7 @@ impl TaskStore for TaskCollection {
                 }
             }
         };
-        // One that is there already was stored by an earlier attempt of this very request.
+        // If it exists, an earlier attempt of the same request stored it.
         self.tasks
             .insert(task_document(owner, &task)?)
             .await
@@ -275,7 +275,6 @@ impl TaskStore for TaskCollection {
     }
 }
 
-/// An owner's tasks, live ones or the trash.
 struct OwnersTasks<'t> {
     tasks: &'t Documents,
     owner: UserId,
@@ -321,7 +320,6 @@ impl TaskReader for OwnersTasks<'_> {
     }
 }
 
-/// A task as it is stored.
 pub(super) fn task_document(owner: UserId, task: &Task) -> Result<Document, StoreError> {
     let mut document = write(task)?;
     document.extend(doc! {
@@ -339,7 +337,7 @@ pub(super) fn task_document(owner: UserId, task: &Task) -> Result<Document, Stor
     Ok(document)
 }
 
-/// What a task in the trash has, in place of its `owner`.
+/// The fields of a task in the trash, instead of its `owner`.
 fn in_trash(owner: UserId, id: TaskId, deleted_at: Timestamp) -> Document {
     doc! {
         "trash_of": owner.to_string(),
@@ -349,23 +347,22 @@ fn in_trash(owner: UserId, id: TaskId, deleted_at: Timestamp) -> Document {
     }
 }
 
-/// The name of a task's document: two owners may have tasks of one identifier.
+/// The `_id` of a task's document: two owners may have tasks with the same identifier.
 pub(super) fn name_of(owner: UserId, id: TaskId) -> String {
     format!("{owner}#{id}")
 }
 
-/// Describes a task that is not in the trash.
+/// The filter for a task that is not in the trash.
 fn live(owner: UserId, id: TaskId) -> Document {
     doc! {"_id": name_of(owner, id), "owner": owner.to_string()}
 }
 
-/// Describes a task that can be restored.
+/// The filter for a task that can be restored.
 fn restorable(owner: UserId, id: TaskId, precondition: &Precondition, now: Timestamp) -> Document {
     let filter = doc! {"_id": name_of(owner, id), "trash_of": owner.to_string(), "deleted_at": {"$gt": kept_since(now)}};
     at_version(filter, precondition)
 }
 
-/// Takes a task out of the trash.
 fn restoration(owner: UserId, id: TaskId, now: Timestamp) -> Document {
     doc! {
         "$set": {"owner": owner.to_string(), "updated_at": now.to_string(), "by_updated": live_key(now, id)},
@@ -374,8 +371,8 @@ fn restoration(owner: UserId, id: TaskId, now: Timestamp) -> Document {
     }
 }
 
-/// A patch as updates of which one fits the task: MongoDB has no value that depends on whether a
-/// field is there. The change is made at `at`.
+/// A patch as several updates, of which one matches the task: in MongoDB an update cannot depend on
+/// whether a field exists. The change is made at `at`.
 fn patch_updates(
     filter: &Document,
     id: TaskId,
@@ -410,7 +407,7 @@ fn patch_updates(
     Ok(vec![(open, update(completing)), (completed, update(set))])
 }
 
-/// Why a task that was to be changed was not: it is not there, or it is at another version.
+/// Why a task was not changed: it does not exist, or it has another version.
 fn why_not_live(document: &Document, precondition: &Precondition) -> Option<StoreError> {
     match version_of(document).filter(|_| document.contains_key("owner")) {
         None => Some(StoreError::NotFound("task")),
@@ -418,7 +415,6 @@ fn why_not_live(document: &Document, precondition: &Precondition) -> Option<Stor
     }
 }
 
-/// Why a task cannot be restored, if it cannot.
 fn why_not_restorable(
     document: &Document,
     precondition: &Precondition,

@@ -1,5 +1,5 @@
-//! Requests that must be executed once: who has claimed which key, for which request, and what came
-//! of it.
+//! Requests that must be executed only once: the claimed keys, the requests that claimed them, and
+//! the results.
 
 use mongodb::bson::{Document, doc};
 
@@ -11,27 +11,26 @@ use common::problem::StoreError;
 use common::races::{lost, pause};
 use common::time::Timestamp;
 
-/// The collection of requests with a key.
+/// The collection of requests with an idempotency key.
 #[derive(Clone)]
 pub(super) struct Requests(Documents);
 
-/// What is known of a request whose key has been claimed for it.
+/// The state of a request that has claimed its key.
 pub(super) enum Claim {
-    /// It has been executed, or is to be executed again with this very result, which does no harm.
+    /// It has been executed, or can safely be executed again with this result.
     Executed(Task),
-    /// Nothing has come of it yet; this is its name.
+    /// It has no result yet; this is the `_id` of its document.
     Open(String),
 }
 
 impl Requests {
-    /// The requests in this collection.
     pub(super) fn new(documents: Documents) -> Self {
         Self(documents)
     }
 
-    /// Claims a key for a request, unless another request has it. Where the result is known before
-    /// it is executed, it is recorded with the claim, so that whoever repeats the request executes
-    /// it with the same result.
+    /// Claims a key for a request, unless another request has it. If the result is known before the
+    /// execution, it is recorded with the claim, so that a repeated request is executed with the
+    /// same result.
     pub(super) async fn claim(
         &self,
         owner: UserId,
@@ -48,8 +47,8 @@ impl Requests {
         )?;
         claim.remove("_id");
         for attempt in 0..ATTEMPTS {
-            // Whoever claims it first is told the same as whoever comes later: whose it is, and
-            // what is known to come of it.
+            // The first call and all later ones get the same answer: which request has the key, and
+            // its result if it is known.
             match self
                 .0
                 .upsert(doc! {"_id": &request}, doc! {"$setOnInsert": claim.clone()})
@@ -67,7 +66,7 @@ impl Requests {
                         .transpose()?;
                     return Ok(task.map_or(Claim::Open(request), Claim::Executed));
                 }
-                // An expired one is gone, whether or not it was swept.
+                // An expired claim no longer counts, whether or not it was swept.
                 Some(expired) => drop(
                     self.0
                         .delete(doc! {"_id": &request, "expires_at": expired.get("expires_at")})
@@ -79,7 +78,7 @@ impl Requests {
         Err(lost())
     }
 
-    /// What is written into the task, in the same update that executes the request.
+    /// The record in the task, written by the same update that executes the request.
     pub(super) fn record(
         request: &str,
         once: &IdempotencyKey,
@@ -94,8 +93,8 @@ impl Requests {
         })
     }
 
-    /// Copies what a task records of a request to where the request is remembered. Gives the result
-    /// if it is this request's.
+    /// Copies the record of a request from the task to the request's own document. Returns the
+    /// result if it is this request's.
     pub(super) async fn complete(
         &self,
         record: &Document,
@@ -108,8 +107,8 @@ impl Requests {
         };
         let mut executed = record.clone();
         executed.remove("request");
-        // A repetition that was refused may have let go of the key meanwhile; and one that is
-        // complete already stays so.
+        // A refused repetition may have released the key meanwhile. A request that already has its
+        // result stays unchanged.
         let open = doc! {"_id": recorded, "fingerprint": executed.remove("fingerprint"), "task": {"$exists": false}};
         self.0.upsert(open, doc! {"$set": executed}).await?;
         let is_this =
@@ -118,7 +117,7 @@ impl Requests {
         task.cloned().map(read).transpose()
     }
 
-    /// Lets go of a key whose request was refused.
+    /// Releases the key of a refused request.
     pub(super) async fn give_up(
         &self,
         request: &str,
@@ -130,12 +129,11 @@ impl Requests {
     }
 }
 
-/// The name of a request's document.
 pub(super) fn name_of(owner: UserId, once: &IdempotencyKey) -> String {
     format!("{owner}#{}", once.key)
 }
 
-/// A request's document, with what came of it if that is known.
+/// A request's document, with its result if known.
 pub(super) fn request_document(
     owner: UserId,
     once: &IdempotencyKey,
