@@ -145,12 +145,12 @@ impl Server {
             "DATABASE_URL" => Some(url.clone()),
             // A table of its own for each service.
             setting => {
-                let storages = storages();
-                let own = storages
-                    .iter()
-                    .chain([&&RECORDS])
-                    .find(|storage| storage.table.name == setting)?;
-                Some(format!("{name}-{}", own.table.default.unwrap_or_default()))
+                let mut tables = storages()
+                    .into_iter()
+                    .chain([&RECORDS])
+                    .map(|own| own.table);
+                let own = tables.find(|table| table.name == setting)?;
+                Some(format!("{name}-{}", own.default.unwrap_or_default()))
             }
         };
         let environment = Environment::new(&variable);
