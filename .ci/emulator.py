@@ -25,7 +25,7 @@ class Running:
     """A function under the emulator, with these settings and no others."""
 
     def __init__(self, function, environment, scratch, cleanup):
-        self.port = free_port()
+        self.port, runtime_api = free_ports(2)
         environment = environment | {
             "AWS_LAMBDA_FUNCTION_NAME": function.name,
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
@@ -38,7 +38,7 @@ class Running:
         command = [
             program(scratch),
             f"--runtime-interface-emulator-address={HOST}:{self.port}",
-            f"--runtime-api-address={HOST}:{free_port()}",
+            f"--runtime-api-address={HOST}:{runtime_api}",
             binary(function.name),
         ]
         self.log = scratch / f"{function.name}.{self.port}.log"
@@ -130,5 +130,12 @@ def binary(name):
 
 
 def free_port():
-    with socket.create_server((HOST, 0)) as server:
-        return server.getsockname()[1]
+    [port] = free_ports(1)
+    return port
+
+
+def free_ports(count):
+    """Different ports: each is held until all are found."""
+    with contextlib.ExitStack() as held:
+        servers = [held.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
+        return [server.getsockname()[1] for server in servers]
