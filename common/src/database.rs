@@ -1,5 +1,6 @@
 //! The database of `DATABASE_URL`, as a part: the stores of all services share this one connection.
 
+#[cfg(feature = "mongodb")]
 use std::sync::Arc;
 
 use crate::aws::Aws;

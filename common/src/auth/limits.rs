@@ -19,7 +19,7 @@ use super::source::networks;
 use crate::config::{Setting, SettingError};
 use crate::part::{Part, StartError, Starter};
 use crate::problem::{Problem, seconds_until};
-use crate::records::{Kind, RecordId, RecordStore};
+use crate::records::{CounterStore, Kind, RecordId};
 use crate::time::{Clock, Timestamp};
 
 /// Counters of attempts, and the sources of successful logins.
@@ -47,7 +47,7 @@ pub enum Counts {
 /// The limits of a service, an enum.
 pub trait Limit: Copy + Send + Sync + 'static {
     /// The store that counts them.
-    type Counters: Part + Deref<Target = dyn RecordStore>;
+    type Counters: Part + Deref<Target = dyn CounterStore>;
 
     const ALL: &'static [Self];
 

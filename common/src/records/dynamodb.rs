@@ -13,8 +13,8 @@ use uuid::Uuid;
 use super::keys::{Span, key_of, order_of, position};
 use super::schema::ORDER_INDEXES;
 use super::{
-    Content, Put, Record, RecordId, RecordOrder, RecordQuery, RecordStore, Refused, Transacted,
-    Write, check_writes, lives, page_of, without,
+    Content, CounterStore, Put, Record, RecordId, RecordOrder, RecordQuery, RecordStore, Refused,
+    Transacted, Write, check_writes, lives, page_of, without,
 };
 use crate::dynamodb::{
     Expression, Item, Transaction, call, failed, key, number, number_of, refused_item, text,
@@ -363,7 +363,10 @@ impl RecordStore for Records {
             made: 0,
         }))
     }
+}
 
+#[async_trait]
+impl CounterStore for Records {
     async fn add(
         &self,
         id: &RecordId,

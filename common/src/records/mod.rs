@@ -314,19 +314,6 @@ pub trait RecordStore: Send + Sync {
         writes: &[Write],
         now: Timestamp,
     ) -> Result<Transacted, StoreError>;
-
-    /// Adds to a counter, sets its expiry to this time, and returns the count. An expired counter
-    /// starts again at 0.
-    async fn add(
-        &self,
-        id: &RecordId,
-        amount: i64,
-        expires_at: Timestamp,
-        now: Timestamp,
-    ) -> Result<i64, StoreError>;
-
-    /// The count of a counter; 0 if it does not exist or has expired.
-    async fn count(&self, id: &RecordId, now: Timestamp) -> Result<i64, StoreError>;
 }
 
 fn check_writes(writes: &[Write]) -> Result<(), StoreError> {
@@ -369,9 +356,47 @@ fn page_of(
     }
 }
 
+/// Counters. They have a trait of their own so that a function that only counts has no code for
+/// pages and transactions in its binary.
+#[async_trait]
+pub trait CounterStore: Send + Sync {
+    /// Adds to a counter, sets its expiry to this time, and returns the count. An expired counter
+    /// starts again at 0.
+    async fn add(
+        &self,
+        id: &RecordId,
+        amount: i64,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<i64, StoreError>;
+
+    /// The count of a counter; 0 if it does not exist or has expired.
+    async fn count(&self, id: &RecordId, now: Timestamp) -> Result<i64, StoreError>;
+}
+
 /// The record store of a database: on DynamoDB in the table of this name, on MongoDB in this
 /// collection.
 pub fn on(database: &Database, table: &str, collection: &'static str) -> Arc<dyn RecordStore> {
+    match database {
+        #[cfg(feature = "dynamodb")]
+        Database::DynamoDb(client) => {
+            let _ = collection;
+            Arc::new(dynamodb::Records::new(client.clone(), table))
+        }
+        #[cfg(feature = "mongodb")]
+        Database::MongoDb(connection) => {
+            let _ = table;
+            Arc::new(mongodb::Records::new(connection, collection))
+        }
+    }
+}
+
+/// The counters of a database: on DynamoDB in the table of this name, on MongoDB in this collection.
+pub fn counters(
+    database: &Database,
+    table: &str,
+    collection: &'static str,
+) -> Arc<dyn CounterStore> {
     match database {
         #[cfg(feature = "dynamodb")]
         Database::DynamoDb(client) => {

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::keys::{Span, escape, key_of, order_of, position};
 use super::schema::ORDER_INDEXES;
 use super::{
-    Content, Put, Record, RecordId, RecordOrder, RecordQuery, RecordStore, Refused, Transacted,
-    Write, check_writes, lives, page_of, without,
+    Content, CounterStore, Put, Record, RecordId, RecordOrder, RecordQuery, RecordStore, Refused,
+    Transacted, Write, check_writes, lives, page_of, without,
 };
 use crate::mongodb::{ATTEMPTS, Connection, Documents, date, date_of, text_of, version_of};
 use crate::paging::Page;
@@ -285,7 +285,10 @@ impl RecordStore for Records {
         }
         Ok(Transacted::Done)
     }
+}
 
+#[async_trait]
+impl CounterStore for Records {
     async fn add(
         &self,
         id: &RecordId,

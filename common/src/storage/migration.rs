@@ -4,7 +4,9 @@ use super::Storage;
 use crate::config::{Environment, SettingError};
 use crate::database::Database;
 use crate::problem::StoreError;
-use crate::schema::{Collection, Table};
+#[cfg(feature = "mongodb")]
+use crate::schema::Collection;
+use crate::schema::Table;
 
 /// Creates the tables, collections and indexes of the services, and reports each to `tell`. It can
 /// be run again, also while the database is in use.
@@ -39,7 +41,10 @@ pub async fn migrate(
 pub async fn check(database: &Database, storages: &[&Storage]) -> Result<(), String> {
     match database {
         #[cfg(feature = "dynamodb")]
-        Database::DynamoDb(_) => Ok(()),
+        Database::DynamoDb(_) => {
+            let _ = storages;
+            Ok(())
+        }
         #[cfg(feature = "mongodb")]
         Database::MongoDb(connection) => {
             let checked = crate::mongodb::check(connection, &collections(storages)).await;
@@ -71,6 +76,7 @@ pub(super) fn tables(
         .collect()
 }
 
+#[cfg(feature = "mongodb")]
 fn collections(storages: &[&Storage]) -> Vec<Collection> {
     storages
         .iter()

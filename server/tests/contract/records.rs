@@ -16,7 +16,7 @@ use contract::fixtures::{RACERS, refused, scan, seconds};
 use std::sync::Arc;
 
 use common::database::Database;
-use common::records::{self, RecordStore};
+use common::records::{self, CounterStore, RecordStore};
 use contract::Ground;
 
 use crate::servers::{RECORDS_COLLECTION, RECORDS_TABLE};
@@ -25,6 +25,7 @@ use crate::servers::{RECORDS_COLLECTION, RECORDS_TABLE};
 #[derive(Clone)]
 struct Store {
     records: Arc<dyn RecordStore>,
+    counters: Arc<dyn CounterStore>,
     /// The same over a client that loses the answer to every write once, where one can be made.
     losing_answers: Option<Arc<dyn RecordStore>>,
     /// Whether a transaction is made as a whole.
@@ -38,6 +39,7 @@ impl From<&Ground> for Store {
         let on = |database| records::on(database, table, RECORDS_COLLECTION);
         Self {
             records: on(&ground.database),
+            counters: records::counters(&ground.database, table, RECORDS_COLLECTION),
             losing_answers: ground.losing_answers.as_ref().map(on),
             transactions: matches!(ground.database, Database::DynamoDb(_)),
             now: ground.now,
@@ -188,7 +190,7 @@ impl Store {
     }
 
     async fn count_up(&self, id: &RecordId, amount: i64) -> i64 {
-        self.records
+        self.counters
             .add(id, amount, self.now.plus(seconds(60)), self.now)
             .await
             .expect("counted")
@@ -814,7 +816,7 @@ async fn an_addition_gives_the_running_count(store: Store) {
 
 async fn a_count_is_read_without_a_change_and_is_nothing_once_it_has_expired(store: Store) {
     let id = RecordId::new(COUNTER, "somebody", "attempts");
-    let count = async |at| store.records.count(&id, at).await.expect("an answer");
+    let count = async |at| store.counters.count(&id, at).await.expect("an answer");
 
     assert_eq!(count(store.now).await, 0, "nobody has counted");
 
@@ -832,7 +834,7 @@ async fn an_expired_counter_starts_again(store: Store) {
     let id = RecordId::new(COUNTER, "somebody", "attempts");
     let add = async |amount, after: u64, end: u64| {
         store
-            .records
+            .counters
             .add(
                 &id,
                 amount,
@@ -851,7 +853,10 @@ async fn an_expired_counter_starts_again(store: Store) {
 
     assert_eq!(add(-1, 150, 200).await, 1);
 
-    let count = store.records.count(&id, store.now.plus(seconds(199))).await;
+    let count = store
+        .counters
+        .count(&id, store.now.plus(seconds(199)))
+        .await;
     assert_eq!(count.expect("an answer"), 1);
 }
 
@@ -1357,7 +1362,7 @@ async fn of_fifty_additions_at_once_to_an_expired_counter_none_is_lost(store: St
     store.count_up(&id, 1_000).await;
 
     let mut counts = join_all((0..RACERS).map(async |_| {
-        let added = store.records.add(&id, 1, end.plus(seconds(60)), end);
+        let added = store.counters.add(&id, 1, end.plus(seconds(60)), end);
         added.await.expect("counted")
     }))
     .await;

@@ -19,7 +19,7 @@ use common::paging::{Cursor, Page};
 use common::part::{Part, StartError, Starter};
 use common::precondition::Precondition;
 use common::problem::StoreError;
-use common::records::{self, RecordStore};
+use common::records::{self, CounterStore};
 use common::schema::{Collection, Index, IndexKind};
 use common::storage::Storage;
 use common::storage::copy::CopyStore;
@@ -194,17 +194,17 @@ impl Part for Users {
 
 /// The counters of attempts, as a part.
 #[derive(Clone)]
-pub struct Counters(Arc<dyn RecordStore>);
+pub struct Counters(Arc<dyn CounterStore>);
 
 impl Counters {
     /// The counters in this database; on DynamoDB in the table of this name.
     pub fn new(database: &Database, table: &str) -> Self {
-        Self(records::on(database, table, COUNTERS))
+        Self(records::counters(database, table, COUNTERS))
     }
 }
 
 impl Deref for Counters {
-    type Target = dyn RecordStore;
+    type Target = dyn CounterStore;
 
     fn deref(&self) -> &Self::Target {
         self.0.as_ref()
