@@ -25,9 +25,9 @@ id! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Its own things.
+    /// An ordinary account.
     User,
-    /// Also what the service's operators do.
+    /// An operator of the service.
     Admin,
 }
 

@@ -123,7 +123,7 @@ pub struct Tokens {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Session")]
 pub struct SessionView {
-    /// Its name.
+    /// The identifier of the session.
     pub id: SessionId,
     /// Whether it is the session of this request.
     pub current: bool,
