@@ -15,12 +15,11 @@ use server::embedded::Engine;
 use server::start::create_tables;
 use tasks::{Due, SortField, Status, Task, TaskFilter, TaskId, TaskQuery, TaskSort, Tasks};
 
-use crate::Error;
 use crate::engines::{Metered, Used, defaults, hasty};
 use crate::people::{add_tasks, tasks};
-use crate::processes;
 use crate::report::{Budget, Table};
 use crate::statistics::Summary;
+use crate::{Error, processes};
 
 /// The number of tasks on a page.
 const PAGE: usize = 50;

@@ -2,14 +2,13 @@
 
 use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
 use common::auth::{NewPassword, Password, PasswordHash, Role, UserId};
 use common::fields::{Body, Change, Faults, Field, fault};
 use common::text::{LINE_PATTERN, check_line};
 use common::time::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::Tokens;
 

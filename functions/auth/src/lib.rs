@@ -11,6 +11,8 @@ mod representations;
 mod session;
 pub mod store;
 
+use common::http::Service;
+
 pub use account::{
     Account, Credentials, Email, Name, NamePatch, PasswordChange, Registration, SignedIn, User,
 };
@@ -20,8 +22,6 @@ pub use session::{
     GRACE, MAX_SESSIONS, RefreshRequest, Rotation, Session, SessionView, Tokens, Verdict,
 };
 pub use store::{Counters, PasswordUpdate, STORAGE, UserStore, Users};
-
-use common::http::Service;
 
 /// The order of sessions in cursors, oldest first.
 pub const SESSION_ORDER: &str = "sessions";

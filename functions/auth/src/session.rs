@@ -3,17 +3,17 @@
 
 use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
-use crate::Account;
 use common::auth::{
     ACCESS_TOKEN_LIFETIME, Client, Issuer, RefreshToken, Role, SessionId, SessionLifetimes, UserId,
 };
 use common::fields::{Body, Faults, Field, fault};
 use common::problem::Problem;
 use common::time::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Account;
 
 /// How long the previous refresh token still gets the same successor: two tabs that refresh at the
 /// same time are not a theft. After this time, a client that never received the answer gets a new

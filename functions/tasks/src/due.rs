@@ -3,13 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use common::fields::{Faults, Field, fault};
+use common::time::{Timestamp, date};
 use jiff::civil::Date;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-use common::fields::{Faults, Field, fault};
-use common::time::{Timestamp, date};
 
 /// A due date: an RFC 3339 full-date, or a date-time, stored in UTC to the millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

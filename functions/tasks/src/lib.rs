@@ -11,15 +11,15 @@ mod search;
 pub mod store;
 mod task;
 
+use std::time::Duration;
+
+use common::http::Service;
+
 pub use due::Due;
 pub use query::{Bounds, SortField, TaskFilter, TaskQuery, TaskSort};
 pub use search::SearchText;
 pub use store::{STORAGE, TaskStore, Tasks};
 pub use task::{Label, Labels, Notes, Priority, Status, Task, TaskDraft, TaskId, TaskPatch, Title};
-
-use std::time::Duration;
-
-use common::http::Service;
 
 /// How long a deleted task stays in the trash.
 pub const TRASH_LIFETIME: Duration = Duration::from_hours(30 * 24);

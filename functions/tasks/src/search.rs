@@ -6,13 +6,12 @@
 
 use std::str::FromStr;
 
+use common::text::check_lines;
 use icu_casemap::CaseMapper;
 use icu_normalizer::DecomposingNormalizerBorrowed;
 use icu_normalizer::properties::CanonicalCombiningClassMapBorrowed;
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
 use icu_properties::{CodePointMapData, CodePointSetData};
-
-use common::text::check_lines;
 
 /// The text to search for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,15 +2,15 @@
 
 use std::collections::HashSet;
 
+use common::fields::{Body, Change, Faults, Field, fault, kind_of};
+use common::id;
+use common::text::{LINE_PATTERN, LINES_PATTERN, check_line, check_lines};
+use common::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::due::Due;
-use common::fields::{Body, Change, Faults, Field, fault, kind_of};
-use common::id;
-use common::text::{LINE_PATTERN, LINES_PATTERN, check_line, check_lines};
-use common::time::Timestamp;
 
 id! {
     /// The identifier of a task, a UUIDv7.

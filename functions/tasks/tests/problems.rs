@@ -1,12 +1,11 @@
 //! However large and wrong a request is, the problem that answers it is small.
 
-use proptest::collection::vec;
-use proptest::prelude::*;
-use serde_json::{Map, Value, json};
-
 use common::fields::{Fields, parse_json};
 use common::http::{Parameters, QueryFields};
 use common::problem::Problem;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
 use tasks::{TaskDraft, TaskQuery};
 
 /// More than any problem takes, and less than a hundredth of what API Gateway carries.

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::Pin;
 
+use auth::contract::any_history_of_accounts_and_sessions_agrees_with_the_model;
+use auth::contract::fixtures::{LIFETIMES, Refresh, email, hash, name, session};
 use auth::{Account, PasswordUpdate, Session};
 use aws_sdk_dynamodb::types::AttributeValue;
 use common::auth::{SessionLifetimes, UserId};
@@ -15,18 +17,15 @@ use common::precondition::Precondition;
 use common::records::{Kind, RecordId};
 use common::storage::copy::{Difference, Progress, Summary, copy};
 use common::time::{Clock, Timestamp};
+use contract::fixtures::{once, outcome, refused, seconds};
 use futures_util::{FutureExt, TryStreamExt};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
-use tasks::{Priority, TRASH_LIFETIME, Task, TaskFilter, TaskPatch};
-
-use crate::servers::Kept;
-use crate::servers::{Made, Store};
-use auth::contract::any_history_of_accounts_and_sessions_agrees_with_the_model;
-use auth::contract::fixtures::{LIFETIMES, Refresh, email, hash, name, session};
-use contract::fixtures::{once, outcome, refused, seconds};
 use tasks::contract::any_history_of_tasks_agrees_with_the_model;
 use tasks::contract::fixtures::{due, full_task, retitled, sorts, task};
+use tasks::{Priority, TRASH_LIFETIME, Task, TaskFilter, TaskPatch};
+
+use crate::servers::{Kept, Made, Store};
 
 /// What copies are made between: each a store of its own, empty.
 pub(crate) struct Ends {

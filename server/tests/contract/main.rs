@@ -2,14 +2,14 @@
 //! `embedded::tasks::...`; and those of a copy from every store to every one:
 //! `embedded::copies::to_mongodb::...`.
 
-use std::collections::BTreeMap;
-use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
-
 mod copies;
 mod lost_answers;
 mod records;
 mod servers;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use contract::Case;
 use libtest_mimic::{Arguments, Failed, Trial};

@@ -1,23 +1,19 @@
 //! Records: what is put is read, one writer wins, what has expired is gone, and pages have every
 //! record once.
 
-use common::problem::StoreError;
-use common::records::{
-    Content, KeyRange, Kind, Put, Record, RecordId, RecordOrder, RecordQuery, Refused, Transacted,
-    Write,
-};
-use common::time::Timestamp;
-use futures_util::future::join_all;
-use serde_json::{Value, json};
-
-use contract::cases;
-use contract::fixtures::{RACERS, refused, scan, seconds};
-
 use std::sync::Arc;
 
 use common::database::Database;
-use common::records::{self, CounterStore, RecordStore};
-use contract::Ground;
+use common::problem::StoreError;
+use common::records::{
+    self, Content, CounterStore, KeyRange, Kind, Put, Record, RecordId, RecordOrder, RecordQuery,
+    RecordStore, Refused, Transacted, Write,
+};
+use common::time::Timestamp;
+use contract::fixtures::{RACERS, refused, scan, seconds};
+use contract::{Ground, cases};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
 
 use crate::servers::{RECORDS_COLLECTION, RECORDS_TABLE};
 

@@ -12,10 +12,9 @@ use common::storage;
 use common::time::{Clock, SystemClock, Timestamp};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use server::connections;
 use server::embedded::Engine;
 use server::network_options::NetworkOptions;
-use server::router;
+use server::{connections, router};
 
 use crate::secrets::Secrets;
 use crate::{calls, documented};

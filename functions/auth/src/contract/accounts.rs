@@ -1,14 +1,14 @@
 //! Accounts: registered once for each address, found, renamed.
 
-use crate::{Account, User};
 use common::fields::Change;
 use common::precondition::Precondition;
+use contract::cases;
+use contract::fixtures::{RACERS, outcome, refusal, refused, seconds, somebody};
 use contract::futures_util::future::join_all;
 
 use super::Store;
 use super::fixtures::{LIFETIMES, Refresh, account, email, hash, name, session};
-use contract::cases;
-use contract::fixtures::{RACERS, outcome, refusal, refused, seconds, somebody};
+use crate::{Account, User};
 
 cases![
     a_store_that_is_there_answers,

@@ -9,10 +9,9 @@ use common::idempotency::IDEMPOTENCY_KEY_LIFETIME;
 use common::precondition::Precondition;
 use contract::fixtures::{any_precondition, once, outcome, scan, seconds, somebody};
 use contract::proptest::collection::vec;
-use contract::proptest::option;
 use contract::proptest::prelude::{Just, Strategy, prop_oneof};
 use contract::proptest::sample::select;
-use contract::proptest::{prop_assert, prop_assert_eq};
+use contract::proptest::{option, prop_assert, prop_assert_eq};
 use contract::{cases, check};
 
 use super::Store;

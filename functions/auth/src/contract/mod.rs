@@ -9,18 +9,17 @@ mod refresh;
 mod sessions;
 mod text;
 
-use common::auth::{SessionId, UserId};
+use common::auth::{Role, SessionId, UserId};
 use common::fields::Change;
 use common::precondition::Precondition;
 use common::problem::StoreError;
 use common::time::Timestamp;
 use contract::fixtures::scan;
 use contract::{Case, Ground};
-pub use histories::any_history_of_accounts_and_sessions_agrees_with_the_model;
 
 use self::fixtures::{LIFETIMES, Refresh, account, session};
 use crate::{Account, Counters, LiveSession, Name, Rotation, STORAGE, Session, User, Users};
-use common::auth::Role;
+pub use histories::any_history_of_accounts_and_sessions_agrees_with_the_model;
 
 /// Every case of this service.
 pub const CASES: &[&[Case]] = &[

@@ -1,16 +1,16 @@
 //! A change of password: verified against what is stored, once, and the end of every other session.
 
-use crate::{Account, PasswordUpdate, Session};
 use common::auth::SessionLifetimes;
 use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use common::problem::StoreError;
 use common::time::Timestamp;
+use contract::cases;
+use contract::fixtures::{RACERS, once, outcome, refused, seconds};
 use contract::futures_util::future::join_all;
 
 use super::Store;
 use super::fixtures::{LIFETIMES, Refresh, hash, session};
-use contract::cases;
-use contract::fixtures::{RACERS, once, outcome, refused, seconds};
+use crate::{Account, PasswordUpdate, Session};
 
 cases![
     a_new_password_ends_every_other_session,

@@ -3,15 +3,15 @@
 
 use std::collections::HashSet;
 
-use crate::{GRACE, Session};
 use common::auth::{SessionId, SessionLifetimes};
 use common::time::Timestamp;
+use contract::cases;
+use contract::fixtures::{RACERS, identifier, seconds, somebody};
 use contract::futures_util::future::join_all;
 
 use super::Store;
 use super::fixtures::{LIFETIMES, Refresh, session};
-use contract::cases;
-use contract::fixtures::{RACERS, identifier, seconds, somebody};
+use crate::{GRACE, Session};
 
 cases![
     the_current_token_moves_the_session_on,

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use crate::{SESSION_ORDER, Session};
 use common::auth::{SessionId, SessionLifetimes, UserId};
 use common::paging::Cursor;
+use contract::cases;
+use contract::fixtures::{RACERS, identifier, outcome, refused, scan, seconds, somebody};
 use contract::futures_util::future::join_all;
 
 use super::Store;
 use super::fixtures::{LIFETIMES, Refresh, session};
-use contract::cases;
-use contract::fixtures::{RACERS, identifier, outcome, refused, scan, seconds, somebody};
+use crate::{SESSION_ORDER, Session};
 
 cases![
     sessions_are_listed_oldest_first_in_pages_of_any_size,

@@ -24,9 +24,9 @@ use common::schema::{Collection, Index, IndexKind};
 use common::storage::Storage;
 use common::storage::copy::CopyStore;
 use common::time::Timestamp;
-pub use record::ACCOUNT;
 
 use crate::{Account, Email, LiveSession, Name, Rotation, SESSION_ORDER, Session, User};
+pub use record::ACCOUNT;
 
 /// A password change, with the old password verified and the new one hashed.
 #[derive(Debug)]

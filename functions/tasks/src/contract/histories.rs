@@ -3,23 +3,21 @@
 
 use std::time::Duration;
 
-use crate::{Priority, Status, TRASH_LIFETIME, Task, TaskFilter, TaskId, TaskPatch, TaskSort};
 use common::fields::Change;
 use common::idempotency::IDEMPOTENCY_KEY_LIFETIME;
 use common::precondition::Precondition;
+use contract::fixtures::{any_precondition, once, outcome, seconds, somebody};
 use contract::proptest::collection::vec;
-use contract::proptest::option;
 use contract::proptest::prelude::{Just, Strategy, prop_oneof};
-use contract::proptest::prop_assert_eq;
 use contract::proptest::sample::select;
+use contract::proptest::{option, prop_assert_eq};
+use contract::{cases, check};
 
 use super::Store;
 use super::fixtures::{due, labels, notes, sorts, task, title};
 use super::lists::{any_filter, any_limits, any_sort};
 use super::model::Model;
-use contract::cases;
-use contract::check;
-use contract::fixtures::{any_precondition, once, outcome, seconds, somebody};
+use crate::{Priority, Status, TRASH_LIFETIME, Task, TaskFilter, TaskId, TaskPatch, TaskSort};
 
 cases![any_history_of_tasks_agrees_with_the_model];
 

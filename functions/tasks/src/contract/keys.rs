@@ -2,18 +2,18 @@
 
 use std::collections::HashSet;
 
-use crate::{TRASH_LIFETIME, Task, TaskId};
 use common::auth::UserId;
 use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use common::precondition::Precondition;
 use common::problem::StoreError;
 use common::time::Timestamp;
+use contract::cases;
+use contract::fixtures::{RACERS, once, outcome, refused, seconds, somebody};
 use contract::futures_util::future::join_all;
 
 use super::Store;
 use super::fixtures::{full_task, retitled, task};
-use contract::cases;
-use contract::fixtures::{RACERS, once, outcome, refused, seconds, somebody};
+use crate::{TRASH_LIFETIME, Task, TaskId};
 
 cases![
     a_repeated_creation_adds_nothing_and_gives_the_task_as_it_was_added,

@@ -2,27 +2,25 @@
 
 use std::collections::HashSet;
 
-use crate::{
-    Bounds, Due, Label, Priority, Status, Task, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskSort,
-};
 use common::auth::UserId;
 use common::paging::Cursor;
 use common::precondition::Precondition;
 use common::problem::StoreError;
 use common::time::Timestamp;
+use contract::fixtures::{scan, seconds, somebody};
 use contract::futures_util::future::join_all;
 use contract::proptest::collection::vec;
-use contract::proptest::option;
 use contract::proptest::prelude::{Just, Strategy, prop_oneof};
 use contract::proptest::sample::select;
-use contract::proptest::{prop_assert, prop_assert_eq};
+use contract::proptest::{option, prop_assert, prop_assert_eq};
+use contract::{cases, check};
 
 use super::Store;
 use super::fixtures::{due, label, labels, notes, search, sort, sorts, task};
 use super::model::Model;
-use contract::cases;
-use contract::check;
-use contract::fixtures::{scan, seconds, somebody};
+use crate::{
+    Bounds, Due, Label, Priority, Status, Task, TaskFilter, TaskId, TaskPatch, TaskQuery, TaskSort,
+};
 
 cases![
     a_list_of_nothing_is_one_empty_page,

@@ -14,11 +14,11 @@ use common::auth::UserId;
 use common::time::Timestamp;
 use contract::fixtures::scan;
 use contract::{Case, Ground};
-pub use histories::any_history_of_tasks_agrees_with_the_model;
-pub use text::largest_task;
 
 use self::fixtures::sort;
 use crate::{STORAGE, Task, TaskFilter, TaskQuery, TaskSort, Tasks};
+pub use histories::any_history_of_tasks_agrees_with_the_model;
+pub use text::largest_task;
 
 /// Every case of this service.
 pub const CASES: &[&[Case]] = &[

@@ -1,11 +1,12 @@
 //! Search: letters are compared, whatever their case and however they were typed, the same on every
 //! store.
 
+use contract::cases;
+use contract::fixtures::somebody;
+
 use super::Store;
 use super::fixtures::{label, labels, notes, search, task};
 use crate::{Task, TaskFilter};
-use contract::cases;
-use contract::fixtures::somebody;
 
 cases![
     text_is_found_in_title_and_notes_by_its_letters,

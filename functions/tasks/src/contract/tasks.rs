@@ -2,16 +2,16 @@
 
 use std::collections::HashSet;
 
-use crate::{Bounds, Priority, Status, Task, TaskFilter, TaskPatch};
 use common::fields::Change;
 use common::precondition::Precondition;
+use contract::cases;
+use contract::fixtures::{RACERS, once, outcome, refused, seconds, somebody};
 use contract::futures_util::future::join_all;
 
 use super::Store;
 use super::fixtures::{due, full_task, labels, notes, retitled, sort, sorts, task, title};
 use super::model::Model;
-use contract::cases;
-use contract::fixtures::{RACERS, once, outcome, refused, seconds, somebody};
+use crate::{Bounds, Priority, Status, Task, TaskFilter, TaskPatch};
 
 cases![
     a_store_that_is_there_answers,

@@ -1,14 +1,14 @@
 //! Text: Unicode, byte for byte as it came, up to the largest that is allowed.
 
-use crate::{Labels, Status, Task, TaskFilter, TaskPatch};
 use common::fields::Change;
 use common::precondition::Precondition;
 use common::time::Timestamp;
+use contract::cases;
+use contract::fixtures::{TEXTS, once, outcome, seconds, somebody};
 
 use super::Store;
 use super::fixtures::{full_task, label, labels, notes, search, task, title};
-use contract::cases;
-use contract::fixtures::{TEXTS, once, outcome, seconds, somebody};
+use crate::{Labels, Status, Task, TaskFilter, TaskPatch};
 
 cases![
     a_tasks_text_is_kept_byte_for_byte,

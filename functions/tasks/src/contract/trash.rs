@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use crate::{Status, TRASH_LIFETIME, TRASH_ORDER, Task, TaskFilter, TaskPatch};
 use common::fields::Change;
 use common::paging::Cursor;
 use common::precondition::Precondition;
+use contract::cases;
+use contract::fixtures::{RACERS, once, outcome, refused, seconds, somebody};
 use contract::futures_util::future::join_all;
 
 use super::Store;
 use super::fixtures::{due, full_task, retitled, sorts, task};
-use contract::cases;
-use contract::fixtures::{RACERS, once, outcome, refused, seconds, somebody};
+use crate::{Status, TRASH_LIFETIME, TRASH_ORDER, Task, TaskFilter, TaskPatch};
 
 cases![
     a_deleted_task_is_in_the_trash_and_nowhere_else,

@@ -1,9 +1,10 @@
 //! Creates a task.
 
-use crate::{Task, TaskDraft, Tasks};
 use common::auth::Caller;
 use common::http::{Created, Endpoint, Idempotency, Json, Now, Use, handler};
 use common::problem::{Kind, Problem};
+
+use crate::{Task, TaskDraft, Tasks};
 
 pub const ENDPOINT: Endpoint = Endpoint::post("create-task", "/v1/tasks", &handler(create_task))
     .summary("Creates a task.")

@@ -1,10 +1,11 @@
 //! Moves one of the caller's tasks to the trash.
 
-use crate::{TaskId, Tasks};
 use common::auth::Caller;
 use common::http::{Endpoint, NoContent, Now, Path, Use, handler};
 use common::precondition::Precondition;
 use common::problem::Problem;
+
+use crate::{TaskId, Tasks};
 
 pub const ENDPOINT: Endpoint =
     Endpoint::delete("delete-task", "/v1/tasks/{task_id}", &handler(delete_task))

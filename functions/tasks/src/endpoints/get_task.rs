@@ -1,9 +1,10 @@
 //! Returns one of the caller's tasks.
 
-use crate::{Task, TaskId, Tasks};
 use common::auth::Caller;
 use common::http::{Endpoint, Json, Path, Use, handler};
 use common::problem::Problem;
+
+use crate::{Task, TaskId, Tasks};
 
 pub const ENDPOINT: Endpoint = Endpoint::get("get-task", "/v1/tasks/{task_id}", &handler(get_task))
     .summary("Returns a task, unless it is in the trash.");

@@ -1,9 +1,10 @@
 //! Lists a page of the caller's trash.
 
-use crate::{Task, Tasks};
 use common::auth::Caller;
 use common::http::{Endpoint, Listing, Now, PageQuery, Query, Use, handler};
 use common::problem::Problem;
+
+use crate::{Task, Tasks};
 
 pub const ENDPOINT: Endpoint = Endpoint::get("list-trash", "/v1/trash", &handler(list_trash))
     .summary("Lists the tasks in the trash, the last deleted first.");

@@ -1,10 +1,11 @@
 //! Changes one of the caller's tasks.
 
-use crate::{Task, TaskId, TaskPatch, Tasks};
 use common::auth::Caller;
 use common::http::{Endpoint, Json, Now, Path, Use, handler};
 use common::precondition::Precondition;
 use common::problem::{Kind, Problem};
+
+use crate::{Task, TaskId, TaskPatch, Tasks};
 
 pub const ENDPOINT: Endpoint =
     Endpoint::patch("update-task", "/v1/tasks/{task_id}", &handler(update_task))

@@ -1,8 +1,9 @@
 //! The sort keys of an owner's tasks: the same text in every store, so that cursors have the same
 //! meaning.
 
-use crate::{Due, Priority, TRASH_LIFETIME, TaskId};
 use common::time::Timestamp;
+
+use crate::{Due, Priority, TRASH_LIFETIME, TaskId};
 
 /// Sorts after every key: keys are ASCII and do not contain it.
 pub(super) const AFTER_ALL: char = '~';

@@ -3,11 +3,12 @@
 
 use std::future::Future;
 
-use super::keys::{AFTER_ALL, DATED, GONE, LIVE, UNDATED, kept_since, task_of};
-use crate::{SortField, TRASH_ORDER, Task, TaskFilter, TaskQuery};
 use common::paging::{Cursor, Page};
 use common::problem::StoreError;
 use common::time::Timestamp;
+
+use super::keys::{AFTER_ALL, DATED, GONE, LIVE, UNDATED, kept_since, task_of};
+use crate::{SortField, TRASH_ORDER, Task, TaskFilter, TaskQuery};
 
 /// The largest number of tasks that each query of a filtered page reads: 1,000 in total.
 const READS: [usize; 4] = [100, 200, 300, 400];

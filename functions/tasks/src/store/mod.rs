@@ -14,20 +14,20 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use common::auth::UserId;
 use common::config::Setting;
 use common::database::Database;
+use common::idempotency::IdempotencyKey;
+use common::paging::{Cursor, Page};
 use common::part::{Part, StartError, Starter};
+use common::precondition::Precondition;
+use common::problem::StoreError;
 use common::schema::{Collection, Index, IndexKind};
 use common::storage::Storage;
 use common::storage::copy::CopyStore;
+use common::time::Timestamp;
 
 use crate::{Task, TaskId, TaskPatch, TaskQuery};
-use common::auth::UserId;
-use common::idempotency::IdempotencyKey;
-use common::paging::{Cursor, Page};
-use common::precondition::Precondition;
-use common::problem::StoreError;
-use common::time::Timestamp;
 
 /// Tasks, each in its owner's list or trash. Every method does all or nothing. Other owners' tasks
 /// and tasks that have expired from the trash count as missing.

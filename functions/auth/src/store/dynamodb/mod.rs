@@ -1,35 +1,32 @@
 //! Accounts, addresses and sessions: items of one table, each kind with its own sort keys.
 
+mod full_scan;
+mod sessions;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
-use uuid::Uuid;
-
-mod full_scan;
-mod sessions;
-
 use common::auth::{PasswordHash, SessionId, UserId};
 use common::dynamodb::{
-    Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of,
-    write,
+    Expression, Item, Transaction, call, failed, first_item, key, number, number_of, once_key,
+    once_put, once_record, put, read, refused_item, replay, text, text_of, transact, update, write,
 };
-use common::dynamodb::{Transaction, first_item, once_put, put, refused_item, transact, update};
-use common::dynamodb::{call, failed};
 use common::fields::Change;
 use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use common::paging::{Cursor, Page};
 use common::precondition::Precondition;
 use common::problem::StoreError;
 use common::time::Timestamp;
-pub(super) use full_scan::FullScan;
-use sessions::{had_not_expired, session_item, session_key};
+use uuid::Uuid;
 
 use crate::problems::{THE_ADDRESS_IS_TAKEN, THE_PASSWORD_WAS_CHANGED, THE_SESSION_HAS_ENDED};
 use crate::{
     Account, Email, LiveSession, Name, PasswordUpdate, Rotation, Session, User, UserStore,
 };
+pub(super) use full_scan::FullScan;
+use sessions::{had_not_expired, session_item, session_key};
 
 /// How often a password change is tried that conflicts with refreshes of its session.
 const ATTEMPTS: u32 = 4;

@@ -8,19 +8,20 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
     TransactWriteItem,
 };
+use common::auth::{Role, SessionId, UserId};
+use common::dynamodb::{
+    Expression, Item, call, failed, key, number, number_of, read, refused_item, text, text_of,
+    update, write,
+};
+use common::paging::{Cursor, Page};
+use common::problem::StoreError;
+use common::time::Timestamp;
 use serde::Deserialize;
 
 use super::{UserTable, account_key, user_key};
 use crate::problems::THE_SESSION_HAS_ENDED;
 use crate::store::session_page;
 use crate::{GRACE, LiveSession, Rotation, Session, User, UserStore, Verdict};
-use common::auth::{Role, SessionId, UserId};
-use common::dynamodb::{Expression, Item, key, number, number_of, read, text, text_of, write};
-use common::dynamodb::{call, failed};
-use common::dynamodb::{refused_item, update};
-use common::paging::{Cursor, Page};
-use common::problem::StoreError;
-use common::time::Timestamp;
 
 /// The largest number of sessions that one query reads, including ended ones.
 const SESSION_READS: i32 = 500;

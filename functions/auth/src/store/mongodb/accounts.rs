@@ -1,15 +1,15 @@
 //! An account's document: the account, the session that was kept in the last epoch change, and the
 //! latest password changes with a key.
 
-use mongodb::bson::{Document, doc};
-use serde::{Deserialize, Serialize};
-
-use crate::{Account, Session, User};
 use common::auth::{SessionId, UserId};
 use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use common::mongodb::{read, text_of, value, write};
 use common::problem::StoreError;
 use common::time::Timestamp;
+use mongodb::bson::{Document, doc};
+use serde::{Deserialize, Serialize};
+
+use crate::{Account, Session, User};
 
 /// The largest number of password changes that an account remembers, of the last 24 hours.
 const REMEMBERED: usize = 20;

@@ -1,35 +1,33 @@
 //! Accounts and sessions: a collection each.
 
+mod accounts;
+mod full_scan;
+mod sessions;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mongodb::bson::doc;
-
 use common::auth::{PasswordHash, Role, SessionId, UserId};
 use common::fields::Change;
 use common::idempotency::IdempotencyKey;
-use common::mongodb::Connection;
-use common::mongodb::{ATTEMPTS, Documents, at_version, date, value};
+use common::mongodb::{ATTEMPTS, Connection, Documents, at_version, date, value};
 use common::paging::{Cursor, Page};
 use common::precondition::Precondition;
 use common::problem::StoreError;
 use common::races::{lost, pause};
 use common::time::Timestamp;
-mod accounts;
-mod full_scan;
-mod sessions;
-
-use accounts::{NOT_THE_OWNERS, Owner, StoredAccount, account_document, read_account, read_owner};
-pub(super) use full_scan::FullScan;
-use sessions::{
-    a_session_that_takes, has_time_left, read_session, session_document, takes, the_session,
-};
+use mongodb::bson::doc;
 
 use crate::problems::{THE_ADDRESS_IS_TAKEN, THE_PASSWORD_WAS_CHANGED, THE_SESSION_HAS_ENDED};
 use crate::store::{SESSIONS, USERS, session_page};
 use crate::{
     Account, Email, LiveSession, Name, PasswordUpdate, Rotation, Session, User, UserStore, Verdict,
+};
+use accounts::{NOT_THE_OWNERS, Owner, StoredAccount, account_document, read_account, read_owner};
+pub(super) use full_scan::FullScan;
+use sessions::{
+    a_session_that_takes, has_time_left, read_session, session_document, takes, the_session,
 };
 
 /// The largest number of sessions that one page reads, including ended ones.

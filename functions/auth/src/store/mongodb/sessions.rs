@@ -1,11 +1,12 @@
 //! A session's document.
 
-use crate::{GRACE, Session};
 use common::auth::{SessionId, UserId};
 use common::mongodb::{date, date_of, read, write};
 use common::problem::StoreError;
 use common::time::Timestamp;
 use mongodb::bson::{Document, doc};
+
+use crate::{GRACE, Session};
 
 /// A session's document. The TTL index uses `expires_at`.
 pub(super) fn session_document(session: &Session) -> Result<Document, StoreError> {

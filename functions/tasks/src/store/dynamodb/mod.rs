@@ -1,15 +1,26 @@
 //! Tasks: one item each, in the collection of their owner.
 
+mod full_scan;
+mod pages;
+
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
+use common::auth::UserId;
+use common::dynamodb::{
+    Expression, Item, Transaction, call, failed, first_item, key, number, number_of, once_key,
+    once_put, once_record, put, read, refused_item, replay, text, text_of, transact, update, write,
+};
+use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
+use common::paging::{Cursor, Page};
+use common::precondition::Precondition;
+use common::problem::StoreError;
+use common::races::lost;
+use common::time::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
-
-mod full_scan;
-mod pages;
 
 use crate::problems::NOT_IN_THE_TRASH;
 use crate::store::change_time::{CHANGE_ATTEMPTS, ChangeTime};
@@ -17,19 +28,6 @@ use crate::store::changes::{FieldChange, changes};
 use crate::store::keys::{created_key, due_key, gone_key, kept_since, live_key, priority_key};
 use crate::store::list_scan::ListScan;
 use crate::{TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
-use common::auth::UserId;
-use common::dynamodb::{
-    Expression, Item, key, number, number_of, once_key, once_record, read, replay, text, text_of,
-    write,
-};
-use common::dynamodb::{Transaction, first_item, once_put, put, refused_item, transact, update};
-use common::dynamodb::{call, failed};
-use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
-use common::paging::{Cursor, Page};
-use common::precondition::Precondition;
-use common::problem::StoreError;
-use common::races::lost;
-use common::time::Timestamp;
 pub(super) use full_scan::FullScan;
 use pages::OwnersTasks;
 

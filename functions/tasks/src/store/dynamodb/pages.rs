@@ -3,14 +3,13 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use common::auth::UserId;
+use common::dynamodb::{Expression, call, failed, key, read, text, text_of};
+use common::problem::StoreError;
 
 use super::task_key;
 use crate::store::keys::{DATED, UNDATED, task_of};
 use crate::store::list_scan::{KeyRange, ListScan, Read, TaskReader};
-use common::auth::UserId;
-use common::dynamodb::{Expression, key, read, text, text_of};
-use common::dynamodb::{call, failed};
-use common::problem::StoreError;
 
 /// An owner's tasks in a table. The range key of each local secondary index is the attribute of the
 /// same name. A task has the attribute only while it belongs to that list: a task in the trash is

@@ -2,16 +2,24 @@
 //! instead, so that no list and no change of live tasks finds it, and restoring changes no other
 //! document.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use mongodb::bson::{Document, doc};
-
 mod full_scan;
 mod requests;
 
-pub(super) use full_scan::FullScan;
-use requests::{Claim, Requests};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use common::auth::UserId;
+use common::idempotency::IdempotencyKey;
+use common::mongodb::{
+    ATTEMPTS, Connection, Documents, at_version, date, read, read_raw, text_of, value, version_of,
+    write,
+};
+use common::paging::{Cursor, Page};
+use common::precondition::Precondition;
+use common::problem::StoreError;
+use common::races::{lost, pause};
+use common::time::Timestamp;
+use mongodb::bson::{Document, doc};
 
 use crate::problems::NOT_IN_THE_TRASH;
 use crate::store::change_time::{CHANGE_ATTEMPTS, ChangeTime};
@@ -22,17 +30,8 @@ use crate::store::keys::{
 use crate::store::list_scan::{KeyRange, ListScan, Read, TaskReader};
 use crate::store::{REQUESTS, TASKS};
 use crate::{TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
-use common::auth::UserId;
-use common::idempotency::IdempotencyKey;
-use common::mongodb::Connection;
-use common::mongodb::{
-    ATTEMPTS, Documents, at_version, date, read, read_raw, text_of, value, version_of, write,
-};
-use common::paging::{Cursor, Page};
-use common::precondition::Precondition;
-use common::problem::StoreError;
-use common::races::{lost, pause};
-use common::time::Timestamp;
+pub(super) use full_scan::FullScan;
+use requests::{Claim, Requests};
 
 #[derive(Clone)]
 pub(super) struct TaskCollection {

@@ -1,15 +1,15 @@
 //! Requests that must be executed only once: the claimed keys, the requests that claimed them, and
 //! the results.
 
-use mongodb::bson::{Document, doc};
-
-use crate::Task;
 use common::auth::UserId;
 use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
 use common::mongodb::{ATTEMPTS, Documents, date, date_of, read, text_of, write};
 use common::problem::StoreError;
 use common::races::{lost, pause};
 use common::time::Timestamp;
+use mongodb::bson::{Document, doc};
+
+use crate::Task;
 
 /// The collection of requests with an idempotency key.
 #[derive(Clone)]
