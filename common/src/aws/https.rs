@@ -77,6 +77,7 @@ impl Https {
     }
 
     /// Waits for a handshake in progress.
+    #[cfg(feature = "dynamodb")]
     pub(crate) async fn opened(&self) {
         self.connections.opened().await;
     }

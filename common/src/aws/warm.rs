@@ -74,6 +74,7 @@ impl Connections {
     }
 
     /// Waits until no handshake is in progress.
+    #[cfg(feature = "dynamodb")]
     pub(super) async fn opened(&self) {
         drop(self.open.lock().await);
     }

@@ -27,6 +27,7 @@ pub async fn migrate(
         }
         #[cfg(feature = "mongodb")]
         Database::MongoDb(connection) => {
+            let _ = environment;
             let migrated = crate::mongodb::migrate(connection, &collections(storages), tell).await;
             migrated.map_err(|error| error.to_string())
         }
@@ -62,7 +63,10 @@ pub async fn create_tables(database: &Database, tables: &[Table]) -> Result<(), 
         #[cfg(feature = "dynamodb")]
         Database::DynamoDb(client) => crate::dynamodb::create_tables(client, tables).await,
         #[cfg(feature = "mongodb")]
-        Database::MongoDb(_) => Ok(()),
+        Database::MongoDb(_) => {
+            let _ = tables;
+            Ok(())
+        }
     }
 }
 
