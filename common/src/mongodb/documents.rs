@@ -248,9 +248,14 @@ pub fn text_of<'d>(document: &'d Document, name: &str) -> Option<&'d str> {
 
 /// The version of a document.
 pub fn version_of(document: &Document) -> Option<u64> {
-    match document.get("version")? {
-        Bson::Int32(version) => u64::try_from(*version).ok(),
-        Bson::Int64(version) => u64::try_from(*version).ok(),
+    number_of(document, "version")
+}
+
+/// The whole number of a field.
+pub fn number_of(document: &Document, name: &str) -> Option<u64> {
+    match document.get(name)? {
+        Bson::Int32(number) => u64::try_from(*number).ok(),
+        Bson::Int64(number) => u64::try_from(*number).ok(),
         _ => None,
     }
 }

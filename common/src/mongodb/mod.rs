@@ -10,8 +10,8 @@ mod scan;
 
 pub use connection::{CallError, Connection, failed};
 pub use documents::{
-    ATTEMPTS, Documents, at_version, date, date_of, read, read_raw, text_of, value, version_of,
-    write,
+    ATTEMPTS, Documents, at_version, date, date_of, number_of, read, read_raw, text_of, value,
+    version_of, write,
 };
 pub use indexes::{SCHEMA, SchemaError, check, migrate};
 pub use scan::{Found, at_its_id, find, find_strange, names, unknown_id};

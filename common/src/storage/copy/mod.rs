@@ -6,12 +6,16 @@
 //! read again and compared. The progress is noted in the database that is written to, after each
 //! page, so that another call resumes an interrupted copy.
 
+#[cfg(feature = "mongodb")]
+mod collection;
 mod comparing;
 mod copying;
 mod notes;
 mod record;
 mod side;
 
+#[cfg(feature = "mongodb")]
+pub use collection::read_collection;
 pub use comparing::Difference;
 pub use copying::{Progress, Summary, copy};
 pub use notes::NOTE;

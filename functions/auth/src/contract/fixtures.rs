@@ -35,7 +35,7 @@ pub fn name(text: &str) -> Name {
     text.to_owned().try_into().expect("a valid name")
 }
 
-/// A hash that is told from others by this text. No store looks inside.
+/// A hash that contains this text. No store parses it.
 pub fn hash(text: &str) -> PasswordHash {
     serde_json::from_value(format!("$argon2id$v=19$m=19456,t=2,p=1${text}").into()).expect("a text")
 }

@@ -3,7 +3,7 @@
 
 use common::auth::{SessionId, UserId};
 use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
-use common::mongodb::{read, text_of, value, write};
+use common::mongodb::{number_of, read, text_of, value, write};
 use common::problem::StoreError;
 use common::time::Timestamp;
 use mongodb::bson::{Document, doc};
@@ -36,12 +36,6 @@ pub(super) struct LivingSessions {
     epoch: u32,
     /// The session that last ended all others. It lives although it started in an older epoch.
     kept: Option<SessionId>,
-}
-
-/// The account's fields that concern its sessions.
-#[derive(Deserialize)]
-struct EpochRow {
-    epoch: u32,
 }
 
 /// A password change that was executed under a key.
@@ -82,7 +76,8 @@ pub(super) fn read_account(document: Document) -> Result<StoredAccount, StoreErr
 /// Reads an account's document without the fields [`NOT_THE_OWNERS`].
 pub(super) fn read_owner(document: Document) -> Result<Owner, StoreError> {
     let kept = kept_session(&document);
-    let EpochRow { epoch } = read(document.clone())?;
+    let epoch = number_of(&document, "epoch").and_then(|epoch| u32::try_from(epoch).ok());
+    let epoch = epoch.ok_or_else(|| StoreError::Corrupt("an account without an epoch".into()))?;
     Ok(Owner {
         living: LivingSessions { epoch, kept },
         user: read(document)?,

@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use common::idempotency::IdempotencyKey;
-use common::mongodb::{
-    Connection, Documents, at_its_id, find, find_strange, names, text_of, unknown_id, value,
-};
+use common::mongodb::{Connection, Documents, at_its_id, find, names, text_of, value};
 use common::problem::StoreError;
 use common::schema::PAGE;
-use common::storage::copy::{CopyStore, Record, RecordKind, RecordPage};
+use common::storage::copy::{CopyStore, Record, RecordKind, RecordPage, read_collection};
 use common::time::Timestamp;
 use mongodb::bson::doc;
 
@@ -34,14 +32,7 @@ impl FullScan {
     }
 
     async fn read_accounts(&self, after: Option<&str>) -> Result<RecordPage, StoreError> {
-        let (found, next) = find(&self.users, after).await?;
-        let mut page = RecordPage {
-            next,
-            ..RecordPage::default()
-        };
-        if after.is_none() {
-            add_strange(&self.users, &mut page).await?;
-        }
+        let (found, mut page) = read_collection(&self.users, after).await?;
         for document in found {
             let (id, name) = names(&self.users, &document);
             let account = read_account(document).and_then(|stored| {
@@ -54,14 +45,7 @@ impl FullScan {
     }
 
     async fn read_sessions(&self, after: Option<&str>) -> Result<RecordPage, StoreError> {
-        let (found, next) = find(&self.sessions, after).await?;
-        let mut page = RecordPage {
-            next,
-            ..RecordPage::default()
-        };
-        if after.is_none() {
-            add_strange(&self.sessions, &mut page).await?;
-        }
+        let (found, mut page) = read_collection(&self.sessions, after).await?;
         let users: HashSet<&str> = found
             .iter()
             .filter_map(|document| text_of(document, "user"))
@@ -149,14 +133,6 @@ impl CopyStore for FullScan {
         let update = doc! {"$push": {"once": {"$each": [row], "$sort": {"expires_at": 1}}}};
         self.users.update(filter, update).await.map(drop)
     }
-}
-
-/// Reports the documents whose `_id` is not text.
-async fn add_strange(documents: &Documents, page: &mut RecordPage) -> Result<(), StoreError> {
-    for name in find_strange(documents).await? {
-        page.add(name, Err(unknown_id()));
-    }
-    Ok(())
 }
 
 /// The session, if its account has not ended it.

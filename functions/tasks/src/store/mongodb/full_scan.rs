@@ -6,12 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use common::auth::UserId;
 use common::idempotency::IdempotencyKey;
-use common::mongodb::{
-    Connection, Documents, at_its_id, date_of, find, find_strange, names, read, text_of, unknown_id,
-};
+use common::mongodb::{Connection, Documents, at_its_id, date_of, find, names, read, text_of};
 use common::problem::StoreError;
 use common::schema::PAGE;
-use common::storage::copy::{CopyStore, Record, RecordKind, RecordPage};
+use common::storage::copy::{CopyStore, Record, RecordKind, RecordPage, read_collection};
 use common::time::Timestamp;
 use mongodb::bson::{Document, doc};
 
@@ -39,14 +37,7 @@ impl FullScan {
     }
 
     async fn read_tasks(&self, after: Option<&str>) -> Result<RecordPage, StoreError> {
-        let (found, next) = find(&self.tasks, after).await?;
-        let mut page = RecordPage {
-            next,
-            ..RecordPage::default()
-        };
-        if after.is_none() {
-            add_strange(&self.tasks, &mut page).await?;
-        }
+        let (found, mut page) = read_collection(&self.tasks, after).await?;
         for document in found {
             let (id, name) = names(&self.tasks, &document);
             page.add(name, read_task(document, &id).map(Some));
@@ -61,15 +52,8 @@ impl FullScan {
             let after = Some(after).filter(|after| !after.is_empty());
             return self.read_restorations(after).await;
         }
-        let (found, next) = find(&self.requests, after).await?;
-        let next = Some(next.unwrap_or_else(|| AMONG_TASKS.to_owned()));
-        let mut page = RecordPage {
-            next,
-            ..RecordPage::default()
-        };
-        if after.is_none() {
-            add_strange(&self.requests, &mut page).await?;
-        }
+        let (found, mut page) = read_collection(&self.requests, after).await?;
+        page.next.get_or_insert_with(|| AMONG_TASKS.to_owned());
         let open = |document: &Document| {
             document.contains_key("fingerprint") && !document.contains_key("task")
         };
@@ -139,14 +123,6 @@ impl CopyStore for FullScan {
         };
         inserted.map(drop)
     }
-}
-
-/// Reports the documents whose `_id` is not text.
-async fn add_strange(documents: &Documents, page: &mut RecordPage) -> Result<(), StoreError> {
-    for name in find_strange(documents).await? {
-        page.add(name, Err(unknown_id()));
-    }
-    Ok(())
 }
 
 fn read_task(document: Document, id: &str) -> Result<Record, StoreError> {
