@@ -40,6 +40,15 @@ pub fn once(key: &str, fingerprint: &str) -> IdempotencyKey {
     }
 }
 
+/// When every random history ends that starts on this ground. A copy at that time finds no two
+/// records of one key: the first has expired when the key is used again.
+pub fn end_of_histories(now: Timestamp) -> Timestamp {
+    now.plus(LONGEST_HISTORY)
+}
+
+/// Sixty waits of thirty days each.
+const LONGEST_HISTORY: Duration = Duration::from_secs(60 * 30 * 24 * 60 * 60);
+
 /// A user, for tasks; a store of tasks does not check whether the account exists.
 pub fn somebody(now: Timestamp) -> UserId {
     UserId::from_uuid(identifier(now))

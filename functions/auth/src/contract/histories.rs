@@ -7,7 +7,9 @@ use common::auth::SessionLifetimes;
 use common::fields::Change;
 use common::idempotency::IDEMPOTENCY_KEY_LIFETIME;
 use common::precondition::Precondition;
-use contract::fixtures::{any_precondition, once, outcome, scan, seconds, somebody};
+use contract::fixtures::{
+    any_precondition, end_of_histories, once, outcome, scan, seconds, somebody,
+};
 use contract::proptest::collection::vec;
 use contract::proptest::prelude::{Just, Strategy, prop_oneof};
 use contract::proptest::sample::select;
@@ -92,7 +94,11 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
         &vec(any_account_step(), 1..LONGEST),
         async |history| {
             let mut model = Accounts::default();
-            let mut now = store.now;
+            let waits = history.iter().map(|step| match step {
+                AccountStep::Wait(time) => *time,
+                _ => Duration::ZERO,
+            });
+            let mut now = end_of_histories(store.now).minus(waits.sum());
             // Another history's accounts have other addresses.
             let domain = format!("{}.example.com", somebody(now));
             let address = |who: u8| format!("person-{who}@{domain}");

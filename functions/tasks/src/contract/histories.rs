@@ -6,7 +6,7 @@ use std::time::Duration;
 use common::fields::Change;
 use common::idempotency::IDEMPOTENCY_KEY_LIFETIME;
 use common::precondition::Precondition;
-use contract::fixtures::{any_precondition, once, outcome, seconds, somebody};
+use contract::fixtures::{any_precondition, end_of_histories, once, outcome, seconds, somebody};
 use contract::proptest::collection::vec;
 use contract::proptest::prelude::{Just, Strategy, prop_oneof};
 use contract::proptest::sample::select;
@@ -114,7 +114,11 @@ pub async fn any_history_of_tasks_agrees_with_the_model(store: Store) {
         async |history| {
             let owner = somebody(store.now);
             let mut model = Model::default();
-            let mut now = store.now;
+            let waits = history.iter().map(|step| match step {
+                TaskStep::Wait(time) => *time,
+                _ => Duration::ZERO,
+            });
+            let mut now = end_of_histories(store.now).minus(waits.sum());
             let mut asked: Vec<TaskId> = vec![task("never created", now).id];
 
             for step in history {
