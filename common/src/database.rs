@@ -1,6 +1,6 @@
 //! The database of `DATABASE_URL`, as a part: the stores of all services share this one connection.
 
-#[cfg(feature = "mongodb")]
+#[cfg(any(feature = "mongodb", feature = "sqlite"))]
 use std::sync::Arc;
 
 use crate::aws::Aws;
@@ -10,9 +10,11 @@ use crate::dynamodb;
 #[cfg(feature = "mongodb")]
 use crate::mongodb::Connection;
 use crate::part::{Part, StartError, Starter, Unreadable};
+#[cfg(feature = "sqlite")]
+use crate::sqlite::Sqlite;
 
-#[cfg(not(any(feature = "dynamodb", feature = "mongodb")))]
-compile_error!("there is no store without a driver: choose the feature dynamodb or mongodb");
+#[cfg(not(any(feature = "dynamodb", feature = "mongodb", feature = "sqlite")))]
+compile_error!("a store needs a driver: choose the feature dynamodb, mongodb or sqlite");
 
 #[derive(Clone)]
 pub enum Database {
@@ -20,6 +22,8 @@ pub enum Database {
     DynamoDb(aws_sdk_dynamodb::Client),
     #[cfg(feature = "mongodb")]
     MongoDb(Arc<Connection>),
+    #[cfg(feature = "sqlite")]
+    Sqlite(Arc<Sqlite>),
 }
 
 impl Part for Database {
@@ -56,7 +60,13 @@ impl Part for Database {
                 connection.warm_up(&url).await?;
                 Ok(Self::MongoDb(Arc::new(connection)))
             }
-            #[cfg(not(all(feature = "dynamodb", feature = "mongodb")))]
+            #[cfg(feature = "sqlite")]
+            DatabaseUrl::Sqlite(path) => {
+                let opened = Sqlite::open(&path);
+                let opened = opened.map_err(|error| DATABASE_URL.error(error.to_string()))?;
+                Ok(Self::Sqlite(Arc::new(opened)))
+            }
+            #[cfg(not(all(feature = "dynamodb", feature = "mongodb", feature = "sqlite")))]
             other => Err(without_driver(&other).into()),
         }
     }
@@ -74,12 +84,12 @@ async fn read_secret(aws: &Aws, arn: &str) -> Result<DatabaseUrl, Unreadable> {
 }
 
 /// The error of a binary that was built without the driver of this database.
-#[cfg(not(all(feature = "dynamodb", feature = "mongodb")))]
+#[cfg(not(all(feature = "dynamodb", feature = "mongodb", feature = "sqlite")))]
 fn without_driver(wanted: &DatabaseUrl) -> crate::config::SettingError {
-    let feature = if matches!(wanted, DatabaseUrl::MongoDb(_)) {
-        "mongodb"
-    } else {
-        "dynamodb"
+    let feature = match wanted {
+        DatabaseUrl::DynamoDb | DatabaseUrl::DynamoDbAt(_) => "dynamodb",
+        DatabaseUrl::MongoDb(_) => "mongodb",
+        DatabaseUrl::Sqlite(_) => "sqlite",
     };
     DATABASE_URL.error(format!(
         "asks for a store that this binary was built without: build it with the feature {feature}"

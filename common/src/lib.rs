@@ -24,6 +24,8 @@ pub mod problem;
 pub mod races;
 pub mod records;
 pub mod schema;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 pub mod storage;
 pub mod telemetry;
 pub mod text;

@@ -59,7 +59,12 @@ pub fn somebody(now: Timestamp) -> UserId {
 /// A store that is unavailable, or cannot read its own data, ends the case: no promise allows that.
 pub fn outcome<T>(result: Result<T, StoreError>) -> Result<T, String> {
     match result {
-        Err(error @ (StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Full)) => {
+        Err(
+            error @ (StoreError::Unavailable(_)
+            | StoreError::Corrupt(_)
+            | StoreError::Full
+            | StoreError::DiskFull),
+        ) => {
             panic!("{error}")
         }
         other => other.map_err(|error| format!("{error:?}")),

@@ -1,6 +1,7 @@
 //! `DATABASE_URL`: which store, and its address. Errors do not quote it: it may contain a password.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
@@ -17,6 +18,8 @@ pub enum DatabaseUrl {
     DynamoDbAt(String),
     /// `mongodb://` or `mongodb+srv://`: a MongoDB server.
     MongoDb(MongoUrl),
+    /// `sqlite://PATH`: a file, such as `sqlite://tasklane.db` or `sqlite:///var/lib/tasklane.db`.
+    Sqlite(PathBuf),
 }
 
 /// A MongoDB connection string (https://www.mongodb.com/docs/manual/reference/connection-string/).
@@ -111,8 +114,19 @@ impl FromStr for DatabaseUrl {
         if let Some(rest) = text.strip_prefix("mongodb+srv://") {
             return MongoUrl::parse(text, rest, true).map(Self::MongoDb);
         }
-        Err("must start with dynamodb://, mongodb:// or mongodb+srv://".to_owned())
+        if let Some(path) = text.strip_prefix("sqlite://") {
+            return sqlite(path);
+        }
+        Err("must start with sqlite://, dynamodb://, mongodb:// or mongodb+srv://".to_owned())
     }
+}
+
+/// The path is taken as it is: no character of it is decoded.
+fn sqlite(path: &str) -> Result<DatabaseUrl, String> {
+    if path.is_empty() || path.ends_with('/') || path.contains('\0') {
+        return Err("must have the path of a file after sqlite://".to_owned());
+    }
+    Ok(DatabaseUrl::Sqlite(path.into()))
 }
 
 fn dynamodb(rest: &str) -> Result<DatabaseUrl, String> {

@@ -275,6 +275,10 @@ impl From<StoreError> for Problem {
                 Kind::FULL,
                 "There is no room for more in this account; delete some.",
             ),
+            StoreError::DiskFull => Self::new(
+                Kind::FULL,
+                "The server has no room for more; try again when its operator has made some.",
+            ),
             StoreError::Unavailable(cause) => Self::unavailable(cause),
             StoreError::Corrupt(cause) => Self::internal(cause),
         }

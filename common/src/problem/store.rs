@@ -29,6 +29,9 @@ pub enum StoreError {
     /// The owner has reached the limit of stored data.
     #[error("the owner's share of the store is used up")]
     Full,
+    /// The disk of the store is full. Nothing was changed.
+    #[error("the store's disk is full")]
+    DiskFull,
     /// The store is down, slow or throttling. The operation may or may not have been executed.
     #[error("the store cannot answer: {0}")]
     Unavailable(Box<dyn Error + Send + Sync>),

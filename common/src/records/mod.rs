@@ -9,6 +9,8 @@ mod keys;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
 mod schema;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -375,7 +377,7 @@ pub trait CounterStore: Send + Sync {
 }
 
 /// The record store of a database: on DynamoDB in the table of this name, on MongoDB in this
-/// collection.
+/// collection, on SQLite in the table with the collection's name.
 pub fn on(database: &Database, table: &str, collection: &'static str) -> Arc<dyn RecordStore> {
     match database {
         #[cfg(feature = "dynamodb")]
@@ -388,10 +390,16 @@ pub fn on(database: &Database, table: &str, collection: &'static str) -> Arc<dyn
             let _ = table;
             Arc::new(mongodb::Records::new(connection, collection))
         }
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(sqlite) => {
+            let _ = table;
+            Arc::new(sqlite::Records::new(sqlite, collection))
+        }
     }
 }
 
-/// The counters of a database: on DynamoDB in the table of this name, on MongoDB in this collection.
+/// The counters of a database: on DynamoDB in the table of this name, on MongoDB in this collection,
+/// on SQLite in the table with the collection's name.
 pub fn counters(
     database: &Database,
     table: &str,
@@ -407,6 +415,11 @@ pub fn counters(
         Database::MongoDb(connection) => {
             let _ = table;
             Arc::new(mongodb::Records::new(connection, collection))
+        }
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(sqlite) => {
+            let _ = table;
+            Arc::new(sqlite::Counters::new(sqlite, collection))
         }
     }
 }

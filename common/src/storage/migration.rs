@@ -6,7 +6,15 @@ use crate::database::Database;
 use crate::problem::StoreError;
 #[cfg(feature = "mongodb")]
 use crate::schema::Collection;
-use crate::schema::Table;
+use crate::schema::{SqliteSchema, Table};
+use crate::{record_sweep, record_table};
+
+/// The table of the notes of copies.
+static COPIES: SqliteSchema = SqliteSchema {
+    service: "copy",
+    migrations: &[record_table!("copies")],
+    sweeps: &[record_sweep!("copies")],
+};
 
 /// Creates the tables, collections and indexes of the services, and reports each to `tell`. It can
 /// be run again, also while the database is in use.
@@ -31,11 +39,17 @@ pub async fn migrate(
             let migrated = crate::mongodb::migrate(connection, &collections(storages), tell).await;
             migrated.map_err(|error| error.to_string())
         }
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(sqlite) => {
+            let _ = environment;
+            let migrated = crate::sqlite::migrate(sqlite, &schemas(storages), tell).await;
+            migrated.map_err(|error| error.to_string())
+        }
     }
 }
 
-/// Checks that the database answers and has its indexes, where that does not need the permission to
-/// change them: on MongoDB.
+/// Checks that the database answers and has its tables and indexes, where that does not need the
+/// permission to change them: on MongoDB and SQLite.
 ///
 /// # Errors
 /// One line: what is missing and how to create it, or that the database does not answer.
@@ -49,6 +63,11 @@ pub async fn check(database: &Database, storages: &[&Storage]) -> Result<(), Str
         #[cfg(feature = "mongodb")]
         Database::MongoDb(connection) => {
             let checked = crate::mongodb::check(connection, &collections(storages)).await;
+            checked.map_err(|error| error.to_string())
+        }
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(sqlite) => {
+            let checked = crate::sqlite::check(sqlite, &schemas(storages));
             checked.map_err(|error| error.to_string())
         }
     }
@@ -67,6 +86,11 @@ pub async fn create_tables(database: &Database, tables: &[Table]) -> Result<(), 
             let _ = tables;
             Ok(())
         }
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(_) => {
+            let _ = tables;
+            Ok(())
+        }
     }
 }
 
@@ -77,6 +101,15 @@ pub(super) fn tables(
     storages
         .iter()
         .map(|storage| storage.table(environment))
+        .collect()
+}
+
+/// The SQLite tables of the services, and that of the notes of copies.
+pub fn schemas(storages: &[&Storage]) -> Vec<&'static SqliteSchema> {
+    storages
+        .iter()
+        .map(|storage| storage.sqlite)
+        .chain([&COPIES])
         .collect()
 }
 

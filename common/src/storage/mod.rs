@@ -4,11 +4,11 @@
 pub mod copy;
 mod migration;
 
-pub use migration::{check, create_tables, migrate};
+pub use migration::{check, create_tables, migrate, schemas};
 
 use crate::config::{Environment, Setting, SettingError};
 use crate::database::Database;
-use crate::schema::{Collection, Table};
+use crate::schema::{Collection, SqliteSchema, Table};
 
 /// A service's data in the database.
 pub struct Storage {
@@ -17,6 +17,7 @@ pub struct Storage {
     /// The local secondary indexes of the table.
     pub indexes: &'static [&'static str],
     pub collections: &'static [Collection],
+    pub sqlite: &'static SqliteSchema,
     /// The kinds of records to copy, in this order: a record comes after the records that it needs.
     pub kinds: &'static [copy::RecordKind],
     /// Opens the service's records in a database for a copy; on DynamoDB in the table of this name.

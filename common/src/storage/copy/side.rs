@@ -51,6 +51,7 @@ impl Side {
                     url.hosts()
                 )
             }
+            DatabaseUrl::Sqlite(path) => format!("the SQLite file {}", path.display()),
         };
         Self::new(database, storages, environment, &place)
     }
@@ -79,6 +80,8 @@ impl Side {
             Database::DynamoDb(_) => format!("the tables {} of {place}", tables.join(" and ")),
             #[cfg(feature = "mongodb")]
             Database::MongoDb(_) => place.to_owned(),
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(_) => place.to_owned(),
         };
         Ok(Self {
             services: services.collect(),

@@ -1,0 +1,98 @@
+//! What all users of SQLite share: one file, one writer, any number of readers, and migrations.
+//!
+//! One thread makes all writes. Each runs in a savepoint of its own, and those that wait at the
+//! same time are committed together: the disk is asked once for many. A write is acknowledged after
+//! its commit is on disk. Reads run in parallel, in the calling thread, on connections of their
+//! own; they see every acknowledged write.
+
+mod errors;
+mod file;
+mod migrations;
+mod readers;
+mod sweep;
+mod text;
+mod writer;
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use crate::problem::StoreError;
+pub use file::OpenError;
+pub use migrations::{MigrationError, check, migrate};
+pub use sweep::sweep;
+pub use text::{Json, Text};
+
+use file::{FileLock, Place};
+use readers::Readers;
+use writer::Writer;
+
+/// An SQLite database, opened by this process only.
+pub struct Sqlite {
+    path: PathBuf,
+    // Stops before the lock is released: fields are dropped in this order.
+    writer: Writer,
+    readers: Readers,
+    _lock: Option<FileLock>,
+}
+
+impl Sqlite {
+    /// Opens the database in this file, and creates the file if it is missing.
+    ///
+    /// # Errors
+    /// It cannot be opened, is no database of Tasklane, or another process has opened it.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let lock = FileLock::take(path)?;
+        Self::at(path, Place::File(path.to_owned()), Some(lock))
+    }
+
+    /// Creates a database in memory. It is lost when it is dropped.
+    ///
+    /// # Errors
+    /// There is not enough memory.
+    pub fn in_memory() -> Result<Self, OpenError> {
+        Self::at(Path::new(":memory:"), Place::memory(), None)
+    }
+
+    fn at(path: &Path, place: Place, lock: Option<FileLock>) -> Result<Self, OpenError> {
+        let connection = place.open_writer()?;
+        let writer = Writer::start(connection).map_err(|error| OpenError::new(path, error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            writer,
+            readers: Readers::new(place),
+            _lock: lock,
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads. One statement sees one state of the database; several may see the writes between
+    /// them, unless they run in a transaction.
+    ///
+    /// It does not leave the calling thread: a read takes some microseconds, a change of threads
+    /// takes longer.
+    ///
+    /// # Errors
+    /// Those of `read`, or the file cannot be read.
+    pub fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.readers.read(read)
+    }
+
+    /// Writes in one transaction: all of it if `write` succeeds, nothing if it fails. No other
+    /// write runs meanwhile. It may be made even if the caller stops waiting.
+    ///
+    /// # Errors
+    /// Those of `write`; too many writes are waiting, or the disk refuses the commit.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.write(write).await
+    }
+}
