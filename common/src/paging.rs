@@ -85,7 +85,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_survives_its_way_to_the_client_and_back(order in "[-a-z]{1,20}", position in "[!-~]{1,100}") {
+        fn a_cursor_is_unchanged_by_encoding_and_decoding(order in "[-a-z]{1,20}", position in "[!-~]{1,100}") {
             let cursor = Cursor::new(&order, &position);
             let text = cursor.to_string();
 

@@ -71,7 +71,7 @@ fn uses() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn there_are_no_circles_between_the_rooms() {
+fn modules_have_no_circular_dependencies() {
     let mut uses = uses();
     assert!(uses.len() > 10, "{uses:?}");
 
@@ -88,7 +88,7 @@ fn there_are_no_circles_between_the_rooms() {
 }
 
 #[test]
-fn no_room_knows_a_service() {
+fn no_module_depends_on_a_service() {
     let manifest = fs::read_to_string(here().join("Cargo.toml")).expect("a manifest");
     let services = fs::read_dir(here().join("../functions")).expect("the services");
     let services = services.map(|service| service.expect("a service").file_name());

@@ -66,7 +66,7 @@ async fn until_it_answers(url: &str) -> reqwest::Response {
 }
 
 #[tokio::test]
-async fn credentials_that_a_container_is_handed_are_renewed_as_they_expire() {
+async fn container_credentials_are_renewed_before_they_expire() {
     // Who hands them out: every time others, which are as good as expired.
     let handed_out = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&handed_out);

@@ -128,7 +128,7 @@ fn account() -> Value {
 }
 
 #[tokio::test]
-async fn it_says_where_it_is_and_keeps_everything_over_a_restart() {
+async fn it_prints_its_address_and_keeps_everything_over_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(folder.path());
 
@@ -167,7 +167,7 @@ async fn it_says_where_it_is_and_keeps_everything_over_a_restart() {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_kills_in_the_middle_of_writing_and_nothing_is_half_there() {
+async fn acknowledged_writes_survive_kills_and_no_write_is_partial() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut server = Server::start(folder.path());
     let (_, tokens) = post(server.url("/v1/auth/register"), None, account()).await;
@@ -279,7 +279,7 @@ fn a_request_that_is_being_read_is_answered_before_the_program_ends() {
 }
 
 #[test]
-fn a_bad_setting_stops_the_start_with_a_line_that_names_it_and_shows_a_good_one() {
+fn a_bad_setting_stops_the_start_with_its_name_and_a_valid_example() {
     for (name, value, good) in [
         (
             "DATABASE_URL",
@@ -347,7 +347,7 @@ fn a_bad_setting_stops_the_start_with_a_line_that_names_it_and_shows_a_good_one(
 }
 
 #[test]
-fn an_address_that_is_taken_is_named_with_a_way_out() {
+fn an_address_that_is_in_use_is_reported_with_a_solution() {
     let folder = tempfile::tempdir().expect("a folder");
     let taken = std::net::TcpListener::bind("127.0.0.1:0")
         .expect("a port")
@@ -738,7 +738,7 @@ async fn the_demo_account_is_not_added_to_a_store_that_people_use_unless_told() 
 }
 
 #[tokio::test]
-async fn the_engine_on_a_port_answers_functions_of_this_machine_and_no_web_page() {
+async fn the_engine_on_a_port_serves_local_functions_and_refuses_web_pages() {
     let folder = tempfile::tempdir().expect("a folder");
     let listen = std::net::TcpListener::bind("127.0.0.1:0")
         .expect("a port")

@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_token_is_whose_it_was_and_vouches_for_no_other_text() {
+    fn a_cached_token_keeps_its_claims_and_validates_no_other_text() {
         let keys = SigningKeys::generate("1").expect("generated");
         let verifier = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
         let mine = token(&keys);
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_life_is_accepted_only_where_the_keys_say_so() {
+    fn a_longer_lifetime_is_accepted_only_if_the_keys_allow_it() {
         let keys = SigningKeys::generate("1").expect("generated");
         let issuer = Issuer::new(&keys, "tasklane", "tasklane").expect("keys");
         let user = UserId::new(now());

@@ -430,7 +430,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_set_survives_being_written_and_read() {
+    fn a_key_set_is_unchanged_by_writing_and_reading() {
         let mut keys = SigningKeys::generate("1").expect("generated");
         keys.rotate("2", now()).expect("rotated");
 
@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unusable_set_says_why_and_quotes_no_secret() {
+    fn an_unusable_set_is_reported_without_its_secrets() {
         let json = SigningKeys::generate("1").expect("generated").to_json();
 
         for (bad, why) in [

@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_password_opens_on_any_keyboard() {
+    async fn equivalent_unicode_passwords_verify() {
         let passwords = Passwords::new(LOW).expect("settings");
         let passwords = passwords.admit(HERE).expect("admitted");
 
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn length_and_the_commonest_are_those_of_what_is_hashed() {
+    fn the_length_and_the_common_list_apply_to_the_prepared_password() {
         assert!(new_password(&"e\u{301}".repeat(7)).is_err());
         assert!(new_password(&"e\u{301}".repeat(256)).is_ok());
         assert!(
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn length_counts_characters_and_nothing_is_cut() {
+    fn length_counts_characters_and_nothing_is_truncated() {
         assert!(new_password("1234567").is_err());
         assert!(new_password(&"\u{1f600}".repeat(256)).is_ok());
         assert!(new_password(&"\u{1f600}".repeat(257)).is_err());
@@ -498,7 +498,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_has_no_password() {
+    async fn the_hash_for_unknown_accounts_matches_no_password() {
         let passwords = Passwords::new(LOW).expect("settings");
         let passwords = passwords.admit(HERE).expect("admitted");
 

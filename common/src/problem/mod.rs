@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_very_long_is_cut() {
+    fn a_very_long_location_is_truncated() {
         for (name, shown) in [
             ("a".repeat(128), "a".repeat(128)),
             ("a".repeat(129), "a".repeat(128) + "\u{2026}"),

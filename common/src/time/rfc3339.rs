@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rfc_3339_allows_is_read() {
+    fn every_form_that_rfc_3339_allows_is_read() {
         for (text, instant) in [
             ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59.000Z"),
             ("9999-12-31T23:59:59.9999Z", "9999-12-31T23:59:59.999Z"),
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_is_refused_for_its_own_reason() {
+    fn every_other_form_is_refused_with_its_own_reason() {
         for (text, reason) in [
             (
                 "2026-03-01T09:30:00+24:00",

@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_differ_in_case_are_one() {
+    fn addresses_are_case_insensitive() {
         assert_eq!(canonical("Ada@Example.com"), canonical("ada@example.COM"));
     }
 

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbouring_sets_verify_what_either_signs() {
+    fn a_set_and_its_successor_have_each_others_signing_keys() {
         let mut now = start();
         let mut set = KeySet::generate(now, None).expect("keys");
         for _ in 0..20 {
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn more_keys_than_there_is_room_for_are_refused_and_not_dropped() {
+    fn too_many_keys_are_refused_and_not_dropped() {
         let mut set = KeySet::generate(start(), None).expect("keys");
         let mut rotations = 0;
         while set.to_json().is_ok() {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_published_holds_nothing_private() {
+    fn the_published_set_has_no_private_key() {
         let set = KeySet::generate(start(), None)
             .expect("keys")
             .rotate(start(), SESSIONS, "1".to_owned())

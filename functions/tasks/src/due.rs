@@ -145,7 +145,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused_and_what_is_read_stays(text in "[-0-9TZ:+.]{0,30}|\\PC{0,30}") {
+        fn any_text_is_parsed_or_refused_and_a_parsed_one_is_stable(text in "[-0-9TZ:+.]{0,30}|\\PC{0,30}") {
             if let Ok(due) = text.parse::<Due>() {
                 prop_assert_eq!(due.to_string().parse::<Due>(), Ok(due));
             }

@@ -485,7 +485,7 @@ mod tests {
         }
 
         #[test]
-        fn a_patch_moves_the_version_on_and_keeps_what_is_not_the_owners(before in any_members(), members in any_members()) {
+        fn a_patch_increments_the_version_and_keeps_read_only_fields(before in any_members(), members in any_members()) {
             let before = Task { version: 7, ..task(before) };
             let after = patch(members).apply(&before, at(1));
 
@@ -494,7 +494,7 @@ mod tests {
         }
 
         #[test]
-        fn a_task_has_a_time_of_completion_while_it_is_done(before in any_members(), patches in prop::collection::vec(any_members(), 0..5)) {
+        fn a_task_has_a_completion_time_while_it_is_done(before in any_members(), patches in prop::collection::vec(any_members(), 0..5)) {
             let mut task = task(before);
             for (now, members) in (1..).map(at).zip(patches) {
                 let done_before = task.completed_at;
@@ -532,7 +532,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_stored_under_older_rules_can_still_be_read() {
+    fn tasks_stored_under_older_rules_can_still_be_read() {
         let stored = json!({"id": "0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55", "title": " \n ", "notes": null, "labels": ["\u{200b}"], "due": null,
             "completed_at": null, "created_at": at(0), "updated_at": at(0), "version": 1});
 

@@ -33,7 +33,7 @@ fn of_query(query: &str) -> Option<Problem> {
 }
 
 #[test]
-fn a_deep_pointer_of_long_names_is_cut() {
+fn a_deep_pointer_of_long_names_is_truncated() {
     let body = format!("{{{}", format!("\"{}\":{{", "n".repeat(2_000)).repeat(30));
     let problem = of_body(body.as_bytes()).expect("half a body");
 

@@ -53,16 +53,16 @@ macro_rules! copies {
 }
 
 copies![
-    whoever_has_an_account_goes_on_as_before,
-    what_has_ended_or_expired_stays_so,
-    it_is_the_same_there_and_back_again,
-    a_copy_that_is_interrupted_anywhere_is_gone_on_with,
-    what_was_changed_meanwhile_is_found_and_named,
-    a_store_that_is_not_empty_is_left_as_it_is,
-    a_copy_that_was_finished_is_only_compared,
-    a_copy_of_one_store_is_not_gone_on_with_from_another,
-    what_cannot_be_read_is_named_and_the_rest_is_copied,
-    a_result_that_only_the_restored_task_has_is_copied,
+    accounts_sessions_and_tasks_work_after_a_copy,
+    ended_and_expired_records_do_not_come_back,
+    a_copy_there_and_back_is_identical,
+    a_copy_that_is_interrupted_anywhere_can_be_resumed,
+    changes_during_a_copy_are_found_and_reported,
+    a_copy_to_a_store_that_is_not_empty_is_refused,
+    a_finished_copy_is_only_compared,
+    a_copy_from_another_store_is_refused,
+    an_unreadable_record_is_reported_and_the_rest_is_copied,
+    a_result_that_is_stored_only_with_the_restored_task_is_copied,
     any_history_is_copied_whole,
 ];
 
@@ -324,7 +324,7 @@ async fn assert_same(one: &Store, other: &Store, user: UserId) {
     );
 }
 
-async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
+async fn accounts_sessions_and_tasks_work_after_a_copy(ends: &Ends) {
     let Filled {
         ada,
         sessions,
@@ -490,7 +490,7 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
     }
 }
 
-async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
+async fn ended_and_expired_records_do_not_come_back(ends: &Ends) {
     let store = &ends.from.store;
     let now = ends.from.store.now;
     let Filled { ada, ended, .. } = fill(store).await;
@@ -590,7 +590,7 @@ async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
     );
 }
 
-async fn it_is_the_same_there_and_back_again(ends: &Ends) {
+async fn a_copy_there_and_back_is_identical(ends: &Ends) {
     let ada = fill(&ends.from.store).await.ada;
     let there = copy_whole(&ends.from, &ends.to).await;
     assert_eq!(copy_whole(&ends.to, &ends.back).await, there);
@@ -672,7 +672,7 @@ async fn raw(made: &Made) -> HashMap<String, Raw> {
     found
 }
 
-async fn a_copy_that_is_interrupted_anywhere_is_gone_on_with(ends: &Ends) {
+async fn a_copy_that_is_interrupted_anywhere_can_be_resumed(ends: &Ends) {
     let ada = fill(&ends.from.store).await.ada;
     let told = Told::default();
 
@@ -699,7 +699,7 @@ async fn a_copy_that_is_interrupted_anywhere_is_gone_on_with(ends: &Ends) {
     assert_same(&ends.from.store, &ends.to.store, ada.id).await;
 }
 
-async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
+async fn changes_during_a_copy_are_found_and_reported(ends: &Ends) {
     let Filled {
         ada,
         created,
@@ -790,7 +790,7 @@ async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
     );
 }
 
-async fn a_store_that_is_not_empty_is_left_as_it_is(ends: &Ends) {
+async fn a_copy_to_a_store_that_is_not_empty_is_refused(ends: &Ends) {
     let (bob, _) = ends.to.store.accounts.register("bob@example.com").await;
 
     let nothing = copied(&ends.from, &ends.back)
@@ -821,7 +821,7 @@ async fn a_store_that_is_not_empty_is_left_as_it_is(ends: &Ends) {
     assert_eq!(ends.to.store.accounts.stored_account(bob.id).await, bob);
 }
 
-async fn a_copy_that_was_finished_is_only_compared(ends: &Ends) {
+async fn a_finished_copy_is_only_compared(ends: &Ends) {
     let Filled { ada, sessions, .. } = fill(&ends.from.store).await;
 
     let summary = copy_whole(&ends.from, &ends.to).await;
@@ -861,7 +861,7 @@ async fn a_copy_that_was_finished_is_only_compared(ends: &Ends) {
     assert!(refused.contains("must be empty"), "{refused}");
 }
 
-async fn a_copy_of_one_store_is_not_gone_on_with_from_another(ends: &Ends) {
+async fn a_copy_from_another_store_is_refused(ends: &Ends) {
     let Filled { ada, .. } = fill(&ends.from.store).await;
     ends.to.store.accounts.register("bob@example.com").await;
     let told = Told::default();
@@ -886,7 +886,7 @@ async fn a_copy_of_one_store_is_not_gone_on_with_from_another(ends: &Ends) {
     assert_same(&ends.from.store, &ends.back.store, ada.id).await;
 }
 
-async fn what_cannot_be_read_is_named_and_the_rest_is_copied(ends: &Ends) {
+async fn an_unreadable_record_is_reported_and_the_rest_is_copied(ends: &Ends) {
     let filled = fill(&ends.from.store).await;
     let unreadable = spoil(&ends.from, &filled).await;
 
@@ -1064,7 +1064,7 @@ async fn spoil(made: &Made, filled: &Filled) -> Vec<String> {
     spoilt.into_iter().chain([bobs.to_string()]).collect()
 }
 
-async fn a_result_that_only_the_restored_task_has_is_copied(ends: &Ends) {
+async fn a_result_that_is_stored_only_with_the_restored_task_is_copied(ends: &Ends) {
     let Filled { ada, restored, .. } = fill(&ends.from.store).await;
     if let Kept::Collections(database) = &ends.from.kept {
         // As an interruption leaves it: the task is restored, and its request does not know of it

@@ -87,7 +87,7 @@ fn with_header(token: &str, header: &Value) -> String {
 }
 
 #[tokio::test]
-async fn no_endpoint_for_users_takes_any_token_but_a_valid_one() {
+async fn every_endpoint_for_users_refuses_an_invalid_token() {
     let server = Server::start().await;
     let valid = sign(&server.keys, &claims("jti", json!(SOMEBODY)));
     let kid = server.keys.public().keys[0].kid.clone();
@@ -260,7 +260,7 @@ fn anyone_may_call_these_endpoints_and_no_others() {
 }
 
 #[tokio::test]
-async fn public_endpoints_ask_for_no_token() {
+async fn public_endpoints_need_no_token() {
     let server = Server::start().await;
 
     for endpoint in endpoints().filter(|endpoint| endpoint.access == Access::Public) {
@@ -277,7 +277,7 @@ async fn public_endpoints_ask_for_no_token() {
 }
 
 #[tokio::test]
-async fn what_is_somebody_elses_is_not_there() {
+async fn resources_of_another_account_return_404() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let bob = server.register("bob@example.com").await;

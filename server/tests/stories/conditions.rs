@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::client::{PASSWORD, Server};
 
 #[tokio::test]
-async fn a_write_that_rules_the_version_out_does_nothing_and_says_which_one_there_is() {
+async fn a_write_whose_condition_fails_changes_nothing_and_returns_the_current_version() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let live = ada.create_task(json!({"title": "Live"})).await;
@@ -118,7 +118,7 @@ async fn a_write_that_rules_the_version_out_does_nothing_and_says_which_one_ther
 }
 
 #[tokio::test]
-async fn a_read_heeds_if_match_before_if_none_match() {
+async fn a_read_checks_if_match_before_if_none_match() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let task = format!(
@@ -212,7 +212,7 @@ async fn a_read_heeds_if_match_before_if_none_match() {
 }
 
 #[tokio::test]
-async fn a_write_of_what_has_no_version_is_refused_where_if_match_asks_for_one() {
+async fn if_match_on_a_write_without_a_version_fails() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let endpoints = SERVICES.iter().flat_map(|service| service.endpoints.iter());
@@ -290,7 +290,7 @@ async fn head_of(server: &Server, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn no_304_claims_to_be_empty() {
+async fn no_304_has_a_false_content_length() {
     let server = Server::start().await;
     let whole = server.get("/v1/health").await;
     let tag = whole.header("etag").expect("a tag");

@@ -43,7 +43,7 @@ fn said(output: &Output) -> String {
     )
 }
 
-async fn somebody_goes_on_on_another_store(from: StoreKind, to: StoreKind) {
+async fn a_user_continues_on_another_store(from: StoreKind, to: StoreKind) {
     let from = StoreProcess::start(from).await;
     let to = StoreProcess::start(to).await;
     let [from_url, to_url] = [&from, &to].map(|store| store.url_at(store.address));
@@ -205,7 +205,7 @@ async fn wait_for(tasks: &dyn TaskStore, owner: UserId, wanted: usize, process: 
     }
 }
 
-async fn a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(kind: StoreKind) {
+async fn a_copy_that_is_killed_or_stopped_is_resumed_by_the_same_command(kind: StoreKind) {
     let (folder, owner) = filled_folder().await;
     let store = StoreProcess::start(kind).await;
     let network = Network::to(store.address).await;
@@ -264,7 +264,7 @@ async fn a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(k
     assert_eq!(count(&*tasks, owner).await, TASKS);
 }
 
-async fn a_store_that_cannot_answer_for_a_while_is_waited_for(kind: StoreKind, fault: Fault) {
+async fn a_copy_waits_for_a_store_that_is_unavailable_for_a_while(kind: StoreKind, fault: Fault) {
     let (folder, owner) = filled_folder().await;
     let store = StoreProcess::start(kind).await;
     let network = Network::to(store.address).await;
@@ -290,21 +290,19 @@ mod dynamodb {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn somebody_goes_on_on_another_store() {
-        super::somebody_goes_on_on_another_store(StoreKind::DynamoDb, StoreKind::DynamoDb).await;
+    async fn a_user_continues_on_another_store() {
+        super::a_user_continues_on_another_store(StoreKind::DynamoDb, StoreKind::DynamoDb).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command() {
-        super::a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(
-            StoreKind::DynamoDb,
-        )
-        .await;
+    async fn a_copy_that_is_killed_or_stopped_is_resumed_by_the_same_command() {
+        super::a_copy_that_is_killed_or_stopped_is_resumed_by_the_same_command(StoreKind::DynamoDb)
+            .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_store_that_cannot_answer_for_a_while_is_waited_for() {
-        super::a_store_that_cannot_answer_for_a_while_is_waited_for(
+    async fn a_copy_waits_for_a_store_that_is_unavailable_for_a_while() {
+        super::a_copy_waits_for_a_store_that_is_unavailable_for_a_while(
             StoreKind::DynamoDb,
             Fault::Throttled,
         )
@@ -318,24 +316,22 @@ mod mongodb {
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs .ci/stores/build.sh"]
-    async fn somebody_goes_on_on_another_store() {
-        super::somebody_goes_on_on_another_store(StoreKind::DynamoDb, StoreKind::MongoDb).await;
-        super::somebody_goes_on_on_another_store(StoreKind::MongoDb, StoreKind::DynamoDb).await;
+    async fn a_user_continues_on_another_store() {
+        super::a_user_continues_on_another_store(StoreKind::DynamoDb, StoreKind::MongoDb).await;
+        super::a_user_continues_on_another_store(StoreKind::MongoDb, StoreKind::DynamoDb).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs .ci/stores/build.sh"]
-    async fn a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command() {
-        super::a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(
-            StoreKind::MongoDb,
-        )
-        .await;
+    async fn a_copy_that_is_killed_or_stopped_is_resumed_by_the_same_command() {
+        super::a_copy_that_is_killed_or_stopped_is_resumed_by_the_same_command(StoreKind::MongoDb)
+            .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs .ci/stores/build.sh"]
-    async fn a_store_that_cannot_answer_for_a_while_is_waited_for() {
-        super::a_store_that_cannot_answer_for_a_while_is_waited_for(
+    async fn a_copy_waits_for_a_store_that_is_unavailable_for_a_while() {
+        super::a_copy_waits_for_a_store_that_is_unavailable_for_a_while(
             StoreKind::MongoDb,
             Fault::Broken,
         )
@@ -344,7 +340,7 @@ mod mongodb {
 }
 
 #[test]
-fn what_cannot_be_copied_is_said_without_a_password() {
+fn an_error_of_a_copy_shows_no_password() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data").to_string_lossy().into_owned();
     let refused = |from: &str, to: &str, word: &str| {

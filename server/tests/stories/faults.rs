@@ -72,7 +72,7 @@ async fn assert_each_once(person: &Person<'_>, count: u32) {
     assert_eq!(found, expected);
 }
 
-async fn every_call_is_a_503_in_time_and_service_returns_by_itself(
+async fn every_call_returns_503_in_time_and_the_service_recovers_by_itself(
     kind: StoreKind,
     faults: &[Fault],
 ) {
@@ -152,7 +152,7 @@ async fn every_call_is_a_503_in_time_and_service_returns_by_itself(
     );
 }
 
-async fn answers_that_are_lost_double_nothing(kind: StoreKind, every: u32) {
+async fn a_lost_response_makes_no_duplicate(kind: StoreKind, every: u32) {
     let store = StoreProcess::start(kind).await;
     let (network, server) = start(&store).await;
     let ada = server.register("ada@example.com").await;
@@ -169,9 +169,7 @@ async fn answers_that_are_lost_double_nothing(kind: StoreKind, every: u32) {
     );
 }
 
-async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged(
-    kind: StoreKind,
-) {
+async fn a_store_that_is_killed_keeps_every_acknowledged_write(kind: StoreKind) {
     let mut store = StoreProcess::start(kind).await;
     let server = Server::start_with(&[("DATABASE_URL", &store.url_at(store.address))]).await;
     let ada = server.register("ada@example.com").await;
@@ -204,7 +202,7 @@ mod dynamodb {
 
     // On one thread, as a function is.
     #[tokio::test]
-    async fn a_start_opens_the_connection_that_the_first_call_goes_over() {
+    async fn the_start_opens_the_connection_of_the_first_call() {
         let store = StoreProcess::start(StoreKind::DynamoDb).await;
         let network = Network::to(store.address).await;
         let variable = |name: &str| match name {
@@ -232,7 +230,7 @@ mod dynamodb {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn every_call_is_a_503_in_time_and_service_returns_by_itself() {
+    async fn every_call_returns_503_in_time_and_the_service_recovers_by_itself() {
         let faults = [
             Fault::Broken,
             Fault::CutAnswers(1),
@@ -240,7 +238,7 @@ mod dynamodb {
             Fault::Slow(Duration::from_secs(5)),
             Fault::Throttled,
         ];
-        super::every_call_is_a_503_in_time_and_service_returns_by_itself(
+        super::every_call_returns_503_in_time_and_the_service_recovers_by_itself(
             StoreKind::DynamoDb,
             &faults,
         )
@@ -248,16 +246,13 @@ mod dynamodb {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn answers_that_are_lost_double_nothing() {
-        super::answers_that_are_lost_double_nothing(StoreKind::DynamoDb, 2).await;
+    async fn a_lost_response_makes_no_duplicate() {
+        super::a_lost_response_makes_no_duplicate(StoreKind::DynamoDb, 2).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged() {
-        super::a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged(
-            StoreKind::DynamoDb,
-        )
-        .await;
+    async fn a_store_that_is_killed_keeps_every_acknowledged_write() {
+        super::a_store_that_is_killed_keeps_every_acknowledged_write(StoreKind::DynamoDb).await;
     }
 }
 
@@ -267,14 +262,14 @@ mod mongodb {
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs .ci/stores/build.sh"]
-    async fn every_call_is_a_503_in_time_and_service_returns_by_itself() {
+    async fn every_call_returns_503_in_time_and_the_service_recovers_by_itself() {
         let faults = [
             Fault::Broken,
             Fault::CutAnswers(1),
             Fault::BlackHole,
             Fault::Slow(Duration::from_secs(5)),
         ];
-        super::every_call_is_a_503_in_time_and_service_returns_by_itself(
+        super::every_call_returns_503_in_time_and_the_service_recovers_by_itself(
             StoreKind::MongoDb,
             &faults,
         )
@@ -283,18 +278,15 @@ mod mongodb {
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs .ci/stores/build.sh"]
-    async fn answers_that_are_lost_double_nothing() {
+    async fn a_lost_response_makes_no_duplicate() {
         // The driver gives the server up for each cut, and finds it again by asking over the same
         // network.
-        super::answers_that_are_lost_double_nothing(StoreKind::MongoDb, 20).await;
+        super::a_lost_response_makes_no_duplicate(StoreKind::MongoDb, 20).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs .ci/stores/build.sh"]
-    async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged() {
-        super::a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged(
-            StoreKind::MongoDb,
-        )
-        .await;
+    async fn a_store_that_is_killed_keeps_every_acknowledged_write() {
+        super::a_store_that_is_killed_keeps_every_acknowledged_write(StoreKind::MongoDb).await;
     }
 }

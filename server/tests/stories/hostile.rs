@@ -100,7 +100,7 @@ async fn a_connection_that_sends_nothing_or_half_a_header_is_closed_in_time() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_is_kept_for_the_next_request_and_not_for_ever() {
+async fn an_idle_connection_is_kept_for_the_next_request_until_it_times_out() {
     let header = Duration::from_millis(100);
     let idle = Duration::from_millis(900);
     let limits = with(|given| {
@@ -182,7 +182,7 @@ async fn connections_over_the_limit_are_refused_at_once_and_others_served_when_o
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_is_not_one_source() {
+async fn clients_behind_a_trusted_proxy_are_separate_sources() {
     let server = Server::start_in(
         &[],
         &with(|given| {
@@ -208,7 +208,7 @@ async fn a_trusted_proxy_is_not_one_source() {
 }
 
 #[tokio::test]
-async fn half_a_request_is_refused_and_nothing_is_done() {
+async fn an_incomplete_request_is_refused_and_changes_nothing() {
     let server = Server::start_in(
         &[],
         &with(|given| given.connections.body_timeout = Duration::from_millis(300)),
@@ -266,8 +266,7 @@ async fn half_a_request_is_refused_and_nothing_is_done() {
 }
 
 #[tokio::test]
-async fn a_client_that_writes_all_of_a_large_body_before_it_reads_gets_to_know_that_it_is_too_large()
- {
+async fn a_client_that_sends_a_whole_large_body_before_it_reads_receives_the_413() {
     let server = Server::start().await;
     let body = "x".repeat(1024 * 1024);
     let mut connection = connect(&server).await;
@@ -292,7 +291,7 @@ async fn a_client_that_writes_all_of_a_large_body_before_it_reads_gets_to_know_t
 }
 
 #[tokio::test]
-async fn a_request_says_once_which_host_it_is_for() {
+async fn a_request_has_exactly_one_host() {
     let server = Server::start().await;
 
     for path in ["/v1/health", "/v1/tasks", "/v1/nothing", "/docs/", "/"] {
@@ -357,7 +356,7 @@ fn assert_limited(answer: &Answer, limit: &str) {
 }
 
 #[tokio::test]
-async fn one_source_may_send_so_many_requests_and_others_are_served() {
+async fn the_requests_of_one_source_are_limited_and_others_are_served() {
     let server = Server::start_in(
         &[],
         &with(|given| {
@@ -389,7 +388,7 @@ async fn one_source_may_send_so_many_requests_and_others_are_served() {
 }
 
 #[tokio::test]
-async fn one_account_may_send_so_many_requests_from_wherever() {
+async fn the_requests_of_one_account_are_limited_across_sources() {
     let server = Server::start_in(
         &[],
         &with(|given| {
@@ -441,7 +440,7 @@ async fn one_account_may_send_so_many_requests_from_wherever() {
 }
 
 #[tokio::test]
-async fn what_a_trusted_proxy_garbled_is_refused_and_nothing_is_done() {
+async fn a_malformed_header_of_a_trusted_proxy_is_refused_and_changes_nothing() {
     let proxies = "127.0.0.1".parse().expect("an address");
     let server = Server::start_in(
         &[],
@@ -477,7 +476,7 @@ async fn what_a_trusted_proxy_garbled_is_refused_and_nothing_is_done() {
 }
 
 #[tokio::test]
-async fn browsers_are_told_to_stay_on_https_where_they_came_over_it() {
+async fn responses_over_https_have_the_hsts_header() {
     let proxies = "127.0.0.1".parse().expect("an address");
     let behind = Server::start_in(
         &[],
@@ -513,7 +512,7 @@ async fn browsers_are_told_to_stay_on_https_where_they_came_over_it() {
 }
 
 #[tokio::test]
-async fn the_docs_page_keeps_no_token() {
+async fn the_docs_page_does_not_store_tokens() {
     let server = Server::start().await;
 
     let script = server

@@ -26,7 +26,7 @@ fn assert_limited(answer: &Answer, limit: &str) {
 }
 
 #[tokio::test]
-async fn guessing_a_password_is_stopped_and_goes_on_after_the_wait_it_names() {
+async fn guessing_a_password_is_limited_until_retry_after_has_passed() {
     let server = Server::start_with(&[("TASKLANE_LIMIT_LOGIN_ACCOUNT_SOURCE", "3/15m")]).await;
     server.register("ada@example.com").await;
 
@@ -61,7 +61,7 @@ async fn guessing_a_password_is_stopped_and_goes_on_after_the_wait_it_names() {
 }
 
 #[tokio::test]
-async fn logging_in_with_the_right_password_is_no_guess() {
+async fn a_login_with_the_right_password_does_not_count_as_a_guess() {
     let server = Server::start_with(&[
         ("TASKLANE_LIMIT_LOGIN_ACCOUNT_SOURCE", "2/15m"),
         ("TASKLANE_LIMIT_LOGIN_SOURCE", "2/15m"),
@@ -130,7 +130,7 @@ async fn a_stranger_who_uses_up_every_limit_leaves_the_owners_session_alone() {
 }
 
 #[tokio::test]
-async fn one_session_can_be_refreshed_only_so_often() {
+async fn the_refreshes_of_one_session_are_limited() {
     let server = Server::start_with(&[("TASKLANE_LIMIT_REFRESH_SESSION", "2/15m")]).await;
     let ada = server.register("ada@example.com").await;
     let bob = server.register("bob@example.com").await;
@@ -148,7 +148,7 @@ async fn one_session_can_be_refreshed_only_so_often() {
 }
 
 #[tokio::test]
-async fn accounts_are_not_made_by_the_thousand() {
+async fn registrations_from_one_source_are_limited() {
     let server = Server::start_with(&[("TASKLANE_LIMIT_REGISTER_SOURCE", "2/1h")]).await;
     server.register("ada@example.com").await;
     server.register("bob@example.com").await;
@@ -370,7 +370,7 @@ async fn a_source_is_forgotten_thirty_days_after_the_last_login_from_it() {
 }
 
 #[tokio::test]
-async fn who_changes_addresses_within_an_ipv6_network_is_stopped_by_the_network() {
+async fn addresses_of_one_ipv6_network_share_a_limit() {
     let server = Server::behind_a_proxy(&[("TASKLANE_LIMIT_LOGIN_SOURCE", "1/15m")]).await;
     let guess = async |source: String| {
         let account = format!("{}@example.com", source.replace(':', "-"));
@@ -415,7 +415,7 @@ async fn who_changes_addresses_within_an_ipv6_network_is_stopped_by_the_network(
 }
 
 #[tokio::test]
-async fn what_succeeds_is_bounded_as_well() {
+async fn successful_requests_are_limited_as_well() {
     let limits = [
         ("TASKLANE_LIMIT_LOGIN_TOTAL_ACCOUNT", "3/15m"),
         ("TASKLANE_LIMIT_LOGIN_TOTAL_SOURCE", "5/15m"),

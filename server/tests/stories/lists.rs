@@ -21,7 +21,7 @@ async fn fill(person: &Person<'_>) {
 }
 
 #[tokio::test]
-async fn filters_choose_any_of_what_is_repeated_and_all_of_what_differs() {
+async fn a_repeated_filter_matches_any_value_and_different_filters_must_all_match() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     fill(&ada).await;
@@ -77,7 +77,7 @@ async fn filters_choose_any_of_what_is_repeated_and_all_of_what_differs() {
 }
 
 #[tokio::test]
-async fn every_order_is_what_its_name_says() {
+async fn every_order_sorts_as_its_name_says() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     fill(&ada).await;
@@ -133,7 +133,7 @@ async fn every_order_is_what_its_name_says() {
 }
 
 #[tokio::test]
-async fn a_page_links_to_the_next_with_the_same_question() {
+async fn a_page_links_to_the_next_one_with_the_same_filters() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     fill(&ada).await;
@@ -157,7 +157,7 @@ async fn a_page_links_to_the_next_with_the_same_question() {
 }
 
 #[tokio::test]
-async fn a_link_holds_one_cursor_however_the_last_one_was_spelled() {
+async fn a_link_has_one_cursor_even_if_the_last_one_was_percent_encoded() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     fill(&ada).await;
@@ -202,7 +202,7 @@ async fn a_walk_sees_every_task_that_stays_once_while_others_come_and_go() {
 }
 
 #[tokio::test]
-async fn a_cursor_opens_no_list_but_the_callers_own() {
+async fn a_cursor_of_another_owner_shows_only_the_callers_list() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let bob = server.register("bob@example.com").await;
@@ -230,7 +230,7 @@ async fn a_cursor_opens_no_list_but_the_callers_own() {
 }
 
 #[tokio::test]
-async fn a_rare_match_among_many_tasks_is_found_by_short_pages_of_bounded_work() {
+async fn a_rare_match_among_many_tasks_is_found_in_short_pages_of_bounded_work() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     ada.create_task(json!({"title": "The needle"})).await;

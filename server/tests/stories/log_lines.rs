@@ -48,7 +48,7 @@ async fn every_line_says_where_its_request_came_from() {
 }
 
 #[tokio::test]
-async fn attempts_against_one_account_line_up_and_no_line_names_it() {
+async fn attempts_against_one_account_share_a_pseudonym_and_no_line_names_it() {
     let server = Server::start_with(&[
         ("TASKLANE_LIMIT_LOGIN_ACCOUNT_SOURCE", "3/15m"),
         ("TASKLANE_LIMIT_REGISTER_ACCOUNT", "2/1h"),
@@ -103,7 +103,7 @@ async fn attempts_against_one_account_line_up_and_no_line_names_it() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_succeeds_says_whose_account_it_was() {
+async fn a_successful_attempt_logs_the_account() {
     let server = Server::start().await;
     let ada = server.register("ada.signed.in@example.com").await;
     let user = ada.tokens["user"]["id"].clone();
@@ -140,7 +140,7 @@ async fn an_attempt_that_succeeds_says_whose_account_it_was() {
 }
 
 #[tokio::test]
-async fn a_line_names_the_trace_that_its_client_says_and_nothing_else_that_it_says() {
+async fn a_line_has_the_clients_trace_and_nothing_else_that_the_client_sent() {
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let server = Server::start().await;
 

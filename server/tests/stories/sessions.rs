@@ -13,7 +13,7 @@ use crate::client::{PASSWORD, Server};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_refreshes_of_one_token_at_once_hold_the_same_successor_and_a_living_session() {
+async fn fifty_refreshes_of_one_token_at_once_get_the_same_successor_and_keep_the_session() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
 
@@ -101,7 +101,7 @@ async fn the_token_just_before_gets_the_same_successor_for_half_a_minute_and_the
 }
 
 #[tokio::test]
-async fn a_phone_whose_answers_are_lost_stays_in_for_as_long_as_it_asks() {
+async fn a_client_whose_responses_are_lost_stays_logged_in_while_it_retries() {
     let server = Server::start().await;
     let mut phone = server.register("ada@example.com").await;
 
@@ -142,7 +142,7 @@ async fn a_thief_with_a_copy_of_a_used_token_is_found_when_the_owner_refreshes_n
 }
 
 #[tokio::test]
-async fn a_session_that_has_ended_reads_and_changes_nothing_of_its_account() {
+async fn a_session_that_has_ended_can_neither_read_nor_change_its_account() {
     let server = Server::start().await;
     let mut owner = server.register("ada@example.com").await;
     let revoked = server.log_in("ada@example.com").await;
@@ -207,7 +207,7 @@ async fn a_session_that_has_ended_reads_and_changes_nothing_of_its_account() {
 }
 
 #[test]
-fn every_endpoint_about_accounts_asks_whether_the_session_lives_but_logging_out() {
+fn every_account_endpoint_except_logout_requires_a_live_session() {
     let by_token = auth::SERVICE
         .endpoints
         .iter()
@@ -324,7 +324,7 @@ async fn an_access_token_ends_after_fifteen_minutes_and_a_refresh_gives_another(
 }
 
 #[tokio::test]
-async fn a_refresh_token_that_is_not_exactly_ours_is_none() {
+async fn a_forged_refresh_token_is_refused() {
     let server = Server::start().await;
     let other = Server::start().await;
     let ada = server.register("ada@example.com").await;

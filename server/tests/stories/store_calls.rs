@@ -228,7 +228,7 @@ async fn use_accounts(calls: &mut Calls, server: &Server) {
 }
 
 #[tokio::test]
-async fn every_endpoint_calls_its_store_as_the_table_of_the_benches_says() {
+async fn every_endpoint_makes_the_store_calls_that_the_table_lists() {
     let server = Server::start().await;
     let mut calls = Calls::default();
 

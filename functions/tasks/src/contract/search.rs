@@ -10,7 +10,7 @@ use crate::{Task, TaskFilter};
 
 cases![
     text_is_found_in_title_and_notes_by_its_letters,
-    text_is_taken_as_it_is,
+    search_text_has_no_special_characters,
     what_is_found_is_shown_as_it_was_stored
 ];
 
@@ -107,7 +107,7 @@ async fn what_is_found_is_shown_as_it_was_stored(store: Store) {
     assert!(store.titles(owner, &labelled("\u{e9}")).await.is_empty());
 }
 
-async fn text_is_taken_as_it_is(store: Store) {
+async fn search_text_has_no_special_characters(store: Store) {
     let owner = somebody(store.now);
     let texts = [
         "a.b",

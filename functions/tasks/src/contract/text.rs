@@ -13,7 +13,7 @@ use crate::{Labels, Status, Task, TaskFilter, TaskPatch};
 cases![
     a_tasks_text_is_kept_byte_for_byte,
     labels_that_only_look_alike_are_different,
-    the_largest_task_goes_everywhere_a_small_one_goes,
+    the_largest_task_supports_every_operation,
 ];
 
 /// The largest task that the rules allow, each character as large as one can be.
@@ -191,7 +191,7 @@ async fn labels_that_only_look_alike_are_different(store: Store) {
     );
 }
 
-async fn the_largest_task_goes_everywhere_a_small_one_goes(store: Store) {
+async fn the_largest_task_supports_every_operation(store: Store) {
     let owner = somebody(store.now);
     let largest = largest_task(store.now);
     let key = once("key", "the largest");
