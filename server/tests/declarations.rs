@@ -1,5 +1,5 @@
-//! What is written in more than one place is the same in each: template, API document, sample
-//! events, settings.
+//! What is declared in several places is the same in each: template, API document, sample events,
+//! settings.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -98,7 +98,7 @@ fn the_gateway_and_the_server_have_the_same_cors_rules() {
     assert!(template.contains(&format!("          MaxAge: {CORS_MAX_AGE}\n")));
 }
 
-/// The rows of the README's table of settings: the names in the first cell, and the row.
+/// The rows of the README's table of settings: the names in the first cell, and the whole row.
 fn documented_settings(readme: &str) -> Vec<(Vec<&str>, &str)> {
     let (_, section) = readme.split_once("\n## Settings\n").expect("a section");
     let rows = section.lines().filter(|line| line.starts_with("| `"));

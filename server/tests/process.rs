@@ -1,4 +1,4 @@
-//! The program as its user meets it: started, stopped, misconfigured, and started again.
+//! The program from its user's view: started, stopped, misconfigured, and restarted.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -12,17 +12,17 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use server::arguments::Arguments;
 
-/// A running server on a folder of its own.
+/// A running server with its own folder.
 struct Server {
     process: Child,
     address: SocketAddr,
-    /// What it said when it had started.
+    /// What it printed at start.
     greeting: String,
 }
 
 fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tasklane"));
-    // Nothing of the tester's own settings.
+    // Without the settings of the environment that runs the tests.
     command
         .env_clear()
         .current_dir(folder)
@@ -32,7 +32,7 @@ fn command(folder: &Path) -> Command {
     command
 }
 
-/// Runs a command that ends by itself.
+/// Runs a command to its end.
 fn run(folder: &Path, arguments: &[&str]) -> Output {
     command(folder)
         .args(arguments)
@@ -54,7 +54,7 @@ impl Server {
     }
 
     fn run(command: &mut Command) -> Self {
-        // Its log is not what these stories are about, and a pipe that nobody reads would fill.
+        // These tests do not need the log, and a pipe that is not read would fill up.
         let mut process = command
             .args(["--listen", "127.0.0.1:0"])
             .stdout(Stdio::null())
@@ -180,7 +180,7 @@ async fn acknowledged_writes_survive_kills_and_no_write_is_partial() {
         let url = server.url("/v1/tasks");
         let writer = async |writer: usize| {
             let mut titles = Vec::new();
-            // Until the server is gone.
+            // Until the server has been killed.
             for n in 0.. {
                 let title = format!("{round}-{writer}-{n}");
                 let draft = json!({"title": title, "notes": "n".repeat(1000)});
@@ -265,7 +265,7 @@ fn a_request_that_is_being_read_is_answered_before_the_program_ends() {
         );
 
         server.signal(signal);
-        // It takes no more connections as soon as it has heard the signal.
+        // After the signal it accepts no more connections.
         while TcpStream::connect(server.address).is_ok() {
             std::thread::yield_now();
         }
@@ -472,7 +472,7 @@ async fn new_keys_sign_after_a_restart_and_tokens_of_the_old_ones_stay_valid() {
     .await;
     assert_eq!(status, 200, "{new}");
 
-    // Another key is named in the first part of the new token.
+    // The header of the new token names another key.
     let header = |tokens: &Value| {
         tokens["access_token"]
             .as_str()
@@ -514,7 +514,7 @@ fn an_empty_variable_is_an_absent_one_for_every_setting() {
     );
 
     for empty in ["", " "] {
-        // Each command reads the arguments of all.
+        // Every command accepts the common arguments.
         let ended = command(folder.path())
             .envs(names.iter().map(|name| (name, empty)))
             .arg("rotate-keys")
@@ -597,7 +597,7 @@ async fn only_their_owner_can_read_data_and_keys_whatever_the_umask_is() {
 
     assert!(server.stop("TERM").success());
 
-    // Somebody may have wanted it so.
+    // It may be intentional.
     std::fs::set_permissions(
         data.join("tasklane.db"),
         std::fs::Permissions::from_mode(0o644),
@@ -639,7 +639,7 @@ fn rotations_at_the_same_time_lose_no_key() {
     )
     .expect("JSON");
     let keys = set["keys"].as_array().expect("keys");
-    // The first that found none made a pair, and each of the eight added one.
+    // The first one found no keys and created a pair; each of the eight added one.
     assert_eq!(keys.iter().filter(|key| key["kty"] == "OKP").count(), 9);
     assert_eq!(
         keys.iter()
@@ -831,7 +831,7 @@ async fn the_engine_on_a_port_serves_local_functions_and_refuses_web_pages() {
         );
     }
 
-    // Others may reach this one, so the demo account's password is nobody's guess.
+    // Others may reach this store, so the demo account gets a random password.
     let elsewhere = tempfile::tempdir().expect("a folder");
     let seed = |url: &str| {
         command(elsewhere.path())

@@ -1,5 +1,5 @@
-//! Records: what is put is read, one writer wins, what has expired is gone, and pages have every
-//! record once.
+//! Records: a record that was put can be read, one of several writers wins, an expired record is
+//! not found, and pages have every record once.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ use serde_json::{Value, json};
 
 use crate::servers::{RECORDS_COLLECTION, RECORDS_TABLE};
 
-/// The records of a case, none at first.
+/// The records of a case, initially empty.
 #[derive(Clone)]
 struct Store {
     records: Arc<dyn RecordStore>,
     counters: Arc<dyn CounterStore>,
-    /// The same over a client that loses the answer to every write once, where one can be made.
+    /// The same records over a client that loses the answer to every write once, if possible.
     losing_answers: Option<Arc<dyn RecordStore>>,
-    /// Whether a transaction is made as a whole.
+    /// Whether transactions are atomic.
     transactions: bool,
     now: Timestamp,
 }
@@ -127,7 +127,7 @@ fn taken(there: &Record) -> Put {
     Put::Taken(Box::new(there.clone()))
 }
 
-/// The same items, out of order.
+/// The items without their order.
 fn shuffled<T>(items: Vec<T>) -> Vec<T> {
     let mut even = Vec::new();
     let mut odd = Vec::new();
@@ -353,7 +353,7 @@ async fn a_deleted_record_is_gone_and_can_be_put_again(store: Store) {
         store.put(&id, &ordered("old", Some("1"), Some("1"))).await;
         store.put(&note("kept"), &content("kept")).await;
 
-        // The second time there is none any more, and that is as well.
+        // Deleting a missing record succeeds as well.
         for _ in 0..2 {
             let deleted = store.delete(&id, version).await;
             deleted.expect("deleted");
@@ -435,7 +435,7 @@ async fn an_expired_record_is_not_found(store: Store) {
         let replaced = store.records.replace(&note("a"), 1, &content, at).await;
         assert_eq!(refused(replaced), "NotFound(\"note\")");
 
-        // At another version as well: there is none.
+        // An expired record counts as missing, whatever version is given.
         let deleted = store.records.delete(&note("b"), Some(7), at).await;
         deleted.expect("nothing to delete");
     }
@@ -514,7 +514,7 @@ async fn pages_have_every_record_once_in_key_order(store: Store) {
 }
 
 async fn pages_have_every_record_once_in_each_order(store: Store) {
-    // Some are of the same order key, some begin alike, and some have none.
+    // Some have the same order key, some share a prefix, and some have none.
     let orders = ["a", "a!", "a#", "a$", "a#x", "aa", "b", "b", "b", "é"];
     let mut expected = [Vec::new(), Vec::new()];
     for n in shuffled((0..30).collect::<Vec<usize>>()) {
@@ -614,7 +614,7 @@ async fn pages_have_only_records_of_their_kind_and_partition(store: Store) {
 async fn a_page_has_only_keys_in_its_range(store: Store) {
     let words = ["a", "a#", "a#b", "aa", "ab", "b", "b!", "ba", "c"];
     for word in words {
-        // Order keys are the words as well, under keys that sort the other way round.
+        // The words are also order keys, of records whose keys sort in the reverse order.
         let id = RecordId::new(NOTE, "keys", word);
         store.put(&id, &content(word)).await;
         let key = char::from(b'z' - u8::try_from(words.len()).expect("few"));
@@ -931,7 +931,7 @@ async fn a_transaction_makes_all_of_its_writes(store: Store) {
     };
     assert_eq!(store.keys(&in_order).await, ["new"]);
 
-    // What a transaction has written is changed as any other record.
+    // A record that a transaction wrote can be changed like any other.
     let replaced = store.replace(&new, 1, &content("newer")).await;
     assert_eq!(replaced.expect("replaced"), 2);
 
@@ -944,8 +944,8 @@ async fn a_transaction_makes_all_of_its_writes(store: Store) {
     assert_eq!(store.record(&new).await, None);
 }
 
-/// Conditions that do not hold while there is a record `there` at version 1 and none `absent`, and
-/// the record that is found.
+/// Conditions that fail while there is a record `there` at version 1 and no record `absent`, and
+/// the record that is returned.
 fn broken_conditions(store: &Store) -> Vec<(Write, Option<Record>)> {
     let there = note("there");
     let absent = note("absent");
@@ -960,7 +960,8 @@ fn broken_conditions(store: &Store) -> Vec<(Write, Option<Record>)> {
     ]
 }
 
-/// Makes transactions with a broken condition in this place, and checks that nothing was done.
+/// Runs transactions with a failing condition at this position, and checks that they change
+/// nothing.
 async fn break_conditions(store: &Store, at: usize) {
     let there = expiring("there", store.now.plus(seconds(60)));
     store.put(&note("there"), &there).await;
@@ -998,8 +999,8 @@ async fn a_transaction_whose_first_condition_fails_does_nothing(store: Store) {
     break_conditions(&store, 0).await;
 }
 
-/// Where there are no transactions, this holds while nobody else writes in that moment: see
-/// `without_transactions_...` below for the rest.
+/// Without transactions this holds only if no other writer interferes; `without_transactions_...`
+/// below has the other case.
 async fn a_transaction_whose_later_condition_fails_does_nothing(store: Store) {
     break_conditions(&store, 1).await;
 
@@ -1178,7 +1179,7 @@ async fn a_write_whose_answer_was_lost_is_made_once(store: Store) {
     let third = record(&note("a"), 3, content("third"));
     assert_eq!(ordinary.record(&note("a")).await, Some(third.clone()));
 
-    // What another writer did is not taken for one's own.
+    // Writes of another writer are not mistaken for those of the transaction.
     let late = store
         .records
         .put_if_absent(&note("a"), &content("late"), store.now)
@@ -1198,7 +1199,7 @@ async fn a_write_whose_answer_was_lost_is_made_once(store: Store) {
         assert_eq!(ordinary.record(&note(key)).await, None);
     }
 
-    // All but additions, which may be counted twice.
+    // All except additions, which may be counted twice.
     let counter = RecordId::new(COUNTER, "somebody", "attempts");
     assert!([1, 2].contains(&store.count_up(&counter, 1).await));
 }
@@ -1217,12 +1218,12 @@ async fn without_transactions_an_interrupted_one_is_completed_by_repeating_it(st
     ];
 
     for made in 1..=writes.len() {
-        // As if it had been interrupted there.
+        // As if it was interrupted at this point.
         let begun = store.transact("one", &writes[..made]).await;
         assert_eq!(begun, Transacted::Done);
     }
 
-    // A check has decided with the first write, and is not made again.
+    // A check counts only before the first write, and is not repeated.
     store.put(&note("absent"), &content("there now")).await;
 
     for _ in 0..2 {
@@ -1251,7 +1252,7 @@ async fn without_transactions_a_failed_later_condition_reports_the_writes_that_w
         put(&note("last"), "last"),
     ];
 
-    // As if it had come so far when another writer changed a record.
+    // As if another writer had changed a record at this point.
     let begun = store.transact("one", &writes[..2]).await;
     assert_eq!(begun, Transacted::Done);
 

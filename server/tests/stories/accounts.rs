@@ -307,7 +307,7 @@ async fn a_copied_refresh_token_is_void_after_a_change_of_password() {
 
     assert_ne!(owner.refresh_token(), copied);
     assert_eq!(server.refresh(&copied).await.status, 401);
-    // It was presented, so somebody has a copy: the owner logs in again.
+    // It was presented, so there is a copy: the session ends, and the owner logs in again.
     assert_eq!(server.refresh(owner.refresh_token()).await.status, 401);
 }
 
@@ -343,7 +343,7 @@ async fn a_repeated_change_of_password_is_one_change() {
     let first = ada
         .call(Method::POST, "/v1/me/password", &key, change())
         .await;
-    // Without the key it would be refused: the current password is another one by now.
+    // Without the key it would be refused: the current password has changed by now.
     let repeated = ada
         .call(Method::POST, "/v1/me/password", &key, change())
         .await;

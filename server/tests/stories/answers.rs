@@ -1,4 +1,4 @@
-//! What every answer has in common: entity tags, methods, headers, origins, and failures.
+//! What all responses have in common: entity tags, methods, headers, origins, and failures.
 
 use reqwest::Method;
 use serde_json::json;
@@ -83,7 +83,7 @@ async fn head_returns_what_get_would_without_the_content() {
         assert_eq!(head.status, get.status, "{path}");
 
         for name in ["content-type", "content-length", "etag", "cache-control"] {
-            // A problem holds its request's name, which is as long for each.
+            // A problem contains the request's identifier, which always has the same length.
             assert_eq!(head.header(name), get.header(name), "{path}: {name}");
         }
 
@@ -248,7 +248,7 @@ async fn only_scripts_of_allowed_origins_may_call() {
         .request(Method::GET, "/v1/me")
         .header("origin", "https://app.example.com");
     let refused = server.answer(request).await;
-    // Problems can be read by the script as well, with the headers that tell what to do.
+    // The script can also read problems, with the headers that say what to do.
     assert_eq!(
         (
             refused.status.as_u16(),
@@ -265,7 +265,7 @@ async fn only_scripts_of_allowed_origins_may_call() {
 
 #[tokio::test]
 async fn an_unreachable_store_is_a_503_with_retry_after_and_no_details() {
-    // A port that nobody listens on: it was free a moment ago.
+    // A port without a listener: it was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .expect("a port")
         .local_addr()
@@ -303,7 +303,7 @@ async fn an_unreachable_store_is_a_503_with_retry_after_and_no_details() {
             );
         }
 
-        // What needs no store goes on.
+        // Endpoints that need no store still work.
         assert_eq!(server.get("/.well-known/jwks.json").await.status, 200);
     }
 }

@@ -1,13 +1,13 @@
-//! What a client lives on, in few calls: also told to the functions in their containers, by
-//! `.ci/check_sam_local.sh`, and to whatever else `TEST_API_URL` names. So these stories know
-//! nothing about the server, and each begins with an address of its own.
+//! What clients need most, in a few calls. These stories also run against the functions in
+//! containers (`.ci/check_sam_local.sh`) and against any other API at `TEST_API_URL`. So they use
+//! only the API, and each registers a new address.
 
 use reqwest::Method;
 use serde_json::json;
 
 use crate::client::{Api, PASSWORD};
 
-/// An address that nobody else has, also where the API keeps what earlier runs left.
+/// A unique email address, also if the API still has data of earlier runs.
 fn new_address() -> String {
     format!("{}@example.com", uuid::Uuid::new_v4().simple())
 }

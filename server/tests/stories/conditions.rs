@@ -1,4 +1,4 @@
-//! Preconditions (RFC 9110, section 13): one reading for every method and every kind of answer.
+//! Preconditions (RFC 9110, section 13), the same for every method and every kind of response.
 
 use common::http::Method as Declared;
 use reqwest::Method;
@@ -54,7 +54,7 @@ async fn a_write_whose_condition_fails_changes_nothing_and_returns_the_current_v
             );
         }
 
-        // Both must hold, and the first is not enough.
+        // Both must hold: the first alone is not enough.
         let both = [("if-match", tag.as_str()), ("if-none-match", &tag)];
         assert_eq!(
             ada.call(method.clone(), &path, &both, body.clone())
@@ -69,7 +69,7 @@ async fn a_write_whose_condition_fails_changes_nothing_and_returns_the_current_v
     assert_eq!(ada.get("/v1/trash").await.items("version"), [2]);
     assert_eq!(ada.get("/v1/me").await.body["version"], 1);
 
-    // What the conditions allow is done.
+    // A write whose conditions hold is made.
     let allowed = [
         ("if-match", ",, \"9\" ,,\"1\""),
         ("if-none-match", "\"2\", \"other\""),
@@ -190,7 +190,7 @@ async fn a_read_checks_if_match_before_if_none_match() {
         }
     }
 
-    // What is not there has no version: the condition changes nothing.
+    // A missing resource has no version, so the condition makes no difference.
     assert_eq!(
         ada.call(Method::GET, "/v1/nothing", &[("if-match", "\"1\"")], None)
             .await
@@ -252,7 +252,7 @@ async fn if_match_on_a_write_without_a_version_fails() {
     assert_eq!(stranger.status, 401);
     assert_eq!(ada.titles("").await, Vec::<String>::new());
 
-    // Nothing is there yet, which is what the client asked for.
+    // The resource does not exist yet, so the condition holds.
     let first = ada
         .call(
             Method::POST,
@@ -268,7 +268,7 @@ async fn if_match_on_a_write_without_a_version_fails() {
     );
 }
 
-/// The head of an answer, as it comes over the connection.
+/// The header of a response, as it is sent over the connection.
 async fn head_of(server: &Server, request: &str) -> String {
     let mut connection = TcpStream::connect(server.url.trim_start_matches("http://"))
         .await

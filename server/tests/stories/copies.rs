@@ -1,5 +1,5 @@
-//! Moving from one store to another with `tasklane copy`: whoever has an account goes on, and
-//! nothing stops it for good.
+//! Moves to another store with `tasklane copy`: users continue with their accounts there, and an
+//! interrupted copy can be resumed.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -20,7 +20,7 @@ use tasks::{Task, TaskDraft, TaskFilter, TaskQuery, TaskSort, TaskStore, Tasks};
 use crate::client::Server;
 use crate::network::{Fault, Network, StoreKind, StoreProcess};
 
-/// More than four pages of a copy, which are of 200.
+/// More than four pages of a copy; a page has 200.
 const TASKS: usize = 1000;
 
 fn copy(arguments: &[&str]) -> Command {
@@ -120,7 +120,7 @@ async fn a_user_continues_on_another_store(from: StoreKind, to: StoreKind) {
     after.log_in("ADA@example.com").await;
 }
 
-/// A data folder with somebody's tasks.
+/// A data folder with the tasks of one user.
 async fn filled_folder() -> (tempfile::TempDir, UserId) {
     let folder = tempfile::tempdir().expect("a folder");
     let engine = Engine::open(&folder.path().join("data")).expect("an engine");
@@ -143,7 +143,7 @@ async fn filled_folder() -> (tempfile::TempDir, UserId) {
         }
         .into_task(now)
     };
-    // Not all at once: each has to be done within the time that a call may take.
+    // Not all at once: each must be finished within the timeout of a call.
     for some in (0..TASKS).collect::<Vec<_>>().chunks(50) {
         for result in join_all(some.iter().map(|n| tasks.create(owner, new(*n), None))).await {
             result.expect("a task");
@@ -161,7 +161,7 @@ async fn tasks_at(url: &str) -> Tasks {
         .expect("tasks")
 }
 
-/// How many tasks somebody has there; none as long as there is nothing to have them in.
+/// How many tasks this owner has; 0 if the table or collection does not exist yet.
 async fn count(tasks: &dyn TaskStore, owner: UserId) -> usize {
     let mut count = 0;
     let mut after = None;
@@ -183,7 +183,7 @@ async fn count(tasks: &dyn TaskStore, owner: UserId) -> usize {
     }
 }
 
-/// A copy from the folder to a store that is reached over this network, and how to start it.
+/// The command that copies from the folder to a store over this network.
 fn copy_over(network: &Network, store: &StoreProcess, folder: &Path) -> Command {
     let data = folder.join("data");
     copy(&[
@@ -310,7 +310,7 @@ mod dynamodb {
     }
 }
 
-/// On the server that `.ci/stores/build.sh` makes; told with `--ignored` where that was done.
+/// On the server that `.ci/stores/build.sh` builds. Run with `--ignored` once it is built.
 mod mongodb {
     use super::*;
 

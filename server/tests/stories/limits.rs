@@ -1,4 +1,4 @@
-//! Rate limits: guessing is slow, and a stranger locks nobody out of a session they have.
+//! Rate limits: guessing is slow, and a stranger cannot lock an owner out of an existing session.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ async fn guessing_a_password_is_limited_until_retry_after_has_passed() {
         );
     }
 
-    // The right password would be told from a wrong one otherwise.
+    // Otherwise the right password could be distinguished from a wrong one.
     let limited = server.try_log_in("ada@example.com", PASSWORD).await;
     assert_limited(&limited, "login-account-source");
     assert_eq!(
@@ -108,7 +108,7 @@ async fn a_stranger_who_uses_up_every_limit_leaves_the_owners_session_alone() {
     let server = Server::start_with(&limits).await;
     let owner = server.register("ada@example.com").await;
 
-    // The stranger sits at the owner's own address, the worst case.
+    // The worst case: the stranger has the same address as the owner.
     for _ in 0..6 {
         server.try_log_in("ada@example.com", "a guess of it").await;
         server.refresh("tlr_forged.token").await;

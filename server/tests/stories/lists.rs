@@ -1,4 +1,4 @@
-//! Lists: filters, orders, pages, and cursors that somebody else made.
+//! Lists: filters, orders, pages, and cursors of other clients.
 
 use futures_util::StreamExt;
 use reqwest::Method;
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::client::{Person, Server};
 
-/// Six tasks that differ in everything that can be asked for.
+/// Creates six tasks that differ in everything that a list can filter or sort by.
 async fn fill(person: &Person<'_>) {
     for draft in [
         json!({"title": "Water the plants", "notes": "The FICUS twice", "labels": ["home", "green"], "due": "2026-03-01"}),
@@ -186,7 +186,7 @@ async fn a_walk_sees_every_task_that_stays_once_while_others_come_and_go() {
     let first = ada.get("/v1/tasks?sort=created&limit=2").await;
     let seen = first.items("id");
     let cursor = first.body["next_cursor"].as_str().expect("a cursor");
-    // The page's last task is what the cursor stands on.
+    // The cursor is the position of the page's last task.
     ada.delete(&format!("/v1/tasks/{}", seen[1].as_str().expect("an id")))
         .await;
     ada.create_task(json!({"title": "New"})).await;
@@ -234,7 +234,7 @@ async fn a_rare_match_among_many_tasks_is_found_in_short_pages_of_bounded_work()
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     ada.create_task(json!({"title": "The needle"})).await;
-    // No more connections at once than a listener keeps waiting.
+    // No more connections at once than the listener's backlog holds.
     let hay = (0..1050).map(|_| ada.create_task(json!({"title": "Hay"})));
     futures_util::stream::iter(hay)
         .buffer_unordered(50)

@@ -1,5 +1,4 @@
-//! What a request's line in the log tells whoever follows an attack: whence, against whom, as a
-//! part of what.
+//! What the log line of a request says about an attack: its source, its target, and its trace.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,7 +6,7 @@ use serde_json::{Value, json};
 use crate::client::{Answer, PASSWORD, Server};
 use crate::secrets::log;
 
-/// The line of the request that was answered so.
+/// The log line of the request with this response.
 fn line(answer: &Answer) -> Value {
     let id = answer.header("x-request-id").expect("a request id");
     let lines: Vec<Value> = log()
@@ -99,7 +98,7 @@ async fn attempts_against_one_account_share_a_pseudonym_and_no_line_names_it() {
         other["account"], account,
         "an address that is unknown has a digest of its own"
     );
-    // That no line has an address in clear is held by every story: see `secrets`.
+    // Every story checks that no line contains an email address: see `secrets`.
 }
 
 #[tokio::test]

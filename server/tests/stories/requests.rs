@@ -1,5 +1,5 @@
-//! Requests that cannot be read or break a rule: each gets a 4xx that names the place, and nothing
-//! is stored.
+//! Malformed and invalid requests: each returns a 4xx that names the location of the error, and
+//! stores nothing.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::client::{Answer, PASSWORD, Person, Server};
 
-/// Sends bytes as they are.
+/// Sends these bytes unchanged.
 async fn send_raw(
     server: &Server,
     person: &Person<'_>,
@@ -115,7 +115,7 @@ async fn an_error_stays_small_whatever_was_sent() {
     let long = serde_json::Map::from_iter([("n".repeat(60_000), json!(0))]);
 
     for body in [fields, long] {
-        // Nobody needs a token to send this.
+        // This needs no token.
         let answer = server.post("/v1/auth/register", Value::Object(body)).await;
         assert_eq!(answer.status, 422);
 
@@ -128,7 +128,7 @@ async fn an_error_stays_small_whatever_was_sent() {
         );
     }
 
-    // As long a line as the server reads; API Gateway reads a third of that.
+    // The longest line that the server reads; API Gateway reads a third of that.
     let answer = ada.get(&format!("/v1/tasks?{}", "a&".repeat(10_000))).await;
     let errors = answer.body["errors"].as_array().expect("errors");
     assert_eq!((answer.status.as_u16(), errors.len()), (400, 51));
@@ -161,7 +161,7 @@ async fn texts_are_limited_in_characters_and_notes_in_bytes() {
         ["/labels", "/notes", "/title"]
     );
 
-    // Byte for byte: composed and decomposed stay what they are.
+    // Byte for byte: composed and decomposed text is not changed.
     let line = " e\u{301} \u{e9} \u{200f}\u{202e} \t \u{10ffff}";
     let lines = "one\r\ntwo\rthree\n\t";
     let task = ada
@@ -529,7 +529,7 @@ async fn a_request_is_completed_even_if_the_client_disconnects() {
         .expect("sent");
     drop(connection);
 
-    // Each attempt waits for its turn to hash, as the registration does.
+    // Each attempt waits for a free hashing slot, as the registration does.
     for _ in 0..100 {
         if server.try_log_in("ada@example.com", PASSWORD).await.status == 200 {
             return;

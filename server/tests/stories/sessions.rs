@@ -55,7 +55,7 @@ async fn a_refresh_token_older_than_the_last_one_ends_the_session() {
 async fn one_of_ten_racing_registrations_gets_the_address() {
     let server = Server::start().await;
 
-    // Ten attempts an hour at one address are within its limit.
+    // The limit allows ten registrations of one address in an hour.
     let answers = join_all((0..10).map(|_| {
         server.post(
             "/v1/auth/register",
@@ -106,7 +106,7 @@ async fn a_client_whose_responses_are_lost_stays_logged_in_while_it_retries() {
     let mut phone = server.register("ada@example.com").await;
 
     for _ in 0..5 {
-        // Nobody gets these tokens.
+        // These tokens are lost on the way.
         assert_eq!(server.refresh(phone.refresh_token()).await.status, 200);
 
         server.wait(Duration::from_secs(32));
@@ -195,8 +195,8 @@ async fn a_session_that_has_ended_can_neither_read_nor_change_its_account() {
             );
         }
 
-        // Documented: tasks are read and written without the store of accounts, for the token's
-        // fifteen minutes.
+        // As documented: task endpoints do not read the store of accounts, so the token works for
+        // its fifteen minutes.
         assert_eq!(ended.get("/v1/tasks").await.status, 200);
     }
 
@@ -353,7 +353,7 @@ async fn a_forged_refresh_token_is_refused() {
         );
     }
 
-    // None of these was a theft.
+    // None of these counts as theft.
     assert_eq!(server.refresh(token).await.status, 200);
 }
 
@@ -421,6 +421,6 @@ async fn an_owner_sees_every_session_and_ends_them_one_by_one_or_all_but_this() 
     assert_eq!(server.refresh(third.refresh_token()).await.status, 401);
     assert_eq!(here.get("/v1/me/sessions").await.items("current"), [true]);
     assert_eq!(server.refresh(here.refresh_token()).await.status, 200);
-    // A session that has ended has no say over others.
+    // A session that has ended cannot end others.
     assert_eq!(third.delete("/v1/me/sessions").await.status, 401);
 }

@@ -215,7 +215,7 @@ async fn a_patch_leaves_what_is_absent_and_clears_what_is_null() {
 
     assert_eq!(cleared["version"], 3);
 
-    // The media type of RFC 7396 is taken as well.
+    // The media type of RFC 7396 is also accepted.
     let request = server
         .request(Method::PATCH, &path)
         .bearer_auth(ada.access_token());
@@ -390,7 +390,7 @@ async fn fifty_racing_repetitions_of_one_key_create_one_task() {
                     Some(json!({"title": "One"})),
                 )
                 .await;
-            // What still runs is to be asked again.
+            // The first request is still running: retry.
             if answer.status != 409 {
                 return answer;
             }

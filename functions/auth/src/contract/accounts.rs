@@ -1,4 +1,4 @@
-//! Accounts: registered once for each address, found, renamed.
+//! Accounts: registering each address once, finding, renaming.
 
 use common::fields::Change;
 use common::precondition::Precondition;

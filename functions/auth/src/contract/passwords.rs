@@ -1,4 +1,5 @@
-//! A change of password: verified against what is stored, once, and the end of every other session.
+//! A change of password: checked against the stored hash, made once, and it ends all other
+//! sessions.
 
 use common::auth::SessionLifetimes;
 use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
@@ -29,7 +30,7 @@ cases![
     fifty_repetitions_of_one_change_at_once_make_it_once,
 ];
 
-/// Changes the password of an account, as it was read, from one hash to another.
+/// Changes the password of an account, as it was read, from the first hash to the second.
 async fn change(
     store: &Store,
     account: &Account,
@@ -120,7 +121,7 @@ async fn a_change_during_a_refresh_of_its_session_is_made(store: Store) {
         panic!("the current token")
     };
 
-    // The session was read before it was refreshed.
+    // This version of the session was read before the refresh.
     let renewed = change(&store, &ada, &first, ["first", "second"], None, store.now)
         .await
         .expect("changed");
@@ -550,8 +551,7 @@ async fn fifty_repetitions_of_one_change_at_once_make_it_once(store: Store) {
     assert_eq!(store.session_ids(ada.id, store.now).await, [first.id]);
     assert_eq!(store.refresh(&other, 0, store.now).await, Refresh::Ended);
 
-    // One more would have moved the account on, and left a session behind that began after the
-    // first.
+    // A second change would have ended the session that begins after the first one.
     let next = session(&changed, LIFETIMES, store.now.plus(seconds(1)));
     store.users.start_session(&next).await.expect("a session");
     assert!(repetition().await.is_ok());

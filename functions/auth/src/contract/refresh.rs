@@ -1,5 +1,5 @@
-//! Refresh tokens: each is exchanged once; the one just before is answered again, with the same
-//! successor for a while and then with a new one in its place; an older or void one is theft.
+//! Refresh tokens: each is exchanged once. The one just before gets the same successor again within
+//! the grace time, and later a new one in its place. An older or void token is theft.
 
 use std::collections::HashSet;
 
@@ -58,7 +58,7 @@ async fn the_current_token_rotates_the_session(store: Store) {
         std::slice::from_ref(&moved)
     );
 
-    // Past the idle end that it had at first.
+    // Later than its first idle end.
     let latest = later.plus(LIFETIMES.idle).minus(seconds(1));
     assert_eq!(rotated(&store, &moved, 1, latest).await.generation, 2);
 }
@@ -193,8 +193,7 @@ async fn reusing_a_token_whose_successor_was_used_is_theft(store: Store) {
 }
 
 async fn presenting_a_void_successor_ends_the_session(store: Store) {
-    // A thief has a copy of the parent, and uses it after the owner did; the owner's next refresh
-    // finds out.
+    // A thief uses a copy of the parent after the owner; the owner's next refresh detects it.
     let (ada, session) = store.register("ada@example.com").await;
     let other = store.log_in(ada.id, store.now).await;
     rotated(&store, &session, 0, store.now).await;
@@ -290,7 +289,7 @@ async fn a_session_that_has_expired_cannot_be_refreshed(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
     let moved = rotated(&store, &session, 0, store.now).await;
 
-    // Not even an old token makes a difference: what has expired is gone.
+    // An old token makes no difference: the session has expired.
     for generation in [1, 0, 2] {
         assert_eq!(
             store.refresh(&session, generation, moved.expires_at).await,
@@ -389,7 +388,7 @@ async fn fifty_uses_of_a_stolen_token_at_once_leave_no_session(store: Store) {
         rotated(&store, &session, generation, store.now).await;
     }
 
-    // The owner goes on with the current token at the same moment.
+    // The owner uses the current token at the same time.
     let thieves = join_all((0..RACERS).map(|_| store.refresh(&session, 0, store.now)));
     let (answers, _) =
         contract::futures_util::future::join(thieves, store.refresh(&session, 2, store.now)).await;

@@ -1,4 +1,4 @@
-//! Sessions: begun, listed, ended one by one or all but one.
+//! Sessions: started, listed, ended one by one or all except one.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ cases![
     a_session_that_ends_the_others_is_always_found_alive,
 ];
 
-/// Begins this many sessions a second apart, the registered one among them.
+/// Starts sessions a second apart, so that there are this many, the registered one included.
 async fn several(store: &Store, address: &str, count: u64) -> (UserId, Vec<Session>) {
     let (account, first) = store.register(address).await;
     let mut sessions = vec![first];
@@ -67,7 +67,7 @@ async fn a_session_is_stored_whole(store: Store) {
         user_agent: None,
         ..session(&ada, LIFETIMES, store.now.plus(seconds(1)))
     };
-    // Not as old as its account and not new: as one that was copied from elsewhere.
+    // Neither as old as its account nor new, like a session that was copied from another store.
     let third = Session {
         id: SessionId::from_uuid(identifier(store.now.plus(seconds(2)))),
         generation: 7,
@@ -127,7 +127,7 @@ async fn a_session_past_its_absolute_end_has_ended_even_if_it_was_just_used(stor
         store.now,
     );
     store.users.start_session(&short).await.expect("a session");
-    // Its idle time would go on for a day from here.
+    // Its idle time alone would last another day.
     let Refresh::Rotated(moved) = store.refresh(&short, 0, store.now.plus(seconds(59))).await
     else {
         panic!("it has not ended yet")
@@ -326,7 +326,7 @@ async fn a_session_that_has_ended_cannot_end_others(store: Store) {
 }
 
 async fn a_session_that_began_before_the_others_were_ended_has_ended(store: Store) {
-    // Somebody logs in with the account as it was read before its sessions were ended.
+    // A login with the account as it was read before its sessions were ended.
     let (ada, first) = store.register("ada@example.com").await;
     store
         .users
@@ -346,7 +346,7 @@ async fn a_session_that_began_before_the_others_were_ended_has_ended(store: Stor
 }
 
 async fn sessions_are_found_behind_many_that_have_ended(store: Store) {
-    // More than any store reads for one page.
+    // More than a store reads for one page.
     const ENDED: u64 = 1_050;
     let (ada, first) = store.register("ada@example.com").await;
     let short = SessionLifetimes {
@@ -502,7 +502,7 @@ async fn the_least_recently_used_sessions_end_when_there_are_too_many(store: Sto
     let (bob, _) = several(&store, "bob@example.com", 6).await;
     let now = store.now.plus(seconds(20));
 
-    // The oldest was used last but for the newest.
+    // The oldest session is the second most recently used one.
     assert!(matches!(
         store.refresh(&sessions[0], 0, now).await,
         Refresh::Rotated(_)

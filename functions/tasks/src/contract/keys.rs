@@ -1,4 +1,4 @@
-//! Idempotency keys of tasks: a request that is repeated is executed once and answered alike.
+//! Idempotency keys of tasks: a repeated request is executed once and gets the same response.
 
 use std::collections::HashSet;
 
@@ -31,7 +31,7 @@ cases![
     fifty_repetitions_of_one_restoration_at_once_restore_once_and_all_return_the_task,
 ];
 
-/// Adds a task under a key, again as long as the store says that another attempt is still running.
+/// Adds a task with a key. Retries while the store reports that another attempt is still running.
 async fn create(
     store: &Store,
     owner: UserId,
@@ -46,7 +46,7 @@ async fn create(
     }
 }
 
-/// Restores a task under a key, again as long as the store says that another attempt is still
+/// Restores a task with a key. Retries while the store reports that another attempt is still
 /// running.
 async fn restore(
     store: &Store,
@@ -83,7 +83,7 @@ async fn a_repeated_creation_adds_nothing_and_returns_the_task_as_it_was_created
             Ok(first.clone())
         );
 
-        // The handler makes a new task of the same body, with another name.
+        // The handler creates a new task from the same body, with another identifier.
         let again = Task {
             id: full_task(later).id,
             created_at: later,
@@ -172,7 +172,7 @@ async fn a_key_expires_after_a_day(store: Store) {
         create(&store, owner, second.clone(), &once("key", "another")).await,
         Ok(second.clone())
     );
-    // From here on the key stands for the second one.
+    // From now on the key belongs to the second one.
     assert_eq!(
         create(
             &store,
@@ -227,7 +227,7 @@ async fn a_repeated_restoration_changes_nothing_and_returns_the_task_as_it_was_r
     };
 
     for _ in 0..2 {
-        // The version that the first attempt was for is gone by the second.
+        // The version of the first attempt is no longer current at the second.
         let at_two = Precondition::OneOf(vec![2]);
 
         assert_eq!(
@@ -298,7 +298,7 @@ async fn a_key_used_for_another_restoration_is_refused(store: Store) {
     .await;
     assert_eq!(other, Err("KeyReused".to_owned()));
 
-    // One key for all that an owner does.
+    // An owner's key is shared by all operations.
     let creation = create(
         &store,
         owner,

@@ -1,4 +1,4 @@
-//! Lists: every wanted task once, in order, in pages of any size, and nothing of anybody else.
+//! Lists: every matching task once, in order, in pages of any size, and no task of another owner.
 
 use std::collections::HashSet;
 
@@ -37,8 +37,8 @@ cases![
     a_page_of_the_largest_tasks_is_complete,
 ];
 
-/// A list with every tie: tasks due at one moment, of one priority, changed at one time, created
-/// within a millisecond.
+/// A list with ties in every order: tasks with the same due time, priority, or time of change, and
+/// tasks created within one millisecond.
 async fn garden(store: &Store, owner: UserId) -> Model {
     let dues = [
         None,
@@ -83,7 +83,7 @@ async fn garden(store: &Store, owner: UserId) -> Model {
             ..task(texts[n / 2 % 6], created)
         });
     }
-    // Not in the order in which they are listed.
+    // Not added in the order of any list.
     tasks.sort_by_key(|task| task.id.as_bytes()[15]);
     for task in tasks {
         model.create(task.clone(), None).expect("a new task");
@@ -112,7 +112,7 @@ fn any_due() -> impl Strategy<Value = Due> {
     around.prop_map(due)
 }
 
-/// Any filter; most of them find something among [`garden`]'s tasks.
+/// Any filter; most of them match some of [`garden`]'s tasks.
 pub(super) fn any_filter() -> impl Strategy<Value = TaskFilter> {
     let labels =
         select(vec!["home", "garden", "gar", "Home", "x", "hom", "absent"]).prop_map(label);
@@ -150,7 +150,7 @@ pub(super) fn any_sort() -> impl Strategy<Value = TaskSort> {
     select(TaskSort::NAMES.as_slice()).prop_map(sort)
 }
 
-/// Sizes of pages, to be taken in turn.
+/// Page sizes, used in turn.
 pub(super) fn any_limits() -> impl Strategy<Value = Vec<usize>> {
     vec(prop_oneof![3 => 1..8_usize, 1 => 8..101_usize], 1..5)
 }
@@ -473,7 +473,7 @@ async fn the_first_due_bound_is_inclusive_and_the_second_exclusive(store: Store)
     }
 }
 
-/// What somebody else does to the list while it is read.
+/// A change to the list while it is read.
 #[derive(Clone, Debug)]
 enum Meanwhile {
     Add,
@@ -541,7 +541,7 @@ async fn tasks_that_do_not_change_between_pages_are_seen_once(store: Store) {
                             due: common::fields::Change::Set(due("2026-03-03")),
                             ..TaskPatch::default()
                         };
-                        // It may have been deleted by now.
+                        // It may already be deleted.
                         let _ = store
                             .tasks
                             .update(owner, tasks[at].id, &patch, &Precondition::Any, later)
@@ -568,7 +568,7 @@ async fn tasks_that_do_not_change_between_pages_are_seen_once(store: Store) {
     });
 }
 
-/// Positions that no list of this owner ever gave.
+/// Positions that no list of this owner has returned.
 fn any_position(others: Vec<String>) -> impl Strategy<Value = String> {
     let id = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}";
     prop_oneof![
@@ -852,7 +852,7 @@ async fn few_tasks_among_many_are_found_in_bounded_pages(store: Store) {
         }
     }
 
-    // And all of them, by the hundred.
+    // And all of them, in pages of 100.
     let everything = store.listed(owner, &all(), sort("created"), &[100]).await;
     assert_eq!(ids(&everything), ids(&model.list(&all(), sort("created"))));
 }
@@ -868,7 +868,7 @@ async fn a_page_of_the_largest_tasks_is_complete(store: Store) {
         model.create(task.clone(), None).expect("a new task");
         store.add(owner, task).await;
     }
-    // Together they are more than some servers answer at once.
+    // Together they are larger than one response of some servers can be.
     let filter = TaskFilter {
         statuses: vec![Status::Todo, Status::Done],
         ..TaskFilter::default()

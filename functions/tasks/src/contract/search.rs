@@ -1,4 +1,4 @@
-//! Search: letters are compared, whatever their case and however they were typed, the same on every
+//! Search: it compares letters, ignores their case and Unicode form, and is the same on every
 //! store.
 
 use contract::cases;
@@ -97,7 +97,7 @@ async fn what_is_found_is_shown_as_it_was_stored(store: Store) {
         );
     }
 
-    // Labels are found by what was stored, exactly.
+    // Labels must match exactly.
     let labelled = |text| TaskFilter {
         labels: vec![label(text)],
         ..TaskFilter::default()

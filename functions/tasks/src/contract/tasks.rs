@@ -1,4 +1,4 @@
-//! Tasks: added, read, changed field by field, one version after the other; each its owner's alone.
+//! Tasks: adding, reading, changing field by field, versions, and owners.
 
 use std::collections::HashSet;
 
@@ -306,7 +306,7 @@ async fn every_field_can_be_kept_or_cleared_or_set(store: Store) {
         }
     }
 
-    // Each has moved to where it belongs now.
+    // Each task is now at its new position.
     let day = Bounds {
         after: Some(due("2026-01-01")),
         before: Some(due("2026-12-31")),

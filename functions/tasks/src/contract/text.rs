@@ -1,4 +1,4 @@
-//! Text: Unicode, byte for byte as it came, up to the largest that is allowed.
+//! Text: Unicode, stored byte for byte, up to the maximum size.
 
 use common::fields::Change;
 use common::precondition::Precondition;
@@ -16,10 +16,10 @@ cases![
     the_largest_task_supports_every_operation,
 ];
 
-/// The largest task that the rules allow, each character as large as one can be.
+/// The largest valid task, with characters of the largest size.
 pub fn largest_task(now: Timestamp) -> Task {
     let many = |count: usize| "\u{1f331}".repeat(count);
-    // Twenty that differ in their first character.
+    // Twenty labels that differ in their first character.
     let each = (0..20_u32).map(|n| {
         label(&format!(
             "{}{}",

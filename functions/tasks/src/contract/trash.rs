@@ -1,4 +1,4 @@
-//! The trash: what is deleted stays there for thirty days, and can be taken out again.
+//! The trash: deleted tasks stay there for thirty days and can be restored.
 
 use std::time::Duration;
 
@@ -394,7 +394,7 @@ async fn what_is_deleted_is_gone_after_thirty_days(store: Store) {
         .restore(owner, second.id, &Precondition::Any, None, gone)
         .await
         .expect("restored");
-    // A position on what is gone by now is one all the same.
+    // The position of a task that is no longer in the trash is still valid.
     let page = store
         .tasks
         .list_trash(owner, 1, None, last_moment)
@@ -461,7 +461,7 @@ async fn a_task_can_be_deleted_and_restored_again_and_again(store: Store) {
     let mut task = store.add(owner, full_task(store.now)).await;
     let mut at = store.now;
     for _ in 0..5 {
-        // Almost as long as the trash keeps it: its time begins anew with each deletion.
+        // Almost as long as the trash keeps it: each deletion starts its time again.
         at = at.plus(TRASH_LIFETIME).minus(seconds(1));
         store
             .tasks
@@ -484,7 +484,7 @@ async fn a_task_can_be_deleted_and_restored_again_and_again(store: Store) {
 
     assert_eq!(task.version, 11);
 
-    // A task that is alive is kept for ever.
+    // A live task never expires.
     let much_later = at.plus(TRASH_LIFETIME * 10);
     let patch = TaskPatch {
         due: Change::Clear,
