@@ -225,7 +225,7 @@ impl Event {
         Ok(Request {
             id: named.unwrap_or_else(|| invocation.request_id.clone()),
             method: http::Method::from_bytes(self.request_context.http.method.as_bytes())
-                .map_err(|_| "the method is none".to_owned())?,
+                .map_err(|_| "the method is invalid".to_owned())?,
             path: self.raw_path,
             query: self.raw_query_string,
             headers,

@@ -60,7 +60,7 @@ impl FromStr for Cursor {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = || "must be a next_cursor that a list of this API gave".to_owned();
+        let refused = || "must be a next_cursor that a list of this API returned".to_owned();
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
         let text = String::from_utf8(bytes).map_err(|_| refused())?;
         let (order, position) = text.split_once('\n').ok_or_else(refused)?;

@@ -26,10 +26,7 @@ pub fn check_line(text: &str, max: usize) -> Result<(), String> {
     if text.chars().any(is_visible) {
         Ok(())
     } else {
-        Err(
-            "must have a visible character, not only spaces and characters that show nothing"
-                .to_owned(),
-        )
+        Err("must have a visible character, not only spaces and invisible characters".to_owned())
     }
 }
 

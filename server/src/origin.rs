@@ -27,7 +27,7 @@ impl FromStr for Origin {
         let serialised = serialise(text).ok_or_else(refused)?;
         if serialised != text {
             return Err(format!(
-                "must be origins as a browser sends them: write {serialised} for the one that is otherwise"
+                "must be origins as a browser sends them: write {serialised} instead"
             ));
         }
         HeaderValue::try_from(serialised)

@@ -102,7 +102,10 @@ impl TrustedProxies {
                 break;
             };
             let hop = read(element).ok_or_else(|| {
-                Problem::malformed_header(&name, "must name addresses, as a trusted proxy wrote it")
+                Problem::malformed_header(
+                    &name,
+                    "is sent by a trusted proxy and must have valid addresses",
+                )
             })?;
             if wrote == ForwardedHeader::Forwarded {
                 sender.secure = hop.secure;

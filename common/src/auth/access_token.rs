@@ -129,7 +129,7 @@ impl Verifier {
             .as_deref()
             .is_some_and(|kind| kind.eq_ignore_ascii_case(TYPE))
         {
-            return Err("the token is no access token");
+            return Err("the token is not an access token");
         }
         // No extension is supported here, so none may be critical (RFC 7515, section 4.1.11).
         if header.crit.is_some() {

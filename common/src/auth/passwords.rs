@@ -128,7 +128,7 @@ impl Field for NewPassword {
         // Takes half a millisecond, before a hash that takes twenty.
         if COMMON.lines().any(|common| common == in_lower_case) {
             return Err(fault(
-                "is one of the commonest passwords; choose another one",
+                "is one of the most common passwords; choose another one",
             ));
         }
         Ok(Self(Password(sent)))
@@ -200,7 +200,7 @@ impl Hasher<'_> {
         let mut salt = [0; 16];
         SystemRandom::new()
             .fill(&mut salt)
-            .map_err(|_| Problem::internal("the machine gives no random bytes"))?;
+            .map_err(|_| Problem::internal("the system gives no random bytes"))?;
         let prepared = prepare(&password.0);
         let hashed = self
             .passwords
@@ -433,7 +433,7 @@ mod tests {
         assert!(
             new_password("1\u{438}\u{306}2\u{446}3\u{443}4\u{43a}5\u{435}").expect_err("common")[0]
                 .1
-                .contains("commonest")
+                .contains("most common")
         );
         // No character is refused.
         assert!(
@@ -454,7 +454,7 @@ mod tests {
             assert!(
                 new_password(common).expect_err(common)[0]
                     .1
-                    .contains("commonest")
+                    .contains("most common")
             );
         }
 

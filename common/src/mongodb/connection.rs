@@ -438,7 +438,7 @@ mod tests {
 
         assert_eq!(
             failed(CallError::Driver(refused)).to_string(),
-            "what is stored does not fit: error 13 Unauthorized: not authorized on lane to execute command"
+            "the stored data is not valid: error 13 Unauthorized: not authorized on lane to execute command"
         );
     }
 

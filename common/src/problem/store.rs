@@ -27,13 +27,13 @@ pub enum StoreError {
     #[error("a request with this idempotency key is still running")]
     StillRunning,
     /// The owner has reached the limit of stored data.
-    #[error("the owner's share of the store is used up")]
+    #[error("the owner's storage is full")]
     Full,
     /// The store is down, slow or throttling. The operation may or may not have been executed.
     #[error("the store cannot answer: {0}")]
     Unavailable(Box<dyn Error + Send + Sync>),
     /// The stored data, or the store's answer, does not fit the types.
-    #[error("what is stored does not fit: {0}")]
+    #[error("the stored data is not valid: {0}")]
     Corrupt(Box<dyn Error + Send + Sync>),
 }
 

@@ -37,9 +37,10 @@ impl FromStr for SearchText {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         check_lines(text, 1..=Self::MAX)?;
         match fold(text) {
-            folded if folded.is_empty() => {
-                Err("must have more than accents and characters that show nothing: search sets those aside".to_owned())
-            }
+            folded if folded.is_empty() => Err(
+                "must have more than accents and invisible characters: search ignores those"
+                    .to_owned(),
+            ),
             folded => Ok(Self(folded)),
         }
     }

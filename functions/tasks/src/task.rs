@@ -62,8 +62,8 @@ text! {
 }
 
 text! {
-    /// A word to find tasks by: one line of 1 to 50 characters, one of them visible. It is kept as
-    /// it was sent: `Home` and `home` are two labels.
+    /// A label: one line of 1 to 50 characters, at least one of them visible. Labels are
+    /// case-sensitive: `Home` and `home` are two labels.
     Label, (1..=50), LINE_PATTERN, |text| check_line(text, 50)
 }
 
@@ -208,7 +208,7 @@ choice! {
 /// A task as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Task {
-    /// Its identifier, a UUIDv7.
+    /// The identifier of the task, a UUIDv7.
     pub id: TaskId,
     /// The title.
     pub title: Title,
@@ -229,7 +229,7 @@ pub struct Task {
     pub completed_at: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When it was last changed; every change moves it past what it was.
+    /// When it was last changed; later with every change.
     pub updated_at: Timestamp,
     /// The version: 1 at first, and one more with every change.
     pub version: u64,
@@ -250,7 +250,7 @@ pub struct TaskDraft {
     pub status: Option<Status>,
     /// The priority; `none` by default.
     pub priority: Option<Priority>,
-    /// The labels, kept as they are sent: `Home` and `home` are two labels. None by default.
+    /// The labels, which are case-sensitive: `Home` and `home` are two labels. None by default.
     pub labels: Option<Labels>,
     /// The due date or date-time.
     pub due: Option<Due>,
@@ -276,8 +276,7 @@ impl TaskDraft {
     }
 }
 
-/// A JSON Merge Patch (RFC 7396) of a task. A null field gets the value that it has in a task
-/// created without it.
+/// A JSON Merge Patch (RFC 7396) of a task. A null field gets its default value.
 #[derive(Body, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct TaskPatch {

@@ -74,8 +74,9 @@ async fn a_user_continues_on_another_store(from: StoreKind, to: StoreKind) {
         .expect("the program runs");
     assert!(copied.status.success(), "{}", said(&copied));
     assert!(
-        said(&copied)
-            .contains("Everything is copied, and the same on both sides: 1 account, 1 session"),
+        said(&copied).contains(
+            "Everything was copied, and both stores have the same data: 1 account, 1 session"
+        ),
         "{}",
         said(&copied)
     );
@@ -404,7 +405,7 @@ fn an_error_of_a_copy_shows_no_password() {
     .output()
     .expect("the program runs");
     assert!(
-        said(&tables).contains("2 names with commas between them"),
+        said(&tables).contains("2 names separated by commas"),
         "{}",
         said(&tables)
     );
