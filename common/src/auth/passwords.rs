@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn the_commonest_passwords_are_refused_whatever_their_case() {
+    fn common_passwords_are_refused_in_any_case() {
         for common in ["password1", "PASSWORD1", "iloveyou", "qwertyuiop"] {
             assert!(
                 new_password(common).expect_err(common)[0]

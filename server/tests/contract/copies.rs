@@ -585,7 +585,7 @@ async fn ended_and_expired_records_do_not_come_back(ends: &Ends) {
             .await
             .expect("counted"),
         1,
-        "counters begin anew"
+        "counters start again"
     );
 }
 
