@@ -394,7 +394,7 @@ mod tests {
         }
 
         #[test]
-        fn every_document_without_duplicates_is_read_as_it_is(numbers in proptest::collection::vec(proptest::num::i64::ANY, 0..8), text in ".*") {
+        fn every_document_without_duplicates_is_parsed_unchanged(numbers in proptest::collection::vec(proptest::num::i64::ANY, 0..8), text in ".*") {
             let document = serde_json::json!({"numbers": numbers, "text": text, "nested": {"null": null, "true": true}});
             proptest::prop_assert_eq!(parse_json(document.to_string().as_bytes()).expect("valid"), document);
         }

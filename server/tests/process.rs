@@ -550,7 +550,7 @@ fn an_empty_variable_is_an_absent_one_for_every_setting() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn only_their_owner_can_read_data_and_keys_whatever_the_umask_is() {
+async fn only_the_owner_can_read_data_and_keys_with_any_umask() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("a folder");
     let mode = |path: &Path| {

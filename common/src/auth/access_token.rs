@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retired_key_verifies_for_a_day_and_no_longer_whatever_its_tokens_say() {
+    fn a_retired_key_verifies_for_one_day_only() {
         let mut keys = SigningKeys::generate("1").expect("generated");
         let issuer = Issuer::new(&keys, "tasklane", "tasklane").expect("keys");
         keys.rotate("2", now()).expect("rotated");

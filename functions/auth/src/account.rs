@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_what_html_calls_valid() {
+    fn addresses_follow_the_html_standard() {
         for good in [
             "ada@example.com",
             "a.b+c@x-y.co",

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_compared_however_they_were_typed() {
+    fn letters_match_in_every_unicode_form() {
         for (one, other) in [
             ("caf\u{e9}", "cafe\u{301}"),
             ("cafe", "caf\u{e9}"),

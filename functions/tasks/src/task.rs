@@ -454,7 +454,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_patch_leaves_what_is_absent_clears_what_is_null_and_sets_the_rest(before in any_members(), members in any_members()) {
+        fn a_patch_keeps_absent_fields_clears_null_ones_and_sets_the_rest(before in any_members(), members in any_members()) {
             let before = task(before);
             let after = content(&patch(members.clone()).apply(&before, at(1)));
             let cleared = content(&task(Map::new()));
@@ -474,7 +474,7 @@ mod tests {
         }
 
         #[test]
-        fn a_patch_that_is_applied_twice_does_what_it_did_once(before in any_members(), members in any_members()) {
+        fn a_patch_that_is_applied_twice_has_the_same_result_as_once(before in any_members(), members in any_members()) {
             let patch = patch(members);
 
             let once = patch.apply(&task(before), at(1));

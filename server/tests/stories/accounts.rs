@@ -59,7 +59,7 @@ async fn a_new_account_is_logged_in_at_once_and_has_the_given_fields() {
 }
 
 #[tokio::test]
-async fn an_address_is_the_same_whatever_its_case() {
+async fn an_address_is_case_insensitive() {
     let server = Server::start().await;
     server.register("ada@example.com").await;
 
@@ -334,7 +334,7 @@ async fn changing_the_password_requires_the_current_one() {
 }
 
 #[tokio::test]
-async fn a_repeated_change_of_password_is_one_change() {
+async fn a_repeated_password_change_is_made_once() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let key = [("idempotency-key", "one")];

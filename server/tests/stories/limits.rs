@@ -211,7 +211,7 @@ const OWNER: &str = "192.0.2.1";
 const STRANGER: &str = "198.51.100.7";
 
 #[tokio::test]
-async fn a_stranger_who_guesses_for_as_long_as_the_limits_allow_locks_no_owner_out() {
+async fn a_stranger_who_guesses_within_the_limits_cannot_lock_the_owner_out() {
     let server = Server::behind_a_proxy(&[("TASKLANE_LIMIT_LOGIN_ACCOUNT", "20/24h")]).await;
     server.register("ada@example.com").await;
 

@@ -179,7 +179,7 @@ async fn a_link_has_one_cursor_even_if_the_last_one_was_percent_encoded() {
 }
 
 #[tokio::test]
-async fn a_walk_sees_every_task_that_stays_once_while_others_come_and_go() {
+async fn paging_returns_every_remaining_task_once_while_others_are_added_and_deleted() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     fill(&ada).await;

@@ -175,7 +175,7 @@ async fn a_line_has_the_clients_trace_and_nothing_else_that_the_client_sent() {
 }
 
 #[tokio::test]
-async fn a_theft_of_a_refresh_token_is_a_line_of_its_own() {
+async fn the_theft_of_a_refresh_token_is_logged_in_a_separate_line() {
     let server = Server::start().await;
     let ada = server.register("ada.robbed@example.com").await;
     let second = server.refresh(ada.refresh_token()).await;

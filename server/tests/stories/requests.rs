@@ -107,7 +107,7 @@ async fn every_invalid_field_is_named_at_once() {
 }
 
 #[tokio::test]
-async fn an_error_stays_small_whatever_was_sent() {
+async fn an_error_is_small_for_any_request() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let fields: serde_json::Map<String, Value> =

@@ -178,7 +178,7 @@ async fn a_new_task_has_defaults_a_location_and_a_tag() {
 }
 
 #[tokio::test]
-async fn a_patch_leaves_what_is_absent_and_clears_what_is_null() {
+async fn a_patch_keeps_absent_fields_and_clears_null_ones() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let full = json!({"title": "One", "notes": "n", "status": "done", "priority": "high", "labels": ["b", "a"], "due": "2026-03-01"});

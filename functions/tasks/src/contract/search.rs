@@ -11,7 +11,7 @@ use crate::{Task, TaskFilter};
 cases![
     text_is_found_in_title_and_notes_by_its_letters,
     search_text_has_no_special_characters,
-    what_is_found_is_shown_as_it_was_stored
+    found_tasks_are_returned_as_they_were_stored
 ];
 
 fn looking_for(text: &str) -> TaskFilter {
@@ -74,7 +74,7 @@ async fn text_is_found_in_title_and_notes_by_its_letters(store: Store) {
     }
 }
 
-async fn what_is_found_is_shown_as_it_was_stored(store: Store) {
+async fn found_tasks_are_returned_as_they_were_stored(store: Store) {
     let owner = somebody(store.now);
     let decomposed = Task {
         notes: Some(notes("E\u{301}TUDE")),

@@ -15,13 +15,13 @@ use crate::{Status, TRASH_LIFETIME, TRASH_ORDER, Task, TaskFilter, TaskPatch};
 
 cases![
     a_deleted_task_is_in_the_trash_and_nowhere_else,
-    a_restored_task_is_as_it_was_and_in_every_list_again,
+    a_restored_task_has_its_fields_and_is_in_every_list_again,
     a_task_that_is_not_in_the_trash_cannot_be_restored,
     deleting_another_version_changes_nothing_and_returns_the_version,
     restoring_another_version_changes_nothing_and_returns_the_version,
     the_trash_shows_the_last_deleted_first_in_pages_of_any_size,
-    what_is_deleted_is_gone_after_thirty_days,
-    what_the_trash_shows_can_be_restored_to_the_millisecond,
+    a_deleted_task_expires_after_thirty_days,
+    a_task_in_the_trash_can_be_restored_to_the_last_millisecond,
     a_task_can_be_deleted_and_restored_again_and_again,
     a_forged_position_in_the_trash_shows_nothing_of_another_owner;
     racing:
@@ -106,7 +106,7 @@ async fn a_deleted_task_is_in_the_trash_and_nowhere_else(store: Store) {
     );
 }
 
-async fn a_restored_task_is_as_it_was_and_in_every_list_again(store: Store) {
+async fn a_restored_task_has_its_fields_and_is_in_every_list_again(store: Store) {
     let dated = Task {
         due: Some(due("2026-03-01")),
         ..task("On a day", store.now)
@@ -325,7 +325,7 @@ async fn the_trash_shows_the_last_deleted_first_in_pages_of_any_size(store: Stor
     }
 }
 
-async fn what_is_deleted_is_gone_after_thirty_days(store: Store) {
+async fn a_deleted_task_expires_after_thirty_days(store: Store) {
     let owner = somebody(store.now);
     let first = store
         .add(owner, task("First", store.now.minus(seconds(1))))
@@ -417,7 +417,7 @@ async fn what_is_deleted_is_gone_after_thirty_days(store: Store) {
     );
 }
 
-async fn what_the_trash_shows_can_be_restored_to_the_millisecond(store: Store) {
+async fn a_task_in_the_trash_can_be_restored_to_the_last_millisecond(store: Store) {
     let owner = somebody(store.now);
     let milliseconds = Duration::from_millis;
 
