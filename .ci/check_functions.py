@@ -2,8 +2,8 @@
 """Runs every function on its sample events and checks its answers.
 
 Each function's debug binary runs under the Lambda Runtime Interface Emulator, with the settings that template.yaml
-gives it and no others, against the embedded DynamoDB engine filled by `tasklane seed`. Between the two stands a gate
-that allows what the function's IAM policy allows. Needs `cargo build --workspace --bins`.
+gives it and no others, against the embedded DynamoDB engine filled by `tasklane seed`. A gate between the two
+refuses calls that the function's IAM policy does not allow. Needs `cargo build --workspace --bins`.
 """
 
 import base64
@@ -37,7 +37,7 @@ def main():
     events = sorted((Event(path) for path in EVENTS.glob("*.json") if path.name != "env.json"), key=Event.order)
 
     faults = [f"{name} has no sample event" for name in functions if not (EVENTS / f"{name}.json").exists()]
-    faults += [f"{event.path.name} is of no function" for event in events if event.function not in functions]
+    faults += [f"{event.path.name} belongs to no function" for event in events if event.function not in functions]
     for fault in faults:
         print(f"FAIL  {fault}")
     passed, failed = 0, len(faults)
@@ -95,7 +95,7 @@ class Event:
         self.method = self.event["requestContext"]["http"]["method"]
 
     def order(self):
-        """Reads first, then what must be refused, then writes: the store is filled once."""
+        """Reads first, then refused requests, then writes, because the store is filled only once."""
         if self.method in ("GET", "HEAD"):
             phase = 0
         elif self.status and self.status >= 400:
@@ -108,7 +108,7 @@ class Event:
 
 
 class Function(emulator.Running):
-    """A function of the API: what it calls goes through a gate."""
+    """A function of the API, with a gate for its DynamoDB calls."""
 
     def __init__(self, function, engine, scratch, cleanup):
         self.gate = Gate(function, engine)
@@ -120,7 +120,7 @@ class Function(emulator.Running):
 
 
 class Gate:
-    """Passes a function's DynamoDB calls on to the engine, as far as its IAM policy allows them."""
+    """Forwards a function's DynamoDB calls to the engine, if its IAM policy allows them."""
 
     def __init__(self, function, engine):
         refused, used = [], set()
@@ -161,7 +161,7 @@ class Gate:
         threading.Thread(target=self.server.serve_forever, args=[0.05], daemon=True).start()
 
     def denials(self):
-        """What was refused since the last call."""
+        """The calls that were refused since the last time."""
         denials = [f"template.yaml does not allow {action} on {resource}" for action, resource in self.refused]
         self.refused.clear()
         return denials
@@ -191,7 +191,7 @@ OTHER_SHAPES = {
 
 
 def check_other_shapes(function):
-    """Each is refused by a problem that says what the function is for, and one log line that quotes nothing of it."""
+    """Each is refused with a problem that says what the function is for, and with one log line that does not quote it."""
     function.new_log_lines()
     for name, event in OTHER_SHAPES.items():
         answer = function.invoke(json.dumps(event))
@@ -204,7 +204,7 @@ def check_other_shapes(function):
 
 
 def check_line(event, lines):
-    """What the log says of a request: one line, by which the gateway's and Lambda's own are found, and its source."""
+    """The log has one line for a request, with its source and the identifiers of the gateway's and Lambda's own lines."""
     written = [json.loads(line) for line in lines if '"event":"request"' in line]
     if len(written) != 1:
         yield f"the log says {lines}"
@@ -215,24 +215,24 @@ def check_line(event, lines):
     if wrong or not line.get("lambda_request_id") or line["lambda_request_id"] == line["request_id"]:
         yield f"the log says {line}"
     if event.function in ("login", "register") and line["status"] in (401, 409) and not line.get("account"):
-        yield f"the log does not tell attempts against one account: {line}"
+        yield f"the log line has no account: {line}"
 
 
 def check(event, answer, document):
-    """Everything that is wrong with an answer."""
+    """The faults of an answer."""
     if "statusCode" not in answer:
         yield f"no payload 2.0 response: {answer}"
         return
     headers, body = answer.get("headers"), answer.get("body")
     if not isinstance(answer["statusCode"], int):
-        yield f"statusCode is no number: {answer['statusCode']!r}"
+        yield f"statusCode is not a number: {answer['statusCode']!r}"
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
-        yield f"headers are no object of strings: {headers!r}"
+        yield f"headers are not an object of strings: {headers!r}"
         return
     if not isinstance(answer.get("isBase64Encoded"), bool):
-        yield f"isBase64Encoded is no boolean: {answer.get('isBase64Encoded')!r}"
+        yield f"isBase64Encoded is not a boolean: {answer.get('isBase64Encoded')!r}"
     if not isinstance(body, str | None):
-        yield f"body is no string: {body!r}"
+        yield f"body is not a string: {body!r}"
         return
     headers = {name.lower(): value for name, value in headers.items()}
     body = body or ""
@@ -255,7 +255,7 @@ def check(event, answer, document):
     content = response.get("content")
     if event.method == "HEAD" or not content:
         if body:
-            yield f"there is a body where none belongs: {body}"
+            yield f"there must be no body: {body}"
         return
     media_type = headers.get("content-type", "").partition(";")[0]
     if media_type not in content:
@@ -264,7 +264,7 @@ def check(event, answer, document):
     try:
         value = json.loads(body)
     except ValueError as error:
-        yield f"the body is no JSON: {error}"
+        yield f"the body is not JSON: {error}"
         return
     # The components are included, so that the schema's references resolve.
     schema = content[media_type]["schema"] | {"components": document["components"]}

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Makes, rotates, rolls back and deletes signing keys as CloudFormation asks for it, and issues tokens with them.
+"""Creates, rotates, rolls back and deletes signing keys as CloudFormation does, and issues tokens with them.
 
 The debug binaries run under the Lambda Runtime Interface Emulator; moto is the table of signing keys, the embedded
-engine the other tables, behind a gate that allows what template.yaml's policies allow; a server of ours stands where
-CloudFormation waits for answers. Needs `cargo build --workspace --bins`.
+engine the other tables, behind a gate that checks template.yaml's policies; a local server receives the answers to
+CloudFormation. Needs `cargo build --workspace --bins`.
 """
 
 import base64
@@ -53,20 +53,20 @@ def a_rotation_publishes_a_key_before_it_signs(world):
     second = world.ask("Update", first, version="2", old="1")
     before, after = world.public(first), world.public(second)
     assert second["PhysicalResourceId"] != first["PhysicalResourceId"]
-    assert after[0] == before[1] and before[0] in after, "what signs was published, what signed still is"
-    assert after[1] not in before, "the next one is new"
+    assert after[0] == before[1] and before[0] in after, "the signing key was published before, and the old one still is"
+    assert after[1] not in before, "the next key is new"
     macs = [[key["kid"] for key in world.keys(answer) if key["kty"] == "oct"] for answer in (first, second)]
     assert macs[1][0] == macs[0][1] and macs[0][0] in macs[1]
-    assert len(world.sets()) == 2, "the old keys stay until CloudFormation says otherwise"
+    assert len(world.sets()) == 2, "the old keys stay until CloudFormation deletes them"
     world.ask("Delete", first, version="1")
     assert world.sets() == [second["PhysicalResourceId"]]
 
 
 @story
-def an_update_that_fails_goes_back_to_the_old_keys(world):
+def a_failed_update_returns_to_the_old_keys(world):
     first = world.ask("Create", version="1")
     second = world.ask("Update", first, version="2", old="1")
-    # What CloudFormation then sends: the old properties and the new name; at the end a Delete of the new one.
+    # CloudFormation then sends the old properties and the new name; at the end a Delete of the new one.
     back = world.ask("Update", second, version="1", old="2")
     assert (back["PhysicalResourceId"], back["Data"]) == (first["PhysicalResourceId"], first["Data"])
     world.ask("Delete", second, version="2")
@@ -76,7 +76,7 @@ def an_update_that_fails_goes_back_to_the_old_keys(world):
 
 
 @story
-def an_update_that_was_refused_goes_back_to_what_is_there(world):
+def a_refused_update_returns_to_the_current_keys(world):
     first = world.ask("Create", version="1")
     refused = world.ask("Update", first, version="a/b", old="1")
     assert refused["Status"] == "FAILED" and refused["PhysicalResourceId"] == first["PhysicalResourceId"]
@@ -85,7 +85,7 @@ def an_update_that_was_refused_goes_back_to_what_is_there(world):
 
 
 @story
-def the_same_request_twice_is_one(world):
+def a_repeated_request_is_executed_once(world):
     for kind, ask in (("Create", {"version": "1"}), ("Update", {"version": "2", "old": "1"})):
         answer = world.ask("Create", version="1") if kind == "Update" else None
         request = world.request(kind, answer, **ask)
@@ -99,7 +99,7 @@ def the_same_request_twice_is_one(world):
 
 
 @story
-def the_same_request_twice_at_once_is_one(world):
+def a_request_repeated_in_parallel_is_executed_once(world):
     request, answers = world.request("Create", version="1"), []
     functions = [world.start("make-keys") for _ in range(2)]
     threads = [threading.Thread(target=function.invoke, args=[json.dumps(request)]) for function in functions]
@@ -124,16 +124,16 @@ def a_late_repetition_of_an_old_update_cannot_bring_unknown_keys(world):
 
 
 @story
-def another_epoch_throws_everything_away(world):
+def another_epoch_replaces_all_keys(world):
     first = world.ask("Create", version="1")
     second = world.ask("Update", first, version="1", epoch="2", old="1")
     assert not {key["kid"] for key in world.keys(first)} & {key["kid"] for key in world.keys(second)}
     back = world.ask("Update", second, version="1", epoch="1", old="1")
-    assert back["Data"] == first["Data"], "and goes back when the update fails"
+    assert back["Data"] == first["Data"], "the old keys return if the update fails"
 
 
 @story
-def keys_that_somebody_deleted_are_not_made_again_in_silence(world):
+def deleted_keys_are_not_silently_made_again(world):
     first = world.ask("Create", version="1")
     world.delete(first)
     gone = world.ask("Update", first, version="2", old="1")
@@ -151,7 +151,7 @@ def a_change_of_something_else_keeps_the_keys(world):
 
 
 @story
-def a_resource_that_named_a_parameter_is_given_keys_in_the_table(world):
+def a_resource_that_named_a_parameter_gets_keys_in_the_table(world):
     before = {"PhysicalResourceId": f"/tasklane/{stack.STACK_NAME}/0aa0-11/1/1"}
     made = world.ask("Update", before, version="1", old="1")
     assert made["Status"] == "SUCCESS" and world.sets() == ["1/1"], made
@@ -159,11 +159,11 @@ def a_resource_that_named_a_parameter_is_given_keys_in_the_table(world):
     delete = world.request("Delete", before, version="1")
     del delete["ResourceProperties"]["Table"]
     assert world.send(delete)["Status"] == "SUCCESS"
-    assert world.sets() == ["1/1"], "what was there before is no business of the table's"
+    assert world.sets() == ["1/1"], "the table has only its own sets"
 
 
 @story
-def every_fault_is_answered_and_names_no_secret(world):
+def every_error_is_answered_without_secrets(world):
     request = world.request("Create", version="1")
     for change in (
         {"ResourceProperties": None},
@@ -191,11 +191,11 @@ def a_creation_that_was_never_answered_is_deleted(world):
     answer = world.ask("Delete", {"PhysicalResourceId": "tasklane-SigningKeys-1ABCDEF"}, version="1")
     assert answer["Status"] == "SUCCESS" and world.sets() == []
     unknown = world.request("Delete", {"PhysicalResourceId": "none"}, version="1") | {"ResourceProperties": {}}
-    assert world.send(unknown)["Status"] == "SUCCESS", "what was never made is deleted"
+    assert world.send(unknown)["Status"] == "SUCCESS", "deleting a missing set succeeds"
 
 
 @story
-def a_stack_whose_table_is_gone_can_be_deleted(world):
+def a_stack_without_its_table_can_be_deleted(world):
     made = world.ask("Create", version="1")
     world.call("DeleteTable")
     assert world.ask("Delete", made, version="1")["Status"] == "SUCCESS"
@@ -203,12 +203,12 @@ def a_stack_whose_table_is_gone_can_be_deleted(world):
 
 
 @story
-def a_store_out_of_reach_is_an_answer(world):
+def an_unreachable_store_is_reported(world):
     world.gate.faults = ["down"] * 3
     answer = world.ask("Create", version="1")
     assert answer["Status"] == "FAILED" and "cannot be reached" in answer["Reason"], answer
     world.gate.faults = ["down", "lost"]
-    assert world.ask("Create", version="2")["Status"] == "SUCCESS", "what passes is tried again"
+    assert world.ask("Create", version="2")["Status"] == "SUCCESS", "a temporary error is retried"
 
 
 @story
@@ -220,32 +220,32 @@ def a_write_whose_answer_was_lost_is_written_once(world):
 
 
 @story
-def a_role_that_is_not_known_yet_is_waited_for(world):
+def a_role_that_is_not_known_yet_is_retried(world):
     world.gate.faults = ["denied", "denied"]
     assert world.ask("Create", version="1")["Status"] == "SUCCESS"
 
 
 @story
-def cloudformation_out_of_reach_is_tried_again(world):
+def unreachable_cloudformation_is_retried(world):
     world.answers.refuse = 2
     assert world.ask("Create", version="1")["Status"] == "SUCCESS"
 
 
 @story
-def what_is_no_request_of_cloudformation_is_answered_all_the_same(world):
+def an_invalid_request_is_reported(world):
     for event in ({}, [], None, "ping", {"ResponseURL": 1}, {"Records": []}, EVENT):
         answer = world.maker.invoke(json.dumps(event))
         assert "CloudFormation" in answer["message"], answer
 
 
 @story
-def more_rotations_than_there_is_room_for_are_refused(world):
+def too_many_rotations_are_refused(world):
     answer = world.ask("Create", version="0")
     for number in range(1, 40):
         after = world.ask("Update", answer, version=str(number), old=str(number - 1))
         if after["Status"] == "FAILED":
             break
-        assert len(json.dumps(after)) <= 4096, "as much as CloudFormation reads"
+        assert len(json.dumps(after)) <= 4096, "CloudFormation reads no more"
         answer = after
     print(f"        {number - 1} rotations within a day fit: {len(world.value(answer))} bytes private, "
           f"{len(answer['Data']['PublicKeys'])} public")
@@ -274,7 +274,7 @@ def tokens_are_issued_with_the_keys_and_verify_through_a_rotation(world):
 
 
 @story
-def a_function_without_its_keys_says_so_and_starts_when_they_are_there(world):
+def a_function_without_keys_reports_it_and_starts_once_they_exist(world):
     first = world.ask("Create", version="1")
     for fault, status in (("down", 503), ("denied", 500)):
         world.gate.faults = [fault] * 6
@@ -285,9 +285,9 @@ def a_function_without_its_keys_says_so_and_starts_when_they_are_there(world):
         lines = [line for line in log if "no_signing_keys" in line]
         assert lines and "TASKLANE_SIGNING_KEYS" in lines[0], lines
         requests = [json.loads(line) for line in log if '"event":"request"' in line]
-        assert [(line["status"], line["source"]) for line in requests] == [(status, "203.0.113.7")], "it is logged like any other"
+        assert [(line["status"], line["source"]) for line in requests] == [(status, "203.0.113.7")], "the request is logged like any other"
         world.gate.faults = []
-        assert world.register(function), "the next request finds them"
+        assert world.register(function), "the next request finds the keys"
     missing = world.issuer("register", {"PhysicalResourceId": "1/10"})
     assert missing.invoke(json.dumps(EVENT))["statusCode"] == 500
     assert any("no_signing_keys" in line for line in missing.new_log_lines())
@@ -309,7 +309,7 @@ def keys_are_read_over_the_connection_that_the_store_uses(world):
 
 
 class World:
-    """A stack of its own for each story."""
+    """A separate stack for each story."""
 
     def __init__(self, shared, cleanup):
         self.shared, self.cleanup = shared, cleanup
@@ -351,7 +351,7 @@ class World:
         return self.send(self.request(*arguments, **properties))
 
     def send(self, request):
-        """The answer that CloudFormation gets, which is one that it takes."""
+        """The answer to CloudFormation. Checks that CloudFormation accepts it."""
         self.gate.function = self.shared["functions"]["make-keys"]
         self.maker.invoke(json.dumps(request))
         answer = self.answers.pop()
@@ -363,11 +363,11 @@ class World:
 
     def public(self, answer):
         keys = json.loads(answer["Data"]["PublicKeys"])["keys"]
-        assert all(set(key) == {"kty", "crv", "use", "alg", "kid", "x"} for key in keys), "nothing private is published"
+        assert all(set(key) == {"kty", "crv", "use", "alg", "kid", "x"} for key in keys), "private keys are not published"
         return keys
 
     def call(self, operation, **request):
-        """A call of the table of keys, by nobody's policy."""
+        """Calls the table of keys directly, without a policy."""
         return call(self.shared["moto"], operation, {"TableName": KEYS} | request)
 
     def make_table(self):
@@ -407,7 +407,7 @@ class World:
 
 
 class Gate:
-    """Passes calls of DynamoDB on to what has their table, as far as the function's policy allows them."""
+    """Forwards DynamoDB calls to the server that has the table, if the function's policy allows them."""
 
     def __init__(self, function, moto, engine):
         self.function, self.faults, self.connections, gate = function, [], 0, self
@@ -439,7 +439,7 @@ class Gate:
 
             def handle(self):
                 gate.connections += 1
-                # A caller that has given up is not a failure of the gate.
+                # A caller that timed out is not a failure of the gate.
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     super().handle()
 

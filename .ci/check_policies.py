@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Holds each function's IAM policy in template.yaml against what the function calls.
+"""Compares each function's IAM policy in template.yaml with the calls of the function.
 
-What it calls was recorded while all the stories ran (server/tests/stories, with TASKLANE_RECORD_CALLS at
+The calls were recorded while all the stories ran (server/tests/stories, with TASKLANE_RECORD_CALLS at
 target/calls/stories), by .ci/check_functions.py and by .ci/check_keys.py: all of them run before this. A call that is
-not allowed fails, and so does a permission that nothing used. The parts of a transaction need a permission each.
+not allowed fails, and so does a permission that no call used. The parts of a transaction need a permission each.
 Prints the policies as a table.
 """
 
@@ -39,7 +39,7 @@ def main():
 
 
 def stories():
-    """What was called while the stories ran."""
+    """The calls of the stories."""
     for line in recorded("stories"):
         call = json.loads(line)
         for action, resource in stack.needed(call["operation"], call["body"]):
@@ -49,7 +49,7 @@ def stories():
 def recorded(source):
     path = stack.CALLS / source
     if not path.exists():
-        raise SystemExit(f"{path} is missing: .ci/run makes it")
+        raise SystemExit(f"{path} is missing: .ci/run creates it")
     return path.read_text(encoding="utf-8").splitlines()
 
 

@@ -43,7 +43,7 @@ export ARCHITECTURE target_cpu
 if ! docker info >/dev/null 2>&1; then
   own_engine=yes
   if [ "$(id -u)" != 0 ]; then
-    echo 'no Docker Engine runs, and only root can start one' >&2
+    echo 'no Docker Engine is running, and only root can start one' >&2
     exit 1
   fi
   if ! (command -v dockerd && command -v iptables && command -v ip) >/dev/null; then

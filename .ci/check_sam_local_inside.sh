@@ -46,13 +46,13 @@ api=$!
 wait_for 'the API' curl --fail --silent http://127.0.0.1:3000/v1/health
 TEST_API_URL=http://127.0.0.1:3000 timeout 300 cargo test --offline --quiet --workspace --test stories anywhere:: | tee "$scratch/stories"
 if ! grep --quiet 'ok. [1-9]' "$scratch/stories"; then
-  echo 'no story was told' >&2
+  echo 'no story ran' >&2
   exit 1
 fi
 served=$(grep --only-matching 'Mounting [A-Za-z]*Function at' "$scratch/api.log" | cut --delimiter ' ' --fields 2 | sort --unique)
 ran=$(grep --only-matching '[A-Za-z]*Function as /var/task' "$scratch/api.log" | cut --delimiter ' ' --fields 1 | sort --unique)
 if [ "$served" != "$ran" ]; then
-  printf 'the stories leave out: %s\n' "$(comm -23 <(echo "$served") <(echo "$ran") | xargs)" >&2
+  printf 'the stories do not call: %s\n' "$(comm -23 <(echo "$served") <(echo "$ran") | xargs)" >&2
   exit 1
 fi
 if grep --extended-regexp 'lane of tasks|tlr_|eyJ' "$scratch/api.log" >&2; then

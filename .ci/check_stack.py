@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Deploys the stack to an emulated AWS: creates, updates and deletes what template.yaml becomes.
+"""Deploys the stack to an emulated AWS: creates, updates and deletes the stack of template.yaml.
 
-aws-sam-translator makes the template what CloudFormation gets; moto is CloudFormation and the services behind it. The
-signing keys are made by the real function, under the Lambda Runtime Interface Emulator. Then every parameter's
-constraints are held against good and bad values, which moto does not do, and the stack's size against CloudFormation's
-limit. Needs `cargo build --workspace --bins`.
+aws-sam-translator expands the template for CloudFormation; moto emulates CloudFormation and the other services. The
+signing keys are created by the real function, under the Lambda Runtime Interface Emulator. Then every parameter's
+constraints are checked with valid and invalid values, which moto does not do, and the stack's size is compared with
+CloudFormation's limit. Needs `cargo build --workspace --bins`.
 """
 
 import contextlib
@@ -124,7 +124,7 @@ VALUES = {
 
 
 class Keys(CustomModel):
-    """The custom resource: asks the real function as CloudFormation would."""
+    """The custom resource: invokes the real function as CloudFormation would."""
 
     # moto registers its models by module.
     __module__ = CustomModel.__module__
@@ -177,7 +177,7 @@ class Keys(CustomModel):
 
 
 def follow_changes():
-    """moto changes what names a changed parameter, and not what depends on it. CloudFormation does both, in order."""
+    """moto updates resources that refer to a changed parameter, but not their dependents. CloudFormation updates both, in order."""
     differences = parsing.ResourceMap.build_resource_diff
 
     def build_resource_diff(self, other_template, parameters=None):
@@ -213,7 +213,7 @@ def read_template():
 
 
 def expanded(template, parameters):
-    """What CloudFormation gets; the code is where `sam deploy` would have put it."""
+    """The template for CloudFormation, with the code where `sam deploy` would upload it."""
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = "s3://code/function.zip"
@@ -227,7 +227,7 @@ def expanded(template, parameters):
 
 
 def transformed(template, parameters):
-    """What moto gets: what CloudFormation gets, without what moto does not know."""
+    """The template for moto: the one for CloudFormation, without resources that moto does not support."""
     body = expanded(template, parameters)
     for name in UNKNOWN_OUTPUTS:
         del body["Outputs"][name]
@@ -278,7 +278,7 @@ def main():
         deployment = Deployment(session, parameters | everything)
         step("created with every parameter", deployment.create)
         step("deleted", deployment.delete)
-    print(f"      not tried, as moto does not know them: {', '.join(sorted(UNKNOWN))}")
+    print(f"      not tested, because moto does not support them: {', '.join(sorted(UNKNOWN))}")
     resources = expanded(read_template(), parameters)["Resources"]
     step("the stack has room to grow", check_size, resources)
     step("every function is watched", check_watched, resources)
@@ -329,10 +329,10 @@ class Deployment:
         assert told["StackStatus"] == status, told
         types = {resource["Type"] for resource in body["Resources"].values()}
         unknown = {kind for kind in types if not kind.startswith("Custom::") and kind not in parsing.get_model_map()}
-        assert unknown == UNKNOWN, f"moto does not know {unknown - UNKNOWN}, and does know {UNKNOWN - unknown}"
+        assert unknown == UNKNOWN, f"moto does not support {unknown - UNKNOWN}, and supports {UNKNOWN - unknown}"
         there = {resource["LogicalResourceId"] for resource in self.formation.list_stack_resources(StackName=STACK)["StackResourceSummaries"]}
         wanted = {name for name, resource in body["Resources"].items() if resource["Type"] not in UNKNOWN and self.has(resource, body)}
-        assert wanted <= there, f"not made: {wanted - there}"
+        assert wanted <= there, f"not created: {wanted - there}"
         self.check_tables()
         self.check_functions()
         self.check_secret(body)
@@ -348,7 +348,7 @@ class Deployment:
         return condition is None or bool(self.parameters[conditions[condition]])
 
     def check_functions(self):
-        """Every function has what its setting in the template says: most of all the keys that there are."""
+        """Every function has the settings of the template, and the current keys."""
         kept, found = self.kept_keys(), set()
         assert len(kept) == 1, kept
         functions = self.session.client("lambda").get_paginator("list_functions").paginate()
@@ -357,18 +357,18 @@ class Deployment:
         assert len(functions) == len(declared), len(functions)
         for function in functions:
             variables = function.get("Environment", {}).get("Variables", {})
-            assert sum(len(name) + len(value) for name, value in variables.items()) < 4096, "more than Lambda takes"
+            assert sum(len(name) + len(value) for name, value in variables.items()) < 4096, "Lambda accepts less"
             if "TASKLANE_SIGNING_KEYS" in variables:
                 assert variables["TASKLANE_SIGNING_KEYS"] == f"dynamodb:{kept[0]}", variables
                 assert variables["TASKLANE_KEYS_TABLE"] == self.keys_table, variables
             found.add(variables.get("TASKLANE_PUBLIC_KEYS"))
         public = [json.loads(keys)["keys"] for keys in found if keys]
         assert len(public) == 1 and len(public[0]) >= 2, public
-        assert public[0] != self.public_keys, "the keys of another version are others"
+        assert public[0] != self.public_keys, "another version has different keys"
         self.public_keys = public[0]
 
     def check_secret(self, body):
-        """Who reads the store may read the secret that its URL is in, if it is in one, and nobody else may."""
+        """Only functions that read the store may read the secret with its URL, if there is one."""
         given = {"Fn::If": ["HasDatabaseSecret", {"Ref": "DatabaseSecretPolicy"}, {"Ref": "AWS::NoValue"}]}
         resources = body["Resources"]
         for name, function in ((name, r["Properties"]) for name, r in resources.items() if r["Type"] == "AWS::Lambda::Function"):
@@ -415,12 +415,12 @@ def check_size(resources):
 
 
 def check_watched(resources):
-    """Crashes of every function are counted: it logs where the filter reads, and the alarm takes its deployment back."""
+    """Crashes of every function are counted: it logs to the filter's log group, and the alarm rolls its deployment back."""
     filtered = resources["CrashesFilter"]["Properties"]
     functions = of_type(resources, "AWS::Lambda::Function")
     for name, function in functions.items():
         logging_config = function["LoggingConfig"]
-        assert logging_config["LogGroup"] == filtered["LogGroupName"], f"{name} has a log of its own: {logging_config}"
+        assert logging_config["LogGroup"] == filtered["LogGroupName"], f"{name} has a separate log group: {logging_config}"
         # Lambda reports in the JSON that the filter reads; at this level it reports every invocation.
         assert (logging_config["LogFormat"], logging_config["SystemLogLevel"]) == ("JSON", "INFO"), f"{name}: {logging_config}"
 
@@ -429,7 +429,7 @@ def check_watched(resources):
     assert (alarm["Namespace"], alarm["MetricName"]) == (counted["MetricNamespace"], counted["MetricName"]), alarm
 
     groups = of_type(resources, "AWS::CodeDeploy::DeploymentGroup")
-    # All but the function that creates keys, which only CloudFormation calls.
+    # All except the function that creates keys, which only CloudFormation calls.
     assert len(groups) == len(functions) - 1, f"{len(groups)} deployment groups, {len(functions)} functions"
     for name, group in groups.items():
         assert {"Name": {"Ref": "CrashesAlarm"}} in group["AlarmConfiguration"]["Alarms"], name
@@ -442,7 +442,7 @@ def of_type(resources, kind):
 
 
 def check_encrypted(resources):
-    """moto does not read it: with the key of KmsKeyArn where that is set, the signing keys as everything else."""
+    """Every table uses the key of KmsKeyArn if it is set, the signing keys included. moto does not check this."""
     found = [json.dumps(r["Properties"]["SSESpecification"]) for r in resources.values() if r["Type"] == "AWS::DynamoDB::Table"]
     assert len(found) == 3 and len(set(found)) == 1 and "KmsKeyArn" in found[0], found
     return f"{len(found)} tables"
@@ -456,12 +456,12 @@ def check_values(parameters):
         for values, wanted in zip(VALUES[name], (True, False)):
             for value in values:
                 tried += 1
-                assert allows(parameter, value) == wanted, f"{name}: {value!r} is {'refused' if wanted else 'taken'}"
+                assert allows(parameter, value) == wanted, f"{name}: {value!r} is {'refused' if wanted else 'accepted'}"
     return f"{tried} values"
 
 
 def allows(parameter, value):
-    """Whether CloudFormation takes this value."""
+    """Whether CloudFormation accepts this value."""
     if parameter["Type"] == "Number":
         number = float(value)
         if not parameter.get("MinValue", number) <= number <= parameter.get("MaxValue", number):

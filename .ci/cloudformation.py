@@ -1,4 +1,4 @@
-"""The end of CloudFormation that a custom resource sees."""
+"""The side of CloudFormation that receives the answers of a custom resource."""
 
 import http.server
 import json
@@ -8,7 +8,7 @@ from emulator import HOST
 
 
 class Answers:
-    """Where CloudFormation waits: an S3 address that was signed for a request without a content type."""
+    """The server that receives answers, like an S3 URL that is signed for a request without a content type."""
 
     def __init__(self):
         received, self.refuse = [], 0
@@ -34,10 +34,10 @@ class Answers:
         self.url = f"http://{HOST}:{serve(self, Handler)}/answer?X-Amz-Signature=0"
 
     def pop(self):
-        """The oldest answer that was not asked for yet."""
+        """Returns the oldest answer that was not returned yet."""
         assert self.received, "CloudFormation was not answered"
         body = self.received.pop(0)
-        assert len(body) <= 4096, "more than CloudFormation reads"
+        assert len(body) <= 4096, "CloudFormation reads less"
         return json.loads(body)
 
     def close(self):
@@ -46,7 +46,7 @@ class Answers:
 
 
 def serve(owner, handler):
-    """Serves with a handler until the owner shuts its server down; the port."""
+    """Serves with a handler until the owner shuts its server down. Returns the port."""
     owner.server = http.server.ThreadingHTTPServer((HOST, 0), handler)
     threading.Thread(target=owner.server.serve_forever, args=[0.05], daemon=True).start()
     return owner.server.server_address[1]

@@ -46,7 +46,7 @@ class Running:
         start(command, environment, self.log, self.port, cleanup)
 
     def invoke(self, event):
-        """What the function answers to an event, which is JSON text."""
+        """Invokes the function with an event, which is JSON text, and returns its answer."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE)
         with contextlib.closing(connection):
             connection.request("POST", "/2015-03-31/functions/function/invocations", event.encode())
@@ -79,7 +79,7 @@ def start_engine(scratch, cleanup):
 
 
 def start(command, environment, log, port, cleanup):
-    """Starts a server of our own and waits until it takes connections."""
+    """Starts a server and waits until it accepts connections."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, env=bare(environment), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
@@ -95,7 +95,7 @@ def start(command, environment, log, port, cleanup):
 
 
 def stop(process):
-    """Ends a server and what it started: the emulator leaves the function's process behind."""
+    """Stops a server and its child processes: the emulator does not stop the function's process."""
     children = descendants(process.pid)
     process.kill()
     process.wait()
@@ -105,7 +105,7 @@ def stop(process):
 
 
 def descendants(pid):
-    """The processes below one, by what /proc says of them."""
+    """The descendants of a process, from /proc."""
     parents = {}
     for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -118,7 +118,7 @@ def descendants(pid):
 
 
 def bare(environment):
-    """An environment with these settings and nothing of ours that could stand in for a missing one."""
+    """An environment with these settings, without variables of the caller that could replace a missing one."""
     return {"PATH": os.environ["PATH"], **environment}
 
 
@@ -135,7 +135,7 @@ def free_port():
 
 
 def free_ports(count):
-    """Different ports: each is held until all are found."""
+    """Different free ports: each is held until all are found."""
     with contextlib.ExitStack() as held:
         servers = [held.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
         return [server.getsockname()[1] for server in servers]

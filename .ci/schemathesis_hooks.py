@@ -1,6 +1,6 @@
-"""What a request needs besides fitting its schema, so that schemathesis' valid requests get past the first rule.
+"""Adds what a valid request needs besides its schema, so that schemathesis' requests are not refused by the first rule.
 
-Only requests that are meant to be valid are changed, and only into others that fit the schema just as well.
+Only requests that are meant to be valid are changed, and they still match the schema.
 """
 
 import base64

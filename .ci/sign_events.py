@@ -3,8 +3,8 @@
 
     target/ci-venv/bin/python .ci/sign_events.py [--new-keys]
 
-The same keys give the same tokens, so a second run changes nothing. The tokens end in 2099 and the keys lie open in
-the repository: both are for machines that nobody else can reach.
+The same keys give the same tokens, so a second run changes nothing. The tokens end in 2099 and the keys are public
+in the repository: use both only on machines that others cannot reach.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def make_keys():
 
 
 def access_token(name, keys):
-    """The access token of an event; what it lacks is in the event's name."""
+    """The access token of an event; the event's name says what is wrong with the token."""
     claims = {
         "iss": "tasklane",
         "aud": "tasklane",

@@ -14,7 +14,7 @@ CALLS = ROOT / "target" / "calls"
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short tags as what they are short for: `!Ref X` as `{"Ref": "X"}`."""
+    """Expands CloudFormation's short tags: `!Ref X` as `{"Ref": "X"}`."""
 
 
 def _intrinsic(loader, suffix, node):
@@ -44,7 +44,7 @@ class Function:
 
 
 def functions(settings):
-    """Every function, its settings filled in from `settings` first and from the parameters' defaults otherwise."""
+    """Every function, with its settings from `settings`, or else from the parameters' defaults."""
     template = yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), _Loader)
     resources, shared = template["Resources"], template["Globals"]["Function"]
     stack = [r for r in resources.values() if r["Type"] == "AWS::Serverless::Function"]
@@ -112,7 +112,7 @@ def needed(action, body):
 
 
 def record(source, calls):
-    """Keeps what was called while something ran, triples of function, action and resource, for .ci/check_policies.py."""
+    """Writes recorded calls, triples of function, action and resource, for .ci/check_policies.py."""
     CALLS.mkdir(parents=True, exist_ok=True)
     (CALLS / source).write_text("".join(f"{' '.join(call)}\n" for call in sorted(calls)), encoding="utf-8")
 

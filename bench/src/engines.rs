@@ -22,7 +22,6 @@ use crate::Error;
 ///
 /// # Errors
 /// The file cannot be created.
-/// The file cannot be made.
 pub(crate) fn hasty(folder: &Path) -> Result<Engine, Error> {
     let database = Database::new(&folder.join("tasklane.db").to_string_lossy())?;
     database.enable_bulk_loading()?;

@@ -22,8 +22,8 @@ use clap::{Parser, Subcommand};
 /// An error of a bench, for the person who runs it.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Measures Tasklane against its budgets. What counts are ratios within one run; absolute times are
-/// the machine's.
+/// Measures Tasklane against its budgets. Compare the ratios within one run; absolute times
+/// depend on the machine.
 #[derive(Parser)]
 #[command(name = "bench", max_term_width = 100)]
 struct Arguments {
@@ -33,18 +33,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start, first and warm requests of every function, beside functions that do less and that do
-    /// it the usual way.
+    /// Start, first and warm requests of every function, compared with smaller functions and with one
+    /// written in the usual way.
     Start(start::Arguments),
     /// Zipped size of every function.
     Size(size::Arguments),
     /// A page of 50 tasks out of lists of 100, 1,000 and 100,000, on DynamoDB's interface and on
     /// MongoDB's.
     Pages(pages::Arguments),
-    /// Requests per second and latency of the server, beside a task API as tutorials write it.
+    /// Requests per second and latency of the server, compared with a task API as in tutorials.
     /// Needs wrk and Node.
     Load(load::Arguments),
-    /// What a request costs with 10, 1,000 and 100,000 accounts, and as many tasks of one owner.
+    /// The cost of a request with 10, 1,000 and 100,000 accounts, and as many tasks of one owner.
     Growth(growth::Arguments),
 }
 

@@ -304,7 +304,7 @@ fn cases(now: Timestamp) -> Result<Vec<Case>, Error> {
             },
         ),
         (
-            "q, found nowhere",
+            "q, without matches",
             TaskFilter {
                 text: text("zeppelin"),
                 ..everything()

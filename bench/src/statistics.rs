@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_summary_takes_measurements_by_rank_in_whatever_order_they_came() {
+    fn a_summary_ranks_unsorted_measurements() {
         let measured = (1..=200).rev().map(f64::from).collect::<Vec<_>>();
         assert_eq!(
             Summary::of(&measured),

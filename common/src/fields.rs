@@ -346,14 +346,14 @@ mod tests {
     }
 
     #[test]
-    fn a_duplicate_name_is_refused_where_it_stands() {
+    fn a_duplicate_name_is_refused_with_its_position() {
         let (pointer, detail) = refused(r#"{"a": [{"b/c": 1, "b/c": 2}]}"#);
         assert_eq!(pointer, "/a/0/b~1c");
         assert!(detail.starts_with("occurs more than once"), "{detail}");
     }
 
     #[test]
-    fn what_lax_parsers_accept_is_refused() {
+    fn input_that_only_lax_parsers_accept_is_refused() {
         for (json, word) in [
             (r#"{"a": 1e999}"#, "out of range"),
             (r#""\ud800""#, "hex escape"),
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_utf8_are_refused_with_their_place() {
+    fn invalid_utf8_is_refused_with_its_position() {
         let error = parse_json(b"{\"a\": \"\xff\"}").expect_err("not UTF-8");
         assert!(error.detail.contains("byte 7"), "{}", error.detail);
     }
@@ -394,7 +394,7 @@ mod tests {
         }
 
         #[test]
-        fn every_document_without_duplicates_is_read_as_it_is(numbers in proptest::collection::vec(proptest::num::i64::ANY, 0..8), text in ".*") {
+        fn every_document_without_duplicates_is_parsed_unchanged(numbers in proptest::collection::vec(proptest::num::i64::ANY, 0..8), text in ".*") {
             let document = serde_json::json!({"numbers": numbers, "text": text, "nested": {"null": null, "true": true}});
             proptest::prop_assert_eq!(parse_json(document.to_string().as_bytes()).expect("valid"), document);
         }

@@ -225,7 +225,7 @@ impl Event {
         Ok(Request {
             id: named.unwrap_or_else(|| invocation.request_id.clone()),
             method: http::Method::from_bytes(self.request_context.http.method.as_bytes())
-                .map_err(|_| "the method is none".to_owned())?,
+                .map_err(|_| "the method is invalid".to_owned())?,
             path: self.raw_path,
             query: self.raw_query_string,
             headers,
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn why_an_event_is_refused_quotes_nothing_of_it() {
+    fn the_error_of_a_refused_event_quotes_nothing_of_it() {
         for event in [
             json!("the-secret"),
             json!({"version": "the-secret"}),
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_called_what_the_gateway_calls_it() {
+    fn a_request_has_the_id_of_the_gateway() {
         let event = |id: &str| json!({"version": "2.0", "rawPath": "/", "requestContext": {"requestId": id, "http": {"method": "GET"}}});
         let named = request(&event("h3gPpd5oTofLkrI=")).expect("valid");
 
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn where_another_kind_of_request_came_from_is_known() {
+    fn the_source_of_other_kinds_of_requests_is_known() {
         let source = |event: &serde_json::Value| {
             source_of(&event.to_string()).map(|source| source.to_string())
         };

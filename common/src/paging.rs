@@ -60,7 +60,7 @@ impl FromStr for Cursor {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = || "must be a next_cursor that a list of this API gave".to_owned();
+        let refused = || "must be a next_cursor that a list of this API returned".to_owned();
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
         let text = String::from_utf8(bytes).map_err(|_| refused())?;
         let (order, position) = text.split_once('\n').ok_or_else(refused)?;
@@ -85,7 +85,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_survives_its_way_to_the_client_and_back(order in "[-a-z]{1,20}", position in "[!-~]{1,100}") {
+        fn a_cursor_is_unchanged_by_encoding_and_decoding(order in "[-a-z]{1,20}", position in "[!-~]{1,100}") {
             let cursor = Cursor::new(&order, &position);
             let text = cursor.to_string();
 

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_part_that_two_ask_for_at_once_starts_once() {
+    async fn a_part_that_is_requested_twice_at_once_starts_once() {
         let starter = Starter::new(Environment::new(&|_| None));
 
         let (one, other) = tokio::join!(starter.part::<Greeting>(), starter.part::<Greeting>());

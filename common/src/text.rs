@@ -26,10 +26,7 @@ pub fn check_line(text: &str, max: usize) -> Result<(), String> {
     if text.chars().any(is_visible) {
         Ok(())
     } else {
-        Err(
-            "must have a visible character, not only spaces and characters that show nothing"
-                .to_owned(),
-        )
+        Err("must have a visible character, not only spaces and invisible characters".to_owned())
     }
 }
 
@@ -85,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_needs_something_to_see() {
+    fn a_line_needs_a_visible_character() {
         for unseen in [
             "   ",
             "\u{200b}",
@@ -114,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_ends_nowhere_and_lines_end_as_any_system_ends_them() {
+    fn a_line_has_no_line_break_and_lines_accept_any_of_them() {
         for text in ["two\nlines", "two\r\nlines", "two\rlines"] {
             assert!(check_line(text, 100).is_err(), "{text:?}");
             assert_eq!(check_lines(text, 0..=100), Ok(()), "{text:?}");

@@ -146,7 +146,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_is_shown_is_read_as_the_same_point_in_time(milliseconds in MIN..=MAX) {
+        fn a_displayed_time_is_parsed_as_the_same_time(milliseconds in MIN..=MAX) {
             let instant = Timestamp::from_millisecond(milliseconds);
             proptest::prop_assert_eq!(instant.to_string().parse(), Ok(instant));
         }

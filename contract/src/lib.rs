@@ -59,8 +59,8 @@ impl Case {
     }
 }
 
-/// Lists the cases of a module, racing ones last. Each takes a `Store`, which is created from the
-/// ground.
+/// Lists the cases of a module, racing ones last. Each takes a `Store`, which is created from a
+/// [`Ground`].
 #[macro_export]
 macro_rules! cases {
     ($($name:ident),+ $(,)? $(; racing: $($racing:ident),+ $(,)?)?) => {

@@ -128,7 +128,7 @@ fn tables(text: &str) -> Result<Tables, String> {
         Ok(Tables(settings.into_iter().zip(names).collect()))
     } else {
         Err(format!(
-            "must be {} names with commas between them, in the order of {}",
+            "must be {} names separated by commas, in the order of {}",
             settings.len(),
             settings.join(", ")
         ))

@@ -85,7 +85,7 @@ fn too_large_problem() -> Problem {
 fn timed_out(parts: &Parts) -> Problem {
     let problem = Problem::new(
         Kind::REQUEST_TIMEOUT,
-        "The body did not arrive in time; nothing was done.",
+        "The body did not arrive in time; nothing was changed.",
     );
     // The rest of the body may still arrive, so the connection cannot be used again (RFC 9110,
     // section 15.5.9). HTTP/2 only ends the stream.

@@ -81,7 +81,7 @@ fn conclude(summary: &Summary) -> anyhow::Result<()> {
             .map(|(kind, count)| kind.counted(*count))
             .collect();
         println!(
-            "Everything is copied, and the same on both sides: {}.",
+            "Everything was copied, and both stores have the same data: {}.",
             counted.join(", ")
         );
         return Ok(());

@@ -48,9 +48,9 @@ const ABOUT: About = About {
     title: "Tasklane",
     summary: "Tasks, for people and for programs.",
     description: "Bodies are JSON in UTF-8, at most 64 KiB; times are RFC 3339 in UTC with milliseconds. Every error is a problem (RFC 9457). \
-        Register or log in, then send the access token with every call; refresh it before its fifteen minutes are over. \
-        Every GET is served for HEAD as well, answers an ETag, and 304 to an If-None-Match that names it. \
-        If-Match and If-None-Match are read as RFC 9110 says on every method; what has no ETag answers 412 to an If-Match.",
+        Register or log in, then send the access token with every call; refresh it before it expires after fifteen minutes. \
+        Every GET can also be called as HEAD, returns an ETag, and returns 304 to an If-None-Match with that tag. \
+        If-Match and If-None-Match work as in RFC 9110 on every method; a resource without an ETag returns 412 to an If-Match.",
 };
 
 /// The API document, generated from the endpoints' declarations.

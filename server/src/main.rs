@@ -102,7 +102,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             let sessions = SessionLifetimes::read(environment)?.absolute;
             let file = keys::rotate(&data, sessions, revoke)?;
             let old = if revoke {
-                "The old ones are gone: everybody logs in again."
+                "The old ones are removed: all users must log in again."
             } else {
                 "Tokens of the old ones stay valid."
             };

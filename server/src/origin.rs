@@ -27,7 +27,7 @@ impl FromStr for Origin {
         let serialised = serialise(text).ok_or_else(refused)?;
         if serialised != text {
             return Err(format!(
-                "must be origins as a browser sends them: write {serialised} for the one that is otherwise"
+                "must be origins as a browser sends them: write {serialised} instead"
             ));
         }
         HeaderValue::try_from(serialised)
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_browsers_send_is_taken() {
+    fn origins_that_browsers_send_are_accepted() {
         for good in [
             "https://app.example.com",
             "http://localhost:5173",
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_browser_sends_is_refused_with_what_to_write_instead() {
+    fn other_origins_are_refused_with_a_correction() {
         for (bad, good) in [
             ("https://App.Example.com", "https://app.example.com"),
             ("https://app.example.com:443", "https://app.example.com"),

@@ -102,7 +102,10 @@ impl TrustedProxies {
                 break;
             };
             let hop = read(element).ok_or_else(|| {
-                Problem::malformed_header(&name, "must name addresses, as a trusted proxy wrote it")
+                Problem::malformed_header(
+                    &name,
+                    "is sent by a trusted proxy and must have valid addresses",
+                )
             })?;
             if wrote == ForwardedHeader::Forwarded {
                 sender.secure = hop.secure;
@@ -292,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_believed_by_default() {
+    fn no_proxy_is_trusted_by_default() {
         assert_eq!(client("", "192.0.2.7", &[b"198.51.100.1"]), "192.0.2.7");
     }
 
@@ -339,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_forged_spoils_nothing_and_what_a_proxy_garbled_is_refused() {
+    fn forged_entries_are_ignored_and_malformed_entries_of_a_proxy_are_refused() {
         for (forwarded, expected) in [
             (&[&b"caf\xe9, 198.51.100.1"[..]][..], "198.51.100.1"),
             (&[b"\xff\xff", b"198.51.100.1"], "198.51.100.1"),

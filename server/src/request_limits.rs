@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sources_that_have_their_whole_limit_again_are_forgotten() {
+    fn sources_with_their_full_limit_are_removed() {
         let rate = Rate {
             count: 1,
             window: std::time::Duration::from_micros(1),

@@ -70,7 +70,7 @@ pub async fn seed(starter: &Starter<'_>, is_embedded: bool) -> anyhow::Result<St
     };
     match users.register(&account, &session(0xa1)).await {
         Err(StoreError::Refused(_)) => {
-            return Ok(format!("The demo account {EMAIL} is there already."));
+            return Ok(format!("The demo account {EMAIL} already exists."));
         }
         registered => registered?,
     }

@@ -1,5 +1,5 @@
-//! The server where a role's credentials are handed out and expire, as on ECS: each is used while
-//! it is valid and no longer. With the feature `credentials-chain`.
+//! The server with credentials of a role that expire, as on ECS: it uses each while it is valid and
+//! no longer. With the feature `credentials-chain`.
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use http::HeaderMap;
 use serde_json::json;
 
-/// A program that ends with the test.
+/// A process that is killed at the end of the test.
 struct Running(Child);
 
 impl Drop for Running {
@@ -66,8 +66,8 @@ async fn until_it_answers(url: &str) -> reqwest::Response {
 }
 
 #[tokio::test]
-async fn credentials_that_a_container_is_handed_are_renewed_as_they_expire() {
-    // Who hands them out: every time others, which are as good as expired.
+async fn container_credentials_are_renewed_before_they_expire() {
+    // The source of the credentials. It returns different ones each time, which expire at once.
     let handed_out = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&handed_out);
     let hand_out = get(move || {
@@ -81,7 +81,7 @@ async fn credentials_that_a_container_is_handed_are_renewed_as_they_expire() {
     });
     let agent = serve(Router::new().route("/role", hand_out)).await;
 
-    // The store, with an ear at its door for who calls.
+    // The store, and a proxy in front of it that records the access key of each call.
     let folder = tempfile::tempdir().expect("a folder");
     let engine = free_address();
     let _engine = tasklane(

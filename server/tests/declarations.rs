@@ -1,5 +1,5 @@
-//! What is written in more than one place is the same in each: template, API document, sample
-//! events, settings.
+//! What is declared in several places is the same in each: template, API document, sample events,
+//! settings.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn read(file: &str) -> String {
 }
 
 #[test]
-fn the_published_document_is_the_one_that_the_declarations_make() {
+fn the_published_document_matches_the_declarations() {
     assert!(
         system::OPENAPI == server::openapi(),
         "run: cargo run -- openapi > functions/system/openapi.json"
@@ -81,7 +81,7 @@ fn every_endpoint_has_a_function_and_a_sample_event_of_its_name() {
 }
 
 #[test]
-fn scripts_of_other_origins_may_do_the_same_behind_the_gateway_as_at_the_server() {
+fn the_gateway_and_the_server_have_the_same_cors_rules() {
     let template = read("template.yaml");
 
     for (key, values) in [
@@ -98,7 +98,7 @@ fn scripts_of_other_origins_may_do_the_same_behind_the_gateway_as_at_the_server(
     assert!(template.contains(&format!("          MaxAge: {CORS_MAX_AGE}\n")));
 }
 
-/// The rows of the README's table of settings: the names in the first cell, and the row.
+/// The rows of the README's table of settings: the names in the first cell, and the whole row.
 fn documented_settings(readme: &str) -> Vec<(Vec<&str>, &str)> {
     let (_, section) = readme.split_once("\n## Settings\n").expect("a section");
     let rows = section.lines().filter(|line| line.starts_with("| `"));
@@ -131,7 +131,7 @@ fn every_setting_is_in_the_readme_with_its_default() {
 }
 
 #[test]
-fn the_readme_and_the_template_name_no_setting_that_nothing_reads() {
+fn the_readme_and_the_template_have_no_unknown_setting() {
     let command = Arguments::command();
     let of_arguments = command
         .get_arguments()
@@ -162,7 +162,7 @@ fn the_readme_and_the_template_name_no_setting_that_nothing_reads() {
 }
 
 #[test]
-fn the_job_that_may_change_the_stack_compiles_nothing_and_the_one_that_compiles_has_no_identity() {
+fn the_job_that_deploys_compiles_nothing_and_the_one_that_compiles_has_no_credentials() {
     let workflow = read(".github/workflows/deploy.yml");
 
     let (build, deploy) = workflow.split_once("\n  deploy:\n").expect("a job");
@@ -187,7 +187,7 @@ fn the_job_that_may_change_the_stack_compiles_nothing_and_the_one_that_compiles_
 }
 
 #[test]
-fn the_gateways_log_names_a_request_as_the_functions_do() {
+fn the_gateway_and_the_functions_log_the_same_request_id() {
     let template = read("template.yaml");
 
     for (ours, gateways) in [

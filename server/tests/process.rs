@@ -1,4 +1,4 @@
-//! The program as its user meets it: started, stopped, misconfigured, and started again.
+//! The program from its user's view: started, stopped, misconfigured, and restarted.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -12,17 +12,17 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use server::arguments::Arguments;
 
-/// A running server on a folder of its own.
+/// A running server with its own folder.
 struct Server {
     process: Child,
     address: SocketAddr,
-    /// What it said when it had started.
+    /// What it printed at start.
     greeting: String,
 }
 
 fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tasklane"));
-    // Nothing of the tester's own settings.
+    // Without the settings of the environment that runs the tests.
     command
         .env_clear()
         .current_dir(folder)
@@ -32,7 +32,7 @@ fn command(folder: &Path) -> Command {
     command
 }
 
-/// Runs a command that ends by itself.
+/// Runs a command to its end.
 fn run(folder: &Path, arguments: &[&str]) -> Output {
     command(folder)
         .args(arguments)
@@ -54,7 +54,7 @@ impl Server {
     }
 
     fn run(command: &mut Command) -> Self {
-        // Its log is not what these stories are about, and a pipe that nobody reads would fill.
+        // These tests do not need the log, and a pipe that is not read would fill up.
         let mut process = command
             .args(["--listen", "127.0.0.1:0"])
             .stdout(Stdio::null())
@@ -128,7 +128,7 @@ fn account() -> Value {
 }
 
 #[tokio::test]
-async fn it_says_where_it_is_and_keeps_everything_over_a_restart() {
+async fn it_prints_its_address_and_keeps_everything_over_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(folder.path());
 
@@ -167,7 +167,7 @@ async fn it_says_where_it_is_and_keeps_everything_over_a_restart() {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_kills_in_the_middle_of_writing_and_nothing_is_half_there() {
+async fn acknowledged_writes_survive_kills_and_no_write_is_partial() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut server = Server::start(folder.path());
     let (_, tokens) = post(server.url("/v1/auth/register"), None, account()).await;
@@ -180,7 +180,7 @@ async fn what_was_acknowledged_survives_kills_in_the_middle_of_writing_and_nothi
         let url = server.url("/v1/tasks");
         let writer = async |writer: usize| {
             let mut titles = Vec::new();
-            // Until the server is gone.
+            // Until the server has been killed.
             for n in 0.. {
                 let title = format!("{round}-{writer}-{n}");
                 let draft = json!({"title": title, "notes": "n".repeat(1000)});
@@ -265,7 +265,7 @@ fn a_request_that_is_being_read_is_answered_before_the_program_ends() {
         );
 
         server.signal(signal);
-        // It takes no more connections as soon as it has heard the signal.
+        // After the signal it accepts no more connections.
         while TcpStream::connect(server.address).is_ok() {
             std::thread::yield_now();
         }
@@ -279,7 +279,7 @@ fn a_request_that_is_being_read_is_answered_before_the_program_ends() {
 }
 
 #[test]
-fn a_bad_setting_stops_the_start_with_a_line_that_names_it_and_shows_a_good_one() {
+fn a_bad_setting_stops_the_start_with_its_name_and_a_valid_example() {
     for (name, value, good) in [
         (
             "DATABASE_URL",
@@ -347,7 +347,7 @@ fn a_bad_setting_stops_the_start_with_a_line_that_names_it_and_shows_a_good_one(
 }
 
 #[test]
-fn an_address_that_is_taken_is_named_with_a_way_out() {
+fn an_address_that_is_in_use_is_reported_with_a_solution() {
     let folder = tempfile::tempdir().expect("a folder");
     let taken = std::net::TcpListener::bind("127.0.0.1:0")
         .expect("a port")
@@ -472,7 +472,7 @@ async fn new_keys_sign_after_a_restart_and_tokens_of_the_old_ones_stay_valid() {
     .await;
     assert_eq!(status, 200, "{new}");
 
-    // Another key is named in the first part of the new token.
+    // The header of the new token names another key.
     let header = |tokens: &Value| {
         tokens["access_token"]
             .as_str()
@@ -514,7 +514,7 @@ fn an_empty_variable_is_an_absent_one_for_every_setting() {
     );
 
     for empty in ["", " "] {
-        // Each command reads the arguments of all.
+        // Every command accepts the common arguments.
         let ended = command(folder.path())
             .envs(names.iter().map(|name| (name, empty)))
             .arg("rotate-keys")
@@ -550,7 +550,7 @@ fn an_empty_variable_is_an_absent_one_for_every_setting() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn only_their_owner_can_read_data_and_keys_whatever_the_umask_is() {
+async fn only_the_owner_can_read_data_and_keys_with_any_umask() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("a folder");
     let mode = |path: &Path| {
@@ -597,7 +597,7 @@ async fn only_their_owner_can_read_data_and_keys_whatever_the_umask_is() {
 
     assert!(server.stop("TERM").success());
 
-    // Somebody may have wanted it so.
+    // It may be intentional.
     std::fs::set_permissions(
         data.join("tasklane.db"),
         std::fs::Permissions::from_mode(0o644),
@@ -639,7 +639,7 @@ fn rotations_at_the_same_time_lose_no_key() {
     )
     .expect("JSON");
     let keys = set["keys"].as_array().expect("keys");
-    // The first that found none made a pair, and each of the eight added one.
+    // The first one found no keys and created a pair; each of the eight added one.
     assert_eq!(keys.iter().filter(|key| key["kty"] == "OKP").count(), 9);
     assert_eq!(
         keys.iter()
@@ -738,7 +738,7 @@ async fn the_demo_account_is_not_added_to_a_store_that_people_use_unless_told() 
 }
 
 #[tokio::test]
-async fn the_engine_on_a_port_answers_functions_of_this_machine_and_no_web_page() {
+async fn the_engine_on_a_port_serves_local_functions_and_refuses_web_pages() {
     let folder = tempfile::tempdir().expect("a folder");
     let listen = std::net::TcpListener::bind("127.0.0.1:0")
         .expect("a port")
@@ -831,7 +831,7 @@ async fn the_engine_on_a_port_answers_functions_of_this_machine_and_no_web_page(
         );
     }
 
-    // Others may reach this one, so the demo account's password is nobody's guess.
+    // Others may reach this store, so the demo account gets a random password.
     let elsewhere = tempfile::tempdir().expect("a folder");
     let seed = |url: &str| {
         command(elsewhere.path())

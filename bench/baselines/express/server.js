@@ -1,4 +1,4 @@
-// A task API with accounts as tutorials write it: Express, Mongoose, jsonwebtoken, bcrypt, in one file and one process.
+// A task API with accounts as in tutorials: Express, Mongoose, jsonwebtoken, bcrypt, in one file and one process.
 const bcrypt = require('bcrypt');
 const express = require('express');
 const jwt = require('jsonwebtoken');

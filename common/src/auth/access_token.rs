@@ -129,7 +129,7 @@ impl Verifier {
             .as_deref()
             .is_some_and(|kind| kind.eq_ignore_ascii_case(TYPE))
         {
-            return Err("the token is no access token");
+            return Err("the token is not an access token");
         }
         // No extension is supported here, so none may be critical (RFC 7515, section 4.1.11).
         if header.crit.is_some() {
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_token_is_whose_it_was_and_vouches_for_no_other_text() {
+    fn a_cached_token_keeps_its_claims_and_validates_no_other_text() {
         let keys = SigningKeys::generate("1").expect("generated");
         let verifier = Verifier::new(&keys.public(), "tasklane", "tasklane").expect("keys");
         let mine = token(&keys);
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retired_key_verifies_for_a_day_and_no_longer_whatever_its_tokens_say() {
+    fn a_retired_key_verifies_for_one_day_only() {
         let mut keys = SigningKeys::generate("1").expect("generated");
         let issuer = Issuer::new(&keys, "tasklane", "tasklane").expect("keys");
         keys.rotate("2", now()).expect("rotated");
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_life_is_accepted_only_where_the_keys_say_so() {
+    fn a_longer_lifetime_is_accepted_only_if_the_keys_allow_it() {
         let keys = SigningKeys::generate("1").expect("generated");
         let issuer = Issuer::new(&keys, "tasklane", "tasklane").expect("keys");
         let user = UserId::new(now());

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn one_source_gets_a_quarter_of_the_places_however_often_it_asks_and_others_get_theirs() {
+    fn one_source_gets_at_most_a_quarter_of_the_places() {
         let admission = Admission::new(8);
 
         let flood: Vec<_> = (0..450)
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_only_so_many_places_and_one_that_is_given_up_is_free_again() {
+    fn places_are_limited_and_a_released_one_is_free_again() {
         let admission = Admission::new(8);
         let mut places: Vec<_> = (0..8)
             .map(|number| admission.admit(source(number)).expect("a place"))

@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn memory_is_kept_for_as_many_as_work_at_a_time_and_leaves_no_trace_in_a_hash() {
+    async fn reused_memory_is_bounded_and_does_not_affect_a_hash() {
         let hashing = Hashing::new(Params::new(64, 1, 1, None).expect("parameters"), 2);
         let hash = |password: &'static [u8]| {
             hashing.work(move |mut turn| turn.hash(password, b"sixteen bytes...").expect("hashed"))
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hash_says_with_how_much_work_it_is_verified() {
+    async fn a_hash_is_verified_with_its_own_parameters() {
         let weak = Hashing::new(Params::new(64, 1, 1, None).expect("parameters"), 1);
         let strong = Hashing::new(Params::new(128, 2, 1, None).expect("parameters"), 1);
 

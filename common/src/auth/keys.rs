@@ -19,10 +19,10 @@ use crate::time::Timestamp;
 /// still signs.
 pub const OVERLAP: Duration = Duration::from_hours(24);
 
-/// The keys that access tokens are verified with, by `kid`.
+/// The keys that verify access tokens, by `kid`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PublicKeys {
-    /// The keys, any number of them.
+    /// The keys.
     pub keys: Vec<PublicKey>,
     /// The longest validity of a token of these keys, in seconds. Without it: the lifetime of an
     /// issued token. The sample events' tokens, which are public, outlive every deployment. Not
@@ -47,7 +47,7 @@ pub struct PublicKey {
     pub kid: String,
     /// The key: 32 bytes in base64url.
     pub x: String,
-    /// When the key stops verifying, in seconds since 1970; absent for a key that signs, or will
+    /// When the key stops verifying, in seconds since 1970; absent for a key that signs or will
     /// sign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exp: Option<i64>,
@@ -430,7 +430,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_set_survives_being_written_and_read() {
+    fn a_key_set_is_unchanged_by_writing_and_reading() {
         let mut keys = SigningKeys::generate("1").expect("generated");
         keys.rotate("2", now()).expect("rotated");
 
@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unusable_set_says_why_and_quotes_no_secret() {
+    fn an_unusable_set_is_reported_without_its_secrets() {
         let json = SigningKeys::generate("1").expect("generated").to_json();
 
         for (bad, why) in [

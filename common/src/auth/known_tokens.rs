@@ -74,7 +74,7 @@ mod tests {
     use crate::auth::{Role, SessionId, UserId};
 
     #[test]
-    fn however_many_tokens_there_are_no_more_than_the_most_are_known() {
+    fn the_number_of_cached_tokens_is_bounded() {
         let now = "2026-03-01T09:30:00Z".parse().expect("a time");
         let token = KnownToken {
             caller: Caller {

@@ -128,7 +128,7 @@ impl Field for NewPassword {
         // Takes half a millisecond, before a hash that takes twenty.
         if COMMON.lines().any(|common| common == in_lower_case) {
             return Err(fault(
-                "is one of the commonest passwords; choose another one",
+                "is one of the most common passwords; choose another one",
             ));
         }
         Ok(Self(Password(sent)))
@@ -200,7 +200,7 @@ impl Hasher<'_> {
         let mut salt = [0; 16];
         SystemRandom::new()
             .fill(&mut salt)
-            .map_err(|_| Problem::internal("the machine gives no random bytes"))?;
+            .map_err(|_| Problem::internal("the system gives no random bytes"))?;
         let prepared = prepare(&password.0);
         let hashed = self
             .passwords
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_password_opens_on_any_keyboard() {
+    async fn equivalent_unicode_passwords_verify() {
         let passwords = Passwords::new(LOW).expect("settings");
         let passwords = passwords.admit(HERE).expect("admitted");
 
@@ -427,13 +427,13 @@ mod tests {
     }
 
     #[test]
-    fn length_and_the_commonest_are_those_of_what_is_hashed() {
+    fn the_length_and_the_common_list_apply_to_the_prepared_password() {
         assert!(new_password(&"e\u{301}".repeat(7)).is_err());
         assert!(new_password(&"e\u{301}".repeat(256)).is_ok());
         assert!(
             new_password("1\u{438}\u{306}2\u{446}3\u{443}4\u{43a}5\u{435}").expect_err("common")[0]
                 .1
-                .contains("commonest")
+                .contains("most common")
         );
         // No character is refused.
         assert!(
@@ -449,12 +449,12 @@ mod tests {
     }
 
     #[test]
-    fn the_commonest_passwords_are_refused_whatever_their_case() {
+    fn common_passwords_are_refused_in_any_case() {
         for common in ["password1", "PASSWORD1", "iloveyou", "qwertyuiop"] {
             assert!(
                 new_password(common).expect_err(common)[0]
                     .1
-                    .contains("commonest")
+                    .contains("most common")
             );
         }
 
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn length_counts_characters_and_nothing_is_cut() {
+    fn length_counts_characters_and_nothing_is_truncated() {
         assert!(new_password("1234567").is_err());
         assert!(new_password(&"\u{1f600}".repeat(256)).is_ok());
         assert!(new_password(&"\u{1f600}".repeat(257)).is_err());
@@ -498,7 +498,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_has_no_password() {
+    async fn the_hash_for_unknown_accounts_matches_no_password() {
         let passwords = Passwords::new(LOW).expect("settings");
         let passwords = passwords.admit(HERE).expect("admitted");
 

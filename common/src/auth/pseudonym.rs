@@ -36,7 +36,7 @@ mod tests {
     use crate::auth::SigningKeys;
 
     #[test]
-    fn a_pseudonym_is_the_same_after_a_restart_and_tells_accounts_and_stacks_apart() {
+    fn a_pseudonym_is_stable_and_differs_between_accounts_and_stacks() {
         let keys = SigningKeys::generate("1").expect("keys");
         let issuer =
             |keys: &SigningKeys| Issuer::new(keys, "tasklane", "tasklane").expect("an issuer");

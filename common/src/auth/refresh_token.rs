@@ -125,7 +125,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_token_is_read_back_and_a_changed_one_is_not(generation: u32, at in 0usize..80, with in proptest::char::range('!', '~')) {
+        fn a_token_is_parsed_and_a_changed_one_is_refused(generation: u32, at in 0usize..80, with in proptest::char::range('!', '~')) {
             let issuer = issuer("1");
             let sealed = token(generation).seal(&issuer);
 

@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn one_customer_is_one_source_however_the_address_changes_within_the_network() {
+    fn an_ipv6_source_is_counted_by_its_64_56_and_48_networks() {
         let here = names("2001:db8:0:1::1");
         assert_eq!(
             here,

@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_answers_where_its_partition_is_unless_another_place_is_named() {
+    fn a_service_has_the_endpoint_of_its_partition_unless_another_is_set() {
         assert_eq!(
             dynamodb("eu-central-1", None),
             "https://dynamodb.eu-central-1.amazonaws.com"

@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_holds_no_usable_certificate_is_named_and_no_panic() {
+    fn a_file_without_a_usable_certificate_is_reported_without_a_panic() {
         for content in [
             String::new(),
             "no certificate".to_owned(),

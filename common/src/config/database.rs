@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_url_is_named_and_nothing_of_it_is_quoted() {
+    fn the_error_of_a_url_quotes_nothing_of_it() {
         for (text, rule) in [
             ("mongodb://ada:s3cret@", "a host"),
             ("mongodb://ada:s3cret@db:port/", "a host"),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_not_shown_by_accident() {
+    fn debug_output_does_not_show_a_url() {
         let url: DatabaseUrl = "mongodb://ada:s3cret@db/lane".parse().expect("valid");
         assert_eq!(format!("{url:?}"), "MongoDb(MongoUrl(database lane))");
     }

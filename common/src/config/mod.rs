@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_given_has_its_default_and_what_has_none_is_missing() {
+    fn absent_settings_get_their_default_or_are_reported_as_missing() {
         for value in ["", "  "] {
             with(value, |environment| {
                 assert_eq!(
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_named_with_a_good_one_and_not_quoted() {
+    fn a_bad_value_is_reported_with_a_valid_example_and_not_quoted() {
         let errors = [
             with("-1d", |environment| {
                 environment.duration(&SESSIONS).map(drop)

@@ -93,7 +93,7 @@ pub fn sk_of(item: &Item) -> &str {
 
 /// The error for an item whose key has an unknown shape.
 pub fn unknown_key() -> StoreError {
-    StoreError::Corrupt("nothing that Tasklane keeps has such a key".into())
+    StoreError::Corrupt("no data of Tasklane has such a key".into())
 }
 
 /// Checks that a record's contents match its key.

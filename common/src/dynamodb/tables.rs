@@ -49,11 +49,11 @@ async fn migrate_table(
                 .await
                 .map_err(|error| error.to_string())?;
             wait_until_active(client, name).await?;
-            tell(&format!("table {name}: made"));
+            tell(&format!("table {name}: created"));
         }
         Some(table) => {
             check_keys(&table, indexes)?;
-            tell(&format!("table {name}: is there"));
+            tell(&format!("table {name}: exists"));
         }
     }
     let ttl = client
@@ -72,7 +72,7 @@ async fn migrate_table(
     ) {
         return match ttl.as_ref().and_then(|ttl| ttl.attribute_name()) {
             Some(EXPIRY) | None => {
-                tell(&format!("expiry of {name}: is there"));
+                tell(&format!("expiry of {name}: exists"));
                 Ok(())
             }
             Some(other) => Err(format!("its items expire by {other}, and must by {EXPIRY}")),
@@ -81,7 +81,7 @@ async fn migrate_table(
     enable_expiry(client, name)
         .await
         .map_err(|error| error.to_string())?;
-    tell(&format!("expiry of {name}: made"));
+    tell(&format!("expiry of {name}: created"));
     Ok(())
 }
 
@@ -109,7 +109,7 @@ async fn wait_until_active(client: &Client, name: &str) -> Result<(), String> {
         }
         tokio::time::sleep(BETWEEN_LOOKS).await;
     }
-    Err("it is still being made; run this again later".to_owned())
+    Err("it is still being created; run this again later".to_owned())
 }
 
 /// Keys and local indexes cannot be changed after a table is created.

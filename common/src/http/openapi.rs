@@ -302,7 +302,7 @@ fn describe(
             }
             412 => drop(headers.insert(
                 "ETag".to_owned(),
-                header("The current version, where there is any."),
+                header("The current version, if there is one."),
             )),
             415 => {
                 let name = if endpoint.method == Method::Patch {
@@ -312,11 +312,11 @@ fn describe(
                 };
                 headers.insert(
                     name.to_owned(),
-                    header("The accepted media types, for a body of another one."),
+                    header("The accepted media types, if the body has another one."),
                 );
                 headers.insert(
                     "Accept-Encoding".to_owned(),
-                    header("identity, for a body that was compressed."),
+                    header("identity, if the body was compressed."),
                 );
             }
             429 => {

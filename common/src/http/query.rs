@@ -62,7 +62,7 @@ impl<T: Listed> Parameters for PageQuery<T> {
 #[schemars(rename = "PageQuery")]
 #[expect(dead_code, reason = "a schema only")]
 struct PageQuerySchema {
-    /// The most items in the page; 50 by default.
+    /// The maximum number of items in the page; 50 by default.
     #[schemars(range(min = 1, max = 100))]
     limit: Option<u32>,
     /// The `next_cursor` of the previous page; absent for the first page.

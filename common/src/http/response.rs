@@ -51,7 +51,7 @@ pub struct NoContent;
 /// 200: the same answer for everyone, which caches may store for a while.
 pub struct PublicJson<T>(pub T);
 
-/// 200: a page of a list, with `Link: rel="next"` when there is more.
+/// 200: a page of a list, with `Link: rel="next"` if there is another page.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "{T}List")]
 pub struct Listing<T> {

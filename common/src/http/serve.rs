@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_a_500_that_tells_nothing_and_the_next_request_is_answered() {
+    async fn a_panic_is_a_500_without_details_and_the_next_request_is_answered() {
         let starter = Starter::new(Environment::new(&|_| None));
         let running = ENDPOINT.start(&starter).await.expect("no part fails");
 

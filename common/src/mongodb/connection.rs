@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_that_cannot_be_used_is_told_by_its_place_and_not_quoted() {
+    fn an_invalid_option_is_reported_by_position_and_not_quoted() {
         for (options, rule) in [
             ("w=majority&s3cret", "number 2"),
             ("s3cret=yes", "number 1"),
@@ -423,7 +423,7 @@ mod tests {
 
     #[cfg(not(feature = "mongodb-aws"))]
     #[test]
-    fn a_binary_without_roles_says_so() {
+    fn a_binary_without_assume_role_support_reports_it() {
         let error = connect("mongodb+srv://db.example.net/?authMechanism=MONGODB-AWS")
             .err()
             .expect("refused");
@@ -432,13 +432,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_quotes_is_not_logged() {
+    fn text_that_a_server_quotes_is_not_logged() {
         let message = "not authorized on lane to execute command { insert: \"users\", password_hash: \"s3cret\" }";
         let refused = refusal(doc! {"code": 13, "codeName": "Unauthorized", "errmsg": message});
 
         assert_eq!(
             failed(CallError::Driver(refused)).to_string(),
-            "what is stored does not fit: error 13 Unauthorized: not authorized on lane to execute command"
+            "the stored data is not valid: error 13 Unauthorized: not authorized on lane to execute command"
         );
     }
 

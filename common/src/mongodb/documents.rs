@@ -282,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_document_that_is_no_valid_bson_there_is_its_id() {
+    fn the_id_of_an_invalid_document_is_reported() {
         let whole = doc! {"_id": "somebody#something", "title": "whole"};
         let mut bytes = RawDocumentBuf::try_from(&whole)
             .expect("a document")

@@ -100,20 +100,20 @@ async fn migrate_collection(
         create_collection(connection, name).await?;
     }
     let done = if present.is_some() {
-        "is there"
+        "exists"
     } else {
-        "made"
+        "created"
     };
     tell(&format!("collection {name}: {done}"));
     let present = present.unwrap_or_default();
     for index in collection.indexes {
         let done = if index.is_among(&present, name)? {
-            "is there"
+            "exists"
         } else if create_index(connection, name, index).await? {
-            "made"
+            "created"
         } else {
             without.push(index.full_name(name));
-            "not made: this server cannot sweep what has expired; it counts as gone all the same"
+            "not created: this server cannot delete expired documents; Tasklane ignores them anyway"
         };
         tell(&format!("index {}: {done}", index.full_name(name)));
     }

@@ -50,7 +50,7 @@ pub async fn find_strange(documents: &Documents) -> Result<BTreeSet<String>, Sto
 
 /// The error for a document whose `_id` is not text.
 pub fn unknown_id() -> StoreError {
-    StoreError::Corrupt("nothing that Tasklane keeps has such an _id".into())
+    StoreError::Corrupt("no data of Tasklane has such an _id".into())
 }
 
 /// The `_id` as text, and the collection and `_id` for messages.

@@ -24,9 +24,9 @@ pub struct FieldError {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
-    /// A JSON pointer (RFC 6901) into the body; empty for the whole of it.
+    /// A JSON pointer (RFC 6901) into the body; empty for the whole body.
     Pointer(String),
-    /// A query or path parameter's name; empty for all of them.
+    /// The name of a query or path parameter; empty for all parameters.
     Parameter(String),
     /// A header's name, in lower case.
     Header(String),

@@ -44,7 +44,7 @@ pub struct Problem {
     pub cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// The body of a problem (RFC 9457), as documented to clients.
+/// The body of an error response (RFC 9457).
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
 pub struct ProblemBody<'a> {
@@ -59,8 +59,7 @@ pub struct ProblemBody<'a> {
     pub detail: &'a str,
     /// The identifier of this request in the logs.
     pub request_id: &'a str,
-    /// Every place of the request that is at fault: the first fifty, then one error that counts the
-    /// rest.
+    /// The errors in the request: the first fifty, then one that counts the rest.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     #[schemars(length(max = errors::MAX_NAMED + 1))]
     pub errors: &'a [FieldError],
@@ -164,10 +163,10 @@ impl Problem {
         match etag {
             Some(etag) => Self::new(
                 Kind::PRECONDITION_FAILED,
-                "If-Match or If-None-Match rules out the version that the resource has. ETag names it: read it again, then repeat the change.",
+                "The current version of the resource, which ETag names, does not meet If-Match or If-None-Match. Read it again, then repeat the change.",
             )
             .with_header(header::ETAG, etag),
-            None => Self::new(Kind::PRECONDITION_FAILED, "Nothing at this path has an entity tag that If-Match could name."),
+            None => Self::new(Kind::PRECONDITION_FAILED, "This path has no entity tag, so If-Match cannot be met."),
         }
     }
 
@@ -191,7 +190,7 @@ impl Problem {
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(
             Kind::INTERNAL,
-            "Something went wrong on our side. It was logged under this request_id.",
+            "An internal error occurred. It was logged under this request_id.",
         )
         .caused_by(cause)
     }
@@ -264,20 +263,19 @@ impl From<StoreError> for Problem {
             StoreError::Refused(refusal) => (refusal.problem)(),
             StoreError::KeyReused => Self::new(
                 Kind::IDEMPOTENCY_KEY_REUSED,
-                "This Idempotency-Key was used with another request; take a new key.",
+                "This Idempotency-Key was used with another request; use a new key.",
             ),
             StoreError::StillRunning => Self::new(
                 Kind::STILL_RUNNING,
                 "A request with this Idempotency-Key is still running.",
             )
             .with_header(header::RETRY_AFTER, &RETRY_IN_PROGRESS.to_string()),
-            StoreError::Full => Self::new(
-                Kind::FULL,
-                "There is no room for more in this account; delete some.",
-            ),
+            StoreError::Full => {
+                Self::new(Kind::FULL, "This account is full; delete something first.")
+            }
             StoreError::DiskFull => Self::new(
                 Kind::FULL,
-                "The server has no room for more; try again when its operator has made some.",
+                "The server's disk is full; nothing was changed.",
             ),
             StoreError::Unavailable(cause) => Self::unavailable(cause),
             StoreError::Corrupt(cause) => Self::internal(cause),
@@ -318,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_very_long_is_cut() {
+    fn a_very_long_location_is_truncated() {
         for (name, shown) in [
             ("a".repeat(128), "a".repeat(128)),
             ("a".repeat(129), "a".repeat(128) + "\u{2026}"),

@@ -27,7 +27,7 @@ pub enum StoreError {
     #[error("a request with this idempotency key is still running")]
     StillRunning,
     /// The owner has reached the limit of stored data.
-    #[error("the owner's share of the store is used up")]
+    #[error("the owner's storage is full")]
     Full,
     /// The disk of the store is full. Nothing was changed.
     #[error("the store's disk is full")]
@@ -36,7 +36,7 @@ pub enum StoreError {
     #[error("the store cannot answer: {0}")]
     Unavailable(Box<dyn Error + Send + Sync>),
     /// The stored data, or the store's answer, does not fit the types.
-    #[error("what is stored does not fit: {0}")]
+    #[error("the stored data is not valid: {0}")]
     Corrupt(Box<dyn Error + Send + Sync>),
 }
 

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_other_crates_warnings_are_written_and_more_only_where_debugging_is_wanted() {
+    fn warnings_of_other_crates_are_written_and_more_only_at_debug_level() {
         for (wanted, most) in [
             (Level::Error, Level::Error),
             (Level::Warn, Level::Warn),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_quote_a_secret_is_not_written_at_any_level() {
+    fn events_that_may_quote_a_secret_are_never_written() {
         let is_written = |target| is_written(Level::Debug, Level::Error, target);
 
         assert!(!is_written("aws_runtime::env_config"));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn ours_is_what_is_compiled_from_this_workspace() {
+    fn our_crates_are_those_of_this_workspace() {
         for ours in [
             "common/src/lambda.rs",
             "functions/auth/src/refresh_token.rs",

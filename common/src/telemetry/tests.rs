@@ -182,7 +182,7 @@ fn a_long_message_is_cut_between_characters() {
 
 #[cfg(feature = "mongodb")]
 #[test]
-fn what_rustls_says_through_log_is_written_by_the_same_rules() {
+fn messages_of_rustls_follow_the_same_rules() {
     for (level, target, is_written) in [
         (log::Level::Error, "rustls::common_state", true),
         (log::Level::Warn, "rustls::common_state", true),

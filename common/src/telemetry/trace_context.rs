@@ -56,7 +56,7 @@ mod tests {
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
-    fn a_traceparent_is_logged_only_if_it_is_one() {
+    fn only_a_valid_traceparent_is_logged() {
         assert_eq!(traceparent(PARENT), Some(PARENT));
 
         let later = PARENT.replacen("00", "01", 1);
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn of_what_lambda_says_about_tracing_the_trace_is_logged() {
+    fn only_the_trace_id_of_lambdas_tracing_header_is_logged() {
         let root = |header| Invocation::new("1".to_owned(), header).xray_trace_id;
 
         assert_eq!(

@@ -107,7 +107,8 @@ pub fn date(text: &str) -> Result<Date, String> {
     if !(1..=12).contains(&month) {
         return Err("must have a month from 01 to 12".to_owned());
     }
-    Date::new(number(0..4), month, day).map_err(|_| "must have a day that its month has".to_owned())
+    Date::new(number(0..4), month, day)
+        .map_err(|_| "must have a day that exists in its month".to_owned())
 }
 
 /// Whether the text has this shape, where 0 stands for any digit.
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rfc_3339_allows_is_read() {
+    fn every_form_that_rfc_3339_allows_is_read() {
         for (text, instant) in [
             ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59.000Z"),
             ("9999-12-31T23:59:59.9999Z", "9999-12-31T23:59:59.999Z"),
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_is_refused_for_its_own_reason() {
+    fn every_other_form_is_refused_with_its_own_reason() {
         for (text, reason) in [
             (
                 "2026-03-01T09:30:00+24:00",
@@ -182,8 +183,8 @@ mod tests {
             ("2026-09-30T23:59:60Z", "leap second"),
             ("2026-13-01T09:30:00Z", "a month from 01 to 12"),
             ("2026-00-01T09:30:00Z", "a month from 01 to 12"),
-            ("2026-02-29T09:30:00Z", "a day that its month has"),
-            ("2026-03-00T09:30:00Z", "a day that its month has"),
+            ("2026-02-29T09:30:00Z", "a day that exists in its month"),
+            ("2026-03-00T09:30:00Z", "a day that exists in its month"),
             ("0000-01-01T00:00:00+00:01", "the years 0000 to 9999 in UTC"),
             ("9999-12-31T23:59:59-00:01", "the years 0000 to 9999 in UTC"),
         ] {

@@ -147,7 +147,7 @@ pub struct Account {
     pub password_hash: PasswordHash,
     /// Increased when all sessions but one are ended; sessions of an older epoch have ended.
     pub epoch: u32,
-    /// When it was registered.
+    /// When the account was registered.
     pub created_at: Timestamp,
     /// When it was last changed by its owner.
     pub updated_at: Timestamp,
@@ -179,15 +179,15 @@ impl Account {
 /// An account as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct User {
-    /// Its identifier.
+    /// The identifier of the account.
     pub id: UserId,
-    /// Its email address.
+    /// The email address.
     pub email: Email,
     /// The owner's name.
     pub name: Option<Name>,
     /// The role.
     pub role: Role,
-    /// When it was registered.
+    /// When the account was registered.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
@@ -247,7 +247,7 @@ pub struct Registration {
 pub struct Credentials {
     /// The account's address.
     pub email: Email,
-    /// Its password.
+    /// The password.
     pub password: Password,
 }
 
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_what_html_calls_valid() {
+    fn addresses_follow_the_html_standard() {
         for good in [
             "ada@example.com",
             "a.b+c@x-y.co",
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_differ_in_case_are_one() {
+    fn addresses_are_case_insensitive() {
         assert_eq!(canonical("Ada@Example.com"), canonical("ada@example.COM"));
     }
 

@@ -28,7 +28,7 @@ pub const SESSION_ORDER: &str = "sessions";
 
 pub const SERVICE: Service = Service {
     name: "auth",
-    summary: "Accounts and sessions: registering, logging in, and looking after both.",
+    summary: "Accounts and sessions: register, log in, and manage both.",
     endpoints: endpoints::ENDPOINTS,
     storage: Some(&STORAGE),
 };

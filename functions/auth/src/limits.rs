@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_limit_has_a_rate_by_default_and_a_setting_that_says_its_name() {
+    fn every_limit_has_a_default_rate_and_a_setting_with_its_name() {
         for limit in Limit::ALL {
             let Setting { name, default, .. } = limit.setting();
             let rate = default.map(str::parse::<Rate>);

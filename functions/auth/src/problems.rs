@@ -61,7 +61,7 @@ pub(crate) const THE_PASSWORD_WAS_CHANGED: Refusal = Refusal {
     problem: || {
         Problem::new(
             CONFLICT,
-            "The password was changed meanwhile; nothing was done.",
+            "Another request changed the password in the meantime; this one changed nothing.",
         )
     },
 };

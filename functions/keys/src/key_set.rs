@@ -57,7 +57,7 @@ impl KeySet {
         let (Ok([signed, signs]), [mac_signed, mac_signs, mac_retired @ ..]) =
             (<[Key; 2]>::try_from(signatures), macs.as_slice())
         else {
-            return Err("the present keys are no set of this function".to_owned());
+            return Err("the current keys are not a set of this function".to_owned());
         };
         let (next, mac_next) = new_keys(now)?;
         let live = |key: &Key, lifetime: Duration| {
@@ -107,7 +107,7 @@ impl KeySet {
         SigningKeys::parse(&json)
             .map_err(|error| format!("the keys cannot be used: it {error}"))?;
         if json.len() > MAX_SET || self.public_keys()?.len() > MAX_PUBLIC {
-            return Err("too many keys still have tokens that live: rotate again later, or throw all away by another KeyEpoch".to_owned());
+            return Err("too many keys still have valid tokens: rotate again later, or remove all with another KeyEpoch".to_owned());
         }
         Ok(json)
     }
@@ -128,7 +128,7 @@ fn new_keys(now: Timestamp) -> Result<(Key, Key), String> {
     let (day, unique) = (now.to_string(), Uuid::new_v4().simple().to_string());
     let name = format!("{}-{}", day.get(..10).unwrap_or_default(), &unique[..8]);
     let set = SigningKeys::generate(&name)
-        .map_err(|error| format!("the machine gives no keys: {error}"))?;
+        .map_err(|error| format!("the keys cannot be generated: {error}"))?;
     let set: Value = serde_json::from_str(&set.to_json())
         .map_err(|_| "the new keys cannot be read".to_owned())?;
     match set["keys"].as_array().map(Vec::as_slice) {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbouring_sets_verify_what_either_signs() {
+    fn a_set_and_its_successor_have_each_others_signing_keys() {
         let mut now = start();
         let mut set = KeySet::generate(now, None).expect("keys");
         for _ in 0..20 {
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn more_keys_than_there_is_room_for_are_refused_and_not_dropped() {
+    fn too_many_keys_are_refused_and_not_dropped() {
         let mut set = KeySet::generate(start(), None).expect("keys");
         let mut rotations = 0;
         while set.to_json().is_ok() {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_published_holds_nothing_private() {
+    fn the_published_set_has_no_private_key() {
         let set = KeySet::generate(start(), None)
             .expect("keys")
             .rotate(start(), SESSIONS, "1".to_owned())

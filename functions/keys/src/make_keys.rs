@@ -138,7 +138,7 @@ impl Keys<'_> {
         let set = self
             .read(present)
             .await?
-            .ok_or("the present keys are gone; another KeyEpoch makes new ones")?;
+            .ok_or("the current keys are missing; another KeyEpoch creates new ones")?;
         set.rotate(now, self.sessions, present.to_owned())
     }
 

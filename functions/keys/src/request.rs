@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_that_somebody_else_named_is_no_set_of_keys() {
+    fn a_resource_of_another_stack_is_not_a_key_set() {
         let present = |id: &str| {
             Request::new(&json!({"ResponseURL": "", "PhysicalResourceId": id}))
                 .expect("a request")

@@ -90,7 +90,7 @@ impl JsonSchema for Due {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A date, which counts as the start of that day in UTC, or a date-time, which is kept to the millisecond in UTC, where its year must have four digits. A leap second is kept as the last millisecond before its end.",
+            "description": "A date, which means the start of that day in UTC, or a date-time, which is stored in UTC to the millisecond; its year in UTC must have four digits. A leap second is stored as the last millisecond before its end.",
             "type": "string",
             "anyOf": [{"format": "date"}, {"format": "date-time"}],
         })
@@ -145,7 +145,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused_and_what_is_read_stays(text in "[-0-9TZ:+.]{0,30}|\\PC{0,30}") {
+        fn any_text_is_parsed_or_refused_and_a_parsed_one_is_stable(text in "[-0-9TZ:+.]{0,30}|\\PC{0,30}") {
             if let Ok(due) = text.parse::<Due>() {
                 prop_assert_eq!(due.to_string().parse::<Due>(), Ok(due));
             }

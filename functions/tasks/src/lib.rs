@@ -29,7 +29,7 @@ pub const TRASH_ORDER: &str = "trash";
 
 pub const SERVICE: Service = Service {
     name: "tasks",
-    summary: "An owner's tasks: a list with filters and orders, and a trash that keeps what was deleted for 30 days.",
+    summary: "An owner's tasks: a list with filters and sort orders, and a trash that keeps deleted tasks for 30 days.",
     endpoints: endpoints::ENDPOINTS,
     storage: Some(&STORAGE),
 };

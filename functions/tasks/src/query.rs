@@ -166,32 +166,32 @@ pub struct TaskQuery {
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "a schema only")]
 struct TaskQuerySchema {
-    /// The most items in the page; 50 by default.
+    /// The maximum number of items in the page; 50 by default.
     #[schemars(range(min = 1, max = 100))]
     limit: Option<u32>,
     /// The `next_cursor` of the previous page, with the same `sort`; absent for the first page.
     #[schemars(length(min = 1))]
     cursor: Option<String>,
-    /// The order; a leading hyphen means descending; `-created` by default. Tasks without a due
+    /// The sort order; a leading hyphen means descending; `-created` by default. Tasks without a due
     /// date come last in both directions.
     #[schemars(extend("enum" = TaskSort::NAMES))]
     sort: Option<String>,
-    /// Only tasks in this state; may repeat: any of them.
+    /// Only tasks with this status, or any of these if the parameter is repeated.
     #[schemars(length(min = 1, max = 20))]
     status: Option<Vec<Status>>,
-    /// Only tasks with this priority; may repeat: any of them.
+    /// Only tasks with this priority, or any of these if the parameter is repeated.
     #[schemars(length(min = 1, max = 20))]
     priority: Option<Vec<Priority>>,
-    /// Only tasks with this label, as it was sent: `Home` is not `home`; may repeat: any of them.
+    /// Only tasks with exactly this label (`Home` is not `home`), or any of these if the parameter is
+    /// repeated.
     #[schemars(length(min = 1, max = 20))]
     label: Option<Vec<Label>>,
     /// Only tasks due before this date or date-time.
     due_before: Option<Due>,
     /// Only tasks due on or after this date or date-time.
     due_after: Option<Due>,
-    /// Only tasks with this text in title or notes: 1 to 200 characters. Letters are compared,
-    /// whatever their case and however they are encoded; accents and other combining marks are set
-    /// aside.
+    /// Only tasks with this text in title or notes: 1 to 200 characters. Case, Unicode form, accents
+    /// and other combining marks are ignored.
     #[schemars(length(min = 1, max = SearchText::MAX), regex(pattern = common::text::LINES_PATTERN))]
     q: Option<String>,
 }

@@ -37,9 +37,10 @@ impl FromStr for SearchText {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         check_lines(text, 1..=Self::MAX)?;
         match fold(text) {
-            folded if folded.is_empty() => {
-                Err("must have more than accents and characters that show nothing: search sets those aside".to_owned())
-            }
+            folded if folded.is_empty() => Err(
+                "must have more than accents and invisible characters: search ignores those"
+                    .to_owned(),
+            ),
             folded => Ok(Self(folded)),
         }
     }
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_compared_however_they_were_typed() {
+    fn letters_match_in_every_unicode_form() {
         for (one, other) in [
             ("caf\u{e9}", "cafe\u{301}"),
             ("cafe", "caf\u{e9}"),
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_folds_to_nothing_is_refused() {
+    fn text_that_folds_to_nothing_is_refused() {
         for text in ["\u{301}", "\u{200b}", "\u{fe0f}\u{301}"] {
             assert!(
                 text.parse::<SearchText>()
@@ -200,7 +201,7 @@ mod tests {
         }
 
         #[test]
-        fn a_text_is_found_in_what_it_stands_in_however_both_were_typed(before in "\\PC{0,5}", text in "[a-zA-Z\u{c0}-\u{24f}\u{370}-\u{3ff}\u{410}-\u{44f}]{1,8}", after in "[a-z]{0,5}") {
+        fn a_text_is_found_in_any_text_that_contains_it(before in "\\PC{0,5}", text in "[a-zA-Z\u{c0}-\u{24f}\u{370}-\u{3ff}\u{410}-\u{44f}]{1,8}", after in "[a-z]{0,5}") {
             let composed = icu_normalizer::ComposingNormalizerBorrowed::new_nfc().normalize(&text).into_owned();
             let decomposed = icu_normalizer::DecomposingNormalizerBorrowed::new_nfd().normalize(&text).into_owned();
 

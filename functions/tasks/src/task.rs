@@ -62,8 +62,8 @@ text! {
 }
 
 text! {
-    /// A word to find tasks by: one line of 1 to 50 characters, one of them visible. It is kept as
-    /// it was sent: `Home` and `home` are two labels.
+    /// A label: one line of 1 to 50 characters, at least one of them visible. Labels are
+    /// case-sensitive: `Home` and `home` are two labels.
     Label, (1..=50), LINE_PATTERN, |text| check_line(text, 50)
 }
 
@@ -208,7 +208,7 @@ choice! {
 /// A task as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Task {
-    /// Its identifier, a UUIDv7.
+    /// The identifier of the task, a UUIDv7.
     pub id: TaskId,
     /// The title.
     pub title: Title,
@@ -229,7 +229,7 @@ pub struct Task {
     pub completed_at: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When it was last changed; every change moves it past what it was.
+    /// When it was last changed; later with every change.
     pub updated_at: Timestamp,
     /// The version: 1 at first, and one more with every change.
     pub version: u64,
@@ -250,7 +250,7 @@ pub struct TaskDraft {
     pub status: Option<Status>,
     /// The priority; `none` by default.
     pub priority: Option<Priority>,
-    /// The labels, kept as they are sent: `Home` and `home` are two labels. None by default.
+    /// The labels, which are case-sensitive: `Home` and `home` are two labels. None by default.
     pub labels: Option<Labels>,
     /// The due date or date-time.
     pub due: Option<Due>,
@@ -276,8 +276,7 @@ impl TaskDraft {
     }
 }
 
-/// A JSON Merge Patch (RFC 7396) of a task. A null field gets the value that it has in a task
-/// created without it.
+/// A JSON Merge Patch (RFC 7396) of a task. A null field gets its default value.
 #[derive(Body, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct TaskPatch {
@@ -455,7 +454,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_patch_leaves_what_is_absent_clears_what_is_null_and_sets_the_rest(before in any_members(), members in any_members()) {
+        fn a_patch_keeps_absent_fields_clears_null_ones_and_sets_the_rest(before in any_members(), members in any_members()) {
             let before = task(before);
             let after = content(&patch(members.clone()).apply(&before, at(1)));
             let cleared = content(&task(Map::new()));
@@ -475,7 +474,7 @@ mod tests {
         }
 
         #[test]
-        fn a_patch_that_is_applied_twice_does_what_it_did_once(before in any_members(), members in any_members()) {
+        fn a_patch_that_is_applied_twice_has_the_same_result_as_once(before in any_members(), members in any_members()) {
             let patch = patch(members);
 
             let once = patch.apply(&task(before), at(1));
@@ -485,7 +484,7 @@ mod tests {
         }
 
         #[test]
-        fn a_patch_moves_the_version_on_and_keeps_what_is_not_the_owners(before in any_members(), members in any_members()) {
+        fn a_patch_increments_the_version_and_keeps_read_only_fields(before in any_members(), members in any_members()) {
             let before = Task { version: 7, ..task(before) };
             let after = patch(members).apply(&before, at(1));
 
@@ -494,7 +493,7 @@ mod tests {
         }
 
         #[test]
-        fn a_task_has_a_time_of_completion_while_it_is_done(before in any_members(), patches in prop::collection::vec(any_members(), 0..5)) {
+        fn a_task_has_a_completion_time_while_it_is_done(before in any_members(), patches in prop::collection::vec(any_members(), 0..5)) {
             let mut task = task(before);
             for (now, members) in (1..).map(at).zip(patches) {
                 let done_before = task.completed_at;
@@ -532,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_stored_under_older_rules_can_still_be_read() {
+    fn tasks_stored_under_older_rules_can_still_be_read() {
         let stored = json!({"id": "0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55", "title": " \n ", "notes": null, "labels": ["\u{200b}"], "due": null,
             "completed_at": null, "created_at": at(0), "updated_at": at(0), "version": 1});
 

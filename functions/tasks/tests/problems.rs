@@ -1,4 +1,4 @@
-//! However large and wrong a request is, the problem that answers it is small.
+//! The problem of an invalid request is small, however large the request is.
 
 use common::fields::{Fields, parse_json};
 use common::http::{Parameters, QueryFields};
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tasks::{TaskDraft, TaskQuery};
 
-/// More than any problem takes, and less than a hundredth of what API Gateway carries.
+/// Larger than any problem, and less than a hundredth of API Gateway's limit.
 const BOUND: usize = 20_000;
 
 fn written(problem: &Problem) -> String {
@@ -33,7 +33,7 @@ fn of_query(query: &str) -> Option<Problem> {
 }
 
 #[test]
-fn a_deep_pointer_of_long_names_is_cut() {
+fn a_deep_pointer_of_long_names_is_truncated() {
     let body = format!("{{{}", format!("\"{}\":{{", "n".repeat(2_000)).repeat(30));
     let problem = of_body(body.as_bytes()).expect("half a body");
 

@@ -1,5 +1,4 @@
-//! Copying everything from one store to another: what must be the same there, whatever is in the
-//! way.
+//! Copying everything from one store to another: the copy must be complete, whatever interrupts it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -27,19 +26,19 @@ use tasks::{Priority, TRASH_LIFETIME, Task, TaskFilter, TaskPatch};
 
 use crate::servers::{Kept, Made, Store};
 
-/// What copies are made between: each a store of its own, empty.
+/// The stores of a case, all separate and empty.
 pub(crate) struct Ends {
     pub(crate) from: Made,
-    /// Where it is copied to.
+    /// The store to copy to.
     pub(crate) to: Made,
-    /// Where it is copied back to: on the same server as the first.
+    /// The store to copy back to, on the same server as the first.
     pub(crate) back: Made,
 }
 
-/// One promise of a copy, or a few that belong together.
+/// One promise of a copy, or a few related ones.
 pub(crate) struct CopyCase {
     pub(crate) name: &'static str,
-    /// Panics where the copy breaks the promise.
+    /// Panics if the copy breaks the promise.
     pub(crate) run: for<'e> fn(&'e Ends) -> Pin<Box<dyn Future<Output = ()> + 'e>>,
 }
 
@@ -53,20 +52,20 @@ macro_rules! copies {
 }
 
 copies![
-    whoever_has_an_account_goes_on_as_before,
-    what_has_ended_or_expired_stays_so,
-    it_is_the_same_there_and_back_again,
-    a_copy_that_is_interrupted_anywhere_is_gone_on_with,
-    what_was_changed_meanwhile_is_found_and_named,
-    a_store_that_is_not_empty_is_left_as_it_is,
-    a_copy_that_was_finished_is_only_compared,
-    a_copy_of_one_store_is_not_gone_on_with_from_another,
-    what_cannot_be_read_is_named_and_the_rest_is_copied,
-    a_result_that_only_the_restored_task_has_is_copied,
+    accounts_sessions_and_tasks_work_after_a_copy,
+    ended_and_expired_records_do_not_come_back,
+    a_copy_there_and_back_is_identical,
+    a_copy_that_is_interrupted_anywhere_can_be_resumed,
+    changes_during_a_copy_are_found_and_reported,
+    a_copy_to_a_store_that_is_not_empty_is_refused,
+    a_finished_copy_is_only_compared,
+    a_copy_from_another_store_is_refused,
+    an_unreadable_record_is_reported_and_the_rest_is_copied,
+    a_result_that_is_stored_only_with_the_restored_task_is_copied,
     any_history_is_copied_whole,
 ];
 
-/// A clock that stands still.
+/// A clock that is stopped.
 struct At(Timestamp);
 
 impl Clock for At {
@@ -75,7 +74,7 @@ impl Clock for At {
     }
 }
 
-/// What a copy told of on its way.
+/// The progress messages of a copy.
 #[derive(Default)]
 struct Told {
     resumed: Cell<u32>,
@@ -103,7 +102,7 @@ fn counter() -> RecordId {
     RecordId::new(Kind::new("limit"), "login#ada", 1)
 }
 
-/// How many records of each kind there were.
+/// The number of records of each kind.
 fn counts(summary: &Summary) -> Vec<(&'static str, u64)> {
     summary
         .kinds
@@ -125,7 +124,7 @@ async fn copied_at(from: &Made, to: &Made, now: Timestamp) -> (Result<Summary, S
     (summary, told)
 }
 
-/// Copies everything, which must succeed.
+/// Copies everything. Panics if that fails.
 async fn copy_whole(from: &Made, to: &Made) -> Summary {
     copy_whole_at(from, to, from.store.now).await
 }
@@ -142,8 +141,8 @@ async fn copy_whole_at(from: &Made, to: &Made, now: Timestamp) -> Summary {
     summary
 }
 
-/// Copies until something has been told that `stop` is true of, and not a step further, as if the
-/// process had been killed there. Says what the copy came to if it was not stopped.
+/// Copies until `stop` returns true for a progress message, then drops the copy, as if the process
+/// had been killed. Returns the result if the copy was not stopped.
 async fn copy_until(
     from: &Made,
     to: &Made,
@@ -192,12 +191,12 @@ async fn change_password(
         .expect("changed");
 }
 
-/// A store with something of everything that Tasklane keeps.
+/// A store with every kind of data that Tasklane stores.
 struct Filled {
     ada: Account,
-    /// The session that ended all others, and one that began after that.
+    /// The session that ended all others, and one that began later.
     sessions: [Session; 2],
-    /// One that was ended with all others.
+    /// A session that was ended with all others.
     ended: Session,
     created: Task,
     restored: Task,
@@ -306,7 +305,7 @@ async fn fill(store: &Store) -> Filled {
     }
 }
 
-/// Whether two stores show the same of somebody.
+/// Checks that two stores return the same data of this user.
 async fn assert_same(one: &Store, other: &Store, user: UserId) {
     let now = one.now;
     assert_eq!(
@@ -332,7 +331,7 @@ async fn assert_same(one: &Store, other: &Store, user: UserId) {
     );
 }
 
-async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
+async fn accounts_sessions_and_tasks_work_after_a_copy(ends: &Ends) {
     let Filled {
         ada,
         sessions,
@@ -354,7 +353,7 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
 
     let store = &ends.to.store;
     let later = ends.from.store.now.plus(seconds(20));
-    // An account, by its address in whatever case; nobody else gets it.
+    // An account, by its address in any case; the address is taken.
     assert_eq!(
         store
             .accounts
@@ -377,7 +376,7 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
         "Refused(the address is taken)"
     );
 
-    // Sessions, with the token that was lost a moment before.
+    // Sessions, with the token whose response was lost a moment before.
     let [kept, next] = &sessions;
     assert!(
         matches!(store.accounts.refresh(kept, 1, later).await, Refresh::Repeated(session) if session.generation == 2)
@@ -398,7 +397,7 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
         Refresh::Stolen
     );
 
-    // Keys.
+    // Idempotency keys.
     let repeated = |fingerprint: &'static str| async move {
         outcome(
             store
@@ -498,7 +497,7 @@ async fn whoever_has_an_account_goes_on_as_before(ends: &Ends) {
     }
 }
 
-async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
+async fn ended_and_expired_records_do_not_come_back(ends: &Ends) {
     let store = &ends.from.store;
     let now = ends.from.store.now;
     let Filled { ada, ended, .. } = fill(store).await;
@@ -594,11 +593,11 @@ async fn what_has_ended_or_expired_stays_so(ends: &Ends) {
             .await
             .expect("counted"),
         1,
-        "counters begin anew"
+        "counters start again"
     );
 }
 
-async fn it_is_the_same_there_and_back_again(ends: &Ends) {
+async fn a_copy_there_and_back_is_identical(ends: &Ends) {
     let ada = fill(&ends.from.store).await.ada;
     let there = copy_whole(&ends.from, &ends.to).await;
     assert_eq!(copy_whole(&ends.to, &ends.back).await, there);
@@ -611,7 +610,7 @@ async fn it_is_the_same_there_and_back_again(ends: &Ends) {
         assert_eq!(before.get(key), Some(kept), "{key}");
     }
 
-    // The session that was ended, and the counter.
+    // The session that had ended, and the counter.
     let left: Vec<&String> = before
         .keys()
         .filter(|key| !after.contains_key(*key))
@@ -619,14 +618,14 @@ async fn it_is_the_same_there_and_back_again(ends: &Ends) {
     assert_eq!(left.len(), 2, "{left:?}");
 }
 
-/// Something in a store's own words.
+/// An item or a document as it is stored.
 #[derive(Debug, PartialEq)]
 enum Raw {
     Item(HashMap<String, AttributeValue>),
     Document(Document),
 }
 
-/// Everything that a store keeps, by where it is, but for what is between a store and itself.
+/// All data of a store by its location, without the store's internal bookkeeping.
 async fn raw(made: &Made) -> HashMap<String, Raw> {
     let mut found = HashMap::new();
     match &made.kept {
@@ -641,7 +640,7 @@ async fn raw(made: &Made) -> HashMap<String, Raw> {
                     .items
                     .unwrap_or_default()
                 {
-                    // Which write was the last one.
+                    // The name of the last write.
                     item.remove("write");
                     let [pk, sk] = ["pk", "sk"].map(|key| item[key].as_s().expect("a text"));
                     found.insert(format!("{name} {pk} {sk}"), Raw::Item(item));
@@ -656,13 +655,13 @@ async fn raw(made: &Made) -> HashMap<String, Raw> {
                     .await
                     .expect("documents");
                 for mut document in documents.try_collect::<Vec<_>>().await.expect("documents") {
-                    // What came of a restoration is in its request as well, and a task in the trash
+                    // The result of a restoration is also in its request, and a task in the trash
                     // is in no list.
                     document.remove("restored");
                     if document.contains_key("trash_of") {
                         document.remove("by_updated");
                     }
-                    // The session that was kept is in its account's epoch from now on.
+                    // A copy writes the kept session with its account's epoch.
                     document.remove("kept_session");
                     if name == "sessions" {
                         document.remove("epoch");
@@ -675,12 +674,12 @@ async fn raw(made: &Made) -> HashMap<String, Raw> {
             }
         }
     }
-    // What is noted of a copy.
+    // The note of a copy.
     found.remove("users copy copy#note");
     found
 }
 
-async fn a_copy_that_is_interrupted_anywhere_is_gone_on_with(ends: &Ends) {
+async fn a_copy_that_is_interrupted_anywhere_can_be_resumed(ends: &Ends) {
     let ada = fill(&ends.from.store).await.ada;
     let told = Told::default();
 
@@ -707,7 +706,7 @@ async fn a_copy_that_is_interrupted_anywhere_is_gone_on_with(ends: &Ends) {
     assert_same(&ends.from.store, &ends.to.store, ada.id).await;
 }
 
-async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
+async fn changes_during_a_copy_are_found_and_reported(ends: &Ends) {
     let Filled {
         ada,
         created,
@@ -769,7 +768,7 @@ async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
         "{summary:?}"
     );
 
-    // Another call copies what was missing, and writes over nothing.
+    // The next run copies what is missing, and overwrites nothing.
     let (summary, told) = copied(&ends.from, &ends.to).await;
     assert_eq!(summary.expect("compared").differences, 2);
     assert!(
@@ -798,7 +797,7 @@ async fn what_was_changed_meanwhile_is_found_and_named(ends: &Ends) {
     );
 }
 
-async fn a_store_that_is_not_empty_is_left_as_it_is(ends: &Ends) {
+async fn a_copy_to_a_store_that_is_not_empty_is_refused(ends: &Ends) {
     let (bob, _) = ends.to.store.accounts.register("bob@example.com").await;
 
     let nothing = copied(&ends.from, &ends.back)
@@ -829,13 +828,13 @@ async fn a_store_that_is_not_empty_is_left_as_it_is(ends: &Ends) {
     assert_eq!(ends.to.store.accounts.stored_account(bob.id).await, bob);
 }
 
-async fn a_copy_that_was_finished_is_only_compared(ends: &Ends) {
+async fn a_finished_copy_is_only_compared(ends: &Ends) {
     let Filled { ada, sessions, .. } = fill(&ends.from.store).await;
 
     let summary = copy_whole(&ends.from, &ends.to).await;
     assert_eq!(copy_whole(&ends.from, &ends.to).await, summary);
 
-    // By now it is in use: what has ended there stays so.
+    // The store is in use by now: a session that has ended there does not come back.
     let store = &ends.to.store;
     let now = ends.from.store.now;
     assert!(
@@ -860,7 +859,7 @@ async fn a_copy_that_was_finished_is_only_compared(ends: &Ends) {
         );
     }
 
-    // To any other copy it is as any store that is not empty.
+    // Any other copy treats it as a store that is not empty.
     copy_whole(&ends.to, &ends.back).await;
     let refused = copied(&ends.back, &ends.to)
         .await
@@ -869,7 +868,7 @@ async fn a_copy_that_was_finished_is_only_compared(ends: &Ends) {
     assert!(refused.contains("must be empty"), "{refused}");
 }
 
-async fn a_copy_of_one_store_is_not_gone_on_with_from_another(ends: &Ends) {
+async fn a_copy_from_another_store_is_refused(ends: &Ends) {
     let Filled { ada, .. } = fill(&ends.from.store).await;
     ends.to.store.accounts.register("bob@example.com").await;
     let told = Told::default();
@@ -894,7 +893,7 @@ async fn a_copy_of_one_store_is_not_gone_on_with_from_another(ends: &Ends) {
     assert_same(&ends.from.store, &ends.back.store, ada.id).await;
 }
 
-async fn what_cannot_be_read_is_named_and_the_rest_is_copied(ends: &Ends) {
+async fn an_unreadable_record_is_reported_and_the_rest_is_copied(ends: &Ends) {
     let filled = fill(&ends.from.store).await;
     let unreadable = spoil(&ends.from, &filled).await;
 
@@ -942,8 +941,8 @@ async fn what_cannot_be_read_is_named_and_the_rest_is_copied(ends: &Ends) {
     );
 }
 
-/// Spoils a session, a task, a key and somebody's account with its session, adds what nobody knows,
-/// and gives a part of the name of each.
+/// Makes a session, a task, a key, and an account with its session unreadable, and adds unknown
+/// data. Returns a part of the name of each.
 async fn spoil(made: &Made, filled: &Filled) -> Vec<String> {
     let Filled {
         ada,
@@ -1072,18 +1071,18 @@ async fn spoil(made: &Made, filled: &Filled) -> Vec<String> {
     spoilt.into_iter().chain([bobs.to_string()]).collect()
 }
 
-async fn a_result_that_only_the_restored_task_has_is_copied(ends: &Ends) {
+async fn a_result_that_is_stored_only_with_the_restored_task_is_copied(ends: &Ends) {
     let Filled { ada, restored, .. } = fill(&ends.from.store).await;
     if let Kept::Collections(database) = &ends.from.kept {
-        // As an interruption leaves it: the task is restored, and its request does not know of it
-        // yet.
+        // The state after an interruption: the task is restored, and its request does not have the
+        // result yet.
         let request = doc! {"_id": format!("{}#restore", ada.id)};
         database
             .collection::<Document>("requests")
             .update_one(request, doc! {"$unset": {"task": ""}})
             .await
             .expect("updated");
-        // And one that nothing has come of.
+        // And a request without a result.
         let open = doc! {"_id": format!("{}#open", ada.id), "fingerprint": "open", "expires_at": mongodb::bson::DateTime::MAX};
         database
             .collection::<Document>("requests")

@@ -11,8 +11,8 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use server::embedded::Engine;
 
-/// Every second write is executed, and its answer is lost: of each write the first attempt, if they
-/// are made one after the other.
+/// Executes every second write and loses its answer. If writes are made one after the other, this
+/// is the first attempt of each.
 #[derive(Clone, Debug)]
 pub(crate) struct LosesAnswers {
     engine: Engine,

@@ -1,6 +1,6 @@
-//! Runs every case of the contract on every store that there is, each as a test of its own:
-//! `embedded::tasks::...`; and those of a copy from every store to every one:
-//! `embedded::copies::to_mongodb::...`.
+//! Runs every case of the contracts on every available store, each as a separate test
+//! (`embedded::tasks::...`), and the cases of a copy from every store to every store
+//! (`embedded::copies::to_mongodb::...`).
 
 mod copies;
 mod lost_answers;
@@ -19,10 +19,10 @@ use servers::{PATIENCE, Server};
 
 /// The cases of every service.
 const SERVICES: [&[&[Case]]; 2] = [auth::contract::CASES, tasks::contract::CASES];
-/// Those of what services share.
+/// The cases of shared code.
 const SHARED: &[&[Case]] = &[records::CASES];
 
-/// How each case ended, by its name and the store's.
+/// The outcome of each case, by its name and the name of the store.
 type Outcomes = Arc<Mutex<BTreeMap<String, BTreeMap<&'static str, &'static str>>>>;
 
 fn main() -> ExitCode {
@@ -97,7 +97,7 @@ fn copy_trial(from: &Server, to: &Server, case: &'static CopyCase, outcomes: &Ou
     })
 }
 
-/// A test of this name, of which the outcome is noted.
+/// Creates a test with this name that records its outcome.
 fn noted<F>(
     case: String,
     server: &Server,
@@ -132,7 +132,7 @@ where
     .with_ignored_flag(ignored)
 }
 
-/// The cases by store, for whoever reads the run.
+/// Prints the outcomes by case and store.
 fn print_table(servers: &[Server], outcomes: &Outcomes) {
     let outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
     let ran = outcomes

@@ -1,5 +1,5 @@
-//! Records: what is put is read, one writer wins, what has expired is gone, and pages have every
-//! record once.
+//! Records: a record that was put can be read, one of several writers wins, an expired record is
+//! not found, and pages have every record once.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ use serde_json::{Value, json};
 
 use crate::servers::{RECORDS_COLLECTION, RECORDS_TABLE};
 
-/// The records of a case, none at first.
+/// The records of a case, initially empty.
 #[derive(Clone)]
 struct Store {
     records: Arc<dyn RecordStore>,
     counters: Arc<dyn CounterStore>,
-    /// The same over a client that loses the answer to every write once, where one can be made.
+    /// The same records over a client that loses the answer to every write once, if possible.
     losing_answers: Option<Arc<dyn RecordStore>>,
-    /// Whether a transaction is made as a whole.
+    /// Whether transactions are atomic.
     transactions: bool,
     now: Timestamp,
 }
@@ -44,40 +44,40 @@ impl From<&Ground> for Store {
 }
 
 cases![
-    what_is_put_is_read,
-    of_two_puts_the_first_one_stays_and_the_second_one_changes_nothing,
-    a_record_is_where_its_kind_partition_and_key_say_and_nowhere_else,
-    a_replacement_takes_the_place_of_everything_and_moves_the_version_on_by_one,
-    a_replacement_at_another_version_changes_nothing_and_tells_the_current_one,
-    what_is_not_there_cannot_be_replaced,
+    a_record_that_was_put_can_be_read,
+    a_second_put_changes_nothing,
+    a_record_is_found_only_by_its_kind_partition_and_key,
+    a_replacement_replaces_everything_and_increments_the_version,
+    a_replacement_at_another_version_changes_nothing_and_returns_the_current_one,
+    a_missing_record_cannot_be_replaced,
     a_deleted_record_is_gone_and_can_be_put_again,
-    a_deletion_at_another_version_changes_nothing_and_tells_the_current_one,
-    an_expired_record_is_gone,
-    an_expired_record_gives_way_to_a_new_one,
+    a_deletion_at_another_version_changes_nothing_and_returns_the_current_one,
+    an_expired_record_is_not_found,
+    a_new_record_can_replace_an_expired_one,
     pages_have_every_record_once_in_key_order,
     pages_have_every_record_once_in_each_order,
     pages_have_only_records_of_their_kind_and_partition,
-    a_page_has_the_keys_of_its_range,
-    a_record_is_where_its_last_replacement_put_it,
+    a_page_has_only_keys_in_its_range,
+    a_record_is_listed_where_its_last_replacement_put_it,
     a_page_continues_after_a_record_that_was_deleted_meanwhile,
-    expired_records_hide_none_that_live,
-    an_addition_gives_the_running_count,
-    a_count_is_read_without_a_change_and_is_nothing_once_it_has_expired,
+    expired_records_do_not_hide_live_ones,
+    an_addition_returns_the_new_count,
+    reading_a_counter_does_not_change_it_and_an_expired_one_is_zero,
     an_expired_counter_starts_again,
     a_transaction_makes_all_of_its_writes,
     a_transaction_whose_first_condition_fails_does_nothing,
     a_transaction_whose_later_condition_fails_does_nothing,
-    in_a_transaction_an_expired_record_is_gone,
+    in_a_transaction_an_expired_record_is_not_found,
     a_write_whose_answer_was_lost_is_made_once,
     a_transaction_that_was_done_can_be_repeated,
     a_transaction_that_is_repeated_after_other_changes_changes_nothing,
-    a_transaction_of_another_name_is_another_one,
+    a_transaction_with_another_name_is_a_different_one,
     a_transaction_has_one_to_four_writes_to_different_records,
     without_transactions_an_interrupted_one_is_completed_by_repeating_it,
-    without_transactions_one_whose_later_condition_was_broken_tells_what_it_made;
+    without_transactions_a_failed_later_condition_reports_the_writes_that_were_made;
     racing:
     of_fifty_puts_at_once_one_wins,
-    of_fifty_puts_at_once_one_takes_the_place_of_an_expired_record,
+    of_fifty_puts_at_once_one_replaces_an_expired_record,
     of_fifty_replacements_at_one_version_one_wins,
     of_fifty_additions_at_once_none_is_lost,
     of_fifty_additions_at_once_to_an_expired_counter_none_is_lost,
@@ -127,7 +127,7 @@ fn taken(there: &Record) -> Put {
     Put::Taken(Box::new(there.clone()))
 }
 
-/// The same items, out of order.
+/// The items without their order.
 fn shuffled<T>(items: Vec<T>) -> Vec<T> {
     let mut even = Vec::new();
     let mut odd = Vec::new();
@@ -193,7 +193,7 @@ impl Store {
     }
 }
 
-async fn what_is_put_is_read(store: Store) {
+async fn a_record_that_was_put_can_be_read(store: Store) {
     let later = store.now.plus(seconds(90));
     let contents = [
         content(Value::Null),
@@ -235,7 +235,7 @@ async fn what_is_put_is_read(store: Store) {
     assert_eq!(found, Some(record(&note("inexact"), 1, exact)));
 }
 
-async fn of_two_puts_the_first_one_stays_and_the_second_one_changes_nothing(store: Store) {
+async fn a_second_put_changes_nothing(store: Store) {
     let first = ordered("first", Some("1"), None);
     store.put(&note("a"), &first).await;
 
@@ -251,7 +251,7 @@ async fn of_two_puts_the_first_one_stays_and_the_second_one_changes_nothing(stor
     }
 }
 
-async fn a_record_is_where_its_kind_partition_and_key_say_and_nowhere_else(store: Store) {
+async fn a_record_is_found_only_by_its_kind_partition_and_key(store: Store) {
     let mut ids = Vec::new();
     for kind in ["a", "ab", "a-b"].map(Kind::new) {
         for partition in ["p", "p#", "p#q", "p$cq", "P", "p q", "é"] {
@@ -282,7 +282,7 @@ async fn a_record_is_where_its_kind_partition_and_key_say_and_nowhere_else(store
     }
 }
 
-async fn a_replacement_takes_the_place_of_everything_and_moves_the_version_on_by_one(store: Store) {
+async fn a_replacement_replaces_everything_and_increments_the_version(store: Store) {
     let later = store.now.plus(seconds(60));
     let contents = [
         Content {
@@ -315,7 +315,9 @@ async fn a_replacement_takes_the_place_of_everything_and_moves_the_version_on_by
     );
 }
 
-async fn a_replacement_at_another_version_changes_nothing_and_tells_the_current_one(store: Store) {
+async fn a_replacement_at_another_version_changes_nothing_and_returns_the_current_one(
+    store: Store,
+) {
     let current = ordered("second", Some("1"), None);
     store.put(&note("a"), &content("first")).await;
     let replaced = store.replace(&note("a"), 1, &current).await;
@@ -334,7 +336,7 @@ async fn a_replacement_at_another_version_changes_nothing_and_tells_the_current_
     );
 }
 
-async fn what_is_not_there_cannot_be_replaced(store: Store) {
+async fn a_missing_record_cannot_be_replaced(store: Store) {
     store.put(&note("another"), &content(1)).await;
 
     for version in [0, 1] {
@@ -351,7 +353,7 @@ async fn a_deleted_record_is_gone_and_can_be_put_again(store: Store) {
         store.put(&id, &ordered("old", Some("1"), Some("1"))).await;
         store.put(&note("kept"), &content("kept")).await;
 
-        // The second time there is none any more, and that is as well.
+        // Deleting a missing record succeeds as well.
         for _ in 0..2 {
             let deleted = store.delete(&id, version).await;
             deleted.expect("deleted");
@@ -382,7 +384,7 @@ async fn a_deleted_record_is_gone_and_can_be_put_again(store: Store) {
     }
 }
 
-async fn a_deletion_at_another_version_changes_nothing_and_tells_the_current_one(store: Store) {
+async fn a_deletion_at_another_version_changes_nothing_and_returns_the_current_one(store: Store) {
     store.put(&note("a"), &content("first")).await;
     let second = content("second");
     let replaced = store.replace(&note("a"), 1, &second).await;
@@ -399,7 +401,7 @@ async fn a_deletion_at_another_version_changes_nothing_and_tells_the_current_one
     );
 }
 
-async fn an_expired_record_is_gone(store: Store) {
+async fn an_expired_record_is_not_found(store: Store) {
     let end = store.now.plus(seconds(60));
     let content = Content {
         expires_at: Some(end),
@@ -433,7 +435,7 @@ async fn an_expired_record_is_gone(store: Store) {
         let replaced = store.records.replace(&note("a"), 1, &content, at).await;
         assert_eq!(refused(replaced), "NotFound(\"note\")");
 
-        // At another version as well: there is none.
+        // An expired record counts as missing, whatever version is given.
         let deleted = store.records.delete(&note("b"), Some(7), at).await;
         deleted.expect("nothing to delete");
     }
@@ -444,7 +446,7 @@ async fn an_expired_record_is_gone(store: Store) {
     deleted.expect("nothing to delete");
 }
 
-async fn an_expired_record_gives_way_to_a_new_one(store: Store) {
+async fn a_new_record_can_replace_an_expired_one(store: Store) {
     let end = store.now.plus(seconds(60));
 
     for (key, new) in [
@@ -512,7 +514,7 @@ async fn pages_have_every_record_once_in_key_order(store: Store) {
 }
 
 async fn pages_have_every_record_once_in_each_order(store: Store) {
-    // Some are of the same order key, some begin alike, and some have none.
+    // Some have the same order key, some share a prefix, and some have none.
     let orders = ["a", "a!", "a#", "a$", "a#x", "aa", "b", "b", "b", "é"];
     let mut expected = [Vec::new(), Vec::new()];
     for n in shuffled((0..30).collect::<Vec<usize>>()) {
@@ -609,10 +611,10 @@ async fn pages_have_only_records_of_their_kind_and_partition(store: Store) {
     assert!(store.keys(&nobody).await.is_empty());
 }
 
-async fn a_page_has_the_keys_of_its_range(store: Store) {
+async fn a_page_has_only_keys_in_its_range(store: Store) {
     let words = ["a", "a#", "a#b", "aa", "ab", "b", "b!", "ba", "c"];
     for word in words {
-        // Order keys are the words as well, under keys that sort the other way round.
+        // The words are also order keys, of records whose keys sort in the reverse order.
         let id = RecordId::new(NOTE, "keys", word);
         store.put(&id, &content(word)).await;
         let key = char::from(b'z' - u8::try_from(words.len()).expect("few"));
@@ -670,7 +672,7 @@ async fn a_page_has_the_keys_of_its_range(store: Store) {
     }
 }
 
-async fn a_record_is_where_its_last_replacement_put_it(store: Store) {
+async fn a_record_is_listed_where_its_last_replacement_put_it(store: Store) {
     let listed = async |order| {
         let query = RecordQuery {
             order,
@@ -746,7 +748,7 @@ async fn a_page_continues_after_a_record_that_was_deleted_meanwhile(store: Store
     }
 }
 
-async fn expired_records_hide_none_that_live(store: Store) {
+async fn expired_records_do_not_hide_live_ones(store: Store) {
     let end = store.now.plus(seconds(60));
     let mut living = Vec::new();
     for n in 0..80 {
@@ -789,7 +791,7 @@ async fn expired_records_hide_none_that_live(store: Store) {
     }
 }
 
-async fn an_addition_gives_the_running_count(store: Store) {
+async fn an_addition_returns_the_new_count(store: Store) {
     let mut count = 0;
     let id = RecordId::new(COUNTER, "login#192.0.2.1", "1");
     let others = [
@@ -810,7 +812,7 @@ async fn an_addition_gives_the_running_count(store: Store) {
     assert_eq!(store.count_up(&id, 0).await, count);
 }
 
-async fn a_count_is_read_without_a_change_and_is_nothing_once_it_has_expired(store: Store) {
+async fn reading_a_counter_does_not_change_it_and_an_expired_one_is_zero(store: Store) {
     let id = RecordId::new(COUNTER, "somebody", "attempts");
     let count = async |at| store.counters.count(&id, at).await.expect("an answer");
 
@@ -929,7 +931,7 @@ async fn a_transaction_makes_all_of_its_writes(store: Store) {
     };
     assert_eq!(store.keys(&in_order).await, ["new"]);
 
-    // What a transaction has written is changed as any other record.
+    // A record that a transaction wrote can be changed like any other.
     let replaced = store.replace(&new, 1, &content("newer")).await;
     assert_eq!(replaced.expect("replaced"), 2);
 
@@ -942,8 +944,8 @@ async fn a_transaction_makes_all_of_its_writes(store: Store) {
     assert_eq!(store.record(&new).await, None);
 }
 
-/// Conditions that do not hold while there is a record `there` at version 1 and none `absent`, and
-/// the record that is found.
+/// Conditions that fail while there is a record `there` at version 1 and no record `absent`, and
+/// the record that is returned.
 fn broken_conditions(store: &Store) -> Vec<(Write, Option<Record>)> {
     let there = note("there");
     let absent = note("absent");
@@ -958,7 +960,8 @@ fn broken_conditions(store: &Store) -> Vec<(Write, Option<Record>)> {
     ]
 }
 
-/// Makes transactions with a broken condition in this place, and checks that nothing was done.
+/// Runs transactions with a failing condition at this position, and checks that they change
+/// nothing.
 async fn break_conditions(store: &Store, at: usize) {
     let there = expiring("there", store.now.plus(seconds(60)));
     store.put(&note("there"), &there).await;
@@ -996,8 +999,8 @@ async fn a_transaction_whose_first_condition_fails_does_nothing(store: Store) {
     break_conditions(&store, 0).await;
 }
 
-/// Where there are no transactions, this holds while nobody else writes in that moment: see
-/// `without_transactions_...` below for the rest.
+/// Without transactions this holds only if no other writer interferes; `without_transactions_...`
+/// below has the other case.
 async fn a_transaction_whose_later_condition_fails_does_nothing(store: Store) {
     break_conditions(&store, 1).await;
 
@@ -1009,7 +1012,7 @@ async fn a_transaction_whose_later_condition_fails_does_nothing(store: Store) {
     break_conditions(&store, 3).await;
 }
 
-async fn in_a_transaction_an_expired_record_is_gone(store: Store) {
+async fn in_a_transaction_an_expired_record_is_not_found(store: Store) {
     let end = store.now.plus(seconds(60));
     for key in ["a", "b", "c", "d"] {
         store.put(&note(key), &expiring("old", end)).await;
@@ -1109,7 +1112,7 @@ async fn a_transaction_that_is_repeated_after_other_changes_changes_nothing(stor
     }
 }
 
-async fn a_transaction_of_another_name_is_another_one(store: Store) {
+async fn a_transaction_with_another_name_is_a_different_one(store: Store) {
     store.put(&note("old"), &content("old")).await;
     let writes = [
         put(&note("new"), "new"),
@@ -1176,7 +1179,7 @@ async fn a_write_whose_answer_was_lost_is_made_once(store: Store) {
     let third = record(&note("a"), 3, content("third"));
     assert_eq!(ordinary.record(&note("a")).await, Some(third.clone()));
 
-    // What another writer did is not taken for one's own.
+    // Writes of another writer are not mistaken for those of the transaction.
     let late = store
         .records
         .put_if_absent(&note("a"), &content("late"), store.now)
@@ -1196,7 +1199,7 @@ async fn a_write_whose_answer_was_lost_is_made_once(store: Store) {
         assert_eq!(ordinary.record(&note(key)).await, None);
     }
 
-    // All but additions, which may be counted twice.
+    // All except additions, which may be counted twice.
     let counter = RecordId::new(COUNTER, "somebody", "attempts");
     assert!([1, 2].contains(&store.count_up(&counter, 1).await));
 }
@@ -1215,12 +1218,12 @@ async fn without_transactions_an_interrupted_one_is_completed_by_repeating_it(st
     ];
 
     for made in 1..=writes.len() {
-        // As if it had been interrupted there.
+        // As if it was interrupted at this point.
         let begun = store.transact("one", &writes[..made]).await;
         assert_eq!(begun, Transacted::Done);
     }
 
-    // A check has decided with the first write, and is not made again.
+    // A check counts only before the first write, and is not repeated.
     store.put(&note("absent"), &content("there now")).await;
 
     for _ in 0..2 {
@@ -1235,7 +1238,7 @@ async fn without_transactions_an_interrupted_one_is_completed_by_repeating_it(st
     }
 }
 
-async fn without_transactions_one_whose_later_condition_was_broken_tells_what_it_made(
+async fn without_transactions_a_failed_later_condition_reports_the_writes_that_were_made(
     store: Store,
 ) {
     if store.transactions {
@@ -1249,7 +1252,7 @@ async fn without_transactions_one_whose_later_condition_was_broken_tells_what_it
         put(&note("last"), "last"),
     ];
 
-    // As if it had come so far when another writer changed a record.
+    // As if another writer had changed a record at this point.
     let begun = store.transact("one", &writes[..2]).await;
     assert_eq!(begun, Transacted::Done);
 
@@ -1295,7 +1298,7 @@ async fn of_fifty_puts_at_once_one_wins(store: Store) {
     }
 }
 
-async fn of_fifty_puts_at_once_one_takes_the_place_of_an_expired_record(store: Store) {
+async fn of_fifty_puts_at_once_one_replaces_an_expired_record(store: Store) {
     let end = store.now.plus(seconds(60));
     store.put(&note("a"), &expiring("old", end)).await;
 

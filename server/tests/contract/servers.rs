@@ -1,4 +1,4 @@
-//! The servers that the cases run on.
+//! The servers on which the cases run.
 
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ use uuid::Uuid;
 
 use crate::lost_answers::LosesAnswers;
 
-/// How far ahead of the clock the cases are, in seconds: a server that sweeps what has expired
-/// sweeps nothing of theirs.
+/// How far the time of the cases is ahead of the clock, in seconds, so that a server that sweeps
+/// expired data sweeps none of theirs.
 const AHEAD: i64 = 24 * 60 * 60;
 
-/// A table and a collection of records, as a service has them that keeps nothing else.
+/// A table and a collection that have only records.
 static RECORDS: Storage = Storage {
     table: Setting::new(RECORDS_TABLE, "records"),
     indexes: &records::ORDER_INDEXES,
@@ -35,7 +35,7 @@ static RECORDS: Storage = Storage {
 pub(crate) const RECORDS_TABLE: &str = "TEST_RECORDS_TABLE";
 pub(crate) const RECORDS_COLLECTION: &str = "records";
 
-/// There is nothing to copy.
+/// A service without data to copy.
 struct Nothing;
 
 #[async_trait]
@@ -49,7 +49,7 @@ impl CopyStore for Nothing {
     }
 }
 
-/// A server that stores can be made on.
+/// A server on which stores can be created.
 #[derive(Clone)]
 pub(crate) enum Server {
     /// The embedded engine, in memory.
@@ -62,35 +62,35 @@ pub(crate) enum Server {
     FerretDb(String),
 }
 
-/// The stores of the services on one database.
+/// The stores of all services on one database.
 #[derive(Clone)]
 pub(crate) struct Store {
     pub(crate) accounts: auth::contract::Store,
     pub(crate) lists: tasks::contract::Store,
-    /// When the case begins.
+    /// The start time of the case.
     pub(crate) now: Timestamp,
 }
 
-/// An empty database that was made for one case.
+/// An empty database, created for one case.
 pub(crate) struct Made {
     pub(crate) ground: Ground,
     pub(crate) store: Store,
-    /// The same, from end to end.
+    /// The database as one side of a copy.
     pub(crate) side: Side,
-    /// What it is kept in.
+    /// Direct access to the data.
     pub(crate) kept: Kept,
-    /// Whether it is gone when nobody has it any more.
+    /// Whether it disappears when it is dropped.
     in_memory: bool,
 }
 
-/// What a store is kept in, past the store.
+/// Direct access to the data of a store.
 pub(crate) enum Kept {
     Tables(aws_sdk_dynamodb::Client, Vec<String>),
     Collections(mongodb::Database),
 }
 
 impl Server {
-    /// The embedded engine, and the servers that the environment names:
+    /// The embedded engine, and the servers of these environment variables:
     ///
     /// - `TEST_DYNAMODB_URL`, such as `dynamodb://127.0.0.1:5000`: a DynamoDB-compatible server
     /// - `TEST_MONGODB_URL`, such as `mongodb://127.0.0.1:27017`: a MongoDB-compatible server
@@ -108,7 +108,7 @@ impl Server {
         servers
     }
 
-    /// The name that its tests begin with.
+    /// The prefix of the names of its tests.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Embedded => "embedded",
@@ -118,7 +118,7 @@ impl Server {
         }
     }
 
-    /// Why this server cannot keep a promise about calls at the same moment, where it cannot.
+    /// Why this server cannot run cases with parallel calls; `None` if it can.
     pub(crate) fn cannot_race(&self) -> Option<&'static str> {
         match self {
             Self::FerretDb(_) => Some(
@@ -128,7 +128,7 @@ impl Server {
         }
     }
 
-    /// Makes an empty store of its own for a case.
+    /// Creates an empty store for one case.
     ///
     /// # Errors
     /// The server cannot be used or does not answer.
@@ -143,7 +143,7 @@ impl Server {
         };
         let variable = |variable: &str| match variable {
             "DATABASE_URL" => Some(url.clone()),
-            // A table of its own for each service.
+            // A separate table for each service.
             setting => {
                 let mut tables = storages()
                     .into_iter()
@@ -203,7 +203,7 @@ impl Server {
         })
     }
 
-    /// The database, and the same over a client that loses answers.
+    /// The database, and the same database over a client that loses answers.
     async fn database(
         &self,
         environment: Environment<'_>,
@@ -216,8 +216,8 @@ impl Server {
         let database = Starter::new(environment).part().await;
         match (self, database.map_err(|error| error.to_string())?) {
             (Self::DynamoDb(_), Database::DynamoDb(client)) => {
-                // A server for tests may be slow, and what is then sent again is not recognised by
-                // it, as it is by the real one.
+                // A test server may be slow, and unlike the real one it does not recognise a
+                // retried transaction.
                 let timeouts = TimeoutConfig::disabled();
                 let patient = client
                     .config()
@@ -242,7 +242,7 @@ impl Server {
 }
 
 impl Made {
-    /// Takes the store away again.
+    /// Removes the store.
     ///
     /// # Errors
     /// The server does not answer.
@@ -267,5 +267,5 @@ impl Made {
     }
 }
 
-/// How long a case may take on a server before it counts as hanging.
+/// The timeout of a case on a server.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(5);

@@ -1,4 +1,4 @@
-//! Who may call what: every endpoint with every kind of token, made from the endpoint list.
+//! Access: every endpoint of the endpoint list with every kind of token.
 
 use std::collections::BTreeSet;
 
@@ -45,7 +45,7 @@ fn now() -> i64 {
     i64::try_from(since.as_secs()).expect("before the year 292 billion")
 }
 
-/// Claims that are valid, but for this one.
+/// Valid claims, except this one.
 fn claims(name: &str, value: Value) -> Value {
     let mut claims = json!({
         "iss": "tasklane", "aud": "tasklane", "sub": SOMEBODY, "sid": SOMEBODY, "role": "user",
@@ -62,7 +62,7 @@ fn sign(keys: &SigningKeys, claims: &Value) -> String {
         .expect("signed")
 }
 
-/// A valid token but for `crit`, signed with the right key.
+/// A token with a valid signature that is invalid only because of `crit`.
 fn sign_header(keys: &SigningKeys, crit: &Value) -> String {
     let set: Value = serde_json::from_str(&keys.to_json()).expect("JSON");
     let seed = URL_SAFE_NO_PAD
@@ -80,14 +80,14 @@ fn sign_header(keys: &SigningKeys, crit: &Value) -> String {
     format!("{said}.{signature}")
 }
 
-/// The same token with another header, its signature kept.
+/// The same token and signature with another header.
 fn with_header(token: &str, header: &Value) -> String {
     let (_, rest) = token.split_once('.').expect("a token");
     format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()))
 }
 
 #[tokio::test]
-async fn no_endpoint_for_users_takes_any_token_but_a_valid_one() {
+async fn every_endpoint_for_users_refuses_an_invalid_token() {
     let server = Server::start().await;
     let valid = sign(&server.keys, &claims("jti", json!(SOMEBODY)));
     let kid = server.keys.public().keys[0].kid.clone();
@@ -260,7 +260,7 @@ fn anyone_may_call_these_endpoints_and_no_others() {
 }
 
 #[tokio::test]
-async fn public_endpoints_ask_for_no_token() {
+async fn public_endpoints_need_no_token() {
     let server = Server::start().await;
 
     for endpoint in endpoints().filter(|endpoint| endpoint.access == Access::Public) {
@@ -277,7 +277,7 @@ async fn public_endpoints_ask_for_no_token() {
 }
 
 #[tokio::test]
-async fn what_is_somebody_elses_is_not_there() {
+async fn resources_of_another_account_return_404() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let bob = server.register("bob@example.com").await;

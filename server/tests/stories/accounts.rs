@@ -8,7 +8,7 @@ use crate::client::{PASSWORD, Server};
 const NEW_PASSWORD: &str = "another lane of tasks";
 
 #[tokio::test]
-async fn a_new_account_is_logged_in_at_once_and_shows_what_it_was_given() {
+async fn a_new_account_is_logged_in_at_once_and_has_the_given_fields() {
     let server = Server::start().await;
 
     let answer = server
@@ -59,7 +59,7 @@ async fn a_new_account_is_logged_in_at_once_and_shows_what_it_was_given() {
 }
 
 #[tokio::test]
-async fn an_address_is_the_same_whatever_its_case() {
+async fn an_address_is_case_insensitive() {
     let server = Server::start().await;
     server.register("ada@example.com").await;
 
@@ -144,7 +144,7 @@ async fn a_domain_in_its_own_script_is_the_same_as_in_ascii() {
 }
 
 #[tokio::test]
-async fn a_password_set_on_one_keyboard_opens_on_another() {
+async fn a_password_is_the_same_in_every_unicode_form() {
     let server = Server::start().await;
     let composed = "caf\u{e9}\u{a0}au lait";
     let decomposed = "cafe\u{301} au lait";
@@ -169,7 +169,7 @@ async fn a_password_set_on_one_keyboard_opens_on_another() {
 }
 
 #[tokio::test]
-async fn an_unknown_address_and_a_wrong_password_are_answered_alike() {
+async fn an_unknown_address_and_a_wrong_password_get_the_same_response() {
     let server = Server::start().await;
     server.register("ada@example.com").await;
 
@@ -196,7 +196,7 @@ async fn an_unknown_address_and_a_wrong_password_are_answered_alike() {
 }
 
 #[tokio::test]
-async fn common_short_and_long_passwords_are_refused_and_any_other_is_taken_whole() {
+async fn common_short_and_long_passwords_are_refused_and_no_other_is_truncated() {
     let server = Server::start().await;
 
     for bad in ["password1", "12345678", "seven77", &"x".repeat(257)] {
@@ -298,7 +298,7 @@ async fn a_new_password_ends_the_other_sessions_and_gives_this_one_new_tokens() 
 }
 
 #[tokio::test]
-async fn whoever_copied_a_refresh_token_has_nothing_after_a_new_password() {
+async fn a_copied_refresh_token_is_void_after_a_change_of_password() {
     let server = Server::start().await;
     let mut owner = server.register("ada@example.com").await;
     let copied = owner.refresh_token().to_owned();
@@ -307,12 +307,12 @@ async fn whoever_copied_a_refresh_token_has_nothing_after_a_new_password() {
 
     assert_ne!(owner.refresh_token(), copied);
     assert_eq!(server.refresh(&copied).await.status, 401);
-    // It was presented, so somebody has a copy: the owner logs in again.
+    // It was presented, so there is a copy: the session ends, and the owner logs in again.
     assert_eq!(server.refresh(owner.refresh_token()).await.status, 401);
 }
 
 #[tokio::test]
-async fn a_password_is_not_changed_by_somebody_who_does_not_know_it() {
+async fn changing_the_password_requires_the_current_one() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
 
@@ -334,7 +334,7 @@ async fn a_password_is_not_changed_by_somebody_who_does_not_know_it() {
 }
 
 #[tokio::test]
-async fn a_repeated_change_of_password_is_one_change() {
+async fn a_repeated_password_change_is_made_once() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let key = [("idempotency-key", "one")];
@@ -343,7 +343,7 @@ async fn a_repeated_change_of_password_is_one_change() {
     let first = ada
         .call(Method::POST, "/v1/me/password", &key, change())
         .await;
-    // Without the key it would be refused: the current password is another one by now.
+    // Without the key it would be refused: the current password has changed by now.
     let repeated = ada
         .call(Method::POST, "/v1/me/password", &key, change())
         .await;

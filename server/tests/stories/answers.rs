@@ -1,4 +1,4 @@
-//! What every answer has in common: entity tags, methods, headers, origins, and failures.
+//! What all responses have in common: entity tags, methods, headers, origins, and failures.
 
 use reqwest::Method;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::client::{PASSWORD, Server};
 use crate::secrets;
 
 #[tokio::test]
-async fn a_read_that_brings_the_current_tag_is_answered_without_content() {
+async fn a_read_with_the_current_tag_returns_304_without_content() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let task = format!(
@@ -66,7 +66,7 @@ async fn a_read_that_brings_the_current_tag_is_answered_without_content() {
 }
 
 #[tokio::test]
-async fn head_answers_what_get_would_without_its_content() {
+async fn head_returns_what_get_would_without_the_content() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
 
@@ -83,7 +83,7 @@ async fn head_answers_what_get_would_without_its_content() {
         assert_eq!(head.status, get.status, "{path}");
 
         for name in ["content-type", "content-length", "etag", "cache-control"] {
-            // A problem holds its request's name, which is as long for each.
+            // A problem contains the request's identifier, which always has the same length.
             assert_eq!(head.header(name), get.header(name), "{path}: {name}");
         }
 
@@ -92,7 +92,7 @@ async fn head_answers_what_get_would_without_its_content() {
 }
 
 #[tokio::test]
-async fn a_path_says_which_methods_it_has() {
+async fn a_path_lists_its_methods() {
     let server = Server::start().await;
 
     for (path, allowed) in [
@@ -123,7 +123,7 @@ async fn a_path_says_which_methods_it_has() {
 }
 
 #[tokio::test]
-async fn a_path_that_nobody_serves_is_a_problem_too() {
+async fn an_unknown_path_returns_a_problem() {
     let server = Server::start().await;
 
     for path in [
@@ -145,7 +145,7 @@ async fn a_path_that_nobody_serves_is_a_problem_too() {
 }
 
 #[tokio::test]
-async fn every_answer_is_named_and_kept_from_sniffing_framing_and_caching() {
+async fn every_response_has_a_request_id_and_the_security_headers() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
 
@@ -197,7 +197,7 @@ async fn every_answer_is_named_and_kept_from_sniffing_framing_and_caching() {
 }
 
 #[tokio::test]
-async fn scripts_of_named_origins_may_call_and_others_may_not() {
+async fn only_scripts_of_allowed_origins_may_call() {
     let cors_origins = vec!["https://app.example.com".parse().expect("an origin")];
     let server = Server::start_in(
         &[],
@@ -248,7 +248,7 @@ async fn scripts_of_named_origins_may_call_and_others_may_not() {
         .request(Method::GET, "/v1/me")
         .header("origin", "https://app.example.com");
     let refused = server.answer(request).await;
-    // Problems can be read by the script as well, with the headers that tell what to do.
+    // The script can also read problems, with the headers that say what to do.
     assert_eq!(
         (
             refused.status.as_u16(),
@@ -264,8 +264,8 @@ async fn scripts_of_named_origins_may_call_and_others_may_not() {
 }
 
 #[tokio::test]
-async fn a_store_out_of_reach_is_a_503_that_says_when_to_come_back_and_nothing_else() {
-    // A port that nobody listens on: it was free a moment ago.
+async fn an_unreachable_store_is_a_503_with_retry_after_and_no_details() {
+    // A port without a listener: it was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .expect("a port")
         .local_addr()
@@ -303,7 +303,7 @@ async fn a_store_out_of_reach_is_a_503_that_says_when_to_come_back_and_nothing_e
             );
         }
 
-        // What needs no store goes on.
+        // Endpoints that need no store still work.
         assert_eq!(server.get("/.well-known/jwks.json").await.status, 200);
     }
 }

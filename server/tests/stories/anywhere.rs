@@ -1,19 +1,19 @@
-//! What a client lives on, in few calls: also told to the functions in their containers, by
-//! `.ci/check_sam_local.sh`, and to whatever else `TEST_API_URL` names. So these stories know
-//! nothing about the server, and each begins with an address of its own.
+//! What clients need most, in a few calls. These stories also run against the functions in
+//! containers (`.ci/check_sam_local.sh`) and against any other API at `TEST_API_URL`. So they use
+//! only the API, and each registers a new address.
 
 use reqwest::Method;
 use serde_json::json;
 
 use crate::client::{Api, PASSWORD};
 
-/// An address that nobody else has, also where the API keeps what earlier runs left.
+/// A unique email address, also if the API still has data of earlier runs.
 fn new_address() -> String {
     format!("{}@example.com", uuid::Uuid::new_v4().simple())
 }
 
 #[tokio::test]
-async fn somebody_registers_logs_in_stays_logged_in_and_logs_out() {
+async fn a_user_registers_logs_in_refreshes_and_logs_out() {
     let api = Api::anywhere().await;
     let address = new_address();
     let here = api.register(&address).await;
@@ -108,7 +108,7 @@ async fn an_owner_changes_name_and_password_and_ends_other_sessions() {
 }
 
 #[tokio::test]
-async fn a_task_is_added_read_changed_deleted_and_brought_back() {
+async fn a_task_is_created_read_changed_deleted_and_restored() {
     let api = Api::anywhere().await;
     let ada = api.register(&new_address()).await;
 
@@ -206,7 +206,7 @@ async fn a_task_is_added_read_changed_deleted_and_brought_back() {
 }
 
 #[tokio::test]
-async fn a_list_is_walked_page_by_page_in_the_order_asked_for() {
+async fn a_list_is_read_page_by_page_in_the_requested_order() {
     let api = Api::anywhere().await;
     let ada = api.register(&new_address()).await;
     for (title, due) in [
@@ -239,7 +239,7 @@ async fn a_list_is_walked_page_by_page_in_the_order_asked_for() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said_in_one_shape() {
+async fn every_error_has_the_same_shape() {
     let api = Api::anywhere().await;
 
     let stranger = api.get("/v1/tasks").await;
@@ -296,7 +296,7 @@ async fn what_is_wrong_is_said_in_one_shape() {
 }
 
 #[tokio::test]
-async fn it_says_how_it_is_what_it_offers_and_what_it_signs_with() {
+async fn health_document_and_public_keys_are_served() {
     let api = Api::anywhere().await;
     assert_eq!(api.get("/v1/health").await.status, 200);
     assert_eq!(api.get("/v1/openapi.json").await.body["openapi"], "3.1.0");

@@ -1,5 +1,5 @@
-//! What each function calls on DynamoDB during the stories, for `.ci/check_policies.py`, which
-//! holds it against the template.
+//! Records the DynamoDB calls of each function during the stories. `.ci/check_policies.py` compares
+//! them with the template.
 
 use std::collections::HashSet;
 use std::fs::OpenOptions;
@@ -22,14 +22,14 @@ use server::start::create_tables;
 /// The variable that names the file to which calls are written, one JSON object a line.
 const FILE: &str = "TASKLANE_RECORD_CALLS";
 
-/// An engine with tables, as a database; who calls what is recorded.
+/// An engine with tables, as a database. The calls of each function are recorded.
 pub(crate) async fn recorded_database(engine: &Engine, environment: Environment<'_>) -> Database {
     let database = Database::DynamoDb(connect_through(Recorder(engine.clone())));
     create_tables(&database, environment).await.expect("tables");
     database
 }
 
-/// The engine, with an ear at its door.
+/// The engine behind a client that records calls.
 #[derive(Debug, Clone)]
 struct Recorder(Engine);
 
@@ -66,7 +66,7 @@ fn record(function: &str, request: &HttpRequest, file: &str) {
         json!({"function": function, "operation": operation, "body": outline(&body)})
     );
     let mut known = KNOWN.lock().expect("the calls");
-    // The first call of a run begins the file anew.
+    // The first call of a run truncates the file.
     let mut options = OpenOptions::new();
     options
         .create(true)
@@ -82,8 +82,7 @@ fn record(function: &str, request: &HttpRequest, file: &str) {
     }
 }
 
-/// A call's body without what it says of items: the tables and the index that it names, part by
-/// part.
+/// The body of a call without its items: only the tables and the index of each part.
 fn outline(body: &Value) -> Value {
     let names = |body: &Value| {
         let names = ["TableName", "IndexName"]

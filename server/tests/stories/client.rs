@@ -1,4 +1,4 @@
-//! A server and a client whose verbs keep each story to its intent.
+//! A server, and a client whose methods keep the stories short.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -21,17 +21,17 @@ use crate::{calls, documented};
 
 pub(crate) const PASSWORD: &str = "a lane of tasks";
 
-/// An API, wherever it runs, and what people do with it.
+/// An API, and the usual requests to it.
 pub(crate) struct Api {
     pub(crate) url: String,
     http: reqwest::Client,
     secrets: Secrets,
 }
 
-/// A server that forgets everything when the story is over, and that has logged no secret by then.
+/// A server without persistent data. At the end of the story, its log is checked for secrets.
 pub(crate) struct Server {
     api: Api,
-    /// What the server signs with.
+    /// The signing keys of the server.
     pub(crate) keys: SigningKeys,
     clock: Arc<MovableClock>,
 }
@@ -44,7 +44,7 @@ impl Deref for Server {
     }
 }
 
-/// The machine's clock, put forward by a story.
+/// The system clock plus an offset that a story sets.
 #[derive(Default)]
 struct MovableClock(AtomicI64);
 
@@ -55,7 +55,7 @@ impl Clock for MovableClock {
     }
 }
 
-/// An answer: its status and its JSON body, null when it has none.
+/// A response: its status, headers and JSON body; the body is null if it is empty.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -63,13 +63,13 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
-/// Somebody who is logged in.
+/// A user who is logged in.
 pub(crate) struct Person<'s> {
     api: &'s Api,
     pub(crate) tokens: Value,
 }
 
-/// A database that no other story uses, where `TEST_MONGODB_URL` names a server, such as
+/// A database for one story, if `TEST_MONGODB_URL` is set to a server such as
 /// `mongodb://127.0.0.1:27017`.
 fn database_of_its_own() -> Option<String> {
     let server = std::env::var("TEST_MONGODB_URL").ok()?;
@@ -85,14 +85,14 @@ impl Server {
         Self::start_with(&[]).await
     }
 
-    /// A server with these settings. Unless they name a database, it has one of its own: on the
-    /// embedded engine, or where `TEST_MONGODB_URL` is set, on that server.
+    /// Starts a server with these settings. Unless they name a database, it gets its own: on the
+    /// server of `TEST_MONGODB_URL` if that is set, or else on the embedded engine.
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
         Self::start_in(settings, &NetworkOptions::default()).await
     }
 
-    /// A server that believes what its clients, as a proxy would, say of where a request comes
-    /// from.
+    /// Starts a server that trusts its clients as proxies, so that they can choose the source of a
+    /// request.
     pub(crate) async fn behind_a_proxy(settings: &[(&str, &str)]) -> Self {
         let proxies = "127.0.0.0/8".parse().expect("a network");
         Self::start_in(
@@ -166,8 +166,8 @@ impl Server {
 }
 
 impl Api {
-    /// The API that `TEST_API_URL` names, such as `http://127.0.0.1:3000`; without that, a server
-    /// of the story's own.
+    /// The API at `TEST_API_URL`, such as `http://127.0.0.1:3000`, or else a new server for this
+    /// story.
     pub(crate) async fn anywhere() -> Self {
         let Ok(url) = std::env::var("TEST_API_URL") else {
             return Server::start().await.api;
@@ -189,12 +189,12 @@ impl Api {
         Self { url, http, secrets }
     }
 
-    /// A request that nothing has been added to.
+    /// A request without headers or a body.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url))
     }
 
-    /// Sends a request. Whatever the story, the answer is one that the API document has.
+    /// Sends a request, and checks that the API document describes the response.
     pub(crate) async fn answer(&self, request: RequestBuilder) -> Answer {
         let request = request.build().expect("a request");
         self.secrets.note_request(&request);
@@ -265,7 +265,7 @@ impl Api {
         }
     }
 
-    /// An attempt to log in, which may fail.
+    /// Tries to log in.
     pub(crate) async fn try_log_in(&self, email: &str, password: &str) -> Answer {
         self.post(
             "/v1/auth/login",
@@ -274,7 +274,7 @@ impl Api {
         .await
     }
 
-    /// An attempt to log in from this source, of a server behind a proxy.
+    /// Tries to log in from this source, to a server behind a proxy.
     pub(crate) async fn try_log_in_from(
         &self,
         source: &str,
@@ -315,7 +315,7 @@ impl Answer {
             .map(|value| value.to_str().expect("a text"))
     }
 
-    /// The places that a problem names, in order: `/title`, `?limit`, `if-match:`.
+    /// The locations that a problem names, in order: `/title`, `?limit`, `if-match:`.
     pub(crate) fn faults(&self) -> Vec<String> {
         let place = |error: &Value| match error.as_object().expect("an error") {
             error if error.contains_key("pointer") => {
@@ -337,7 +337,7 @@ impl Answer {
         places
     }
 
-    /// What one field of the items of a list is.
+    /// One field of each item of a list.
     pub(crate) fn items(&self, field: &str) -> Vec<&Value> {
         self.body["items"]
             .as_array()
@@ -361,7 +361,7 @@ impl Person<'_> {
             .expect("a refresh token")
     }
 
-    /// Changes the password; the tokens are then the ones that the answer holds.
+    /// Changes the password, and takes the new tokens from the response.
     pub(crate) async fn change_password(&mut self, from: &str, to: &str) {
         let answer = self
             .post(
@@ -413,7 +413,7 @@ impl Person<'_> {
         answer.body
     }
 
-    /// The titles of a whole list, page by page.
+    /// Reads a whole list page by page, and returns the titles.
     pub(crate) async fn titles(&self, query: &str) -> Vec<String> {
         let mut titles = Vec::new();
         let mut cursor = String::new();

@@ -1,4 +1,4 @@
-//! Preconditions (RFC 9110, section 13): one reading for every method and every kind of answer.
+//! Preconditions (RFC 9110, section 13), the same for every method and every kind of response.
 
 use common::http::Method as Declared;
 use reqwest::Method;
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::client::{PASSWORD, Server};
 
 #[tokio::test]
-async fn a_write_that_rules_the_version_out_does_nothing_and_says_which_one_there_is() {
+async fn a_write_whose_condition_fails_changes_nothing_and_returns_the_current_version() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let live = ada.create_task(json!({"title": "Live"})).await;
@@ -54,7 +54,7 @@ async fn a_write_that_rules_the_version_out_does_nothing_and_says_which_one_ther
             );
         }
 
-        // Both must hold, and the first is not enough.
+        // Both must hold: the first alone is not enough.
         let both = [("if-match", tag.as_str()), ("if-none-match", &tag)];
         assert_eq!(
             ada.call(method.clone(), &path, &both, body.clone())
@@ -69,7 +69,7 @@ async fn a_write_that_rules_the_version_out_does_nothing_and_says_which_one_ther
     assert_eq!(ada.get("/v1/trash").await.items("version"), [2]);
     assert_eq!(ada.get("/v1/me").await.body["version"], 1);
 
-    // What the conditions allow is done.
+    // A write whose conditions hold is made.
     let allowed = [
         ("if-match", ",, \"9\" ,,\"1\""),
         ("if-none-match", "\"2\", \"other\""),
@@ -118,7 +118,7 @@ async fn a_write_that_rules_the_version_out_does_nothing_and_says_which_one_ther
 }
 
 #[tokio::test]
-async fn a_read_heeds_if_match_before_if_none_match() {
+async fn a_read_checks_if_match_before_if_none_match() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let task = format!(
@@ -190,7 +190,7 @@ async fn a_read_heeds_if_match_before_if_none_match() {
         }
     }
 
-    // What is not there has no version: the condition changes nothing.
+    // A missing resource has no version, so the condition makes no difference.
     assert_eq!(
         ada.call(Method::GET, "/v1/nothing", &[("if-match", "\"1\"")], None)
             .await
@@ -212,7 +212,7 @@ async fn a_read_heeds_if_match_before_if_none_match() {
 }
 
 #[tokio::test]
-async fn a_write_of_what_has_no_version_is_refused_where_if_match_asks_for_one() {
+async fn if_match_on_a_write_without_a_version_fails() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let endpoints = SERVICES.iter().flat_map(|service| service.endpoints.iter());
@@ -252,7 +252,7 @@ async fn a_write_of_what_has_no_version_is_refused_where_if_match_asks_for_one()
     assert_eq!(stranger.status, 401);
     assert_eq!(ada.titles("").await, Vec::<String>::new());
 
-    // Nothing is there yet, which is what the client asked for.
+    // The resource does not exist yet, so the condition holds.
     let first = ada
         .call(
             Method::POST,
@@ -268,7 +268,7 @@ async fn a_write_of_what_has_no_version_is_refused_where_if_match_asks_for_one()
     );
 }
 
-/// The head of an answer, as it comes over the connection.
+/// The header of a response, as it is sent over the connection.
 async fn head_of(server: &Server, request: &str) -> String {
     let mut connection = TcpStream::connect(server.url.trim_start_matches("http://"))
         .await
@@ -290,7 +290,7 @@ async fn head_of(server: &Server, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn no_304_claims_to_be_empty() {
+async fn no_304_has_a_false_content_length() {
     let server = Server::start().await;
     let whole = server.get("/v1/health").await;
     let tag = whole.header("etag").expect("a tag");

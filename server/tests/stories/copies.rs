@@ -1,5 +1,5 @@
-//! Moving from one store to another with `tasklane copy`: whoever has an account goes on, and
-//! nothing stops it for good.
+//! Moves to another store with `tasklane copy`: users continue with their accounts there, and an
+//! interrupted copy can be resumed.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -20,7 +20,7 @@ use tasks::{Task, TaskDraft, TaskFilter, TaskQuery, TaskSort, TaskStore, Tasks};
 use crate::client::Server;
 use crate::network::{Fault, Network, StoreKind, StoreProcess};
 
-/// More than four pages of a copy, which are of 200.
+/// More than four pages of a copy; a page has 200.
 const TASKS: usize = 1000;
 
 fn copy(arguments: &[&str]) -> Command {
@@ -43,7 +43,7 @@ fn said(output: &Output) -> String {
     )
 }
 
-async fn somebody_goes_on_on_another_store(from: StoreKind, to: StoreKind) {
+async fn a_user_continues_on_another_store(from: StoreKind, to: StoreKind) {
     let from = StoreProcess::start(from).await;
     let to = StoreProcess::start(to).await;
     let [from_url, to_url] = [&from, &to].map(|store| store.url_at(store.address));
@@ -74,8 +74,9 @@ async fn somebody_goes_on_on_another_store(from: StoreKind, to: StoreKind) {
         .expect("the program runs");
     assert!(copied.status.success(), "{}", said(&copied));
     assert!(
-        said(&copied)
-            .contains("Everything is copied, and the same on both sides: 1 account, 1 session"),
+        said(&copied).contains(
+            "Everything was copied, and both stores have the same data: 1 account, 1 session"
+        ),
         "{}",
         said(&copied)
     );
@@ -120,7 +121,7 @@ async fn somebody_goes_on_on_another_store(from: StoreKind, to: StoreKind) {
     after.log_in("ADA@example.com").await;
 }
 
-/// A data folder with somebody's tasks.
+/// A data folder with the tasks of one user.
 async fn filled_folder() -> (tempfile::TempDir, UserId) {
     let folder = tempfile::tempdir().expect("a folder");
     let engine = Engine::open(&folder.path().join("data")).expect("an engine");
@@ -143,7 +144,7 @@ async fn filled_folder() -> (tempfile::TempDir, UserId) {
         }
         .into_task(now)
     };
-    // Not all at once: each has to be done within the time that a call may take.
+    // Not all at once: each must be finished within the timeout of a call.
     for some in (0..TASKS).collect::<Vec<_>>().chunks(50) {
         for result in join_all(some.iter().map(|n| tasks.create(owner, new(*n), None))).await {
             result.expect("a task");
@@ -161,7 +162,7 @@ async fn tasks_at(url: &str) -> Tasks {
         .expect("tasks")
 }
 
-/// How many tasks somebody has there; none as long as there is nothing to have them in.
+/// How many tasks this owner has; 0 if the table or collection does not exist yet.
 async fn count(tasks: &dyn TaskStore, owner: UserId) -> usize {
     let mut count = 0;
     let mut after = None;
@@ -183,7 +184,7 @@ async fn count(tasks: &dyn TaskStore, owner: UserId) -> usize {
     }
 }
 
-/// A copy from the folder to a store that is reached over this network, and how to start it.
+/// The command that copies from the folder to a store over this network.
 fn copy_over(network: &Network, store: &StoreProcess, folder: &Path) -> Command {
     let data = folder.join("data");
     copy(&[
@@ -205,7 +206,7 @@ async fn wait_for(tasks: &dyn TaskStore, owner: UserId, wanted: usize, process: 
     }
 }
 
-async fn a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(kind: StoreKind) {
+async fn a_copy_that_is_killed_or_stopped_is_resumed_by_the_same_command(kind: StoreKind) {
     let (folder, owner) = filled_folder().await;
     let store = StoreProcess::start(kind).await;
     let network = Network::to(store.address).await;
@@ -264,7 +265,7 @@ async fn a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(k
     assert_eq!(count(&*tasks, owner).await, TASKS);
 }
 
-async fn a_store_that_cannot_answer_for_a_while_is_waited_for(kind: StoreKind, fault: Fault) {
+async fn a_copy_waits_for_a_store_that_is_unavailable_for_a_while(kind: StoreKind, fault: Fault) {
     let (folder, owner) = filled_folder().await;
     let store = StoreProcess::start(kind).await;
     let network = Network::to(store.address).await;
@@ -290,21 +291,19 @@ mod dynamodb {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn somebody_goes_on_on_another_store() {
-        super::somebody_goes_on_on_another_store(StoreKind::DynamoDb, StoreKind::DynamoDb).await;
+    async fn a_user_continues_on_another_store() {
+        super::a_user_continues_on_another_store(StoreKind::DynamoDb, StoreKind::DynamoDb).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command() {
-        super::a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(
-            StoreKind::DynamoDb,
-        )
-        .await;
+    async fn a_copy_that_is_killed_or_stopped_is_resumed_by_the_same_command() {
+        super::a_copy_that_is_killed_or_stopped_is_resumed_by_the_same_command(StoreKind::DynamoDb)
+            .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_store_that_cannot_answer_for_a_while_is_waited_for() {
-        super::a_store_that_cannot_answer_for_a_while_is_waited_for(
+    async fn a_copy_waits_for_a_store_that_is_unavailable_for_a_while() {
+        super::a_copy_waits_for_a_store_that_is_unavailable_for_a_while(
             StoreKind::DynamoDb,
             Fault::Throttled,
         )
@@ -312,30 +311,28 @@ mod dynamodb {
     }
 }
 
-/// On the server that `.ci/stores/build.sh` makes; told with `--ignored` where that was done.
+/// On the server that `.ci/stores/build.sh` builds. Run with `--ignored` once it is built.
 mod mongodb {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs .ci/stores/build.sh"]
-    async fn somebody_goes_on_on_another_store() {
-        super::somebody_goes_on_on_another_store(StoreKind::DynamoDb, StoreKind::MongoDb).await;
-        super::somebody_goes_on_on_another_store(StoreKind::MongoDb, StoreKind::DynamoDb).await;
+    async fn a_user_continues_on_another_store() {
+        super::a_user_continues_on_another_store(StoreKind::DynamoDb, StoreKind::MongoDb).await;
+        super::a_user_continues_on_another_store(StoreKind::MongoDb, StoreKind::DynamoDb).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs .ci/stores/build.sh"]
-    async fn a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command() {
-        super::a_copy_that_is_killed_and_stopped_is_gone_on_with_by_the_same_command(
-            StoreKind::MongoDb,
-        )
-        .await;
+    async fn a_copy_that_is_killed_or_stopped_is_resumed_by_the_same_command() {
+        super::a_copy_that_is_killed_or_stopped_is_resumed_by_the_same_command(StoreKind::MongoDb)
+            .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs .ci/stores/build.sh"]
-    async fn a_store_that_cannot_answer_for_a_while_is_waited_for() {
-        super::a_store_that_cannot_answer_for_a_while_is_waited_for(
+    async fn a_copy_waits_for_a_store_that_is_unavailable_for_a_while() {
+        super::a_copy_waits_for_a_store_that_is_unavailable_for_a_while(
             StoreKind::MongoDb,
             Fault::Broken,
         )
@@ -344,7 +341,7 @@ mod mongodb {
 }
 
 #[test]
-fn what_cannot_be_copied_is_said_without_a_password() {
+fn an_error_of_a_copy_shows_no_password() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data").to_string_lossy().into_owned();
     let refused = |from: &str, to: &str, word: &str| {
@@ -408,7 +405,7 @@ fn what_cannot_be_copied_is_said_without_a_password() {
     .output()
     .expect("the program runs");
     assert!(
-        said(&tables).contains("2 names with commas between them"),
+        said(&tables).contains("2 names separated by commas"),
         "{}",
         said(&tables)
     );

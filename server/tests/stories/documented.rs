@@ -1,11 +1,11 @@
-//! Holds every answer of every story against the API document.
+//! Checks every response of every story against the API document.
 
 use reqwest::Method;
 use serde_json::Value;
 
 use crate::client::Answer;
 
-/// The answer's status is one that the document has for this call, and a problem is a problem.
+/// Checks that the document lists the status for this call, and that an error is a problem.
 pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
     let status = answer.status.as_u16();
     if status >= 400 {
@@ -14,7 +14,7 @@ pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
             Some("application/problem+json"),
             "{method} {path}: {status}"
         );
-        // HEAD has no body to look at.
+        // A HEAD response has no body.
         for member in ["type", "title", "status", "detail", "request_id"] {
             assert!(
                 *method == Method::HEAD || !answer.body[member].is_null(),

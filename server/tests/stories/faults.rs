@@ -1,5 +1,5 @@
-//! What clients see when the store is out of reach, slow, or dies: clear answers in time, and
-//! nothing lost or doubled.
+//! What clients see when the store is unreachable, slow, or killed: clear responses in time, and no
+//! lost or duplicate write.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -33,8 +33,8 @@ async fn create_once(person: &Person<'_>, title: &str) -> Answer {
         .await
 }
 
-/// Creates tasks by four clients at once, each under a key of its own, again until it is
-/// acknowledged.
+/// Creates tasks from four clients in parallel. Each has its own idempotency key, and is retried
+/// until it is acknowledged.
 async fn create_many(
     person: &Person<'_>,
     count: u32,
@@ -48,8 +48,8 @@ async fn create_many(
                 let answer = create_once(person, &format!("task-{n}")).await;
                 match answer.status.as_u16() {
                     201 => break,
-                    // What may or may not have been done, and what still runs, is asked for again
-                    // as it was.
+                    // An unknown outcome, or a request that is still running: retry the same
+                    // request.
                     503 | 409 => {
                         assert!(answer.header("retry-after").is_some(), "{:?}", answer.body)
                     }
@@ -62,7 +62,7 @@ async fn create_many(
     join_all((0..4).map(client)).await;
 }
 
-/// Every task is there, whole, and once.
+/// Checks that every task exists completely and exactly once.
 async fn assert_each_once(person: &Person<'_>, count: u32) {
     let mut found = BTreeMap::new();
     for title in person.titles("limit=100").await {
@@ -72,7 +72,7 @@ async fn assert_each_once(person: &Person<'_>, count: u32) {
     assert_eq!(found, expected);
 }
 
-async fn every_call_is_a_503_in_time_and_service_returns_by_itself(
+async fn every_call_returns_503_in_time_and_the_service_recovers_by_itself(
     kind: StoreKind,
     faults: &[Fault],
 ) {
@@ -133,7 +133,7 @@ async fn every_call_is_a_503_in_time_and_service_returns_by_itself(
         }
 
         network.be(Fault::None);
-        // Nobody restarts anything. A driver that has given a server up finds it again by itself.
+        // Nothing is restarted: a driver that has lost its server finds it again by itself.
         let mended = Instant::now();
         let back = loop {
             let answer = create_once(&ada, "k").await;
@@ -152,7 +152,7 @@ async fn every_call_is_a_503_in_time_and_service_returns_by_itself(
     );
 }
 
-async fn answers_that_are_lost_double_nothing(kind: StoreKind, every: u32) {
+async fn a_lost_response_makes_no_duplicate(kind: StoreKind, every: u32) {
     let store = StoreProcess::start(kind).await;
     let (network, server) = start(&store).await;
     let ada = server.register("ada@example.com").await;
@@ -169,9 +169,7 @@ async fn answers_that_are_lost_double_nothing(kind: StoreKind, every: u32) {
     );
 }
 
-async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged(
-    kind: StoreKind,
-) {
+async fn a_store_that_is_killed_keeps_every_acknowledged_write(kind: StoreKind) {
     let mut store = StoreProcess::start(kind).await;
     let server = Server::start_with(&[("DATABASE_URL", &store.url_at(store.address))]).await;
     let ada = server.register("ada@example.com").await;
@@ -202,9 +200,9 @@ mod dynamodb {
 
     use super::*;
 
-    // On one thread, as a function is.
+    // On one thread, as in a function.
     #[tokio::test]
-    async fn a_start_opens_the_connection_that_the_first_call_goes_over() {
+    async fn the_start_opens_the_connection_of_the_first_call() {
         let store = StoreProcess::start(StoreKind::DynamoDb).await;
         let network = Network::to(store.address).await;
         let variable = |name: &str| match name {
@@ -232,7 +230,7 @@ mod dynamodb {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn every_call_is_a_503_in_time_and_service_returns_by_itself() {
+    async fn every_call_returns_503_in_time_and_the_service_recovers_by_itself() {
         let faults = [
             Fault::Broken,
             Fault::CutAnswers(1),
@@ -240,7 +238,7 @@ mod dynamodb {
             Fault::Slow(Duration::from_secs(5)),
             Fault::Throttled,
         ];
-        super::every_call_is_a_503_in_time_and_service_returns_by_itself(
+        super::every_call_returns_503_in_time_and_the_service_recovers_by_itself(
             StoreKind::DynamoDb,
             &faults,
         )
@@ -248,33 +246,30 @@ mod dynamodb {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn answers_that_are_lost_double_nothing() {
-        super::answers_that_are_lost_double_nothing(StoreKind::DynamoDb, 2).await;
+    async fn a_lost_response_makes_no_duplicate() {
+        super::a_lost_response_makes_no_duplicate(StoreKind::DynamoDb, 2).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged() {
-        super::a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged(
-            StoreKind::DynamoDb,
-        )
-        .await;
+    async fn a_store_that_is_killed_keeps_every_acknowledged_write() {
+        super::a_store_that_is_killed_keeps_every_acknowledged_write(StoreKind::DynamoDb).await;
     }
 }
 
-/// On the server that `.ci/stores/build.sh` makes; told with `--ignored` where that was done.
+/// On the server that `.ci/stores/build.sh` builds. Run with `--ignored` once it is built.
 mod mongodb {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs .ci/stores/build.sh"]
-    async fn every_call_is_a_503_in_time_and_service_returns_by_itself() {
+    async fn every_call_returns_503_in_time_and_the_service_recovers_by_itself() {
         let faults = [
             Fault::Broken,
             Fault::CutAnswers(1),
             Fault::BlackHole,
             Fault::Slow(Duration::from_secs(5)),
         ];
-        super::every_call_is_a_503_in_time_and_service_returns_by_itself(
+        super::every_call_returns_503_in_time_and_the_service_recovers_by_itself(
             StoreKind::MongoDb,
             &faults,
         )
@@ -283,18 +278,15 @@ mod mongodb {
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs .ci/stores/build.sh"]
-    async fn answers_that_are_lost_double_nothing() {
-        // The driver gives the server up for each cut, and finds it again by asking over the same
+    async fn a_lost_response_makes_no_duplicate() {
+        // The driver marks the server as unknown after each cut, and finds it again over the same
         // network.
-        super::answers_that_are_lost_double_nothing(StoreKind::MongoDb, 20).await;
+        super::a_lost_response_makes_no_duplicate(StoreKind::MongoDb, 20).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs .ci/stores/build.sh"]
-    async fn a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged() {
-        super::a_store_that_is_killed_and_comes_back_has_everything_that_was_acknowledged(
-            StoreKind::MongoDb,
-        )
-        .await;
+    async fn a_store_that_is_killed_keeps_every_acknowledged_write() {
+        super::a_store_that_is_killed_keeps_every_acknowledged_write(StoreKind::MongoDb).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The server against a hostile network: clients that are slow, break off, lie, or come in masses.
+//! The server on a hostile network: clients that are slow, disconnect, lie, or are very many.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::client::{Answer, PASSWORD, Server};
 
-/// How long anything may take that is not itself a matter of time.
+/// The timeout for steps that are not about time themselves.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn connect(server: &Server) -> TcpStream {
@@ -19,8 +19,7 @@ async fn connect(server: &Server) -> TcpStream {
         .expect("a connection")
 }
 
-/// What comes until the server closes the connection; a connection that it resets has nothing more
-/// to say.
+/// Reads until the server closes or resets the connection.
 async fn rest(connection: &mut TcpStream) -> String {
     let mut read = Vec::new();
     let _ = tokio::time::timeout(PATIENCE, connection.read_to_end(&mut read))
@@ -29,7 +28,7 @@ async fn rest(connection: &mut TcpStream) -> String {
     String::from_utf8_lossy(&read).into_owned()
 }
 
-/// The answer to these bytes, after which the client sends no more.
+/// Sends these bytes, then closes the sending side, and returns the response.
 async fn exchange(server: &Server, sent: &str) -> String {
     let mut connection = connect(server).await;
     connection.write_all(sent.as_bytes()).await.expect("sent");
@@ -76,7 +75,7 @@ async fn a_connection_that_sends_nothing_or_half_a_header_is_closed_in_time() {
         );
     }
 
-    // A second header has no more time than the first one, however long the connection may be idle.
+    // The header timeout of a second request is the same, however long the connection may be idle.
     let mut connection = connect(&server).await;
     connection
         .write_all(b"GET /v1/health HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -100,7 +99,7 @@ async fn a_connection_that_sends_nothing_or_half_a_header_is_closed_in_time() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_is_kept_for_the_next_request_and_not_for_ever() {
+async fn an_idle_connection_is_kept_for_the_next_request_until_it_times_out() {
     let header = Duration::from_millis(100);
     let idle = Duration::from_millis(900);
     let limits = with(|given| {
@@ -160,8 +159,7 @@ async fn connections_over_the_limit_are_refused_at_once_and_others_served_when_o
             "{refused}"
         );
 
-        // However a connection ends, its place is free: one that is reset as well as one that says
-        // good-bye.
+        // A connection's slot is freed however it ends: by a reset or by an orderly close.
         held[0].set_zero_linger().expect("an option");
         for connection in held.drain(..2) {
             drop(connection);
@@ -182,7 +180,7 @@ async fn connections_over_the_limit_are_refused_at_once_and_others_served_when_o
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_is_not_one_source() {
+async fn clients_behind_a_trusted_proxy_are_separate_sources() {
     let server = Server::start_in(
         &[],
         &with(|given| {
@@ -208,7 +206,7 @@ async fn a_trusted_proxy_is_not_one_source() {
 }
 
 #[tokio::test]
-async fn half_a_request_is_refused_and_nothing_is_done() {
+async fn an_incomplete_request_is_refused_and_changes_nothing() {
     let server = Server::start_in(
         &[],
         &with(|given| given.connections.body_timeout = Duration::from_millis(300)),
@@ -223,7 +221,7 @@ async fn half_a_request_is_refused_and_nothing_is_done() {
     };
     let draft = json!({"title": "Half"}).to_string();
 
-    // Each body is whole JSON as far as it goes.
+    // Each partial body is valid JSON.
     let cut_off = exchange(&server, &(head("content-length: 100") + &draft)).await;
     let broken_chunk = exchange(
         &server,
@@ -266,8 +264,7 @@ async fn half_a_request_is_refused_and_nothing_is_done() {
 }
 
 #[tokio::test]
-async fn a_client_that_writes_all_of_a_large_body_before_it_reads_gets_to_know_that_it_is_too_large()
- {
+async fn a_client_that_sends_a_whole_large_body_before_it_reads_receives_the_413() {
     let server = Server::start().await;
     let body = "x".repeat(1024 * 1024);
     let mut connection = connect(&server).await;
@@ -281,7 +278,7 @@ async fn a_client_that_writes_all_of_a_large_body_before_it_reads_gets_to_know_t
     connection.shutdown().await.expect("nothing more is sent");
     assert_eq!(status(&rest(&mut connection).await), "413");
 
-    // Who asks first need not send it at all.
+    // A client that sends Expect: 100-continue need not send the body at all.
     let mut connection = connect(&server).await;
     let head = head.replace(
         "content-type",
@@ -292,7 +289,7 @@ async fn a_client_that_writes_all_of_a_large_body_before_it_reads_gets_to_know_t
 }
 
 #[tokio::test]
-async fn a_request_says_once_which_host_it_is_for() {
+async fn a_request_has_exactly_one_host() {
     let server = Server::start().await;
 
     for path in ["/v1/health", "/v1/tasks", "/v1/nothing", "/docs/", "/"] {
@@ -357,7 +354,7 @@ fn assert_limited(answer: &Answer, limit: &str) {
 }
 
 #[tokio::test]
-async fn one_source_may_send_so_many_requests_and_others_are_served() {
+async fn the_requests_of_one_source_are_limited_and_others_are_served() {
     let server = Server::start_in(
         &[],
         &with(|given| {
@@ -380,8 +377,7 @@ async fn one_source_may_send_so_many_requests_and_others_are_served() {
         assert_ne!(call(path, "2001:db8::1").await.status, 429);
     }
 
-    // Neighbours in one /64 network are one source; whatever path they take, the docs page
-    // included.
+    // Addresses in one /64 network are one source, on every path, the docs page included.
     for path in ["/v1/health", "/v1/nothing", "/docs/"] {
         assert_limited(&call(path, "2001:db8::2").await, "requests-source");
     }
@@ -389,7 +385,7 @@ async fn one_source_may_send_so_many_requests_and_others_are_served() {
 }
 
 #[tokio::test]
-async fn one_account_may_send_so_many_requests_from_wherever() {
+async fn the_requests_of_one_account_are_limited_across_sources() {
     let server = Server::start_in(
         &[],
         &with(|given| {
@@ -441,7 +437,7 @@ async fn one_account_may_send_so_many_requests_from_wherever() {
 }
 
 #[tokio::test]
-async fn what_a_trusted_proxy_garbled_is_refused_and_nothing_is_done() {
+async fn a_malformed_header_of_a_trusted_proxy_is_refused_and_changes_nothing() {
     let proxies = "127.0.0.1".parse().expect("an address");
     let server = Server::start_in(
         &[],
@@ -472,12 +468,12 @@ async fn what_a_trusted_proxy_garbled_is_refused_and_nothing_is_done() {
         ["x-forwarded-for:"]
     );
 
-    // What stands before the trusted proxy's own element may be anything: the client wrote it.
+    // Elements before the trusted proxy's own may be anything, because the client wrote them.
     register(b"caf\xe9, [2001:db8::1]:4711", 201).await;
 }
 
 #[tokio::test]
-async fn browsers_are_told_to_stay_on_https_where_they_came_over_it() {
+async fn responses_over_https_have_the_hsts_header() {
     let proxies = "127.0.0.1".parse().expect("an address");
     let behind = Server::start_in(
         &[],
@@ -513,7 +509,7 @@ async fn browsers_are_told_to_stay_on_https_where_they_came_over_it() {
 }
 
 #[tokio::test]
-async fn the_docs_page_keeps_no_token() {
+async fn the_docs_page_does_not_store_tokens() {
     let server = Server::start().await;
 
     let script = server

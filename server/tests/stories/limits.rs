@@ -1,4 +1,4 @@
-//! Rate limits: guessing is slow, and a stranger locks nobody out of a session they have.
+//! Rate limits: guessing is slow, and a stranger cannot lock an owner out of an existing session.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn assert_limited(answer: &Answer, limit: &str) {
 }
 
 #[tokio::test]
-async fn guessing_a_password_is_stopped_and_goes_on_after_the_wait_it_names() {
+async fn guessing_a_password_is_limited_until_retry_after_has_passed() {
     let server = Server::start_with(&[("TASKLANE_LIMIT_LOGIN_ACCOUNT_SOURCE", "3/15m")]).await;
     server.register("ada@example.com").await;
 
@@ -40,7 +40,7 @@ async fn guessing_a_password_is_stopped_and_goes_on_after_the_wait_it_names() {
         );
     }
 
-    // The right password would be told from a wrong one otherwise.
+    // Otherwise the right password could be distinguished from a wrong one.
     let limited = server.try_log_in("ada@example.com", PASSWORD).await;
     assert_limited(&limited, "login-account-source");
     assert_eq!(
@@ -61,7 +61,7 @@ async fn guessing_a_password_is_stopped_and_goes_on_after_the_wait_it_names() {
 }
 
 #[tokio::test]
-async fn logging_in_with_the_right_password_is_no_guess() {
+async fn a_login_with_the_right_password_does_not_count_as_a_guess() {
     let server = Server::start_with(&[
         ("TASKLANE_LIMIT_LOGIN_ACCOUNT_SOURCE", "2/15m"),
         ("TASKLANE_LIMIT_LOGIN_SOURCE", "2/15m"),
@@ -108,7 +108,7 @@ async fn a_stranger_who_uses_up_every_limit_leaves_the_owners_session_alone() {
     let server = Server::start_with(&limits).await;
     let owner = server.register("ada@example.com").await;
 
-    // The stranger sits at the owner's own address, the worst case.
+    // The worst case: the stranger has the same address as the owner.
     for _ in 0..6 {
         server.try_log_in("ada@example.com", "a guess of it").await;
         server.refresh("tlr_forged.token").await;
@@ -130,7 +130,7 @@ async fn a_stranger_who_uses_up_every_limit_leaves_the_owners_session_alone() {
 }
 
 #[tokio::test]
-async fn one_session_can_be_refreshed_only_so_often() {
+async fn the_refreshes_of_one_session_are_limited() {
     let server = Server::start_with(&[("TASKLANE_LIMIT_REFRESH_SESSION", "2/15m")]).await;
     let ada = server.register("ada@example.com").await;
     let bob = server.register("bob@example.com").await;
@@ -148,7 +148,7 @@ async fn one_session_can_be_refreshed_only_so_often() {
 }
 
 #[tokio::test]
-async fn accounts_are_not_made_by_the_thousand() {
+async fn registrations_from_one_source_are_limited() {
     let server = Server::start_with(&[("TASKLANE_LIMIT_REGISTER_SOURCE", "2/1h")]).await;
     server.register("ada@example.com").await;
     server.register("bob@example.com").await;
@@ -211,7 +211,7 @@ const OWNER: &str = "192.0.2.1";
 const STRANGER: &str = "198.51.100.7";
 
 #[tokio::test]
-async fn a_stranger_who_guesses_for_as_long_as_the_limits_allow_locks_no_owner_out() {
+async fn a_stranger_who_guesses_within_the_limits_cannot_lock_the_owner_out() {
     let server = Server::behind_a_proxy(&[("TASKLANE_LIMIT_LOGIN_ACCOUNT", "20/24h")]).await;
     server.register("ada@example.com").await;
 
@@ -370,7 +370,7 @@ async fn a_source_is_forgotten_thirty_days_after_the_last_login_from_it() {
 }
 
 #[tokio::test]
-async fn who_changes_addresses_within_an_ipv6_network_is_stopped_by_the_network() {
+async fn addresses_of_one_ipv6_network_share_a_limit() {
     let server = Server::behind_a_proxy(&[("TASKLANE_LIMIT_LOGIN_SOURCE", "1/15m")]).await;
     let guess = async |source: String| {
         let account = format!("{}@example.com", source.replace(':', "-"));
@@ -415,7 +415,7 @@ async fn who_changes_addresses_within_an_ipv6_network_is_stopped_by_the_network(
 }
 
 #[tokio::test]
-async fn what_succeeds_is_bounded_as_well() {
+async fn successful_requests_are_limited_as_well() {
     let limits = [
         ("TASKLANE_LIMIT_LOGIN_TOTAL_ACCOUNT", "3/15m"),
         ("TASKLANE_LIMIT_LOGIN_TOTAL_SOURCE", "5/15m"),

@@ -1,4 +1,4 @@
-//! Lists: filters, orders, pages, and cursors that somebody else made.
+//! Lists: filters, orders, pages, and cursors of other clients.
 
 use futures_util::StreamExt;
 use reqwest::Method;
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::client::{Person, Server};
 
-/// Six tasks that differ in everything that can be asked for.
+/// Creates six tasks that differ in everything that a list can filter or sort by.
 async fn fill(person: &Person<'_>) {
     for draft in [
         json!({"title": "Water the plants", "notes": "The FICUS twice", "labels": ["home", "green"], "due": "2026-03-01"}),
@@ -21,7 +21,7 @@ async fn fill(person: &Person<'_>) {
 }
 
 #[tokio::test]
-async fn filters_choose_any_of_what_is_repeated_and_all_of_what_differs() {
+async fn a_repeated_filter_matches_any_value_and_different_filters_must_all_match() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     fill(&ada).await;
@@ -77,7 +77,7 @@ async fn filters_choose_any_of_what_is_repeated_and_all_of_what_differs() {
 }
 
 #[tokio::test]
-async fn every_order_is_what_its_name_says() {
+async fn every_order_sorts_as_its_name_says() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     fill(&ada).await;
@@ -133,7 +133,7 @@ async fn every_order_is_what_its_name_says() {
 }
 
 #[tokio::test]
-async fn a_page_links_to_the_next_with_the_same_question() {
+async fn a_page_links_to_the_next_one_with_the_same_filters() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     fill(&ada).await;
@@ -157,7 +157,7 @@ async fn a_page_links_to_the_next_with_the_same_question() {
 }
 
 #[tokio::test]
-async fn a_link_holds_one_cursor_however_the_last_one_was_spelled() {
+async fn a_link_has_one_cursor_even_if_the_last_one_was_percent_encoded() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     fill(&ada).await;
@@ -179,14 +179,14 @@ async fn a_link_holds_one_cursor_however_the_last_one_was_spelled() {
 }
 
 #[tokio::test]
-async fn a_walk_sees_every_task_that_stays_once_while_others_come_and_go() {
+async fn paging_returns_every_remaining_task_once_while_others_are_added_and_deleted() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     fill(&ada).await;
     let first = ada.get("/v1/tasks?sort=created&limit=2").await;
     let seen = first.items("id");
     let cursor = first.body["next_cursor"].as_str().expect("a cursor");
-    // The page's last task is what the cursor stands on.
+    // The cursor is the position of the page's last task.
     ada.delete(&format!("/v1/tasks/{}", seen[1].as_str().expect("an id")))
         .await;
     ada.create_task(json!({"title": "New"})).await;
@@ -202,7 +202,7 @@ async fn a_walk_sees_every_task_that_stays_once_while_others_come_and_go() {
 }
 
 #[tokio::test]
-async fn a_cursor_opens_no_list_but_the_callers_own() {
+async fn a_cursor_of_another_owner_shows_only_the_callers_list() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let bob = server.register("bob@example.com").await;
@@ -230,11 +230,11 @@ async fn a_cursor_opens_no_list_but_the_callers_own() {
 }
 
 #[tokio::test]
-async fn a_rare_match_among_many_tasks_is_found_by_short_pages_of_bounded_work() {
+async fn a_rare_match_among_many_tasks_is_found_in_short_pages_of_bounded_work() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     ada.create_task(json!({"title": "The needle"})).await;
-    // No more connections at once than a listener keeps waiting.
+    // No more connections at once than the listener's backlog holds.
     let hay = (0..1050).map(|_| ada.create_task(json!({"title": "Hay"})));
     futures_util::stream::iter(hay)
         .buffer_unordered(50)

@@ -1,5 +1,4 @@
-//! What a request's line in the log tells whoever follows an attack: whence, against whom, as a
-//! part of what.
+//! What the log line of a request says about an attack: its source, its target, and its trace.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,7 +6,7 @@ use serde_json::{Value, json};
 use crate::client::{Answer, PASSWORD, Server};
 use crate::secrets::log;
 
-/// The line of the request that was answered so.
+/// The log line of the request with this response.
 fn line(answer: &Answer) -> Value {
     let id = answer.header("x-request-id").expect("a request id");
     let lines: Vec<Value> = log()
@@ -48,7 +47,7 @@ async fn every_line_says_where_its_request_came_from() {
 }
 
 #[tokio::test]
-async fn attempts_against_one_account_line_up_and_no_line_names_it() {
+async fn attempts_against_one_account_share_a_pseudonym_and_no_line_names_it() {
     let server = Server::start_with(&[
         ("TASKLANE_LIMIT_LOGIN_ACCOUNT_SOURCE", "3/15m"),
         ("TASKLANE_LIMIT_REGISTER_ACCOUNT", "2/1h"),
@@ -99,11 +98,11 @@ async fn attempts_against_one_account_line_up_and_no_line_names_it() {
         other["account"], account,
         "an address that is unknown has a digest of its own"
     );
-    // That no line has an address in clear is held by every story: see `secrets`.
+    // Every story checks that no line contains an email address: see `secrets`.
 }
 
 #[tokio::test]
-async fn an_attempt_that_succeeds_says_whose_account_it_was() {
+async fn a_successful_attempt_logs_the_account() {
     let server = Server::start().await;
     let ada = server.register("ada.signed.in@example.com").await;
     let user = ada.tokens["user"]["id"].clone();
@@ -140,7 +139,7 @@ async fn an_attempt_that_succeeds_says_whose_account_it_was() {
 }
 
 #[tokio::test]
-async fn a_line_names_the_trace_that_its_client_says_and_nothing_else_that_it_says() {
+async fn a_line_has_the_clients_trace_and_nothing_else_that_the_client_sent() {
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let server = Server::start().await;
 
@@ -176,7 +175,7 @@ async fn a_line_names_the_trace_that_its_client_says_and_nothing_else_that_it_sa
 }
 
 #[tokio::test]
-async fn a_theft_of_a_refresh_token_is_a_line_of_its_own() {
+async fn the_theft_of_a_refresh_token_is_logged_in_a_separate_line() {
     let server = Server::start().await;
     let ada = server.register("ada.robbed@example.com").await;
     let second = server.refresh(ada.refresh_token()).await;

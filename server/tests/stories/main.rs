@@ -1,5 +1,5 @@
-//! Stories of clients, told through the API's HTTP surface: one server of its own for each, in this
-//! process. Those of `anywhere` are told to a running API where `TEST_API_URL` names one.
+//! Tests of the API over HTTP, called stories: each starts its own server in this process. The
+//! stories of `anywhere` use the API at `TEST_API_URL` if that is set.
 
 mod access;
 mod accounts;

@@ -1,4 +1,4 @@
-//! The network between server and store, which a story can break and mend, and the store as a
+//! The network between server and store, which a story can break and repair, and the store as a
 //! process that can be killed.
 
 use std::net::SocketAddr;
@@ -16,25 +16,25 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What is wrong with the network.
+/// A fault of the network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fault {
     None,
     /// Connections break as soon as they are made.
     Broken,
-    /// Every nth answer breaks off in its middle: the store has done as asked, and nobody hears of
-    /// it.
+    /// Every nth response breaks off in the middle: the store has executed the request, but the
+    /// client does not learn of it.
     CutAnswers(u32),
-    /// What is sent arrives nowhere.
+    /// Nothing that is sent arrives.
     BlackHole,
-    /// Every message takes this long.
+    /// Every message is delayed by this time.
     Slow(Duration),
-    /// The store answers that too much is asked of it. DynamoDB's words, sent by the network
-    /// because no engine here has a limit to reach.
+    /// The store throttles. The network sends DynamoDB's response, because no engine here has a
+    /// limit to reach.
     Throttled,
 }
 
-/// A way to a store.
+/// A network path to a store.
 pub(crate) struct Network {
     pub(crate) address: SocketAddr,
     fault: watch::Sender<Fault>,
@@ -82,14 +82,14 @@ async fn connect(
     if *fault.borrow() == Fault::Broken {
         return;
     }
-    // A store that is down is seen as a connection that breaks.
+    // A store that is down looks like a broken connection.
     let Ok(far) = TcpStream::connect(store).await else {
         return;
     };
     let (near_read, near_write) = near.into_split();
     let (far_read, far_write) = far.into_split();
     let (ask, mut throttled) = tokio::sync::mpsc::channel(1);
-    // Whichever way ends first takes the connection with it.
+    // When one direction ends, so does the connection.
     tokio::select! {
         () = requests(near_read, far_write, fault.clone(), ask) => {}
         () = responses(far_read, near_write, fault, &answers, &mut throttled) => {}
@@ -157,8 +157,7 @@ async fn responses(
     }
 }
 
-/// A store that is a process of its own, on a port and a folder that it keeps when it is started
-/// again.
+/// A store in its own process. It keeps its port and its folder over a restart.
 pub(crate) struct StoreProcess {
     kind: StoreKind,
     pub(crate) address: SocketAddr,
@@ -201,7 +200,7 @@ impl StoreProcess {
         store
     }
 
-    /// Ends it as a power cut would.
+    /// Kills it, as a power cut would.
     pub(crate) fn kill(&mut self) {
         self.process.kill().expect("killed");
         self.process.wait().expect("ended");
@@ -212,7 +211,7 @@ impl StoreProcess {
         self.wait_until_it_listens().await;
     }
 
-    /// What `DATABASE_URL` is when the store is reached at this address.
+    /// The `DATABASE_URL` of the store at this address.
     pub(crate) fn url_at(&self, address: SocketAddr) -> String {
         match self.kind {
             StoreKind::DynamoDb => format!("dynamodb://{address}"),

@@ -1,5 +1,5 @@
-//! Requests that cannot be read or break a rule: each gets a 4xx that names the place, and nothing
-//! is stored.
+//! Malformed and invalid requests: each returns a 4xx that names the location of the error, and
+//! stores nothing.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::client::{Answer, PASSWORD, Person, Server};
 
-/// Sends bytes as they are.
+/// Sends these bytes unchanged.
 async fn send_raw(
     server: &Server,
     person: &Person<'_>,
@@ -23,7 +23,7 @@ async fn send_raw(
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_strictly_json_is_refused_where_it_fails() {
+async fn a_body_that_is_not_strict_json_is_refused_with_the_position_of_the_error() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let deep = format!(r#"{{"title": {}{}}}"#, "[".repeat(40), "]".repeat(40));
@@ -107,7 +107,7 @@ async fn every_invalid_field_is_named_at_once() {
 }
 
 #[tokio::test]
-async fn an_error_stays_small_whatever_was_sent() {
+async fn an_error_is_small_for_any_request() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let fields: serde_json::Map<String, Value> =
@@ -115,7 +115,7 @@ async fn an_error_stays_small_whatever_was_sent() {
     let long = serde_json::Map::from_iter([("n".repeat(60_000), json!(0))]);
 
     for body in [fields, long] {
-        // Nobody needs a token to send this.
+        // This needs no token.
         let answer = server.post("/v1/auth/register", Value::Object(body)).await;
         assert_eq!(answer.status, 422);
 
@@ -128,7 +128,7 @@ async fn an_error_stays_small_whatever_was_sent() {
         );
     }
 
-    // As long a line as the server reads; API Gateway reads a third of that.
+    // The longest line that the server reads; API Gateway reads a third of that.
     let answer = ada.get(&format!("/v1/tasks?{}", "a&".repeat(10_000))).await;
     let errors = answer.body["errors"].as_array().expect("errors");
     assert_eq!((answer.status.as_u16(), errors.len()), (400, 51));
@@ -140,7 +140,7 @@ async fn an_error_stays_small_whatever_was_sent() {
 }
 
 #[tokio::test]
-async fn a_text_is_as_long_as_its_characters_are_many_and_notes_as_their_bytes() {
+async fn texts_are_limited_in_characters_and_notes_in_bytes() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let longest = "\u{1f600}".repeat(500);
@@ -161,7 +161,7 @@ async fn a_text_is_as_long_as_its_characters_are_many_and_notes_as_their_bytes()
         ["/labels", "/notes", "/title"]
     );
 
-    // Byte for byte: composed and decomposed stay what they are.
+    // Byte for byte: composed and decomposed text is not changed.
     let line = " e\u{301} \u{e9} \u{200f}\u{202e} \t \u{10ffff}";
     let lines = "one\r\ntwo\rthree\n\t";
     let task = ada
@@ -182,7 +182,7 @@ async fn a_text_is_as_long_as_its_characters_are_many_and_notes_as_their_bytes()
 }
 
 #[tokio::test]
-async fn what_shows_nothing_or_has_two_lines_is_no_title_no_label_and_no_name() {
+async fn titles_labels_and_names_are_one_line_with_a_visible_character() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let task = ada.create_task(json!({"title": "One"})).await;
@@ -230,7 +230,7 @@ async fn what_shows_nothing_or_has_two_lines_is_no_title_no_label_and_no_name() 
 }
 
 #[tokio::test]
-async fn a_body_of_another_type_is_answered_with_what_would_be_taken() {
+async fn a_body_of_another_type_is_refused_with_the_accepted_types() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let path = format!(
@@ -325,7 +325,7 @@ async fn a_body_of_another_type_or_charset_or_too_large_is_refused() {
 }
 
 #[tokio::test]
-async fn a_query_that_cannot_be_read_is_refused_by_name() {
+async fn a_malformed_query_parameter_is_refused_by_name() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
 
@@ -360,7 +360,7 @@ async fn a_query_that_cannot_be_read_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_plus_sign_that_was_not_encoded_is_pointed_out() {
+async fn an_error_points_out_a_plus_sign_that_was_not_encoded() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
 
@@ -388,7 +388,7 @@ async fn a_plus_sign_that_was_not_encoded_is_pointed_out() {
 }
 
 #[tokio::test]
-async fn a_path_parameter_that_is_no_identifier_is_refused_by_name() {
+async fn a_malformed_path_parameter_is_refused_by_name() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
 
@@ -411,7 +411,7 @@ async fn a_path_parameter_that_is_no_identifier_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_header_that_cannot_be_read_is_refused_by_name() {
+async fn a_malformed_header_is_refused_by_name() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let path = format!(
@@ -474,7 +474,7 @@ async fn a_header_that_cannot_be_read_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_patch_names_what_it_may_not_change() {
+async fn a_patch_of_a_read_only_field_is_refused_by_name() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let task = ada.create_task(json!({"title": "One"})).await;
@@ -495,7 +495,7 @@ async fn a_patch_names_what_it_may_not_change() {
 }
 
 #[tokio::test]
-async fn a_body_of_a_read_means_nothing() {
+async fn the_body_of_a_read_is_ignored() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
 
@@ -508,7 +508,7 @@ async fn a_body_of_a_read_means_nothing() {
 }
 
 #[tokio::test]
-async fn what_was_begun_is_finished_though_the_client_hangs_up() {
+async fn a_request_is_completed_even_if_the_client_disconnects() {
     let limits = [
         ("TASKLANE_LIMIT_LOGIN_ACCOUNT", "1000/15m"),
         ("TASKLANE_LIMIT_LOGIN_SOURCE", "1000/15m"),
@@ -529,7 +529,7 @@ async fn what_was_begun_is_finished_though_the_client_hangs_up() {
         .expect("sent");
     drop(connection);
 
-    // Each attempt waits for its turn to hash, as the registration does.
+    // Each attempt waits for a free hashing slot, as the registration does.
     for _ in 0..100 {
         if server.try_log_in("ada@example.com", PASSWORD).await.status == 200 {
             return;

@@ -1,4 +1,4 @@
-//! Everything that is logged during the stories, and everything that must not be in it.
+//! Collects everything that the stories log, and everything that must not be logged.
 
 use std::io::Write;
 use std::sync::{Mutex, Once};
@@ -6,8 +6,7 @@ use std::sync::{Mutex, Once};
 use common::telemetry::{self, Format, Level};
 use serde_json::Value;
 
-/// The members whose values no log may hold: what nobody but client and server may know, and who
-/// somebody is.
+/// The members whose values must not be logged: secrets and personal data.
 const SECRET: [&str; 6] = [
     "email",
     "password",
@@ -32,17 +31,17 @@ impl Write for Log {
     }
 }
 
-/// Everything that has been logged so far, by all stories.
+/// The log of all stories so far.
 pub(crate) fn log() -> String {
     String::from_utf8(LOG.lock().expect("the log").clone()).expect("UTF-8")
 }
 
-/// The secrets that one story's client has sent and received. When the story is over, none of them
-/// was logged.
+/// The secrets that the client of one story has sent and received. Checks at the end of the story
+/// that none of them was logged.
 pub(crate) struct Secrets(Mutex<Vec<String>>);
 
 impl Secrets {
-    /// Begins to watch: from here on all that can be logged is kept.
+    /// Starts to watch: from now on everything that is logged is kept, at every level.
     pub(crate) fn watch() -> Self {
         static INIT: Once = Once::new();
         INIT.call_once(|| telemetry::init(Level::Debug, Format::Json, Box::new(Log)));
@@ -72,7 +71,7 @@ impl Secrets {
     }
 
     fn add(&self, secret: &str) {
-        // Shorter ones, which are refused anyway, are found in any text.
+        // Shorter values, which are refused anyway, would be found in any text.
         if secret.len() >= 8 {
             self.0.lock().expect("the secrets").push(secret.to_owned());
         }

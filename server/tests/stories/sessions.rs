@@ -13,7 +13,7 @@ use crate::client::{PASSWORD, Server};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_refreshes_of_one_token_at_once_hold_the_same_successor_and_a_living_session() {
+async fn fifty_refreshes_of_one_token_at_once_get_the_same_successor_and_keep_the_session() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
 
@@ -55,7 +55,7 @@ async fn a_refresh_token_older_than_the_last_one_ends_the_session() {
 async fn one_of_ten_racing_registrations_gets_the_address() {
     let server = Server::start().await;
 
-    // Ten attempts an hour at one address are within its limit.
+    // The limit allows ten registrations of one address in an hour.
     let answers = join_all((0..10).map(|_| {
         server.post(
             "/v1/auth/register",
@@ -101,12 +101,12 @@ async fn the_token_just_before_gets_the_same_successor_for_half_a_minute_and_the
 }
 
 #[tokio::test]
-async fn a_phone_whose_answers_are_lost_stays_in_for_as_long_as_it_asks() {
+async fn a_client_whose_responses_are_lost_stays_logged_in_while_it_retries() {
     let server = Server::start().await;
     let mut phone = server.register("ada@example.com").await;
 
     for _ in 0..5 {
-        // Nobody gets these tokens.
+        // These tokens are lost on the way.
         assert_eq!(server.refresh(phone.refresh_token()).await.status, 200);
 
         server.wait(Duration::from_secs(32));
@@ -142,7 +142,7 @@ async fn a_thief_with_a_copy_of_a_used_token_is_found_when_the_owner_refreshes_n
 }
 
 #[tokio::test]
-async fn a_session_that_has_ended_reads_and_changes_nothing_of_its_account() {
+async fn a_session_that_has_ended_can_neither_read_nor_change_its_account() {
     let server = Server::start().await;
     let mut owner = server.register("ada@example.com").await;
     let revoked = server.log_in("ada@example.com").await;
@@ -195,8 +195,8 @@ async fn a_session_that_has_ended_reads_and_changes_nothing_of_its_account() {
             );
         }
 
-        // Documented: tasks are read and written without the store of accounts, for the token's
-        // fifteen minutes.
+        // As documented: task endpoints do not read the store of accounts, so the token works for
+        // its fifteen minutes.
         assert_eq!(ended.get("/v1/tasks").await.status, 200);
     }
 
@@ -207,7 +207,7 @@ async fn a_session_that_has_ended_reads_and_changes_nothing_of_its_account() {
 }
 
 #[test]
-fn every_endpoint_about_accounts_asks_whether_the_session_lives_but_logging_out() {
+fn every_account_endpoint_except_logout_requires_a_live_session() {
     let by_token = auth::SERVICE
         .endpoints
         .iter()
@@ -324,7 +324,7 @@ async fn an_access_token_ends_after_fifteen_minutes_and_a_refresh_gives_another(
 }
 
 #[tokio::test]
-async fn a_refresh_token_that_is_not_exactly_ours_is_none() {
+async fn a_forged_refresh_token_is_refused() {
     let server = Server::start().await;
     let other = Server::start().await;
     let ada = server.register("ada@example.com").await;
@@ -353,7 +353,7 @@ async fn a_refresh_token_that_is_not_exactly_ours_is_none() {
         );
     }
 
-    // None of these was a theft.
+    // None of these counts as theft.
     assert_eq!(server.refresh(token).await.status, 200);
 }
 
@@ -421,6 +421,6 @@ async fn an_owner_sees_every_session_and_ends_them_one_by_one_or_all_but_this() 
     assert_eq!(server.refresh(third.refresh_token()).await.status, 401);
     assert_eq!(here.get("/v1/me/sessions").await.items("current"), [true]);
     assert_eq!(server.refresh(here.refresh_token()).await.status, 200);
-    // A session that has ended has no say over others.
+    // A session that has ended cannot end others.
     assert_eq!(third.delete("/v1/me/sessions").await.status, 401);
 }

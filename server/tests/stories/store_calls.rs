@@ -1,4 +1,4 @@
-//! What each endpoint calls on its store, held against the table in `bench/store-calls.md`.
+//! The store calls of each endpoint, compared with the table in `bench/store-calls.md`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -10,20 +10,20 @@ use server::SERVICES;
 use crate::client::{Answer, PASSWORD, Person, Server};
 use crate::secrets;
 
-/// The most store calls of a task request.
+/// The maximum number of store calls of a task request.
 const TASK_CALLS: usize = 1;
-/// The most of one with an idempotency key, by transactions.
+/// The maximum with an idempotency key, with transactions.
 const KEYED_TASK_CALLS: usize = 2;
-/// The most of one with an idempotency key, where every write is of one document.
+/// The maximum with an idempotency key, if every write is of one document.
 const KEYED_TASK_CALLS_ON_MONGODB: usize = 4;
 
-/// What was called, in the order in which it was asked for.
+/// The calls, in order.
 #[derive(Default)]
 struct Calls(Vec<(&'static str, String, Vec<String>)>);
 
 impl Calls {
-    /// Notes what the request that was answered like this called; `how` tells it from others of its
-    /// function.
+    /// Records the calls of the request with this response. `how` distinguishes it from other
+    /// requests of the function.
     fn note(&mut self, function: &'static str, how: &str, answer: &Answer) {
         assert!(
             answer.status.is_success() || function == "not-found",
@@ -48,7 +48,7 @@ impl Calls {
         self.0.push((function, how.to_owned(), calls));
     }
 
-    /// The rows of the table, by function as they are declared.
+    /// The rows of the table, in the order in which the functions are declared.
     fn table(&self) -> String {
         let mut table = "| request | calls | which |\n|---|---|---|\n".to_owned();
         for endpoint in SERVICES.iter().flat_map(|service| service.endpoints) {
@@ -77,7 +77,7 @@ impl Calls {
 
 const WITH_KEY: &str = ", with a key";
 
-/// Tasks: every endpoint, and what it does otherwise.
+/// Uses every task endpoint, in each way that makes different calls.
 async fn use_tasks(calls: &mut Calls, ada: &Person<'_>) {
     let key = |key| [("idempotency-key", key)];
     let draft = |title: &str| Some(json!({"title": title, "due": "2026-03-01"}));
@@ -151,7 +151,7 @@ async fn use_tasks(calls: &mut Calls, ada: &Person<'_>) {
     );
 }
 
-/// Accounts and sessions: every endpoint.
+/// Uses every endpoint of accounts and sessions.
 async fn use_accounts(calls: &mut Calls, server: &Server) {
     let credentials = |email: &str| json!({"email": email, "password": PASSWORD});
     calls.note(
@@ -228,7 +228,7 @@ async fn use_accounts(calls: &mut Calls, server: &Server) {
 }
 
 #[tokio::test]
-async fn every_endpoint_calls_its_store_as_the_table_of_the_benches_says() {
+async fn every_endpoint_makes_the_store_calls_that_the_table_lists() {
     let server = Server::start().await;
     let mut calls = Calls::default();
 

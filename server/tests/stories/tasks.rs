@@ -11,7 +11,7 @@ use server::SERVICES;
 use crate::client::Server;
 
 #[tokio::test]
-async fn a_task_that_changed_meanwhile_is_not_overwritten() {
+async fn a_task_that_changed_in_the_meantime_is_not_overwritten() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let task = ada.create_task(json!({"title": "Water the plants"})).await;
@@ -123,7 +123,7 @@ async fn every_order_pages_through_every_task_once_with_undated_ones_last() {
 }
 
 #[tokio::test]
-async fn a_deleted_task_waits_in_the_trash_and_comes_back() {
+async fn a_deleted_task_is_in_the_trash_until_it_is_restored() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let bob = server.register("bob@example.com").await;
@@ -178,7 +178,7 @@ async fn a_new_task_has_defaults_a_location_and_a_tag() {
 }
 
 #[tokio::test]
-async fn a_patch_leaves_what_is_absent_and_clears_what_is_null() {
+async fn a_patch_keeps_absent_fields_and_clears_null_ones() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let full = json!({"title": "One", "notes": "n", "status": "done", "priority": "high", "labels": ["b", "a"], "due": "2026-03-01"});
@@ -215,7 +215,7 @@ async fn a_patch_leaves_what_is_absent_and_clears_what_is_null() {
 
     assert_eq!(cleared["version"], 3);
 
-    // The media type of RFC 7396 is taken as well.
+    // The media type of RFC 7396 is also accepted.
     let request = server
         .request(Method::PATCH, &path)
         .bearer_auth(ada.access_token());
@@ -254,7 +254,7 @@ async fn one_of_twenty_racing_writers_of_a_version_wins() {
 }
 
 #[tokio::test]
-async fn deleting_and_restoring_heed_the_version_and_the_trash_forgets_after_thirty_days() {
+async fn deleting_and_restoring_check_the_version_and_the_trash_expires_after_thirty_days() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let kept = ada.create_task(json!({"title": "Kept"})).await;
@@ -316,7 +316,7 @@ async fn deleting_and_restoring_heed_the_version_and_the_trash_forgets_after_thi
 }
 
 #[tokio::test]
-async fn a_repeated_restore_is_answered_as_it_was_though_the_task_has_changed() {
+async fn a_repeated_restore_gets_the_same_response_even_if_the_task_has_changed() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let task = ada.create_task(json!({"title": "One"})).await;
@@ -390,7 +390,7 @@ async fn fifty_racing_repetitions_of_one_key_create_one_task() {
                     Some(json!({"title": "One"})),
                 )
                 .await;
-            // What still runs is to be asked again.
+            // The first request is still running: retry.
             if answer.status != 409 {
                 return answer;
             }
@@ -409,7 +409,7 @@ async fn fifty_racing_repetitions_of_one_key_create_one_task() {
 }
 
 #[tokio::test]
-async fn a_key_is_its_owners_and_forgotten_after_a_day() {
+async fn a_key_belongs_to_its_owner_and_expires_after_a_day() {
     let server = Server::start().await;
     let ada = server.register("ada@example.com").await;
     let bob = server.register("bob@example.com").await;
@@ -446,7 +446,7 @@ async fn a_key_is_its_owners_and_forgotten_after_a_day() {
 }
 
 #[tokio::test]
-async fn every_post_of_somebody_signed_in_takes_an_idempotency_key() {
+async fn every_post_with_a_token_accepts_an_idempotency_key() {
     let document: Value = serde_json::from_str(system::OPENAPI).expect("JSON");
 
     for endpoint in SERVICES.iter().flat_map(|service| service.endpoints.iter()) {

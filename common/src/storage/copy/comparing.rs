@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_buckets_are_looked_into_as_fit_and_the_rest_is_not_forgotten() {
+    fn compared_buckets_are_limited_and_skipped_ones_are_reported() {
         let half = LOOKED_INTO / 2;
         let none = &buckets(&[0, 0, 0, 7]);
 
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_by_now_is_no_difference() {
+    fn records_that_have_expired_are_not_differences() {
         let now = Timestamp::from_millisecond(10_000);
         let second = |at: i64| Some(Timestamp::from_millisecond(at * 1000));
         let ours: Known = [("kept", None), ("lives", second(11)), ("ended", second(10))]

@@ -36,7 +36,7 @@ fn at() -> Timestamp {
 }
 
 #[test]
-fn a_line_has_what_machines_look_for_and_the_metrics() {
+fn a_line_has_its_fields_and_metrics() {
     let invocation = Invocation::new("lambda-1".to_owned(), Some("Root=1-2-3;Sampled=1"));
     let (request, observed) = unavailable(&invocation);
 

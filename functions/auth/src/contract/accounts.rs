@@ -1,4 +1,4 @@
-//! Accounts: registered once for each address, found, renamed.
+//! Accounts: registering each address once, finding, renaming.
 
 use common::fields::Change;
 use common::precondition::Precondition;
@@ -11,14 +11,14 @@ use super::fixtures::{LIFETIMES, Refresh, account, email, hash, name, session};
 use crate::{Account, User};
 
 cases![
-    a_store_that_is_there_answers,
+    a_reachable_store_is_healthy,
     an_account_is_stored_whole_with_its_first_session,
-    an_address_is_taken_whatever_its_case_and_the_loser_leaves_nothing,
+    an_address_is_taken_in_any_case_and_a_refused_registration_stores_nothing,
     an_account_is_found_by_its_address_in_any_case,
-    who_is_not_there_is_not_found,
+    an_unknown_account_is_not_found,
     a_name_is_kept_or_cleared_or_set,
-    a_rename_of_another_version_changes_nothing_and_tells_the_version,
-    who_is_not_there_cannot_be_renamed,
+    a_rename_of_another_version_changes_nothing_and_returns_the_version,
+    an_unknown_account_cannot_be_renamed,
     a_hash_is_replaced_only_while_it_is_the_old_one;
     racing:
     of_fifty_registrations_of_one_address_at_once_one_wins_and_the_others_leave_nothing,
@@ -26,7 +26,7 @@ cases![
     fifty_renames_of_any_version_at_once_are_all_made,
 ];
 
-async fn a_store_that_is_there_answers(store: Store) {
+async fn a_reachable_store_is_healthy(store: Store) {
     store.users.ping().await.expect("an answer");
 }
 
@@ -60,7 +60,7 @@ async fn an_account_is_stored_whole_with_its_first_session(store: Store) {
     }
 }
 
-async fn an_address_is_taken_whatever_its_case_and_the_loser_leaves_nothing(store: Store) {
+async fn an_address_is_taken_in_any_case_and_a_refused_registration_stores_nothing(store: Store) {
     let (ada, _) = store.register("ada@example.com").await;
 
     for address in ["ada@example.com", "Ada@Example.COM"] {
@@ -109,7 +109,7 @@ async fn an_account_is_found_by_its_address_in_any_case(store: Store) {
     }
 }
 
-async fn who_is_not_there_is_not_found(store: Store) {
+async fn an_unknown_account_is_not_found(store: Store) {
     store.register("ada@example.com").await;
 
     for address in [
@@ -195,7 +195,7 @@ async fn a_name_is_kept_or_cleared_or_set(store: Store) {
     assert_eq!(store.sessions_of(ada.id, latest).await, [session]);
 }
 
-async fn a_rename_of_another_version_changes_nothing_and_tells_the_version(store: Store) {
+async fn a_rename_of_another_version_changes_nothing_and_returns_the_version(store: Store) {
     let (ada, _) = store.register("ada@example.com").await;
     let rename = async |change: Change<_>, precondition: &Precondition| {
         outcome(store.rename(ada.id, &change, precondition, store.now).await)
@@ -249,7 +249,7 @@ async fn a_rename_of_another_version_changes_nothing_and_tells_the_version(store
     );
 }
 
-async fn who_is_not_there_cannot_be_renamed(store: Store) {
+async fn an_unknown_account_cannot_be_renamed(store: Store) {
     let nobody = User::from(account("nobody@example.com", store.now));
 
     for precondition in [Precondition::Any, Precondition::OneOf(vec![1])] {

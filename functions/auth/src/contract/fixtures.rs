@@ -9,20 +9,20 @@ use contract::fixtures::identifier;
 
 use crate::{Account, Email, Name, Session};
 
-/// How long sessions live when nothing else is said.
+/// How long sessions live by default.
 pub const LIFETIMES: SessionLifetimes = SessionLifetimes {
     idle: Duration::from_hours(24),
     absolute: Duration::from_hours(10 * 24),
 };
 
-/// What became of a refresh token at its endpoint.
+/// The outcome of a refresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refresh {
-    /// The session has moved on by one.
+    /// The session has the next generation.
     Rotated(Session),
-    /// The session is as it was.
+    /// The session is unchanged.
     Repeated(Session),
-    /// The session is gone: the token was an old one.
+    /// The session has been ended: the token was an old one.
     Stolen,
     Ended,
 }

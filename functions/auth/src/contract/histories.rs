@@ -1,5 +1,5 @@
-//! Random histories: whatever is asked in whatever order, the store answers as the model does and
-//! holds what it holds.
+//! Random histories: for any calls in any order, the store returns and stores the same as the
+//! model.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::{Account, GRACE, Name, PasswordUpdate, Session, User};
 
 cases![any_history_of_accounts_and_sessions_agrees_with_the_model];
 
-/// How many histories are tried, and how long the longest is.
+/// The number of histories, and the length of the longest.
 const HISTORIES: u32 = 32;
 const LONGEST: usize = 60;
 
@@ -44,8 +44,8 @@ fn any_change<T: Clone + std::fmt::Debug + 'static>(
     prop_oneof![3 => Just(Change::Keep), 1 => Just(Change::Clear), 2 => select(values).prop_map(Change::Set)]
 }
 
-/// Something that is done to accounts. Addresses are named by number, sessions by their place among
-/// those begun.
+/// A call of the store. Addresses are given by number, sessions by their position among those
+/// started.
 #[derive(Clone, Debug)]
 enum AccountStep {
     Register(u8),
@@ -53,11 +53,11 @@ enum AccountStep {
     Rename(u8, Change<Name>, Precondition),
     ReplaceHash(u8, u8, u8),
     LogIn(u8, SessionLifetimes),
-    /// With the current generation, or one so much older or newer.
+    /// The offset from the current generation.
     Refresh(usize, i64),
     End(usize),
     EndOthers(usize),
-    /// From one hash to another, under a key.
+    /// From one hash to another, with a key.
     ChangePassword(usize, u8, u8, Option<u8>),
     List(u8, usize),
     Wait(Duration),
@@ -99,7 +99,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
                 _ => Duration::ZERO,
             });
             let mut now = end_of_histories(store.now).minus(waits.sum());
-            // Another history's accounts have other addresses.
+            // Every history uses different addresses.
             let domain = format!("{}.example.com", somebody(now));
             let address = |who: u8| format!("person-{who}@{domain}");
             let hash = |n: u8| hash(&n.to_string());
@@ -188,8 +188,8 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
 
                         let answer = store.refresh(&session, generation, now).await;
                         let expected = model.refresh(&session, generation, LIFETIMES.idle, now);
-                        // A copied token of a session that has ended is worth nothing, whatever it is
-                        // called.
+                        // A copied token of an ended session is invalid; which error it returns
+                        // does not matter.
                         let called_theft = expected == Refresh::Ended
                             && answer == Refresh::Stolen
                             && model.is_left_behind(&session);
@@ -322,7 +322,7 @@ pub async fn any_history_of_accounts_and_sessions_agrees_with_the_model(store: S
     );
 }
 
-/// Epochs are between a store and itself: what counts is which sessions they end.
+/// Epochs are internal to a store: what matters is which sessions they end.
 fn without_epoch(account: Account) -> Account {
     Account {
         epoch: 0,

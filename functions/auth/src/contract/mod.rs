@@ -1,4 +1,4 @@
-//! What a store of accounts and sessions promises, case by case.
+//! The contract of a store of accounts and sessions, as cases.
 
 mod accounts;
 pub mod fixtures;
@@ -31,12 +31,12 @@ pub const CASES: &[&[Case]] = &[
     histories::CASES,
 ];
 
-/// The accounts and sessions of a case, none at first.
+/// The accounts and sessions of a case, initially empty.
 #[derive(Clone)]
 pub struct Store {
     pub users: Users,
     pub counters: Counters,
-    /// When the case begins.
+    /// The start time of the case.
     pub now: Timestamp,
 }
 
@@ -52,7 +52,7 @@ impl From<&Ground> for Store {
 }
 
 impl Store {
-    /// Registers somebody, with a session.
+    /// Registers an account with a session.
     pub async fn register(&self, address: &str) -> (Account, Session) {
         let account = account(address, self.now);
         let session = session(&account, LIFETIMES, self.now);
@@ -72,12 +72,12 @@ impl Store {
             .expect("an account")
     }
 
-    /// What an account's owner sees of it.
+    /// An account as its owner sees it.
     pub async fn stored_user(&self, user: UserId) -> User {
         self.stored_account(user).await.into()
     }
 
-    /// Renames an account's owner as its endpoint does.
+    /// Renames an account's owner, as the endpoint does.
     pub async fn rename(
         &self,
         user: UserId,
@@ -100,7 +100,7 @@ impl Store {
         session
     }
 
-    /// Exchanges a refresh token as its endpoint does.
+    /// Exchanges a refresh token, as the endpoint does.
     pub async fn refresh(&self, session: &Session, generation: u32, now: Timestamp) -> Refresh {
         let rotation = self
             .users
@@ -116,7 +116,7 @@ impl Store {
         refresh.0
     }
 
-    /// Every session of an account, as its list shows them.
+    /// All sessions of an account, as the list shows them.
     pub async fn sessions_of(&self, user: UserId, now: Timestamp) -> Vec<Session> {
         scan(&[100], async |limit, after| {
             self.users.sessions(user, limit, after.as_ref(), now).await
@@ -124,7 +124,7 @@ impl Store {
         .await
     }
 
-    /// The names of every session of an account.
+    /// The identifiers of all sessions of an account.
     pub async fn session_ids(&self, user: UserId, now: Timestamp) -> Vec<SessionId> {
         self.sessions_of(user, now)
             .await

@@ -1,4 +1,4 @@
-//! What accounts and sessions are like, said as simply as it can be.
+//! The model: a simple implementation of accounts and sessions.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -19,7 +19,7 @@ type Answer<T> = Result<T, String>;
 pub(super) struct Accounts {
     accounts: BTreeMap<UserId, Account>,
     sessions: BTreeMap<SessionId, Session>,
-    /// Changes of passwords: the fingerprint, and until when it is remembered.
+    /// Password changes with a key: the fingerprint and when it expires.
     executed: HashMap<(UserId, String), (String, Timestamp)>,
 }
 
@@ -33,7 +33,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// The account with this address, which is in lower case.
+    /// The account with this address in lower case.
     pub(super) fn find(&self, address: &str) -> Option<Account> {
         self.accounts
             .values()
@@ -191,7 +191,7 @@ impl Accounts {
             .ok_or_else(|| "Refused(the session has ended)".to_owned())
     }
 
-    /// A session as it was left, whether or not it lives.
+    /// A session as it was stored last, whether or not it is alive.
     pub(super) fn stored(&self, session: &Session) -> Option<Session> {
         self.sessions.get(&session.id).cloned()
     }
@@ -205,7 +205,7 @@ impl Accounts {
             .collect()
     }
 
-    /// Whether a session is still there, but ended with others.
+    /// Whether a session is still stored, but has been ended together with others.
     pub(super) fn is_left_behind(&self, session: &Session) -> bool {
         self.sessions
             .get(&session.id)
@@ -218,7 +218,7 @@ impl Accounts {
             .is_some_and(|account| account.epoch == session.epoch)
     }
 
-    /// The session as it is, unless it has ended.
+    /// The session, unless it has ended.
     fn alive(&self, session: &Session, now: Timestamp) -> Option<Session> {
         let stored = self.sessions.get(&session.id)?;
         (stored.expires_at > now && stored.ends_at > now && self.is_of_its_accounts_epoch(stored))

@@ -1,4 +1,5 @@
-//! A change of password: verified against what is stored, once, and the end of every other session.
+//! A change of password: checked against the stored hash, made once, and it ends all other
+//! sessions.
 
 use common::auth::SessionLifetimes;
 use common::idempotency::{IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey};
@@ -14,22 +15,22 @@ use crate::{Account, PasswordUpdate, Session};
 
 cases![
     a_new_password_ends_every_other_session,
-    a_new_password_gives_the_asking_session_another_token_and_makes_its_earlier_ones_void,
-    a_change_that_meets_a_refresh_of_its_session_is_made_all_the_same,
+    a_new_password_gives_its_session_a_new_token_and_voids_the_earlier_ones,
+    a_change_during_a_refresh_of_its_session_is_made,
     a_change_verified_against_another_hash_changes_nothing,
     a_session_that_has_ended_cannot_change_the_password,
     a_session_past_its_absolute_end_cannot_change_the_password,
-    a_session_that_lives_is_never_told_that_it_has_ended,
+    a_live_session_is_never_reported_as_ended,
     a_repeated_change_is_recognised_and_not_made_again,
     a_key_belongs_to_its_account,
-    a_key_is_forgotten_after_a_day,
-    a_change_that_is_refused_does_not_use_its_key_up;
+    a_key_expires_after_a_day,
+    a_refused_change_does_not_use_up_its_key;
     racing:
     of_fifty_changes_at_once_one_is_made,
     fifty_repetitions_of_one_change_at_once_make_it_once,
 ];
 
-/// Changes the password of an account, as it was read, from one hash to another.
+/// Changes the password of an account, as it was read, from the first hash to the second.
 async fn change(
     store: &Store,
     account: &Account,
@@ -76,9 +77,7 @@ async fn a_new_password_ends_every_other_session(store: Store) {
     );
 }
 
-async fn a_new_password_gives_the_asking_session_another_token_and_makes_its_earlier_ones_void(
-    store: Store,
-) {
+async fn a_new_password_gives_its_session_a_new_token_and_voids_the_earlier_ones(store: Store) {
     for presented in [0, 1] {
         let (ada, first) = store
             .register(&format!("ada-{presented}@example.com"))
@@ -116,13 +115,13 @@ async fn a_new_password_gives_the_asking_session_another_token_and_makes_its_ear
     }
 }
 
-async fn a_change_that_meets_a_refresh_of_its_session_is_made_all_the_same(store: Store) {
+async fn a_change_during_a_refresh_of_its_session_is_made(store: Store) {
     let (ada, first) = store.register("ada@example.com").await;
     let Refresh::Rotated(_) = store.refresh(&first, 0, store.now).await else {
         panic!("the current token")
     };
 
-    // The session was read before it was refreshed.
+    // This version of the session was read before the refresh.
     let renewed = change(&store, &ada, &first, ["first", "second"], None, store.now)
         .await
         .expect("changed");
@@ -233,7 +232,7 @@ async fn a_session_past_its_absolute_end_cannot_change_the_password(store: Store
     assert_eq!(store.session_ids(ada.id, over).await, [first.id]);
 }
 
-async fn a_session_that_lives_is_never_told_that_it_has_ended(store: Store) {
+async fn a_live_session_is_never_reported_as_ended(store: Store) {
     let (ada, first) = store.register("ada@example.com").await;
 
     // The same session changed the password, or ended the others, after the account was read.
@@ -386,7 +385,7 @@ async fn a_key_belongs_to_its_account(store: Store) {
     );
 }
 
-async fn a_key_is_forgotten_after_a_day(store: Store) {
+async fn a_key_expires_after_a_day(store: Store) {
     let (ada, _) = store.register("ada@example.com").await;
     let long = session(
         &ada,
@@ -438,7 +437,7 @@ async fn a_key_is_forgotten_after_a_day(store: Store) {
     assert_eq!(repeated(&other, forgotten).await, Ok(true));
 }
 
-async fn a_change_that_is_refused_does_not_use_its_key_up(store: Store) {
+async fn a_refused_change_does_not_use_up_its_key(store: Store) {
     let (ada, first) = store.register("ada@example.com").await;
     let ended = store.log_in(ada.id, store.now).await;
     store
@@ -552,8 +551,7 @@ async fn fifty_repetitions_of_one_change_at_once_make_it_once(store: Store) {
     assert_eq!(store.session_ids(ada.id, store.now).await, [first.id]);
     assert_eq!(store.refresh(&other, 0, store.now).await, Refresh::Ended);
 
-    // One more would have moved the account on, and left a session behind that began after the
-    // first.
+    // A second change would have ended the session that begins after the first one.
     let next = session(&changed, LIFETIMES, store.now.plus(seconds(1)));
     store.users.start_session(&next).await.expect("a session");
     assert!(repetition().await.is_ok());

@@ -1,5 +1,5 @@
-//! Refresh tokens: each is exchanged once; the one just before is answered again, with the same
-//! successor for a while and then with a new one in its place; an older or void one is theft.
+//! Refresh tokens: each is exchanged once. The one just before gets the same successor again within
+//! the grace time, and later a new one in its place. An older or void token is theft.
 
 use std::collections::HashSet;
 
@@ -14,20 +14,20 @@ use super::fixtures::{LIFETIMES, Refresh, session};
 use crate::{GRACE, Session};
 
 cases![
-    the_current_token_moves_the_session_on,
-    every_token_of_a_long_chain_is_good_once,
+    the_current_token_rotates_the_session,
+    every_token_of_a_long_chain_works_once,
     an_idle_end_is_never_after_the_absolute_one,
     the_token_just_before_gets_the_same_successor_within_the_grace_time,
-    a_late_repetition_of_the_token_just_before_gets_a_new_successor_and_makes_the_unused_one_void,
-    a_successor_that_was_used_makes_its_parent_theft,
-    whoever_presents_a_void_successor_ends_the_session,
-    a_client_that_never_gets_an_answer_stays_in_however_often_it_asks,
+    a_late_repetition_of_the_token_just_before_gets_a_new_successor_and_voids_the_unused_one,
+    reusing_a_token_whose_successor_was_used_is_theft,
+    presenting_a_void_successor_ends_the_session,
+    a_client_that_never_gets_a_response_stays_logged_in_while_it_retries,
     a_token_older_than_the_one_just_before_is_theft_at_once,
-    what_was_never_given_changes_nothing,
+    a_token_that_was_never_issued_changes_nothing,
     a_session_that_has_expired_cannot_be_refreshed;
     racing:
-    of_fifty_exchanges_of_one_token_at_once_one_moves_the_session_and_all_get_its_successor,
-    of_fifty_late_repetitions_at_once_one_moves_the_session_and_all_get_its_successor,
+    of_fifty_exchanges_of_one_token_at_once_one_rotates_the_session_and_all_get_its_successor,
+    of_fifty_late_repetitions_at_once_one_rotates_the_session_and_all_get_its_successor,
     fifty_uses_of_a_stolen_token_at_once_leave_no_session,
 ];
 
@@ -38,7 +38,7 @@ async fn rotated(store: &Store, session: &Session, generation: u32, now: Timesta
     }
 }
 
-async fn the_current_token_moves_the_session_on(store: Store) {
+async fn the_current_token_rotates_the_session(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
     let later = store.now.plus(seconds(3_600));
 
@@ -58,12 +58,12 @@ async fn the_current_token_moves_the_session_on(store: Store) {
         std::slice::from_ref(&moved)
     );
 
-    // Past the idle end that it had at first.
+    // Later than its first idle end.
     let latest = later.plus(LIFETIMES.idle).minus(seconds(1));
     assert_eq!(rotated(&store, &moved, 1, latest).await.generation, 2);
 }
 
-async fn every_token_of_a_long_chain_is_good_once(store: Store) {
+async fn every_token_of_a_long_chain_works_once(store: Store) {
     let (ada, mut session) = store.register("ada@example.com").await;
 
     for generation in 0..20 {
@@ -141,7 +141,7 @@ async fn the_token_just_before_gets_the_same_successor_within_the_grace_time(sto
     );
 }
 
-async fn a_late_repetition_of_the_token_just_before_gets_a_new_successor_and_makes_the_unused_one_void(
+async fn a_late_repetition_of_the_token_just_before_gets_a_new_successor_and_voids_the_unused_one(
     store: Store,
 ) {
     let (ada, session) = store.register("ada@example.com").await;
@@ -172,7 +172,7 @@ async fn a_late_repetition_of_the_token_just_before_gets_a_new_successor_and_mak
     assert_eq!(store.refresh(&session, 1, late).await, Refresh::Stolen);
 }
 
-async fn a_successor_that_was_used_makes_its_parent_theft(store: Store) {
+async fn reusing_a_token_whose_successor_was_used_is_theft(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
     for generation in 0..2 {
         rotated(&store, &session, generation, store.now).await;
@@ -192,9 +192,8 @@ async fn a_successor_that_was_used_makes_its_parent_theft(store: Store) {
     assert!(store.session_ids(ada.id, late).await.is_empty());
 }
 
-async fn whoever_presents_a_void_successor_ends_the_session(store: Store) {
-    // A thief has a copy of the parent, and uses it after the owner did; the owner's next refresh
-    // finds out.
+async fn presenting_a_void_successor_ends_the_session(store: Store) {
+    // A thief uses a copy of the parent after the owner; the owner's next refresh detects it.
     let (ada, session) = store.register("ada@example.com").await;
     let other = store.log_in(ada.id, store.now).await;
     rotated(&store, &session, 0, store.now).await;
@@ -212,7 +211,7 @@ async fn whoever_presents_a_void_successor_ends_the_session(store: Store) {
     assert_eq!(store.session_ids(ada.id, late).await, [other.id]);
 }
 
-async fn a_client_that_never_gets_an_answer_stays_in_however_often_it_asks(store: Store) {
+async fn a_client_that_never_gets_a_response_stays_logged_in_while_it_retries(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
 
     let mut now = store.now;
@@ -244,7 +243,7 @@ async fn a_token_older_than_the_one_just_before_is_theft_at_once(store: Store) {
     );
 }
 
-async fn what_was_never_given_changes_nothing(store: Store) {
+async fn a_token_that_was_never_issued_changes_nothing(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
     let (bob, _) = store.register("bob@example.com").await;
     let elsewhere = [
@@ -290,7 +289,7 @@ async fn a_session_that_has_expired_cannot_be_refreshed(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
     let moved = rotated(&store, &session, 0, store.now).await;
 
-    // Not even an old token makes a difference: what has expired is gone.
+    // An old token makes no difference: the session has expired.
     for generation in [1, 0, 2] {
         assert_eq!(
             store.refresh(&session, generation, moved.expires_at).await,
@@ -323,7 +322,7 @@ async fn a_session_that_has_expired_cannot_be_refreshed(store: Store) {
     );
 }
 
-async fn of_fifty_exchanges_of_one_token_at_once_one_moves_the_session_and_all_get_its_successor(
+async fn of_fifty_exchanges_of_one_token_at_once_one_rotates_the_session_and_all_get_its_successor(
     store: Store,
 ) {
     let (ada, session) = store.register("ada@example.com").await;
@@ -360,7 +359,7 @@ async fn of_fifty_exchanges_of_one_token_at_once_one_moves_the_session_and_all_g
     );
 }
 
-async fn of_fifty_late_repetitions_at_once_one_moves_the_session_and_all_get_its_successor(
+async fn of_fifty_late_repetitions_at_once_one_rotates_the_session_and_all_get_its_successor(
     store: Store,
 ) {
     let (ada, session) = store.register("ada@example.com").await;
@@ -389,7 +388,7 @@ async fn fifty_uses_of_a_stolen_token_at_once_leave_no_session(store: Store) {
         rotated(&store, &session, generation, store.now).await;
     }
 
-    // The owner goes on with the current token at the same moment.
+    // The owner uses the current token at the same time.
     let thieves = join_all((0..RACERS).map(|_| store.refresh(&session, 0, store.now)));
     let (answers, _) =
         contract::futures_util::future::join(thieves, store.refresh(&session, 2, store.now)).await;

@@ -1,4 +1,4 @@
-//! Sessions: begun, listed, ended one by one or all but one.
+//! Sessions: started, listed, ended one by one or all except one.
 
 use std::time::Duration;
 
@@ -16,27 +16,27 @@ cases![
     sessions_are_listed_oldest_first_in_pages_of_any_size,
     a_session_is_stored_whole,
     sessions_that_have_expired_are_not_listed,
-    a_session_past_its_absolute_end_is_over_however_lately_it_was_used,
+    a_session_past_its_absolute_end_has_ended_even_if_it_was_just_used,
     a_session_is_ended_once,
-    an_expired_session_is_none_to_be_ended,
+    an_expired_session_cannot_be_ended,
     another_accounts_session_cannot_be_ended,
-    ending_the_others_keeps_the_session_that_asks,
+    ending_the_other_sessions_keeps_the_current_one,
     a_session_that_has_ended_cannot_end_others,
-    a_session_that_began_before_the_others_were_ended_is_over,
+    a_session_that_began_before_the_others_were_ended_has_ended,
     sessions_are_found_behind_many_that_have_ended,
-    a_forged_position_shows_nothing_of_anybody_else,
-    a_session_that_lives_is_found_with_its_owner,
-    a_session_that_has_ended_is_not_found_whatever_ended_it,
-    the_sessions_used_least_recently_end_where_there_are_too_many;
+    a_forged_position_shows_nothing_of_another_account,
+    a_live_session_is_found_with_its_owner,
+    an_ended_session_is_not_found_however_it_ended,
+    the_least_recently_used_sessions_end_when_there_are_too_many;
     racing:
-    one_session_that_ends_the_others_fifty_times_at_once_lives_on,
+    one_session_that_ends_the_others_fifty_times_at_once_stays_alive,
     of_sessions_that_end_each_other_at_once_one_is_left,
     a_session_that_is_ended_while_it_is_refreshed_stays_ended,
-    however_many_sessions_begin_at_once_no_more_than_the_most_are_left,
-    a_session_that_ends_the_others_is_found_alive_all_the_while,
+    sessions_that_begin_at_once_never_exceed_the_maximum,
+    a_session_that_ends_the_others_is_always_found_alive,
 ];
 
-/// Begins this many sessions a second apart, the registered one among them.
+/// Starts sessions a second apart, so that there are this many, the registered one included.
 async fn several(store: &Store, address: &str, count: u64) -> (UserId, Vec<Session>) {
     let (account, first) = store.register(address).await;
     let mut sessions = vec![first];
@@ -67,7 +67,7 @@ async fn a_session_is_stored_whole(store: Store) {
         user_agent: None,
         ..session(&ada, LIFETIMES, store.now.plus(seconds(1)))
     };
-    // Not as old as its account and not new: as one that was copied from elsewhere.
+    // Neither as old as its account nor new, like a session that was copied from another store.
     let third = Session {
         id: SessionId::from_uuid(identifier(store.now.plus(seconds(2)))),
         generation: 7,
@@ -116,7 +116,7 @@ async fn sessions_that_have_expired_are_not_listed(store: Store) {
     );
 }
 
-async fn a_session_past_its_absolute_end_is_over_however_lately_it_was_used(store: Store) {
+async fn a_session_past_its_absolute_end_has_ended_even_if_it_was_just_used(store: Store) {
     let (ada, first) = store.register("ada@example.com").await;
     let short = session(
         &ada,
@@ -127,7 +127,7 @@ async fn a_session_past_its_absolute_end_is_over_however_lately_it_was_used(stor
         store.now,
     );
     store.users.start_session(&short).await.expect("a session");
-    // Its idle time would go on for a day from here.
+    // Its idle time alone would last another day.
     let Refresh::Rotated(moved) = store.refresh(&short, 0, store.now.plus(seconds(59))).await
     else {
         panic!("it has not ended yet")
@@ -173,7 +173,7 @@ async fn a_session_is_ended_once(store: Store) {
     );
 }
 
-async fn an_expired_session_is_none_to_be_ended(store: Store) {
+async fn an_expired_session_cannot_be_ended(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
 
     assert!(
@@ -215,7 +215,7 @@ async fn another_accounts_session_cannot_be_ended(store: Store) {
     ));
 }
 
-async fn ending_the_others_keeps_the_session_that_asks(store: Store) {
+async fn ending_the_other_sessions_keeps_the_current_one(store: Store) {
     let (user, sessions) = several(&store, "ada@example.com", 4).await;
     let (bob, _) = several(&store, "bob@example.com", 2).await;
     let now = store.now.plus(seconds(10));
@@ -325,8 +325,8 @@ async fn a_session_that_has_ended_cannot_end_others(store: Store) {
     );
 }
 
-async fn a_session_that_began_before_the_others_were_ended_is_over(store: Store) {
-    // Somebody logs in with the account as it was read before its sessions were ended.
+async fn a_session_that_began_before_the_others_were_ended_has_ended(store: Store) {
+    // A login with the account as it was read before its sessions were ended.
     let (ada, first) = store.register("ada@example.com").await;
     store
         .users
@@ -346,7 +346,7 @@ async fn a_session_that_began_before_the_others_were_ended_is_over(store: Store)
 }
 
 async fn sessions_are_found_behind_many_that_have_ended(store: Store) {
-    // More than any store reads for one page.
+    // More than a store reads for one page.
     const ENDED: u64 = 1_050;
     let (ada, first) = store.register("ada@example.com").await;
     let short = SessionLifetimes {
@@ -382,7 +382,7 @@ async fn sessions_are_found_behind_many_that_have_ended(store: Store) {
     }
 }
 
-async fn a_forged_position_shows_nothing_of_anybody_else(store: Store) {
+async fn a_forged_position_shows_nothing_of_another_account(store: Store) {
     let (user, sessions) = several(&store, "ada@example.com", 4).await;
     let (_, others) = several(&store, "bob@example.com", 4).await;
     let now = store.now.plus(seconds(10));
@@ -414,7 +414,7 @@ async fn a_forged_position_shows_nothing_of_anybody_else(store: Store) {
     }
 }
 
-async fn a_session_that_lives_is_found_with_its_owner(store: Store) {
+async fn a_live_session_is_found_with_its_owner(store: Store) {
     let (ada, first) = store.register("ada@example.com").await;
     let second = store.log_in(ada.id, store.now).await;
     store
@@ -446,7 +446,7 @@ async fn a_session_that_lives_is_found_with_its_owner(store: Store) {
     );
 }
 
-async fn a_session_that_has_ended_is_not_found_whatever_ended_it(store: Store) {
+async fn an_ended_session_is_not_found_however_it_ended(store: Store) {
     let (ada, first) = store.register("ada@example.com").await;
     let (bob, bobs) = store.register("bob@example.com").await;
     let logged_out = store.log_in(ada.id, store.now).await;
@@ -497,12 +497,12 @@ async fn a_session_that_has_ended_is_not_found_whatever_ended_it(store: Store) {
     );
 }
 
-async fn the_sessions_used_least_recently_end_where_there_are_too_many(store: Store) {
+async fn the_least_recently_used_sessions_end_when_there_are_too_many(store: Store) {
     let (user, sessions) = several(&store, "ada@example.com", 6).await;
     let (bob, _) = several(&store, "bob@example.com", 6).await;
     let now = store.now.plus(seconds(20));
 
-    // The oldest was used last but for the newest.
+    // The oldest session is the second most recently used one.
     assert!(matches!(
         store.refresh(&sessions[0], 0, now).await,
         Refresh::Rotated(_)
@@ -541,7 +541,7 @@ async fn the_sessions_used_least_recently_end_where_there_are_too_many(store: St
     assert_eq!(store.session_ids(bob, now).await.len(), 6);
 }
 
-async fn however_many_sessions_begin_at_once_no_more_than_the_most_are_left(store: Store) {
+async fn sessions_that_begin_at_once_never_exceed_the_maximum(store: Store) {
     let (ada, _) = store.register("ada@example.com").await;
     let begin = async || {
         let session = store.log_in(ada.id, store.now).await;
@@ -558,7 +558,7 @@ async fn however_many_sessions_begin_at_once_no_more_than_the_most_are_left(stor
     assert!((1..=10).contains(&left), "{left}");
 }
 
-async fn a_session_that_ends_the_others_is_found_alive_all_the_while(store: Store) {
+async fn a_session_that_ends_the_others_is_always_found_alive(store: Store) {
     let (ada, session) = store.register("ada@example.com").await;
     let ends = join_all((0..10).map(|_| {
         store
@@ -574,7 +574,7 @@ async fn a_session_that_ends_the_others_is_found_alive_all_the_while(store: Stor
     }
 }
 
-async fn one_session_that_ends_the_others_fifty_times_at_once_lives_on(store: Store) {
+async fn one_session_that_ends_the_others_fifty_times_at_once_stays_alive(store: Store) {
     let (user, sessions) = several(&store, "ada@example.com", 3).await;
     let now = store.now.plus(seconds(10));
 

@@ -1,4 +1,4 @@
-//! Text: Unicode, byte for byte as it came.
+//! Text: Unicode, stored byte for byte.
 
 use common::auth::{Client, SessionId};
 use common::fields::Change;

@@ -11,7 +11,7 @@ use crate::problems::{CONFLICT, WRONG_PASSWORD, wrong_password};
 use crate::{Limit, Limiter, LiveSession, PasswordChange, PasswordUpdate, Session, Tokens, Users};
 
 pub const ENDPOINT: Endpoint = Endpoint::post("change-password", "/v1/me/password", &handler(change_password))
-    .summary("Changes the caller's password, ends the caller's other sessions, and answers with new tokens for this one.")
+    .summary("Changes the caller's password, ends the caller's other sessions, and returns new tokens for this one.")
     .problems(&[WRONG_PASSWORD, CONFLICT, Kind::TOO_MANY_REQUESTS]);
 
 async fn change_password(

@@ -6,7 +6,7 @@ use common::problem::Problem;
 use tasks::Tasks;
 
 pub const ENDPOINT: Endpoint = Endpoint::get("health", "/v1/health", &handler(health))
-    .summary("Checks the health of the API: 503 when its store cannot be reached.");
+    .summary("Checks the health of the API; returns 503 if its store cannot be reached.");
 
 async fn health(Use(tasks): Use<Tasks>, Use(users): Use<Users>) -> Result<Json<Health>, Problem> {
     users.ping().await?;

@@ -5,7 +5,7 @@ use common::problem::Problem;
 
 /// API Gateway's `$default` route.
 pub const ENDPOINT: Endpoint = Endpoint::fallback("not-found", &handler(not_found))
-    .summary("Answers what nobody else serves.");
+    .summary("Answers requests to unknown paths.");
 
 async fn not_found(request: RequestLine) -> Result<Options, Problem> {
     let allowed = Document::parse(crate::OPENAPI)?.methods_at(&request.path)?;

@@ -1,4 +1,4 @@
-//! Tasks that are not stored yet, and what they are made of.
+//! Tasks that are not stored yet, and their parts.
 
 use common::time::Timestamp;
 use contract::fixtures::identifier;
@@ -71,7 +71,7 @@ pub fn sorts() -> impl Iterator<Item = TaskSort> {
     TaskSort::NAMES.iter().map(|name| sort(name))
 }
 
-/// A patch of the title alone.
+/// A patch of only the title.
 pub fn retitled(text: &str) -> TaskPatch {
     TaskPatch {
         title: Some(title(text)),

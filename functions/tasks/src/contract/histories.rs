@@ -1,5 +1,5 @@
-//! Random histories: whatever is asked in whatever order, the store answers as the model does and
-//! holds what it holds.
+//! Random histories: for any calls in any order, the store returns and stores the same as the
+//! model.
 
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ use crate::{Priority, Status, TRASH_LIFETIME, Task, TaskFilter, TaskId, TaskPatc
 
 cases![any_history_of_tasks_agrees_with_the_model];
 
-/// How many histories are tried, and how long the longest is.
+/// The number of histories, and the length of the longest.
 const HISTORIES: u32 = 32;
 const LONGEST: usize = 60;
 
-/// Something that is done to an owner's tasks. A task is named by its place among those that were
-/// asked for, a key by its number.
+/// A call of the store. A task is given by its position among the attempts to create one, a key by
+/// its number.
 #[derive(Clone, Debug)]
 enum TaskStep {
     Create(TaskPatch, Option<(u8, bool)>),

@@ -1,4 +1,4 @@
-//! Idempotency keys of tasks: a request that is repeated is executed once and answered alike.
+//! Idempotency keys of tasks: a repeated request is executed once and gets the same response.
 
 use std::collections::HashSet;
 
@@ -16,22 +16,22 @@ use super::fixtures::{full_task, retitled, task};
 use crate::{TRASH_LIFETIME, Task, TaskId};
 
 cases![
-    a_repeated_creation_adds_nothing_and_gives_the_task_as_it_was_added,
+    a_repeated_creation_adds_nothing_and_returns_the_task_as_it_was_created,
     a_key_used_for_another_creation_is_refused,
     a_key_belongs_to_its_owner,
-    a_key_is_forgotten_after_a_day,
-    a_repeated_restoration_changes_nothing_and_gives_the_task_as_it_was_restored,
+    a_key_expires_after_a_day,
+    a_repeated_restoration_changes_nothing_and_returns_the_task_as_it_was_restored,
     a_key_used_for_another_restoration_is_refused,
-    a_restoration_that_is_refused_does_not_use_its_key_up,
-    a_restoration_under_a_key_asks_what_one_without_asks,
-    keys_that_differ_in_case_are_two;
+    a_refused_restoration_does_not_use_up_its_key,
+    a_restoration_with_a_key_checks_the_same_conditions_as_one_without,
+    keys_are_case_sensitive;
     racing:
-    fifty_repetitions_of_one_creation_at_once_add_one_task_and_all_give_it,
+    fifty_repetitions_of_one_creation_at_once_add_one_task_and_all_return_it,
     of_fifty_creations_with_one_key_at_once_one_is_made,
-    fifty_repetitions_of_one_restoration_at_once_restore_once_and_all_give_the_task,
+    fifty_repetitions_of_one_restoration_at_once_restore_once_and_all_return_the_task,
 ];
 
-/// Adds a task under a key, again as long as the store says that another attempt is still running.
+/// Adds a task with a key. Retries while the store reports that another attempt is still running.
 async fn create(
     store: &Store,
     owner: UserId,
@@ -46,7 +46,7 @@ async fn create(
     }
 }
 
-/// Restores a task under a key, again as long as the store says that another attempt is still
+/// Restores a task with a key. Retries while the store reports that another attempt is still
 /// running.
 async fn restore(
     store: &Store,
@@ -68,7 +68,7 @@ async fn restore(
     }
 }
 
-async fn a_repeated_creation_adds_nothing_and_gives_the_task_as_it_was_added(store: Store) {
+async fn a_repeated_creation_adds_nothing_and_returns_the_task_as_it_was_created(store: Store) {
     let owner = somebody(store.now);
     let key = once("key", "this task");
     let later = store.now.plus(seconds(60));
@@ -83,7 +83,7 @@ async fn a_repeated_creation_adds_nothing_and_gives_the_task_as_it_was_added(sto
             Ok(first.clone())
         );
 
-        // The handler makes a new task of the same body, with another name.
+        // The handler creates a new task from the same body, with another identifier.
         let again = Task {
             id: full_task(later).id,
             created_at: later,
@@ -153,7 +153,7 @@ async fn a_key_belongs_to_its_owner(store: Store) {
     );
 }
 
-async fn a_key_is_forgotten_after_a_day(store: Store) {
+async fn a_key_expires_after_a_day(store: Store) {
     let owner = somebody(store.now);
     let key = once("key", "this task");
     let first = create(&store, owner, task("First", store.now), &key)
@@ -172,7 +172,7 @@ async fn a_key_is_forgotten_after_a_day(store: Store) {
         create(&store, owner, second.clone(), &once("key", "another")).await,
         Ok(second.clone())
     );
-    // From here on the key stands for the second one.
+    // From now on the key belongs to the second one.
     assert_eq!(
         create(
             &store,
@@ -208,7 +208,7 @@ async fn a_key_is_forgotten_after_a_day(store: Store) {
     assert_eq!(restored, [3, 5]);
 }
 
-async fn a_repeated_restoration_changes_nothing_and_gives_the_task_as_it_was_restored(
+async fn a_repeated_restoration_changes_nothing_and_returns_the_task_as_it_was_restored(
     store: Store,
 ) {
     let owner = somebody(store.now);
@@ -227,7 +227,7 @@ async fn a_repeated_restoration_changes_nothing_and_gives_the_task_as_it_was_res
     };
 
     for _ in 0..2 {
-        // The version that the first attempt was for is gone by the second.
+        // The version of the first attempt is no longer current at the second.
         let at_two = Precondition::OneOf(vec![2]);
 
         assert_eq!(
@@ -298,7 +298,7 @@ async fn a_key_used_for_another_restoration_is_refused(store: Store) {
     .await;
     assert_eq!(other, Err("KeyReused".to_owned()));
 
-    // One key for all that an owner does.
+    // An owner's key is shared by all operations.
     let creation = create(
         &store,
         owner,
@@ -318,7 +318,7 @@ async fn a_key_used_for_another_restoration_is_refused(store: Store) {
     );
 }
 
-async fn a_restoration_that_is_refused_does_not_use_its_key_up(store: Store) {
+async fn a_refused_restoration_does_not_use_up_its_key(store: Store) {
     let owner = somebody(store.now);
     let task = store.add(owner, full_task(store.now)).await;
     let key = |fingerprint| once("key", fingerprint);
@@ -390,7 +390,7 @@ async fn a_restoration_that_is_refused_does_not_use_its_key_up(store: Store) {
     );
 }
 
-async fn a_restoration_under_a_key_asks_what_one_without_asks(store: Store) {
+async fn a_restoration_with_a_key_checks_the_same_conditions_as_one_without(store: Store) {
     let owner = somebody(store.now);
     let task = store
         .add(owner, full_task(store.now.minus(seconds(1))))
@@ -433,7 +433,7 @@ async fn a_restoration_under_a_key_asks_what_one_without_asks(store: Store) {
     );
 }
 
-async fn keys_that_differ_in_case_are_two(store: Store) {
+async fn keys_are_case_sensitive(store: Store) {
     let owner = somebody(store.now);
 
     for key in [
@@ -453,7 +453,7 @@ async fn keys_that_differ_in_case_are_two(store: Store) {
     assert_eq!(store.all(owner).await.len(), 7);
 }
 
-async fn fifty_repetitions_of_one_creation_at_once_add_one_task_and_all_give_it(store: Store) {
+async fn fifty_repetitions_of_one_creation_at_once_add_one_task_and_all_return_it(store: Store) {
     let owner = somebody(store.now);
     let key = once("key", "this task");
 
@@ -505,7 +505,7 @@ async fn of_fifty_creations_with_one_key_at_once_one_is_made(store: Store) {
     assert_eq!(store.all(owner).await, made);
 }
 
-async fn fifty_repetitions_of_one_restoration_at_once_restore_once_and_all_give_the_task(
+async fn fifty_repetitions_of_one_restoration_at_once_restore_once_and_all_return_the_task(
     store: Store,
 ) {
     let owner = somebody(store.now);

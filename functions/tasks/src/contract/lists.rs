@@ -1,4 +1,4 @@
-//! Lists: every wanted task once, in order, in pages of any size, and nothing of anybody else.
+//! Lists: every matching task once, in order, in pages of any size, and no task of another owner.
 
 use std::collections::HashSet;
 
@@ -23,22 +23,22 @@ use crate::{
 };
 
 cases![
-    a_list_of_nothing_is_one_empty_page,
+    an_empty_list_is_one_empty_page,
     every_order_shows_every_task_once_in_pages_of_any_size,
     any_filter_in_any_order_finds_what_the_model_finds,
     tasks_that_are_never_due_come_last_either_way,
     a_filter_of_several_values_means_any_of_them,
-    due_bounds_hold_what_is_due_from_the_first_and_before_the_second,
-    tasks_that_nobody_touches_between_pages_are_seen_once,
-    a_position_of_another_list_shows_nothing_of_anybody_else,
-    a_position_is_good_under_another_filter,
-    bounds_that_are_added_among_undated_tasks_find_nothing_more,
+    the_first_due_bound_is_inclusive_and_the_second_exclusive,
+    tasks_that_do_not_change_between_pages_are_seen_once,
+    a_position_of_another_list_shows_nothing_of_another_owner,
+    a_position_works_with_another_filter,
+    due_bounds_on_a_page_of_undated_tasks_find_nothing,
     few_tasks_among_many_are_found_in_bounded_pages,
-    a_page_of_the_largest_tasks_loses_none,
+    a_page_of_the_largest_tasks_is_complete,
 ];
 
-/// A list with every tie: tasks due at one moment, of one priority, changed at one time, created
-/// within a millisecond.
+/// A list with ties in every order: tasks with the same due time, priority, or time of change, and
+/// tasks created within one millisecond.
 async fn garden(store: &Store, owner: UserId) -> Model {
     let dues = [
         None,
@@ -83,7 +83,7 @@ async fn garden(store: &Store, owner: UserId) -> Model {
             ..task(texts[n / 2 % 6], created)
         });
     }
-    // Not in the order in which they are listed.
+    // Not added in the order of any list.
     tasks.sort_by_key(|task| task.id.as_bytes()[15]);
     for task in tasks {
         model.create(task.clone(), None).expect("a new task");
@@ -112,7 +112,7 @@ fn any_due() -> impl Strategy<Value = Due> {
     around.prop_map(due)
 }
 
-/// Any filter; most of them find something among [`garden`]'s tasks.
+/// Any filter; most of them match some of [`garden`]'s tasks.
 pub(super) fn any_filter() -> impl Strategy<Value = TaskFilter> {
     let labels =
         select(vec!["home", "garden", "gar", "Home", "x", "hom", "absent"]).prop_map(label);
@@ -150,12 +150,12 @@ pub(super) fn any_sort() -> impl Strategy<Value = TaskSort> {
     select(TaskSort::NAMES.as_slice()).prop_map(sort)
 }
 
-/// Sizes of pages, to be taken in turn.
+/// Page sizes, used in turn.
 pub(super) fn any_limits() -> impl Strategy<Value = Vec<usize>> {
     vec(prop_oneof![3 => 1..8_usize, 1 => 8..101_usize], 1..5)
 }
 
-async fn a_list_of_nothing_is_one_empty_page(store: Store) {
+async fn an_empty_list_is_one_empty_page(store: Store) {
     let owner = somebody(store.now);
     let other = somebody(store.now);
     store.add(other, task("Another's", store.now)).await;
@@ -398,7 +398,7 @@ async fn a_filter_of_several_values_means_any_of_them(store: Store) {
     }
 }
 
-async fn due_bounds_hold_what_is_due_from_the_first_and_before_the_second(store: Store) {
+async fn the_first_due_bound_is_inclusive_and_the_second_exclusive(store: Store) {
     let owner = somebody(store.now);
     let before_midnight = "2026-02-28T23:59:59.999Z";
     let day = "2026-03-01";
@@ -473,7 +473,7 @@ async fn due_bounds_hold_what_is_due_from_the_first_and_before_the_second(store:
     }
 }
 
-/// What somebody else does to the list while it is read.
+/// A change to the list while it is read.
 #[derive(Clone, Debug)]
 enum Meanwhile {
     Add,
@@ -481,7 +481,7 @@ enum Meanwhile {
     Delete(usize),
 }
 
-async fn tasks_that_nobody_touches_between_pages_are_seen_once(store: Store) {
+async fn tasks_that_do_not_change_between_pages_are_seen_once(store: Store) {
     let meanwhile = prop_oneof![
         Just(Meanwhile::Add),
         (0..20_usize).prop_map(Meanwhile::Change),
@@ -541,7 +541,7 @@ async fn tasks_that_nobody_touches_between_pages_are_seen_once(store: Store) {
                             due: common::fields::Change::Set(due("2026-03-03")),
                             ..TaskPatch::default()
                         };
-                        // It may have been deleted by now.
+                        // It may already be deleted.
                         let _ = store
                             .tasks
                             .update(owner, tasks[at].id, &patch, &Precondition::Any, later)
@@ -568,7 +568,7 @@ async fn tasks_that_nobody_touches_between_pages_are_seen_once(store: Store) {
     });
 }
 
-/// Positions that no list of this owner ever gave.
+/// Positions that no list of this owner has returned.
 fn any_position(others: Vec<String>) -> impl Strategy<Value = String> {
     let id = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}";
     prop_oneof![
@@ -611,7 +611,7 @@ fn any_position(others: Vec<String>) -> impl Strategy<Value = String> {
     ]
 }
 
-async fn a_position_of_another_list_shows_nothing_of_anybody_else(store: Store) {
+async fn a_position_of_another_list_shows_nothing_of_another_owner(store: Store) {
     let owner = somebody(store.now);
     let other = somebody(store.now);
     let model = garden(&store, owner).await;
@@ -661,7 +661,7 @@ async fn a_position_of_another_list_shows_nothing_of_anybody_else(store: Store) 
     );
 }
 
-async fn a_position_is_good_under_another_filter(store: Store) {
+async fn a_position_works_with_another_filter(store: Store) {
     let owner = somebody(store.now);
     let model = garden(&store, owner).await;
 
@@ -716,7 +716,7 @@ async fn a_position_is_good_under_another_filter(store: Store) {
     );
 }
 
-async fn bounds_that_are_added_among_undated_tasks_find_nothing_more(store: Store) {
+async fn due_bounds_on_a_page_of_undated_tasks_find_nothing(store: Store) {
     let owner = somebody(store.now);
     for due in [Some("2026-03-01"), Some("2026-03-02"), None, None] {
         store
@@ -852,12 +852,12 @@ async fn few_tasks_among_many_are_found_in_bounded_pages(store: Store) {
         }
     }
 
-    // And all of them, by the hundred.
+    // And all of them, in pages of 100.
     let everything = store.listed(owner, &all(), sort("created"), &[100]).await;
     assert_eq!(ids(&everything), ids(&model.list(&all(), sort("created"))));
 }
 
-async fn a_page_of_the_largest_tasks_loses_none(store: Store) {
+async fn a_page_of_the_largest_tasks_is_complete(store: Store) {
     let owner = somebody(store.now);
     let mut model = Model::default();
     for n in 0..100 {
@@ -868,7 +868,7 @@ async fn a_page_of_the_largest_tasks_loses_none(store: Store) {
         model.create(task.clone(), None).expect("a new task");
         store.add(owner, task).await;
     }
-    // Together they are more than some servers answer at once.
+    // Together they are larger than one response of some servers can be.
     let filter = TaskFilter {
         statuses: vec![Status::Todo, Status::Done],
         ..TaskFilter::default()

@@ -1,4 +1,4 @@
-//! What a store of tasks promises, case by case.
+//! The contract of a store of tasks, as cases.
 
 pub mod fixtures;
 mod histories;
@@ -31,11 +31,11 @@ pub const CASES: &[&[Case]] = &[
     histories::CASES,
 ];
 
-/// The tasks of a case, none at first.
+/// The tasks of a case, initially empty.
 #[derive(Clone)]
 pub struct Store {
     pub tasks: Tasks,
-    /// When the case begins.
+    /// The start time of the case.
     pub now: Timestamp,
 }
 
@@ -54,7 +54,7 @@ impl Store {
         self.tasks.create(owner, task, None).await.expect("a task")
     }
 
-    /// Every task that is wanted, read in pages of these sizes.
+    /// All matching tasks, read in pages of these sizes.
     pub async fn listed(
         &self,
         owner: UserId,
@@ -74,7 +74,7 @@ impl Store {
         .await
     }
 
-    /// The titles of every task that is wanted, in alphabetical order.
+    /// The titles of all matching tasks, in alphabetical order.
     pub async fn titles(&self, owner: UserId, filter: &TaskFilter) -> Vec<String> {
         let listed = self.listed(owner, filter, sort("created"), &[2]).await;
         let mut titles: Vec<_> = listed
@@ -85,7 +85,7 @@ impl Store {
         titles
     }
 
-    /// Every task of an owner, the newest first.
+    /// All tasks of an owner, the newest first.
     pub async fn all(&self, owner: UserId) -> Vec<Task> {
         self.listed(owner, &TaskFilter::default(), TaskSort::default(), &[100])
             .await

@@ -1,5 +1,4 @@
-//! What stores promise, as plainly as it can be said: the models that histories and lists are held
-//! against.
+//! The model: a simple implementation of a store. Histories and lists are compared with it.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -107,7 +106,7 @@ impl Model {
         Ok(restored)
     }
 
-    /// The tasks that are wanted, in order.
+    /// The matching tasks, in order.
     pub(super) fn list(&self, filter: &TaskFilter, sort: TaskSort) -> Vec<Task> {
         let mut wanted: Vec<Task> = self
             .tasks
@@ -160,8 +159,8 @@ impl Model {
     }
 }
 
-/// Which of two tasks comes first. Where the order does not tell, the identifiers do, the same way
-/// round; tasks that are never due come last whichever way round.
+/// Compares two tasks. Ties are broken by identifier, in the same direction. Tasks without a due
+/// date come last in both directions.
 fn compare(a: &Task, b: &Task, sort: TaskSort) -> Ordering {
     let undated_last = if sort.field == SortField::Due {
         a.due.is_none().cmp(&b.due.is_none())

@@ -1,4 +1,4 @@
-//! Search: letters are compared, whatever their case and however they were typed, the same on every
+//! Search: it compares letters, ignores their case and Unicode form, and is the same on every
 //! store.
 
 use contract::cases;
@@ -10,8 +10,8 @@ use crate::{Task, TaskFilter};
 
 cases![
     text_is_found_in_title_and_notes_by_its_letters,
-    text_is_taken_as_it_is,
-    what_is_found_is_shown_as_it_was_stored
+    search_text_has_no_special_characters,
+    found_tasks_are_returned_as_they_were_stored
 ];
 
 fn looking_for(text: &str) -> TaskFilter {
@@ -74,7 +74,7 @@ async fn text_is_found_in_title_and_notes_by_its_letters(store: Store) {
     }
 }
 
-async fn what_is_found_is_shown_as_it_was_stored(store: Store) {
+async fn found_tasks_are_returned_as_they_were_stored(store: Store) {
     let owner = somebody(store.now);
     let decomposed = Task {
         notes: Some(notes("E\u{301}TUDE")),
@@ -97,7 +97,7 @@ async fn what_is_found_is_shown_as_it_was_stored(store: Store) {
         );
     }
 
-    // Labels are found by what was stored, exactly.
+    // Labels must match exactly.
     let labelled = |text| TaskFilter {
         labels: vec![label(text)],
         ..TaskFilter::default()
@@ -107,7 +107,7 @@ async fn what_is_found_is_shown_as_it_was_stored(store: Store) {
     assert!(store.titles(owner, &labelled("\u{e9}")).await.is_empty());
 }
 
-async fn text_is_taken_as_it_is(store: Store) {
+async fn search_text_has_no_special_characters(store: Store) {
     let owner = somebody(store.now);
     let texts = [
         "a.b",

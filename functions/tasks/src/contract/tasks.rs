@@ -1,4 +1,4 @@
-//! Tasks: added, read, changed field by field, one version after the other; each its owner's alone.
+//! Tasks: adding, reading, changing field by field, versions, and owners.
 
 use std::collections::HashSet;
 
@@ -14,27 +14,27 @@ use super::model::Model;
 use crate::{Bounds, Priority, Status, Task, TaskFilter, TaskPatch};
 
 cases![
-    a_store_that_is_there_answers,
+    a_reachable_store_is_healthy,
     a_task_is_stored_whole,
     a_task_that_is_not_there_is_not_found,
-    somebody_elses_task_is_no_task,
-    two_owners_may_have_tasks_of_one_name,
+    a_task_of_another_owner_is_not_found,
+    two_owners_may_have_tasks_with_the_same_identifier,
     every_field_can_be_kept_or_cleared_or_set,
     a_patch_of_nothing_changes_nothing,
-    a_task_is_completed_when_it_becomes_done_and_until_it_is_not,
-    a_change_of_another_version_changes_nothing_and_tells_the_version,
-    a_change_that_rules_the_version_out_changes_nothing_and_tells_the_version,
-    a_change_moves_the_time_of_a_task_on_when_the_clock_jumps_back;
+    a_task_has_a_completion_time_only_while_it_is_done,
+    a_change_of_another_version_changes_nothing_and_returns_the_version,
+    a_change_that_excludes_the_version_changes_nothing_and_returns_it,
+    a_change_advances_the_time_of_a_task_even_if_the_clock_jumps_back;
     racing:
     of_fifty_changes_of_one_version_at_once_one_wins,
     fifty_changes_of_any_version_at_once_are_all_made,
-    fifty_changes_of_different_fields_at_once_keep_each_other,
+    fifty_changes_of_different_fields_at_once_do_not_overwrite_each_other,
     fifty_tasks_at_once_are_all_added,
 ];
 
 const NOT_FOUND: &str = "NotFound(\"task\")";
 
-async fn a_store_that_is_there_answers(store: Store) {
+async fn a_reachable_store_is_healthy(store: Store) {
     store.tasks.ping().await.expect("an answer");
 }
 
@@ -119,7 +119,7 @@ async fn a_task_that_is_not_there_is_not_found(store: Store) {
     assert!(store.trash_of(owner, &[100], store.now).await.is_empty());
 }
 
-async fn somebody_elses_task_is_no_task(store: Store) {
+async fn a_task_of_another_owner_is_not_found(store: Store) {
     let ada = somebody(store.now);
     let bob = somebody(store.now);
     let live = store.add(ada, full_task(store.now)).await;
@@ -182,7 +182,7 @@ async fn somebody_elses_task_is_no_task(store: Store) {
     assert_eq!(store.trash_of(ada, &[100], store.now).await.len(), 1);
 }
 
-async fn two_owners_may_have_tasks_of_one_name(store: Store) {
+async fn two_owners_may_have_tasks_with_the_same_identifier(store: Store) {
     let ada = somebody(store.now);
     let bob = somebody(store.now);
     let hers = store.add(ada, task("Hers", store.now)).await;
@@ -306,7 +306,7 @@ async fn every_field_can_be_kept_or_cleared_or_set(store: Store) {
         }
     }
 
-    // Each has moved to where it belongs now.
+    // Each task is now at its new position.
     let day = Bounds {
         after: Some(due("2026-01-01")),
         before: Some(due("2026-12-31")),
@@ -360,7 +360,7 @@ async fn a_patch_of_nothing_changes_nothing(store: Store) {
     assert_eq!(outcome(store.tasks.get(owner, before.id).await), Ok(before));
 }
 
-async fn a_task_is_completed_when_it_becomes_done_and_until_it_is_not(store: Store) {
+async fn a_task_has_a_completion_time_only_while_it_is_done(store: Store) {
     let owner = somebody(store.now);
     let id = store
         .add(owner, task("Water the plants", store.now))
@@ -415,7 +415,7 @@ async fn a_task_is_completed_when_it_becomes_done_and_until_it_is_not(store: Sto
     );
 }
 
-async fn a_change_moves_the_time_of_a_task_on_when_the_clock_jumps_back(store: Store) {
+async fn a_change_advances_the_time_of_a_task_even_if_the_clock_jumps_back(store: Store) {
     let owner = somebody(store.now);
     let ahead = store.now.plus(seconds(60));
     let other = store
@@ -494,7 +494,7 @@ async fn a_change_moves_the_time_of_a_task_on_when_the_clock_jumps_back(store: S
     );
 }
 
-async fn a_change_of_another_version_changes_nothing_and_tells_the_version(store: Store) {
+async fn a_change_of_another_version_changes_nothing_and_returns_the_version(store: Store) {
     let owner = somebody(store.now);
     let before = store.add(owner, full_task(store.now)).await;
     let update = async |versions: &[u64]| {
@@ -529,7 +529,7 @@ async fn a_change_of_another_version_changes_nothing_and_tells_the_version(store
     assert_eq!(update(&[2]).await.expect("changed").version, 3);
 }
 
-async fn a_change_that_rules_the_version_out_changes_nothing_and_tells_the_version(store: Store) {
+async fn a_change_that_excludes_the_version_changes_nothing_and_returns_it(store: Store) {
     let owner = somebody(store.now);
     let before = store.add(owner, full_task(store.now)).await;
     let update = async |patch: TaskPatch, versions: &[u64]| {
@@ -656,7 +656,7 @@ async fn fifty_changes_of_any_version_at_once_are_all_made(store: Store) {
     );
 }
 
-async fn fifty_changes_of_different_fields_at_once_keep_each_other(store: Store) {
+async fn fifty_changes_of_different_fields_at_once_do_not_overwrite_each_other(store: Store) {
     let owner = somebody(store.now);
     let id = store
         .add(owner, task("Water the plants", store.now))

@@ -1,4 +1,4 @@
-//! Text: Unicode, byte for byte as it came, up to the largest that is allowed.
+//! Text: Unicode, stored byte for byte, up to the maximum size.
 
 use common::fields::Change;
 use common::precondition::Precondition;
@@ -13,13 +13,13 @@ use crate::{Labels, Status, Task, TaskFilter, TaskPatch};
 cases![
     a_tasks_text_is_kept_byte_for_byte,
     labels_that_only_look_alike_are_different,
-    the_largest_task_goes_everywhere_a_small_one_goes,
+    the_largest_task_supports_every_operation,
 ];
 
-/// The largest task that the rules allow, each character as large as one can be.
+/// The largest valid task, with characters of the largest size.
 pub fn largest_task(now: Timestamp) -> Task {
     let many = |count: usize| "\u{1f331}".repeat(count);
-    // Twenty that differ in their first character.
+    // Twenty labels that differ in their first character.
     let each = (0..20_u32).map(|n| {
         label(&format!(
             "{}{}",
@@ -191,7 +191,7 @@ async fn labels_that_only_look_alike_are_different(store: Store) {
     );
 }
 
-async fn the_largest_task_goes_everywhere_a_small_one_goes(store: Store) {
+async fn the_largest_task_supports_every_operation(store: Store) {
     let owner = somebody(store.now);
     let largest = largest_task(store.now);
     let key = once("key", "the largest");

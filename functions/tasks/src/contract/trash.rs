@@ -1,4 +1,4 @@
-//! The trash: what is deleted stays there for thirty days, and can be taken out again.
+//! The trash: deleted tasks stay there for thirty days and can be restored.
 
 use std::time::Duration;
 
@@ -15,19 +15,19 @@ use crate::{Status, TRASH_LIFETIME, TRASH_ORDER, Task, TaskFilter, TaskPatch};
 
 cases![
     a_deleted_task_is_in_the_trash_and_nowhere_else,
-    a_restored_task_is_as_it_was_and_in_every_list_again,
+    a_restored_task_has_its_fields_and_is_in_every_list_again,
     a_task_that_is_not_in_the_trash_cannot_be_restored,
-    deleting_another_version_changes_nothing_and_tells_the_version,
-    restoring_another_version_changes_nothing_and_tells_the_version,
+    deleting_another_version_changes_nothing_and_returns_the_version,
+    restoring_another_version_changes_nothing_and_returns_the_version,
     the_trash_shows_the_last_deleted_first_in_pages_of_any_size,
-    what_is_deleted_is_gone_after_thirty_days,
-    what_the_trash_shows_can_be_restored_to_the_millisecond,
+    a_deleted_task_expires_after_thirty_days,
+    a_task_in_the_trash_can_be_restored_to_the_last_millisecond,
     a_task_can_be_deleted_and_restored_again_and_again,
-    a_forged_position_in_the_trash_shows_nothing_of_anybody_else;
+    a_forged_position_in_the_trash_shows_nothing_of_another_owner;
     racing:
     of_fifty_deletions_at_once_one_finds_the_task,
     of_fifty_restorations_at_once_one_finds_the_task_in_the_trash,
-    a_task_that_is_deleted_while_it_is_changed_is_deleted_whole,
+    a_task_that_is_deleted_during_a_change_is_fully_deleted,
 ];
 
 const NOT_FOUND: &str = "NotFound(\"task\")";
@@ -106,7 +106,7 @@ async fn a_deleted_task_is_in_the_trash_and_nowhere_else(store: Store) {
     );
 }
 
-async fn a_restored_task_is_as_it_was_and_in_every_list_again(store: Store) {
+async fn a_restored_task_has_its_fields_and_is_in_every_list_again(store: Store) {
     let dated = Task {
         due: Some(due("2026-03-01")),
         ..task("On a day", store.now)
@@ -180,7 +180,7 @@ async fn a_task_that_is_not_in_the_trash_cannot_be_restored(store: Store) {
     assert_eq!(outcome(store.tasks.get(owner, task.id).await), Ok(task));
 }
 
-async fn deleting_another_version_changes_nothing_and_tells_the_version(store: Store) {
+async fn deleting_another_version_changes_nothing_and_returns_the_version(store: Store) {
     let owner = somebody(store.now);
     let task = store.add(owner, full_task(store.now)).await;
     let trash = async |precondition| {
@@ -225,7 +225,7 @@ async fn deleting_another_version_changes_nothing_and_tells_the_version(store: S
     );
 }
 
-async fn restoring_another_version_changes_nothing_and_tells_the_version(store: Store) {
+async fn restoring_another_version_changes_nothing_and_returns_the_version(store: Store) {
     let owner = somebody(store.now);
     let task = store.add(owner, full_task(store.now)).await;
     store
@@ -325,7 +325,7 @@ async fn the_trash_shows_the_last_deleted_first_in_pages_of_any_size(store: Stor
     }
 }
 
-async fn what_is_deleted_is_gone_after_thirty_days(store: Store) {
+async fn a_deleted_task_expires_after_thirty_days(store: Store) {
     let owner = somebody(store.now);
     let first = store
         .add(owner, task("First", store.now.minus(seconds(1))))
@@ -394,7 +394,7 @@ async fn what_is_deleted_is_gone_after_thirty_days(store: Store) {
         .restore(owner, second.id, &Precondition::Any, None, gone)
         .await
         .expect("restored");
-    // A position on what is gone by now is one all the same.
+    // The position of a task that is no longer in the trash is still valid.
     let page = store
         .tasks
         .list_trash(owner, 1, None, last_moment)
@@ -417,7 +417,7 @@ async fn what_is_deleted_is_gone_after_thirty_days(store: Store) {
     );
 }
 
-async fn what_the_trash_shows_can_be_restored_to_the_millisecond(store: Store) {
+async fn a_task_in_the_trash_can_be_restored_to_the_last_millisecond(store: Store) {
     let owner = somebody(store.now);
     let milliseconds = Duration::from_millis;
 
@@ -461,7 +461,7 @@ async fn a_task_can_be_deleted_and_restored_again_and_again(store: Store) {
     let mut task = store.add(owner, full_task(store.now)).await;
     let mut at = store.now;
     for _ in 0..5 {
-        // Almost as long as the trash keeps it: its time begins anew with each deletion.
+        // Almost as long as the trash keeps it: each deletion starts its time again.
         at = at.plus(TRASH_LIFETIME).minus(seconds(1));
         store
             .tasks
@@ -484,7 +484,7 @@ async fn a_task_can_be_deleted_and_restored_again_and_again(store: Store) {
 
     assert_eq!(task.version, 11);
 
-    // A task that is alive is kept for ever.
+    // A live task never expires.
     let much_later = at.plus(TRASH_LIFETIME * 10);
     let patch = TaskPatch {
         due: Change::Clear,
@@ -499,7 +499,7 @@ async fn a_task_can_be_deleted_and_restored_again_and_again(store: Store) {
     assert_eq!(store.all(owner).await, [changed]);
 }
 
-async fn a_forged_position_in_the_trash_shows_nothing_of_anybody_else(store: Store) {
+async fn a_forged_position_in_the_trash_shows_nothing_of_another_owner(store: Store) {
     let ada = somebody(store.now);
     let bob = somebody(store.now);
     let mut bobs = Vec::new();
@@ -607,7 +607,7 @@ async fn of_fifty_restorations_at_once_one_finds_the_task_in_the_trash(store: St
     );
 }
 
-async fn a_task_that_is_deleted_while_it_is_changed_is_deleted_whole(store: Store) {
+async fn a_task_that_is_deleted_during_a_change_is_fully_deleted(store: Store) {
     let owner = somebody(store.now);
     let id = store
         .add(owner, task("Water the plants", store.now))

@@ -9,7 +9,7 @@ use crate::{Task, TaskId, TaskPatch, Tasks};
 
 pub const ENDPOINT: Endpoint =
     Endpoint::patch("update-task", "/v1/tasks/{task_id}", &handler(update_task))
-        .summary("Updates a task with a JSON Merge Patch: an absent field stays, null clears it.")
+        .summary("Updates a task with a JSON Merge Patch: an absent field is kept, null clears it.")
         .problems(&[Kind::FULL]);
 
 async fn update_task(

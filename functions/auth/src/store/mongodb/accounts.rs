@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_lives_in_its_accounts_epoch_or_as_the_one_that_was_kept() {
+    fn a_session_is_alive_in_its_accounts_epoch_or_if_it_was_kept() {
         let now = Timestamp::from_millisecond(0);
         let mut account = stored(mongodb::bson::Bson::Array(Vec::new()));
         let lifetimes = common::auth::SessionLifetimes {

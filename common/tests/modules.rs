@@ -1,4 +1,4 @@
-//! The rooms of this crate: modules that know each other one way only, and no service.
+//! The modules of this crate have no circular dependencies, and do not depend on a service.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -37,8 +37,8 @@ fn code(path: &Path) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The room that a file is in: the first part of its path.
-fn room(path: &Path) -> String {
+/// The top-level module of a file: the first part of its path.
+fn module(path: &Path) -> String {
     let within = path
         .strip_prefix(here().join("src"))
         .expect("a source of this crate");
@@ -51,11 +51,11 @@ fn room(path: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// Which rooms each room uses.
+/// The modules that each module uses.
 fn uses() -> BTreeMap<String, BTreeSet<String>> {
     let mut uses = BTreeMap::<String, BTreeSet<String>>::new();
     for path in sources(&here().join("src")) {
-        let from = room(&path);
+        let from = module(&path);
         let code = code(&path);
         for rest in code.split("crate::").skip(1) {
             let to: String = rest
@@ -71,24 +71,24 @@ fn uses() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn there_are_no_circles_between_the_rooms() {
+fn modules_have_no_circular_dependencies() {
     let mut uses = uses();
     assert!(uses.len() > 10, "{uses:?}");
 
-    // Rooms that use no other one are taken away until none is left.
+    // Repeatedly removes the modules that use no other one, until all are removed.
     while !uses.is_empty() {
         let known: BTreeSet<String> = uses.keys().cloned().collect();
-        uses.retain(|_, used| used.iter().any(|room| known.contains(room)));
+        uses.retain(|_, used| used.iter().any(|module| known.contains(module)));
 
         assert!(
             uses.len() < known.len(),
-            "these use each other in a circle: {uses:?}"
+            "these have circular dependencies: {uses:?}"
         );
     }
 }
 
 #[test]
-fn no_room_knows_a_service() {
+fn no_module_depends_on_a_service() {
     let manifest = fs::read_to_string(here().join("Cargo.toml")).expect("a manifest");
     let services = fs::read_dir(here().join("../functions")).expect("the services");
     let services = services.map(|service| service.expect("a service").file_name());
@@ -110,6 +110,6 @@ fn no_room_knows_a_service() {
         let words = code.split(|c: char| !c.is_ascii_alphanumeric());
         let known = words.filter(|word| ["task", "tasks", "Task", "Tasks"].contains(word));
 
-        assert_eq!(known.count(), 0, "{} speaks of tasks", path.display());
+        assert_eq!(known.count(), 0, "{} mentions tasks", path.display());
     }
 }
