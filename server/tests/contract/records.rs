@@ -15,7 +15,7 @@ use contract::{Ground, cases};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::servers::{RECORDS_COLLECTION, RECORDS_TABLE};
+use crate::servers::{COUNTERS_COLLECTION, RECORDS_COLLECTION, RECORDS_TABLE};
 
 /// The records of a case, initially empty.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ impl From<&Ground> for Store {
         let on = |database| records::on(database, table, RECORDS_COLLECTION);
         Self {
             records: on(&ground.database),
-            counters: records::counters(&ground.database, table, RECORDS_COLLECTION),
+            counters: records::counters(&ground.database, table, COUNTERS_COLLECTION),
             losing_answers: ground.losing_answers.as_ref().map(on),
             transactions: matches!(ground.database, Database::DynamoDb(_)),
             now: ground.now,

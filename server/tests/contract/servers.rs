@@ -10,9 +10,11 @@ use common::dynamodb::connect_through;
 use common::part::Starter;
 use common::problem::StoreError;
 use common::records;
+use common::schema::SqliteSchema;
 use common::storage::copy::{CopyStore, Record, RecordKind, RecordPage, Side};
 use common::storage::{self, Storage};
 use common::time::{Clock, SystemClock, Timestamp};
+use common::{counter_table, record_table};
 use contract::Ground;
 use server::embedded::Engine;
 use server::storages;
@@ -28,12 +30,23 @@ const AHEAD: i64 = 24 * 60 * 60;
 static RECORDS: Storage = Storage {
     table: Setting::new(RECORDS_TABLE, "records"),
     indexes: &records::ORDER_INDEXES,
-    collections: &[records::collection(RECORDS_COLLECTION)],
+    collections: &[
+        records::collection(RECORDS_COLLECTION),
+        records::collection(COUNTERS_COLLECTION),
+    ],
+    sqlite: &RECORDS_SCHEMA,
     kinds: &[],
     open: |_, _| Box::new(Nothing),
 };
 pub(crate) const RECORDS_TABLE: &str = "TEST_RECORDS_TABLE";
 pub(crate) const RECORDS_COLLECTION: &str = "records";
+pub(crate) const COUNTERS_COLLECTION: &str = "counts";
+
+static RECORDS_SCHEMA: SqliteSchema = SqliteSchema {
+    service: "records",
+    migrations: &[concat!(record_table!("records"), counter_table!("counts"))],
+    sweeps: &[],
+};
 
 /// A service without data to copy.
 struct Nothing;

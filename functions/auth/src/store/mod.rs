@@ -5,6 +5,7 @@ mod dynamodb;
 #[cfg(feature = "mongodb")]
 mod mongodb;
 mod record;
+mod sqlite_schema;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -247,6 +248,7 @@ pub static STORAGE: Storage = Storage {
         },
         records::collection(COUNTERS),
     ],
+    sqlite: &sqlite_schema::SCHEMA,
     kinds: record::KINDS,
     open: open_for_copy,
 };

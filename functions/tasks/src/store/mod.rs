@@ -9,6 +9,7 @@ mod list_scan;
 #[cfg(feature = "mongodb")]
 mod mongodb;
 mod record;
+mod sqlite_schema;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -175,6 +176,7 @@ pub static STORAGE: Storage = Storage {
             indexes: &[Index::new("expiry", &["expires_at"], IndexKind::Expiry)],
         },
     ],
+    sqlite: &sqlite_schema::SCHEMA,
     kinds: record::KINDS,
     open: open_for_copy,
 };

@@ -1,0 +1,70 @@
+//! The SQLite tables of tasks and their requests.
+
+use std::time::Duration;
+
+use common::schema::{SqliteSchema, Sweep};
+use common::sweep;
+
+use crate::TRASH_LIFETIME;
+
+/// The order keys are computed from the other columns, so they always fit; they are the same text
+/// as on every database, because cursors contain them. A list reads one index; each index has only
+/// the tasks of its lists.
+pub(super) static SCHEMA: SqliteSchema = SqliteSchema {
+    service: "tasks",
+    migrations: &["
+        CREATE TABLE tasks (
+            owner TEXT NOT NULL,
+            id TEXT NOT NULL,
+            title TEXT NOT NULL,
+            notes TEXT,
+            status TEXT NOT NULL CHECK (status IN ('todo', 'in_progress', 'done', 'cancelled')),
+            priority TEXT NOT NULL CHECK (priority IN ('none', 'low', 'medium', 'high', 'urgent')),
+            -- A JSON array of text.
+            labels TEXT NOT NULL CHECK (json_type(labels) = 'array'),
+            -- A date or a time in UTC. A date counts as the start of that day.
+            due TEXT,
+            completed_at TEXT,
+            created_at TEXT NOT NULL,
+            updated_at TEXT NOT NULL,
+            -- When it was moved to the trash.
+            deleted_at TEXT,
+            version INTEGER NOT NULL,
+            by_updated TEXT NOT NULL AS (
+                iif(deleted_at IS NULL, 'live#' || updated_at, 'gone#' || deleted_at) || '#' || id),
+            by_due TEXT NOT NULL AS (
+                CASE WHEN due IS NULL THEN '2#' WHEN length(due) = 10
+                THEN '1#' || due || 'T00:00:00.000Z#' ELSE '1#' || due || '#' END || id),
+            by_priority TEXT NOT NULL AS (
+                CASE priority WHEN 'none' THEN '0#' WHEN 'low' THEN '1#' WHEN 'medium' THEN '2#'
+                WHEN 'high' THEN '3#' ELSE '4#' END || id),
+            PRIMARY KEY (owner, id)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX tasks_by_created ON tasks (owner, id) WHERE deleted_at IS NULL;
+        CREATE INDEX tasks_by_updated ON tasks (owner, by_updated);
+        CREATE INDEX tasks_by_due ON tasks (owner, by_due) WHERE deleted_at IS NULL;
+        CREATE INDEX tasks_by_priority ON tasks (owner, by_priority) WHERE deleted_at IS NULL;
+        CREATE INDEX tasks_expiry ON tasks (deleted_at) WHERE deleted_at IS NOT NULL;
+
+        -- Executed requests with an idempotency key, with the task as it was then, as JSON.
+        CREATE TABLE task_requests (
+            owner TEXT NOT NULL,
+            key TEXT NOT NULL,
+            fingerprint TEXT NOT NULL,
+            result TEXT NOT NULL CHECK (json_valid(result)),
+            expires_at TEXT NOT NULL,
+            PRIMARY KEY (owner, key)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX task_requests_expiry ON task_requests (expires_at);
+    "],
+    sweeps: &[
+        Sweep {
+            statement: sweep!("tasks", "owner, id", "deleted_at"),
+            lifetime: TRASH_LIFETIME,
+        },
+        Sweep {
+            statement: sweep!("task_requests", "owner, key", "expires_at"),
+            lifetime: Duration::ZERO,
+        },
+    ],
+};
