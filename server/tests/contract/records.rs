@@ -37,7 +37,7 @@ impl From<&Ground> for Store {
             records: on(&ground.database),
             counters: records::counters(&ground.database, table, COUNTERS_COLLECTION),
             losing_answers: ground.losing_answers.as_ref().map(on),
-            transactions: matches!(ground.database, Database::DynamoDb(_)),
+            transactions: matches!(ground.database, Database::DynamoDb(_) | Database::Sqlite(_)),
             now: ground.now,
         }
     }

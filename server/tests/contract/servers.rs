@@ -1,5 +1,7 @@
 //! The servers on which the cases run.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +13,7 @@ use common::part::Starter;
 use common::problem::StoreError;
 use common::records;
 use common::schema::SqliteSchema;
+use common::sqlite::Sqlite;
 use common::storage::copy::{CopyStore, Record, RecordKind, RecordPage, Side};
 use common::storage::{self, Storage};
 use common::time::{Clock, SystemClock, Timestamp};
@@ -18,6 +21,7 @@ use common::{counter_table, record_table};
 use contract::Ground;
 use server::embedded::Engine;
 use server::storages;
+use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::lost_answers::LosesAnswers;
@@ -65,6 +69,8 @@ impl CopyStore for Nothing {
 /// A server on which stores can be created.
 #[derive(Clone)]
 pub(crate) enum Server {
+    /// An SQLite file.
+    Sqlite,
     /// The embedded engine, in memory.
     Embedded,
     /// A DynamoDB-compatible server at this URL.
@@ -94,16 +100,19 @@ pub(crate) struct Made {
     pub(crate) kept: Kept,
     /// Whether it disappears when it is dropped.
     in_memory: bool,
+    /// The folder of the file, if it is one; deleted after the case.
+    _folder: Option<TempDir>,
 }
 
 /// Direct access to the data of a store.
 pub(crate) enum Kept {
     Tables(aws_sdk_dynamodb::Client, Vec<String>),
     Collections(mongodb::Database),
+    File(Arc<Sqlite>),
 }
 
 impl Server {
-    /// The embedded engine, and the servers of these environment variables:
+    /// SQLite, the DynamoDB engine in memory, and the servers of these environment variables:
     ///
     /// - `TEST_DYNAMODB_URL`, such as `dynamodb://127.0.0.1:5000`: a DynamoDB-compatible server
     /// - `TEST_MONGODB_URL`, such as `mongodb://127.0.0.1:27017`: a MongoDB-compatible server
@@ -114,7 +123,7 @@ impl Server {
                 .ok()
                 .filter(|url| !url.trim().is_empty())
         };
-        let mut servers = vec![Self::Embedded];
+        let mut servers = vec![Self::Sqlite, Self::Embedded];
         servers.extend(given("TEST_DYNAMODB_URL").map(Self::DynamoDb));
         servers.extend(given("TEST_MONGODB_URL").map(Self::MongoDb));
         servers.extend(given("TEST_FERRETDB_URL").map(Self::FerretDb));
@@ -124,6 +133,7 @@ impl Server {
     /// The prefix of the names of its tests.
     pub(crate) fn name(&self) -> &'static str {
         match self {
+            Self::Sqlite => "sqlite",
             Self::Embedded => "embedded",
             Self::DynamoDb(_) => "dynamodb",
             Self::MongoDb(_) => "mongodb",
@@ -137,7 +147,7 @@ impl Server {
             Self::FerretDb(_) => Some(
                 "FerretDB 1.24 reads, then writes, when it updates; what happens between is lost",
             ),
-            Self::Embedded | Self::DynamoDb(_) | Self::MongoDb(_) => None,
+            Self::Sqlite | Self::Embedded | Self::DynamoDb(_) | Self::MongoDb(_) => None,
         }
     }
 
@@ -147,7 +157,15 @@ impl Server {
     /// The server cannot be used or does not answer.
     pub(crate) async fn make(&self) -> Result<Made, String> {
         let name = format!("contract-{}", Uuid::new_v4().simple());
+        let folder = match self {
+            Self::Sqlite => Some(tempfile::tempdir().map_err(|error| error.to_string())?),
+            _ => None,
+        };
         let url = match self {
+            Self::Sqlite => {
+                let folder = folder.as_ref().map_or(Path::new(""), TempDir::path);
+                format!("sqlite://{}", folder.join("tasklane.db").display())
+            }
             Self::Embedded => "dynamodb://".to_owned(),
             Self::DynamoDb(url) => url.clone(),
             Self::MongoDb(url) | Self::FerretDb(url) => {
@@ -180,7 +198,7 @@ impl Server {
         storage::create_tables(&database, &tables)
             .await
             .map_err(|error| error.to_string())?;
-        if let Database::MongoDb(_) = database {
+        if let Database::MongoDb(_) | Database::Sqlite(_) = database {
             storage::migrate(&database, &storages, environment, &mut |_| {}).await?;
         }
         let side = Side::of_settings(&database, &storages, environment);
@@ -194,6 +212,7 @@ impl Server {
                 let client = client.map_err(|error| error.to_string())?;
                 Kept::Collections(client.database(url.database()))
             }
+            (Database::Sqlite(sqlite), _) => Kept::File(Arc::clone(sqlite)),
             _ => return Err("the database is not that of its URL".to_owned()),
         };
         let names = storages.iter().map(|storage| storage.table.name);
@@ -213,6 +232,7 @@ impl Server {
             side: side.map_err(|error| error.to_string())?,
             kept,
             in_memory: matches!(self, Self::Embedded),
+            _folder: folder,
         })
     }
 
@@ -243,6 +263,7 @@ impl Server {
             (Self::MongoDb(_) | Self::FerretDb(_), database @ Database::MongoDb(_)) => {
                 Ok((database, None))
             }
+            (Self::Sqlite, database @ Database::Sqlite(_)) => Ok((database, None)),
             (Self::DynamoDb(_), _) => {
                 Err("TEST_DYNAMODB_URL must name a host and a port".to_owned())
             }
@@ -262,6 +283,7 @@ impl Made {
     pub(crate) async fn remove(self) -> Result<(), String> {
         match self.kept {
             Kept::Tables(..) if self.in_memory => {}
+            Kept::File(_) => {}
             Kept::Tables(client, names) => {
                 for name in names {
                     client

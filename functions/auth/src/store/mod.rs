@@ -5,6 +5,8 @@ mod dynamodb;
 #[cfg(feature = "mongodb")]
 mod mongodb;
 mod record;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod sqlite_schema;
 
 use std::ops::Deref;
@@ -170,6 +172,11 @@ impl Users {
                 let _ = table;
                 Self(Arc::new(mongodb::UserCollections::new(connection)))
             }
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(sqlite) => {
+                let _ = table;
+                Self(Arc::new(sqlite::SqliteUsers::new(sqlite)))
+            }
         }
     }
 }
@@ -261,6 +268,11 @@ fn open_for_copy(database: &Database, table: &str) -> Box<dyn CopyStore> {
         Database::MongoDb(connection) => {
             let _ = table;
             Box::new(mongodb::FullScan::new(connection))
+        }
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(sqlite) => {
+            let _ = table;
+            Box::new(sqlite::FullScan::new(sqlite))
         }
     }
 }

@@ -9,6 +9,8 @@ mod list_scan;
 #[cfg(feature = "mongodb")]
 mod mongodb;
 mod record;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod sqlite_schema;
 
 use std::ops::Deref;
@@ -110,6 +112,11 @@ impl Tasks {
                 let _ = table;
                 Self(Arc::new(mongodb::TaskCollection::new(connection)))
             }
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(sqlite) => {
+                let _ = table;
+                Self(Arc::new(sqlite::SqliteTasks::new(sqlite)))
+            }
         }
     }
 }
@@ -189,6 +196,11 @@ fn open_for_copy(database: &Database, table: &str) -> Box<dyn CopyStore> {
         Database::MongoDb(connection) => {
             let _ = table;
             Box::new(mongodb::FullScan::new(connection))
+        }
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(sqlite) => {
+            let _ = table;
+            Box::new(sqlite::FullScan::new(sqlite))
         }
     }
 }
