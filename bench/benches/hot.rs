@@ -20,7 +20,7 @@ use common::telemetry::{self, Format, Level};
 use common::time::{Clock, SystemClock, Timestamp};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderValue, Method, header};
-use server::embedded::Engine;
+use server::engine::Engine;
 use server::start::create_tables;
 use tasks::endpoints::{create_task, list_tasks};
 use tasks::{Task, TaskDraft, TaskId, TaskPatch, TaskQuery, TaskStore, Tasks};

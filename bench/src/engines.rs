@@ -13,7 +13,7 @@ use common::config::Environment;
 use common::dynamodb::connect_through;
 use dynoxide::Database;
 use serde_json::Value;
-use server::embedded::Engine;
+use server::engine::Engine;
 
 use crate::Error;
 

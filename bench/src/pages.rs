@@ -11,7 +11,7 @@ use common::paging::Cursor;
 use common::part::Starter;
 use common::storage::migrate;
 use common::time::{Clock, SystemClock, Timestamp};
-use server::embedded::Engine;
+use server::engine::Engine;
 use server::start::create_tables;
 use tasks::{Due, SortField, Status, Task, TaskFilter, TaskId, TaskQuery, TaskSort, Tasks};
 

@@ -26,8 +26,8 @@ use crate::storages;
     tasklane seed                              fill a demo account\n  \
     tasklane --listen 0.0.0.0:80 --data /data  serve for others\n  \
     tasklane dynamodb --listen 127.0.0.1:8000  give Lambda functions on this machine a database\n  \
-    tasklane copy --from embedded --to mongodb://127.0.0.1:27017/tasklane\n  \
-    \x20                                          move from the data folder to a MongoDB server"
+    tasklane copy --from sqlite://.tasklane/tasklane.db --to mongodb://127.0.0.1:27017/tasklane\n  \
+    \x20                                          move to a MongoDB server"
 )]
 pub struct Arguments {
     /// The address and port to listen on [default: 127.0.0.1:8080, for dynamodb 127.0.0.1:8000].
@@ -63,17 +63,18 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
-    /// Serve the embedded DynamoDB engine on a port, so that Lambda functions on this machine can
-    /// use its data.
+    /// Serve a DynamoDB engine with the demo account, for Lambda functions on this machine. Its
+    /// data is in the data folder, apart from the server's.
     Dynamodb,
-    /// Create the collections and indexes (MongoDB) or the tables (DynamoDB) in the database of
-    /// DATABASE_URL. It can be run again.
+    /// Create the collections and indexes (MongoDB) or the tables (DynamoDB, SQLite) in the
+    /// database of DATABASE_URL, or bring them up to date. It can be run again.
     Migrate,
     /// Copy everything from one store to another, empty one, and compare both. Run the same command
     /// again to resume an interrupted copy.
     ///
-    /// Each store is `embedded`, for the engine in the data folder, or a URL in the format of
-    /// DATABASE_URL. Nothing else may use the stores meanwhile: stop the server first.
+    /// Each store is a URL in the format of DATABASE_URL; the one to copy from may also be
+    /// `embedded:FILE`, a data file of a version before there was SQLite. Nothing else may use the
+    /// stores meanwhile: stop the server first.
     Copy {
         /// The store to copy from.
         #[arg(
@@ -102,6 +103,15 @@ pub enum Command {
         #[arg(long, value_name = "USERS,TASKS", value_parser = tables)]
         to_tables: Option<Tables>,
     },
+    /// Copy the SQLite file to a new file, also while the server runs. The copy is complete and
+    /// consistent, and can be served itself.
+    Backup {
+        /// The file to create.
+        #[arg(value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Read the whole SQLite file, also while the server runs, and name everything that is damaged.
+    Check,
     /// Print the API document (OpenAPI 3.1).
     Openapi,
     /// Add new signing keys, which are used from the next start on. Restart the server within a

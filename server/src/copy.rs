@@ -14,11 +14,12 @@ use common::storage;
 use common::storage::copy::{Difference, Progress, Side, Summary};
 use common::time::SystemClock;
 
-use crate::embedded::Engine;
+use crate::engine::Engine;
 use crate::{start, storages};
 
-/// The name of the engine in the data folder.
-const EMBEDDED: &str = "embedded";
+/// The prefix of a file of the DynamoDB engine, in which the server kept its data before it had a
+/// store of its own.
+const EMBEDDED: &str = "embedded:";
 /// How often the progress is printed if it is not on a terminal.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
@@ -40,22 +41,20 @@ pub struct Tables(pub Vec<(&'static str, String)>);
 ///
 /// # Errors
 /// One line: what cannot be used and why, or which differences were found.
-pub async fn copy(
-    from: &End,
-    to: &End,
-    data: &Path,
-    environment: Environment<'_>,
-) -> anyhow::Result<()> {
-    from.check(data, environment).await?;
-    let (source, target) = (
-        from.open(data, environment).await?,
-        to.open(data, environment).await?,
-    );
+pub async fn copy(from: &End, to: &End, environment: Environment<'_>) -> anyhow::Result<()> {
+    if from.url == to.url && from.tables.is_none() && to.tables.is_none() {
+        bail!("--from and --to are the same");
+    }
+    if to.file().is_some() {
+        bail!("--to must be a URL as DATABASE_URL has it: an embedded: file is only copied from");
+    }
+    let (_, source) = from.open(environment).await?;
+    let (database, target) = to.open(environment).await?;
     if source.name() == target.name() {
         bail!("--from and --to are the same: {}", source.name());
     }
     println!("from {}\nto {}", source.name(), target.name());
-    to.migrate(data, environment).await?;
+    to.migrate(&database, environment).await?;
     let printer = Printer::new();
     let tell = |progress: Progress<'_>| printer.tell(&progress);
     let summary = tokio::select! {
@@ -94,8 +93,9 @@ fn conclude(summary: &Summary) -> anyhow::Result<()> {
 }
 
 impl End {
-    fn is_embedded(&self) -> bool {
-        self.url == EMBEDDED
+    /// The file of the engine, if it is one.
+    fn file(&self) -> Option<&Path> {
+        self.url.strip_prefix(EMBEDDED).map(Path::new)
     }
 
     /// Names this option instead of `DATABASE_URL` in an error.
@@ -106,11 +106,7 @@ impl End {
     /// A variable of the environment, or this end's value for it.
     fn variable(&self, environment: Environment<'_>, name: &str) -> Option<String> {
         if name == DATABASE_URL.name {
-            let url = if self.is_embedded() {
-                "dynamodb://"
-            } else {
-                &self.url
-            };
+            let url = self.file().map_or(self.url.as_str(), |_| "dynamodb://");
             return Some(url.to_owned());
         }
         let tables = self
@@ -123,71 +119,59 @@ impl End {
             .or_else(|| environment.variable(name))
     }
 
-    async fn database(
-        &self,
-        data: &Path,
-        environment: Environment<'_>,
-    ) -> anyhow::Result<Database> {
-        if self.is_embedded() {
-            return Ok(Engine::open(data)?.database());
+    async fn database(&self, environment: Environment<'_>) -> anyhow::Result<Database> {
+        if let Some(file) = self.file() {
+            let opened = Engine::open_file(file);
+            return Ok(opened.with_context(|| self.option)?.database());
         }
         let rule = |rule| {
             let option = self.option;
-            anyhow!("{option} must be `{EMBEDDED}` or a URL as DATABASE_URL has it, which {rule}")
+            anyhow!(
+                "{option} must be `{EMBEDDED}FILE` or a URL as DATABASE_URL has it, which {rule}"
+            )
         };
-        self.url.parse::<DatabaseUrl>().map_err(rule)?;
+        let url: DatabaseUrl = self.url.parse().map_err(rule)?;
+        if let (DatabaseUrl::Sqlite(file), "--from") = (&url, self.option)
+            && !file.exists()
+        {
+            bail!("--from names {}, which does not exist", file.display());
+        }
         Starter::new(environment)
             .part()
             .await
             .map_err(|error| self.say(error))
     }
 
-    /// Checks that the store to copy from exists.
-    async fn check(&self, data: &Path, environment: Environment<'_>) -> anyhow::Result<()> {
-        if !self.is_embedded() {
-            let variable = |name: &str| self.variable(environment, name);
-            let database = self.database(data, Environment::new(&variable)).await?;
-            return storage::check(&database, &storages())
-                .await
-                .map_err(|error| self.say(error));
-        }
-        let file = Engine::file(data);
-        if !file.exists() {
-            bail!(
-                "{} names the engine in the data folder, and there is no {}",
-                self.option,
-                file.display()
-            );
-        }
-        Ok(())
-    }
-
-    async fn open(&self, data: &Path, environment: Environment<'_>) -> anyhow::Result<Side> {
+    /// The database, and all data in it. One to copy from must have its tables.
+    async fn open(&self, environment: Environment<'_>) -> anyhow::Result<(Database, Side)> {
         let variable = |name: &str| self.variable(environment, name);
         let environment = Environment::new(&variable);
-        let database = self.database(data, environment).await?;
-        let side = if self.is_embedded() {
-            let folder = data
-                .canonicalize()
-                .with_context(|| format!("{} cannot be used", data.display()))?;
-            let place = format!("the embedded engine in {}", folder.display());
-            Side::new(&database, &storages(), environment, &place)
-        } else {
-            Side::of_settings(&database, &storages(), environment)
+        let database = self.database(environment).await?;
+        if self.option == "--from" {
+            storage::check(&database, &storages())
+                .await
+                .map_err(|error| self.say(error))?;
+        }
+        let side = match self.file() {
+            Some(file) => {
+                let place = format!("the file {} of the DynamoDB engine", file.display());
+                Side::new(&database, &storages(), environment, &place)
+            }
+            None => Side::of_settings(&database, &storages(), environment),
         };
-        side.map_err(|error| self.say(error))
+        Ok((database, side.map_err(|error| self.say(error))?))
     }
 
     /// Creates what the store needs before anything is copied to it.
-    async fn migrate(&self, data: &Path, environment: Environment<'_>) -> anyhow::Result<()> {
+    async fn migrate(
+        &self,
+        database: &Database,
+        environment: Environment<'_>,
+    ) -> anyhow::Result<()> {
         let variable = |name: &str| self.variable(environment, name);
         let environment = Environment::new(&variable);
-        let database = self.database(data, environment).await?;
-        if self.is_embedded() {
-            return start::create_tables(&database, environment).await;
-        }
         let mut tell = |line: &str| println!("{line}");
-        storage::migrate(&database, &storages(), environment, &mut tell)
+        storage::migrate(database, &storages(), environment, &mut tell)
             .await
             .map_err(|error| self.say(error))
     }

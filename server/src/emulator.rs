@@ -1,4 +1,4 @@
-//! The embedded engine on a port, for Lambda functions and tools in other processes on this
+//! The DynamoDB engine on a port, for Lambda functions and tools in other processes on this
 //! machine.
 //!
 //! It stores whole accounts and has no authentication of its own, so it is protected against web
@@ -23,7 +23,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::connections;
-use crate::embedded::{Engine, TARGET};
+use crate::engine::{Engine, TARGET};
 use crate::network_options::NetworkOptions;
 
 /// The largest body that DynamoDB accepts.

@@ -5,8 +5,8 @@ pub mod arguments;
 mod body;
 pub mod connections;
 pub mod copy;
-pub mod embedded;
 pub mod emulator;
+pub mod engine;
 mod gate;
 mod host;
 pub mod keys;
@@ -18,6 +18,7 @@ pub mod request_limits;
 pub mod router;
 pub mod seed;
 pub mod start;
+pub mod upkeep;
 
 use common::config::{LOG_LEVEL, METRICS_NAMESPACE, Setting};
 use common::http::Service;

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use common::auth::SessionLifetimes;
 use common::config::{Environment, variable};
 use common::dynamodb::LOCAL_ACCESS_KEY;
+use common::part::Starter;
 use server::arguments::{Arguments, Command};
 use server::copy::End;
-use server::embedded::Engine;
+use server::engine::Engine;
 use server::start::Setup;
-use server::{copy, emulator, keys, private, seed, start};
+use server::{copy, emulator, keys, private, seed, start, upkeep};
 
 fn main() -> ExitCode {
     let arguments = Arguments::read();
@@ -50,7 +51,6 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
                 &setup,
                 starter,
                 listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
-                &data,
                 &network_options,
             )
             .await
@@ -62,7 +62,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             if !force {
                 seed::check(&starter, &setup.everything(&starter).await?).await?;
             }
-            println!("{}", seed::seed(&starter, setup.engine.is_some()).await?);
+            println!("{}", seed::seed(&starter, setup.is_local).await?);
             Ok(())
         }
         Some(Command::Dynamodb) => {
@@ -70,8 +70,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             let listen = listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8000)));
             start::create_tables(&engine.database(), environment).await?;
             engine.keep_swept();
+            let starter = Starter::new(environment).with(engine.database());
+            println!("{}", seed::seed(&starter, true).await?);
             eprintln!(
-                "The embedded engine is listening on {listen}\n  use it with DATABASE_URL=dynamodb://{LOCAL_ACCESS_KEY}@{listen}"
+                "The DynamoDB engine is listening on {listen}\n  use it with DATABASE_URL=dynamodb://{LOCAL_ACCESS_KEY}@{listen}"
             );
             emulator::serve(&engine, listen, start::signal()).await
         }
@@ -92,7 +94,13 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
                 url: to,
                 tables: to_tables,
             };
-            copy::copy(&from, &to, &data, environment).await
+            copy::copy(&from, &to, environment).await
+        }
+        Some(Command::Backup { to }) => {
+            upkeep::back_up(start::file_of(&data, environment)?.as_deref(), &to)
+        }
+        Some(Command::Check) => {
+            upkeep::check(start::file_of(&data, environment)?.as_deref(), environment).await
         }
         Some(Command::Openapi) => {
             print!("{}", server::openapi());

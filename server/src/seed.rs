@@ -17,8 +17,8 @@ use tasks::{Due, Label, Priority, Status, Task, TaskDraft, TaskId, Tasks, Title}
 use uuid::Uuid;
 
 pub const EMAIL: &str = "demo@tasklane.example";
-/// The demo account's password on the embedded engine, which only this machine can reach; the
-/// sample events use it. Elsewhere the password is random.
+/// The demo account's password in the data folder, which only this machine can reach; the sample
+/// events use it. Elsewhere the password is random.
 pub const PASSWORD: &str = "correct-horse-battery";
 
 /// The demo data's identifiers differ only in their last byte.
@@ -49,12 +49,12 @@ pub async fn check(starter: &Starter<'_>, everything: &Side) -> anyhow::Result<(
 ///
 /// # Errors
 /// One line: why it cannot be created.
-pub async fn seed(starter: &Starter<'_>, is_embedded: bool) -> anyhow::Result<String> {
+pub async fn seed(starter: &Starter<'_>, is_local: bool) -> anyhow::Result<String> {
     let users: Users = starter.part().await?;
     let tasks: Tasks = starter.part().await?;
     let lifetimes: SessionLifetimes = starter.part().await?;
     let now = SystemClock.now();
-    let password = if is_embedded {
+    let password = if is_local {
         PASSWORD.to_owned()
     } else {
         Uuid::new_v4().simple().to_string()

@@ -2,37 +2,45 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use common::auth::{SessionLifetimes, SigningKeys};
-use common::config::{DATABASE_URL, Environment, SIGNING_KEYS};
+use common::config::{DATABASE_URL, DatabaseUrl, Environment, SIGNING_KEYS};
 use common::database::Database;
 use common::part::Starter;
+use common::sqlite::{self, Sqlite};
 use common::storage;
 use common::storage::copy::Side;
 use common::telemetry::{self, Format};
+use common::time::{Clock, SystemClock};
 use tokio::net::TcpListener;
 
-use crate::embedded::Engine;
+use crate::engine::Engine;
 use crate::network_options::NetworkOptions;
-use crate::{SERVICES, connections, keys, router, storages};
+use crate::{SERVICES, connections, keys, private, router, storages};
 
 /// How long requests in progress may take after the stop signal.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How often expired rows are deleted from an SQLite file.
+const SWEEP: Duration = Duration::from_secs(60);
 
 /// The setup of the server and its commands: the environment, and the contents of the data folder
 /// for settings that are missing there.
 pub struct Setup<'e> {
     environment: Environment<'e>,
     keys: SigningKeys,
-    /// The embedded engine, unless `DATABASE_URL` names another database.
-    pub engine: Option<Engine>,
+    /// The SQLite file: in the data folder, unless `DATABASE_URL` names a database.
+    file: Option<PathBuf>,
+    /// Whether the file is in the data folder, which only this machine reaches.
+    pub is_local: bool,
 }
 
 impl<'e> Setup<'e> {
-    /// Reads every setting, then opens the data folder if the environment needs it.
+    /// Reads every setting, then creates the data folder and the file if the environment needs
+    /// them.
     ///
     /// # Errors
     /// One line: what cannot be used, and why.
@@ -42,25 +50,36 @@ impl<'e> Setup<'e> {
             Some(_) => environment.parse(&SIGNING_KEYS, SigningKeys::parse)?,
             None => keys::load_or_create(folder, sessions)?,
         };
-        let mut setup = Self {
+        let is_local = environment.variable(DATABASE_URL.name).is_none();
+        let setup = Self {
             environment,
             keys,
-            engine: None,
+            file: file_of(folder, environment)?,
+            is_local,
         };
-        if environment.variable(DATABASE_URL.name).is_none() {
+        if let Some(file) = &setup.file {
             setup.check_settings().await?;
-            setup.engine = Some(Engine::open(folder)?);
+            if is_local {
+                private::create_folder(folder)?;
+            }
+            if Engine::owns(file) {
+                bail!(
+                    "{} was written by an earlier version; rename it, and copy it once: tasklane copy --from embedded:NEW_NAME --to sqlite://{0}",
+                    file.display()
+                );
+            }
         }
         Ok(setup)
     }
 
-    /// Starts every endpoint on a temporary engine, so that an invalid setting is found before
+    /// Starts every endpoint on a temporary database, so that an invalid setting is found before
     /// anything is written.
     async fn check_settings(&self) -> anyhow::Result<()> {
         let variable = |name: &str| self.variable(name);
         let environment = Environment::new(&variable);
         environment.log_level()?;
-        let starter = Starter::new(environment).with(Engine::in_memory()?.database());
+        let temporary = Database::Sqlite(Arc::new(Sqlite::in_memory()?));
+        let starter = Starter::new(environment).with(temporary);
         for endpoint in SERVICES.iter().flat_map(|service| service.endpoints) {
             endpoint.start(&starter).await?;
         }
@@ -70,7 +89,7 @@ impl<'e> Setup<'e> {
     /// A variable of the environment, or its replacement from the data folder.
     pub fn variable(&self, name: &str) -> Option<String> {
         self.environment.variable(name).or_else(|| match name {
-            "DATABASE_URL" => Some("dynamodb://".to_owned()),
+            "DATABASE_URL" => Some(format!("sqlite://{}", self.file.as_ref()?.display())),
             "TASKLANE_SIGNING_KEYS" => Some(self.keys.to_json()),
             "TASKLANE_PUBLIC_KEYS" => serde_json::to_string(&self.keys.public()).ok(),
             _ => None,
@@ -78,7 +97,8 @@ impl<'e> Setup<'e> {
     }
 
     /// The starter of parts in this environment, which must be the one of [`Self::variable`].
-    /// Ensures that the database has its tables and indexes.
+    /// Ensures that the database has its tables and indexes; those of an SQLite file are brought
+    /// up to date.
     ///
     /// # Errors
     /// One line: what cannot be used, and why.
@@ -94,15 +114,14 @@ impl<'e> Setup<'e> {
             Box::new(std::io::stdout()),
         );
         let starter = Starter::new(environment);
-        if let Some(engine) = &self.engine {
-            let database = engine.database();
-            create_tables(&database, environment).await?;
-            return Ok(starter.with(database));
-        }
-        let database = starter.part().await?;
-        storage::check(&database, &storages())
-            .await
-            .map_err(anyhow::Error::msg)?;
+        let database: Database = starter.part().await?;
+        let ready = if let Database::Sqlite(_) = database {
+            let mut tell = |line: &str| eprintln!("tasklane: {line}");
+            storage::migrate(&database, &storages(), environment, &mut tell).await
+        } else {
+            storage::check(&database, &storages()).await
+        };
+        ready.map_err(anyhow::Error::msg)?;
         Ok(starter)
     }
 
@@ -112,11 +131,23 @@ impl<'e> Setup<'e> {
     /// A setting cannot be used.
     pub async fn everything(&self, starter: &Starter<'_>) -> anyhow::Result<Side> {
         let (database, environment) = (starter.part().await?, starter.environment);
-        Ok(match self.engine {
-            Some(_) => Side::new(&database, &storages(), environment, "the data folder")?,
-            None => Side::of_settings(&database, &storages(), environment)?,
-        })
+        Ok(Side::of_settings(&database, &storages(), environment)?)
     }
+}
+
+/// The SQLite file of `DATABASE_URL`, or the one in the data folder if there is no `DATABASE_URL`.
+/// `None` if it names another database.
+///
+/// # Errors
+/// `DATABASE_URL` cannot be used.
+pub fn file_of(folder: &Path, environment: Environment<'_>) -> anyhow::Result<Option<PathBuf>> {
+    if environment.variable(DATABASE_URL.name).is_none() {
+        return Ok(Some(folder.join("tasklane.db")));
+    }
+    Ok(match environment.get(&DATABASE_URL)? {
+        DatabaseUrl::Sqlite(file) => Some(file),
+        DatabaseUrl::DynamoDb | DatabaseUrl::DynamoDbAt(_) | DatabaseUrl::MongoDb(_) => None,
+    })
 }
 
 /// Creates the tables of these settings on an engine.
@@ -160,21 +191,21 @@ pub async fn serve(
     setup: &Setup<'_>,
     starter: Starter<'_>,
     listen: SocketAddr,
-    folder: &Path,
     network_options: &NetworkOptions,
 ) -> anyhow::Result<()> {
+    let database: Database = starter.part().await?;
     let router = router::start(starter, network_options).await?;
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         anyhow!("{listen} cannot be listened on: {error}; choose another with --listen")
     })?;
     let address = listener.local_addr()?;
-    if let Some(engine) = &setup.engine {
-        engine.keep_swept();
+    if let Database::Sqlite(sqlite) = database {
+        tokio::spawn(keep_swept(sqlite));
     }
     // A process that reads the greeting may stop the server at once, so the signal is handled
     // first.
     let told_to_stop = signal();
-    greet(address, folder, setup.engine.is_some());
+    greet(address, setup.file.as_deref());
     tracing::info!(%address, "started");
     telemetry::log_panics();
 
@@ -225,13 +256,24 @@ pub fn signal() -> impl Future<Output = ()> {
     }
 }
 
+/// Deletes expired rows now and every minute, until the runtime ends.
+async fn keep_swept(sqlite: Arc<Sqlite>) {
+    let schemas = storage::schemas(&storages());
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = sqlite::sweep(&sqlite, &schemas, SystemClock.now()).await {
+            tracing::warn!(cause = %error, "sweep_failed");
+        }
+    }
+}
+
 /// Prints what users need to know after the start.
-fn greet(address: SocketAddr, folder: &Path, embedded: bool) {
-    let data = if embedded {
-        format!("{} (embedded engine)", folder.join("tasklane.db").display())
-    } else {
-        "the database of DATABASE_URL".to_owned()
-    };
+fn greet(address: SocketAddr, file: Option<&Path>) {
+    let data = file.map_or_else(
+        || "the database of DATABASE_URL".to_owned(),
+        |file| file.display().to_string(),
+    );
     eprintln!(
         "Tasklane is listening on http://{address}\n  \
          docs   http://{address}/docs/\n  \

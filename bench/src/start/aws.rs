@@ -18,7 +18,7 @@ use common::http::Endpoint;
 use common::part::Starter;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
-use server::embedded::Engine;
+use server::engine::Engine;
 use server::start::create_tables;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};

@@ -2,11 +2,14 @@
 
 use std::fmt::Display;
 use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
+
+use super::upkeep::beside;
 
 /// The number in the file's header that says whose database it is: `lane` in ASCII.
 /// https://www.sqlite.org/pragma.html#pragma_application_id
@@ -58,6 +61,10 @@ impl Place {
     /// The connection that writes. Every commit is synced, so it survives a loss of power
     /// (https://www.sqlite.org/pragma.html#pragma_synchronous).
     pub(super) fn open_writer(&self) -> Result<Connection, OpenError> {
+        if let Self::File(path) = self {
+            // SQLite creates its other files with the mode of this one.
+            private_file(path).map_err(|error| OpenError::new(path, error))?;
+        }
         let connection =
             self.open(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         self.check_owner(&connection)?;
@@ -69,6 +76,12 @@ impl Place {
         };
         set_up().map_err(|error: rusqlite::Error| OpenError::new(self.path(), error))?;
         Ok(connection)
+    }
+
+    /// Checks that this is a database of Tasklane.
+    pub(super) fn check(&self) -> Result<(), OpenError> {
+        let connection = self.open(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        self.check_owner(&connection)
     }
 
     pub(super) fn open_reader(&self) -> rusqlite::Result<Connection> {
@@ -116,15 +129,8 @@ pub(super) struct FileLock(#[expect(dead_code, reason = "it is locked while it i
 
 impl FileLock {
     pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push("-lock");
-        let mut options = File::options();
-        options.write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options
-            .open(beside)
-            .map_err(|error| OpenError::new(path, error))?;
+        let file =
+            private_file(&beside(path, "-lock")).map_err(|error| OpenError::new(path, error))?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => {
@@ -133,4 +139,13 @@ impl FileLock {
             Err(TryLockError::Error(error)) => Err(OpenError::new(path, error)),
         }
     }
+}
+
+/// Opens a file, and creates it if it is missing; only its owner may use a new one.
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }

@@ -1,9 +1,8 @@
 //! Migrations by number: the statements that make and change the tables, each service its own.
 
-use std::path::{Path, PathBuf};
-
 use rusqlite::{Connection, params};
 
+use super::upkeep::{beside, vacuum_into};
 use super::{Sqlite, Text};
 use crate::problem::StoreError;
 use crate::schema::SqliteSchema;
@@ -66,7 +65,8 @@ pub async fn migrate(
         return Ok(());
     }
     if applied.iter().any(|applied| *applied > 0) {
-        let copy = copy_before(sqlite.path(), applied.iter().sum());
+        let number: usize = applied.iter().sum();
+        let copy = beside(sqlite.path(), &format!(".before-{}", number + 1));
         sqlite
             .read(|connection| vacuum_into(connection, &copy))
             .map_err(|cause| MigrationError::Backup {
@@ -155,19 +155,5 @@ fn apply(connection: &Connection, pending: &[(&SqliteSchema, usize)]) -> Result<
             )?;
         }
     }
-    Ok(())
-}
-
-/// The path of the copy that is kept before a migration: the file's, with how many migrations it
-/// has.
-fn copy_before(path: &Path, applied: usize) -> PathBuf {
-    let mut copy = path.as_os_str().to_owned();
-    copy.push(format!(".before-{}", applied + 1));
-    copy.into()
-}
-
-/// Writes a copy of the database, as of now, to a file that must not exist.
-fn vacuum_into(connection: &Connection, copy: &Path) -> Result<(), StoreError> {
-    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
     Ok(())
 }

@@ -11,6 +11,7 @@ mod migrations;
 mod readers;
 mod sweep;
 mod text;
+mod upkeep;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub use file::OpenError;
 pub use migrations::{MigrationError, check, migrate};
 pub use sweep::sweep;
 pub use text::{Json, Text};
+pub use upkeep::{BackupError, back_up, faults};
 
 use file::{FileLock, Place};
 use readers::Readers;
@@ -31,7 +33,8 @@ use writer::Writer;
 pub struct Sqlite {
     path: PathBuf,
     // Stops before the lock is released: fields are dropped in this order.
-    writer: Writer,
+    /// `None` if it is open for reading only.
+    writer: Option<Writer>,
     readers: Readers,
     _lock: Option<FileLock>,
 }
@@ -54,12 +57,27 @@ impl Sqlite {
         Self::at(Path::new(":memory:"), Place::memory(), None)
     }
 
+    /// Opens the database in this file for reading only. Another process may have opened it.
+    ///
+    /// # Errors
+    /// It does not exist, cannot be opened, or is no database of Tasklane.
+    pub fn open_to_read(path: &Path) -> Result<Self, OpenError> {
+        let place = Place::File(path.to_owned());
+        place.check()?;
+        Ok(Self {
+            path: path.to_owned(),
+            writer: None,
+            readers: Readers::new(place),
+            _lock: None,
+        })
+    }
+
     fn at(path: &Path, place: Place, lock: Option<FileLock>) -> Result<Self, OpenError> {
         let connection = place.open_writer()?;
         let writer = Writer::start(connection).map_err(|error| OpenError::new(path, error))?;
         Ok(Self {
             path: path.to_owned(),
-            writer,
+            writer: Some(writer),
             readers: Readers::new(place),
             _lock: lock,
         })
@@ -93,6 +111,8 @@ impl Sqlite {
         &self,
         write: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer.write(write).await
+        let writer = self.writer.as_ref();
+        let read_only = || StoreError::Unavailable("the database is open for reading only".into());
+        writer.ok_or_else(read_only)?.write(write).await
     }
 }

@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use server::embedded::Engine;
+use server::engine::Engine;
 
 /// Executes every second write and loses its answer. If writes are made one after the other, this
 /// is the first attempt of each.

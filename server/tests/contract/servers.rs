@@ -19,7 +19,7 @@ use common::storage::{self, Storage};
 use common::time::{Clock, SystemClock, Timestamp};
 use common::{counter_table, record_table};
 use contract::Ground;
-use server::embedded::Engine;
+use server::engine::Engine;
 use server::storages;
 use tempfile::TempDir;
 use uuid::Uuid;

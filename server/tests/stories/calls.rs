@@ -16,7 +16,7 @@ use common::database::Database;
 use common::dynamodb::connect_through;
 use common::telemetry;
 use serde_json::{Map, Value, json};
-use server::embedded::Engine;
+use server::engine::Engine;
 use server::start::create_tables;
 
 /// The variable that names the file to which calls are written, one JSON object a line.

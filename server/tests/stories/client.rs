@@ -1,6 +1,7 @@
 //! A server, and a client whose methods keep the stories short.
 
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use common::storage;
 use common::time::{Clock, SystemClock, Timestamp};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use server::embedded::Engine;
+use server::engine::Engine;
 use server::network_options::NetworkOptions;
 use server::{connections, router};
 
@@ -71,14 +72,22 @@ pub(crate) struct Person<'s> {
 
 /// A database for one story, if `TEST_MONGODB_URL` is set to a server such as
 /// `mongodb://127.0.0.1:27017`.
-fn database_of_its_own() -> Option<String> {
-    let server = std::env::var("TEST_MONGODB_URL").ok()?;
-    Some(format!(
-        "{}/story-{}",
-        server.trim_end_matches('/'),
-        uuid::Uuid::new_v4().simple()
-    ))
+fn database_of_its_own(folder: &Path) -> String {
+    if std::env::var_os("TEST_DYNAMODB_ENGINE").is_some() {
+        return ENGINE.to_owned();
+    }
+    match std::env::var("TEST_MONGODB_URL") {
+        Ok(server) => format!(
+            "{}/story-{}",
+            server.trim_end_matches('/'),
+            uuid::Uuid::new_v4().simple()
+        ),
+        Err(_) => format!("sqlite://{}", folder.join("tasklane.db").display()),
+    }
 }
+
+/// The URL of the DynamoDB engine in memory.
+const ENGINE: &str = "dynamodb://";
 
 impl Server {
     pub(crate) async fn start() -> Self {
@@ -86,7 +95,8 @@ impl Server {
     }
 
     /// Starts a server with these settings. Unless they name a database, it gets its own: on the
-    /// server of `TEST_MONGODB_URL` if that is set, or else on the embedded engine.
+    /// server of `TEST_MONGODB_URL` if that is set, on the DynamoDB engine if `TEST_DYNAMODB_ENGINE`
+    /// is set, or else on SQLite.
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
         Self::start_in(settings, &NetworkOptions::default()).await
     }
@@ -108,10 +118,11 @@ impl Server {
     pub(crate) async fn start_in(given: &[(&str, &str)], network_options: &NetworkOptions) -> Self {
         let secrets = Secrets::watch();
         let keys = SigningKeys::generate("story").expect("keys");
-        let own = database_of_its_own();
+        let folder = tempfile::tempdir().expect("a folder");
+        let own = database_of_its_own(folder.path());
         let variable = |name: &str| match (given.iter().find(|(given, _)| *given == name), name) {
             (Some((_, value)), _) => Some((*value).to_owned()),
-            (None, "DATABASE_URL") => Some(own.clone().unwrap_or_else(|| "dynamodb://".to_owned())),
+            (None, "DATABASE_URL") => Some(own.clone()),
             (None, "TASKLANE_SIGNING_KEYS") => Some(keys.to_json()),
             (None, "TASKLANE_PUBLIC_KEYS") => serde_json::to_string(&keys.public()).ok(),
             _ => None,
@@ -119,18 +130,18 @@ impl Server {
         let environment = Environment::new(&variable);
         let clock = Arc::new(MovableClock::default());
         let starter = Starter::new(environment).with(clock.clone() as Arc<dyn Clock>);
-        let is_embedded = variable("DATABASE_URL").is_some_and(|url| url == "dynamodb://");
-        let starter = if is_embedded {
+        let url = variable("DATABASE_URL");
+        let starter = if url.as_deref() == Some(ENGINE) {
             let engine = Engine::in_memory().expect("an engine");
             starter.with(calls::recorded_database(&engine, environment).await)
         } else {
             starter
         };
-        if variable("DATABASE_URL") == own {
+        if url.as_ref() == Some(&own) && url.as_deref() != Some(ENGINE) {
             let database = starter.part().await.expect("a database");
             storage::migrate(&database, &server::storages(), environment, &mut |_| {})
                 .await
-                .expect("the server of TEST_MONGODB_URL answers");
+                .expect("the database answers");
         }
         let router = router::start(starter, network_options)
             .await
@@ -149,6 +160,7 @@ impl Server {
                 std::future::pending(),
             )
             .await;
+            drop(folder);
         });
         Self {
             api: Api::at(url, secrets),

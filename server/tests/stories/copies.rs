@@ -9,12 +9,14 @@ use std::time::Duration;
 use common::auth::UserId;
 use common::config::Environment;
 use common::part::Starter;
+use common::storage;
 use common::time::{Clock, SystemClock};
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
-use server::embedded::Engine;
+use server::engine::Engine;
 use server::start::create_tables;
+use server::storages;
 use tasks::{Task, TaskDraft, TaskFilter, TaskQuery, TaskSort, TaskStore, Tasks};
 
 use crate::client::Server;
@@ -121,15 +123,27 @@ async fn a_user_continues_on_another_store(from: StoreKind, to: StoreKind) {
     after.log_in("ADA@example.com").await;
 }
 
-/// A data folder with the tasks of one user.
+/// A folder with an SQLite file that has the tasks of one user.
 async fn filled_folder() -> (tempfile::TempDir, UserId) {
     let folder = tempfile::tempdir().expect("a folder");
-    let engine = Engine::open(&folder.path().join("data")).expect("an engine");
-    let database = engine.database();
-    let environment = Environment::new(&|_| None);
-    create_tables(&database, environment).await.expect("tables");
-    let starter = Starter::new(environment).with(database);
-    let tasks: Tasks = starter.part().await.expect("tasks");
+    let url = sqlite_in(folder.path());
+    let variable = |name: &str| (name == "DATABASE_URL").then(|| url.clone());
+    let environment = Environment::new(&variable);
+    let starter = Starter::new(environment);
+    let database = starter.part().await.expect("a database");
+    storage::migrate(&database, &storages(), environment, &mut |_| {})
+        .await
+        .expect("tables");
+    let owner = fill(&starter.part().await.expect("tasks")).await;
+    (folder, owner)
+}
+
+fn sqlite_in(folder: &Path) -> String {
+    format!("sqlite://{}", folder.join("tasklane.db").display())
+}
+
+/// Adds the tasks of one user.
+async fn fill(tasks: &Tasks) -> UserId {
     let now = SystemClock.now();
     let owner = UserId::new(now);
     let new = |n: usize| -> Task {
@@ -150,7 +164,7 @@ async fn filled_folder() -> (tempfile::TempDir, UserId) {
             result.expect("a task");
         }
     }
-    (folder, owner)
+    owner
 }
 
 /// The tasks of a store.
@@ -186,12 +200,9 @@ async fn count(tasks: &dyn TaskStore, owner: UserId) -> usize {
 
 /// The command that copies from the folder to a store over this network.
 fn copy_over(network: &Network, store: &StoreProcess, folder: &Path) -> Command {
-    let data = folder.join("data");
     copy(&[
         "--from",
-        "embedded",
-        "--data",
-        &data.to_string_lossy(),
+        &sqlite_in(folder),
         "--to",
         &store.url_at(network.address),
     ])
@@ -340,12 +351,51 @@ mod mongodb {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn data_of_a_version_before_sqlite_is_copied_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = Engine::open(folder.path()).expect("an engine");
+    let environment = Environment::new(&|_| None);
+    create_tables(&engine.database(), environment)
+        .await
+        .expect("tables");
+    let starter = Starter::new(environment).with(engine.database());
+    let owner = fill(&starter.part().await.expect("tasks")).await;
+    drop((starter, engine));
+    let [old, file] = ["dynamodb.db", "tasklane.db"].map(|name| folder.path().join(name));
+    std::fs::copy(&old, &file).expect("copied");
+
+    let refused = Command::new(env!("CARGO_BIN_EXE_tasklane"))
+        .env_clear()
+        .arg("--data")
+        .arg(folder.path())
+        .output()
+        .expect("the program runs");
+    assert!(!refused.status.success());
+    assert!(
+        said(&refused).contains("written by an earlier version"),
+        "{}",
+        said(&refused)
+    );
+
+    std::fs::remove_file(&file).expect("removed");
+    let from = format!("embedded:{}", old.display());
+    let to = sqlite_in(folder.path());
+    let copied = copy(&["--from", &from, "--to", &to])
+        .output()
+        .expect("the program runs");
+
+    assert!(copied.status.success(), "{}", said(&copied));
+    let tasks = tasks_at(&to).await;
+    assert_eq!(count(&*tasks, owner).await, TASKS);
+}
+
 #[test]
 fn an_error_of_a_copy_shows_no_password() {
     let folder = tempfile::tempdir().expect("a folder");
-    let data = folder.path().join("data").to_string_lossy().into_owned();
+    let file = |name: &str| folder.path().join(name).display().to_string();
     let refused = |from: &str, to: &str, word: &str| {
-        let ended = copy(&["--data", &data, "--from", from, "--to", to])
+        let ended = copy(&["--from", from, "--to", to])
             .output()
             .expect("the program runs");
         let said = said(&ended);
@@ -359,36 +409,44 @@ fn an_error_of_a_copy_shows_no_password() {
         said
     };
 
+    let missing = format!("sqlite://{}", file("missing.db"));
+    refused(&missing, "mongodb://ada:s3cret@db", "does not exist");
     refused(
-        "embedded",
+        &format!("embedded:{}", file("missing.db")),
         "mongodb://ada:s3cret@db",
-        "--from names the engine in the data folder, and there is no",
+        "is not a file of the DynamoDB engine",
     );
     refused(
         "postgres://ada:s3cret@db",
-        "embedded",
-        "--from must be `embedded` or a URL",
+        &missing,
+        "--from must be `embedded:FILE` or a URL",
     );
-    drop(Engine::open(Path::new(&data)).expect("an engine"));
     refused(
-        "embedded",
+        &missing,
+        &format!("embedded:{}", file("target.db")),
+        "is only copied from",
+    );
+    drop(Engine::open(folder.path()).expect("an engine"));
+    let embedded = &format!("embedded:{}", file("dynamodb.db"));
+    refused(
+        embedded,
         "mongodb://ada:s3c@ret@db",
-        "--to must be `embedded` or a URL",
+        "--to must be `embedded:FILE` or a URL",
     );
     refused(
-        "embedded",
+        embedded,
         "mongodb://ada:s3cret@db/lane?w=majority&s3cret=1",
         "--to has an option that cannot be used: number 2",
     );
     refused(
-        "embedded",
+        embedded,
         "dynamodb://",
         "AWS_ACCESS_KEY_ID is missing; --to=dynamodb:// needs it",
     );
-    refused("embedded", "embedded", "--from and --to are the same");
+    refused(embedded, embedded, "--from and --to are the same");
 
     let unreachable = refused(
-        "embedded",
+        embedded,
         "mongodb://ada:s3cret@127.0.0.1:1/lane",
         "--to cannot be reached",
     );
@@ -396,7 +454,7 @@ fn an_error_of_a_copy_shows_no_password() {
 
     let tables = copy(&[
         "--from",
-        "embedded",
+        embedded,
         "--to",
         "dynamodb://db:1",
         "--to-tables",
@@ -410,7 +468,7 @@ fn an_error_of_a_copy_shows_no_password() {
         said(&tables)
     );
 
-    let half = copy(&["--from", "embedded"])
+    let half = copy(&["--from", embedded])
         .output()
         .expect("the program runs");
     assert!(said(&half).contains("--to <URL>"), "{}", said(&half));

@@ -37,7 +37,7 @@ pub enum Progress<'p> {
 }
 
 /// The result of a copy.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// How many records of each kind there are to copy. After a correct copy the other side has
     /// exactly the same records.
@@ -74,6 +74,31 @@ enum Stage {
     Finished,
 }
 
+/// Reads all records of a side, and reports those that cannot be read to `tell`.
+///
+/// # Errors
+/// One line: that the store fails, and how.
+pub async fn read_all(
+    side: &Side,
+    clock: &dyn Clock,
+    tell: &dyn Fn(Progress<'_>),
+) -> Result<Summary, String> {
+    let mut summary = Summary::default();
+    for kind in side.kinds() {
+        let mut count = 0;
+        let mut pages = pin!(pages(side, kind, clock.now(), tell));
+        while let Some(page) = pages.try_next().await? {
+            count += page.records.len() as u64;
+            for found in &page.unreadable {
+                tell(Progress::Unreadable(&side.name, &found.key, &found.cause));
+                summary.unreadable += 1;
+            }
+        }
+        summary.kinds.push((kind, count));
+    }
+    Ok(summary)
+}
+
 /// Copies everything that has not expired to the other side, then compares both. Existing records
 /// are not changed. Another call resumes an interrupted copy; after a finished copy it only
 /// compares. Nothing else may write to either side until the copy is finished.
@@ -101,12 +126,7 @@ pub async fn copy(
             .await?;
         copying.keep(&stage, clock.now()).await?;
     }
-    let mut summary = Summary {
-        kinds: Vec::new(),
-        unreadable: 0,
-        differences: 0,
-        and_more: false,
-    };
+    let mut summary = Summary::default();
     for kind in from.kinds() {
         let Compared {
             count,

@@ -17,7 +17,7 @@ mod side;
 #[cfg(feature = "mongodb")]
 pub use collection::read_collection;
 pub use comparing::Difference;
-pub use copying::{Progress, Summary, copy};
+pub use copying::{Progress, Summary, copy, read_all};
 pub use notes::NOTE;
 pub use record::{CopyStore, Record, RecordKind, RecordPage};
 pub use side::Side;

@@ -1,13 +1,13 @@
-//! The embedded engine: DynamoDB's interface on an SQLite file, called without a network.
+//! A DynamoDB engine on a file, for Lambda functions on this machine and for tests.
 //!
 //! The same DynamoDB code as in AWS runs on it: the client passes every request to the engine in
 //! this process.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -17,6 +17,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use dynoxide::{Database, DynoxideError};
+use rusqlite::{Connection, OpenFlags};
 
 use crate::private;
 
@@ -30,12 +31,12 @@ const SWEEP: Duration = Duration::from_secs(15 * 60);
 pub struct Engine(Database);
 
 impl Engine {
-    /// Opens the engine on `tasklane.db` in this folder, and creates both if needed.
+    /// Opens the engine on `dynamodb.db` in this folder, and creates both if needed.
     ///
     /// # Errors
     /// The folder or the file cannot be created or read.
     pub fn open(folder: &Path) -> anyhow::Result<Self> {
-        let file = Self::file(folder);
+        let file = folder.join("dynamodb.db");
         // SQLite creates its other files with the same mode as this one.
         let open = || {
             private::create_folder(folder)?;
@@ -45,9 +46,27 @@ impl Engine {
         open().with_context(|| format!("{} cannot be opened", file.display()))
     }
 
-    /// The data file of the engine in this folder.
-    pub fn file(folder: &Path) -> PathBuf {
-        folder.join("tasklane.db")
+    /// Opens the engine on an existing file.
+    ///
+    /// # Errors
+    /// The file does not exist, or is not the engine's.
+    pub fn open_file(file: &Path) -> anyhow::Result<Self> {
+        if !Self::owns(file) {
+            bail!("{} is not a file of the DynamoDB engine", file.display());
+        }
+        let open = Database::new(&file.to_string_lossy());
+        let engine = open.with_context(|| format!("{} cannot be opened", file.display()))?;
+        Ok(Self(engine))
+    }
+
+    /// Whether this is a file of the engine, in which the server kept its data before it had a
+    /// store of its own.
+    pub fn owns(file: &Path) -> bool {
+        let has_tables = || {
+            let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            connection.table_exists(None, "_tables")
+        };
+        has_tables().unwrap_or(false)
     }
 
     /// Creates an engine in memory, whose data is lost when it is dropped.

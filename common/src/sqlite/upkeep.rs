@@ -1,0 +1,108 @@
+//! What an operator does with a database: a backup, and a check.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::Sqlite;
+use crate::problem::StoreError;
+
+/// How many faults a check names at most.
+const FAULTS: usize = 100;
+
+/// Why a backup was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    #[error("{0} already exists")]
+    Exists(String),
+    #[error("{path} cannot be written: {cause}")]
+    Failed { path: String, cause: String },
+}
+
+/// Writes a copy of the database, as of now, to a new file. It is on disk when this returns. Others
+/// may read and write the database meanwhile.
+///
+/// # Errors
+/// The file exists, or one of both cannot be used. Then there is no such file afterwards.
+pub fn back_up(sqlite: &Sqlite, to: &Path) -> Result<(), BackupError> {
+    if to.exists() {
+        return Err(BackupError::Exists(to.display().to_string()));
+    }
+    let unfinished = beside(to, ".unfinished");
+    let failed = |cause: String| {
+        // It is of no use, and would be in the way of the next attempt.
+        let _ = std::fs::remove_file(&unfinished);
+        BackupError::Failed {
+            path: to.display().to_string(),
+            cause,
+        }
+    };
+    let _ = std::fs::remove_file(&unfinished);
+    sqlite
+        .read(|connection| vacuum_into(connection, &unfinished))
+        .map_err(|error| failed(error.to_string()))?;
+    let finish = || {
+        private(&unfinished)?;
+        File::open(&unfinished)?.sync_all()?;
+        std::fs::rename(&unfinished, to)?;
+        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    };
+    finish().map_err(|error| failed(error.to_string()))
+}
+
+/// Reads the whole file, and names what is damaged: pages, indexes that do not fit their tables,
+/// values that break a rule of their table, and references that lead nowhere.
+///
+/// # Errors
+/// The file cannot be read at all.
+pub fn faults(sqlite: &Sqlite) -> Result<Vec<String>, StoreError> {
+    sqlite.read(|connection| {
+        let mut faults = Vec::new();
+        let mut statement = connection.prepare("SELECT * FROM pragma_integrity_check(?1)")?;
+        let lines = statement.query_map([FAULTS], |row| row.get::<_, String>(0))?;
+        for line in lines {
+            let line = line?;
+            if line != "ok" {
+                faults.push(line);
+            }
+        }
+        let mut statement = connection
+            .prepare("SELECT \"table\", parent FROM pragma_foreign_key_check() LIMIT ?1")?;
+        let lines = statement.query_map([FAULTS], |row| {
+            let [table, parent] = [row.get::<_, String>(0)?, row.get(1)?];
+            Ok(format!(
+                "a row of {table} refers to a row of {parent} that does not exist"
+            ))
+        })?;
+        for line in lines {
+            faults.push(line?);
+        }
+        Ok(faults)
+    })
+}
+
+/// Writes a copy of the database, as of now, to a file that must not exist.
+pub(super) fn vacuum_into(connection: &Connection, copy: &Path) -> Result<(), StoreError> {
+    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+    Ok(())
+}
+
+/// The path of a file beside another: its name with this end.
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+#[cfg(unix)]
+fn private(file: &Path) -> std::io::Result<()> {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(file, mode)
+}
+
+#[cfg(not(unix))]
+fn private(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
