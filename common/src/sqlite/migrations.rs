@@ -136,7 +136,9 @@ fn numbers(
 }
 
 fn last_migration(connection: &Connection, service: &str) -> Result<usize, StoreError> {
-    if !connection.table_exists(None, "migrations")? {
+    // `Connection::table_exists` does not see tables that were made since it was opened.
+    let exists = "SELECT count(*) FROM sqlite_schema WHERE name = 'migrations'";
+    if connection.query_row(exists, [], |row| row.get::<_, i32>(0))? == 0 {
         return Ok(0);
     }
     let sql = "SELECT coalesce(max(number), 0) FROM migrations WHERE service = ?1";

@@ -10,6 +10,8 @@ mod file;
 mod migrations;
 mod readers;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod text;
 mod upkeep;
 mod writer;
@@ -32,10 +34,11 @@ use writer::Writer;
 /// An SQLite database, opened by this process only.
 pub struct Sqlite {
     path: PathBuf,
-    // Stops before the lock is released: fields are dropped in this order.
+    // Fields are dropped in this order: the connection that is closed last moves the log into the
+    // file, which a reader cannot do.
+    readers: Readers,
     /// `None` if it is open for reading only.
     writer: Option<Writer>,
-    readers: Readers,
     _lock: Option<FileLock>,
 }
 

@@ -60,27 +60,40 @@ pub fn back_up(sqlite: &Sqlite, to: &Path) -> Result<(), BackupError> {
 pub fn faults(sqlite: &Sqlite) -> Result<Vec<String>, StoreError> {
     sqlite.read(|connection| {
         let mut faults = Vec::new();
-        let mut statement = connection.prepare("SELECT * FROM pragma_integrity_check(?1)")?;
-        let lines = statement.query_map([FAULTS], |row| row.get::<_, String>(0))?;
-        for line in lines {
-            let line = line?;
-            if line != "ok" {
-                faults.push(line);
+        for find in [damage, dangling] {
+            // A file can be too damaged for a list of its faults.
+            if let Err(error) = find(connection, &mut faults) {
+                faults.push(error.to_string());
             }
-        }
-        let mut statement = connection
-            .prepare("SELECT \"table\", parent FROM pragma_foreign_key_check() LIMIT ?1")?;
-        let lines = statement.query_map([FAULTS], |row| {
-            let [table, parent] = [row.get::<_, String>(0)?, row.get(1)?];
-            Ok(format!(
-                "a row of {table} refers to a row of {parent} that does not exist"
-            ))
-        })?;
-        for line in lines {
-            faults.push(line?);
         }
         Ok(faults)
     })
+}
+
+fn damage(connection: &Connection, faults: &mut Vec<String>) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(&format!("PRAGMA integrity_check({FAULTS})"))?;
+    for line in statement.query_map([], |row| row.get::<_, String>(0))? {
+        let line = line?;
+        if line != "ok" {
+            faults.push(line);
+        }
+    }
+    Ok(())
+}
+
+fn dangling(connection: &Connection, faults: &mut Vec<String>) -> rusqlite::Result<()> {
+    let references = "SELECT \"table\", parent FROM pragma_foreign_key_check() LIMIT ?1";
+    let mut statement = connection.prepare(references)?;
+    let lines = statement.query_map([FAULTS], |row| {
+        let [table, parent] = [row.get::<_, String>(0)?, row.get(1)?];
+        Ok(format!(
+            "a row of {table} refers to a row of {parent} that does not exist"
+        ))
+    })?;
+    for line in lines {
+        faults.push(line?);
+    }
+    Ok(())
 }
 
 /// Writes a copy of the database, as of now, to a file that must not exist.
