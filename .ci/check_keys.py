@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Creates, rotates, rolls back and deletes signing keys as CloudFormation does, and issues tokens with them.
 
-The debug binaries run under the Lambda Runtime Interface Emulator; moto is the table of signing keys, the embedded
+The debug binaries run under the Lambda Runtime Interface Emulator; moto is the table of signing keys, the DynamoDB
 engine the other tables, behind a gate that checks template.yaml's policies; a local server receives the answers to
 CloudFormation. Needs `cargo build --workspace --bins`.
 """

@@ -34,7 +34,6 @@ export AWS_DEFAULT_REGION=eu-central-1 AWS_EC2_METADATA_DISABLED=true SAM_CLI_TE
 gateway=$(docker run --rm --add-host gateway:host-gateway "$image:base" /bin/sh -c '
   while read -r address name; do if [ "$name" = gateway ]; then echo "$address"; fi; done </etc/hosts')
 tasklane="target/debug/tasklane --data $scratch/data"
-$tasklane seed
 $tasklane dynamodb --listen "$gateway:8000" >"$scratch/store.log" 2>&1 &
 
 # Replaces the samconfig.toml here, the default build folder of `sam build`, and Lambda's image.

@@ -17,5 +17,5 @@ start_store ferretdb "$scratch/ferretdb"
 TEST_FERRETDB_URL=$store_url
 export TEST_DYNAMODB_URL TEST_MONGODB_URL TEST_FERRETDB_URL
 
-cargo test --workspace --test contract
+TEST_DYNAMODB_ENGINE=1 cargo test --workspace --test contract
 cargo test --workspace --test stories -- --include-ignored

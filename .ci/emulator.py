@@ -70,11 +70,9 @@ def program(scratch):
 
 
 def start_engine(scratch, cleanup):
-    """The port of the embedded DynamoDB engine, filled with the demo account."""
-    tasklane = [binary("tasklane"), "--data", scratch / "data"]
-    subprocess.run([*tasklane, "seed"], env=bare({}), check=True, stdout=subprocess.DEVNULL, timeout=PATIENCE)
+    """The port of the DynamoDB engine with the demo account."""
     port = free_port()
-    start([*tasklane, "dynamodb", "--listen", f"{HOST}:{port}"], {}, scratch / "engine.log", port, cleanup)
+    start([binary("tasklane"), "--data", scratch / "data", "dynamodb", "--listen", f"{HOST}:{port}"], {}, scratch / "engine.log", port, cleanup)
     return port
 
 

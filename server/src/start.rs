@@ -171,7 +171,7 @@ pub async fn create_tables(
 pub async fn migrate(environment: Environment<'_>) -> anyhow::Result<()> {
     if environment.variable(DATABASE_URL.name).is_none() {
         println!(
-            "There is no DATABASE_URL: the embedded engine's tables are created when the server starts."
+            "There is no DATABASE_URL: the tables in the data folder are created when the server starts."
         );
         return Ok(());
     }

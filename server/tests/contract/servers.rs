@@ -112,8 +112,9 @@ pub(crate) enum Kept {
 }
 
 impl Server {
-    /// SQLite, the DynamoDB engine in memory, and the servers of these environment variables:
+    /// SQLite, and what these environment variables name:
     ///
+    /// - `TEST_DYNAMODB_ENGINE`: the engine of `tasklane dynamodb`, in memory
     /// - `TEST_DYNAMODB_URL`, such as `dynamodb://127.0.0.1:5000`: a DynamoDB-compatible server
     /// - `TEST_MONGODB_URL`, such as `mongodb://127.0.0.1:27017`: a MongoDB-compatible server
     /// - `TEST_FERRETDB_URL`, likewise: FerretDB, which cannot race
@@ -123,7 +124,8 @@ impl Server {
                 .ok()
                 .filter(|url| !url.trim().is_empty())
         };
-        let mut servers = vec![Self::Sqlite, Self::Embedded];
+        let mut servers = vec![Self::Sqlite];
+        servers.extend(given("TEST_DYNAMODB_ENGINE").map(|_| Self::Embedded));
         servers.extend(given("TEST_DYNAMODB_URL").map(Self::DynamoDb));
         servers.extend(given("TEST_MONGODB_URL").map(Self::MongoDb));
         servers.extend(given("TEST_FERRETDB_URL").map(Self::FerretDb));

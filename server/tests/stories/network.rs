@@ -167,7 +167,7 @@ pub(crate) struct StoreProcess {
 
 #[derive(Clone, Copy)]
 pub(crate) enum StoreKind {
-    /// The embedded engine behind DynamoDB's interface.
+    /// The DynamoDB engine behind DynamoDB's interface.
     DynamoDb,
     /// A server that speaks MongoDB's protocol: the one in `target/stores/mongo-java`, which
     /// `.ci/stores/build.sh` makes.
