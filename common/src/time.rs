@@ -48,6 +48,12 @@ impl Timestamp {
         self.0.div_euclid(1_000)
     }
 
+    /// Without the milliseconds: expiries are stored to the second on every database.
+    #[must_use]
+    pub const fn whole_seconds(self) -> Self {
+        Self(self.as_second() * 1_000)
+    }
+
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self::from_millisecond(

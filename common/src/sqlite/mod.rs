@@ -5,6 +5,7 @@
 //! its commit is on disk. Reads run in parallel, in the calling thread, on connections of their
 //! own; they see every acknowledged write.
 
+mod columns;
 mod errors;
 mod file;
 mod migrations;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use crate::problem::StoreError;
+pub use columns::{column, text_column};
 pub use file::OpenError;
 pub use migrations::{MigrationError, check, migrate};
 pub use sweep::sweep;

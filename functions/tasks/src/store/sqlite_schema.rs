@@ -8,8 +8,8 @@ use common::sweep;
 use crate::TRASH_LIFETIME;
 
 /// The order keys are computed from the other columns, so they always fit; they are the same text
-/// as on every database, because cursors contain them. A list reads one index; each index has only
-/// the tasks of its lists.
+/// as on every database, because cursors contain them. A list reads one index; a list by creation
+/// reads the table itself, whose order it is, and skips the tasks in the trash.
 pub(super) static SCHEMA: SqliteSchema = SqliteSchema {
     service: "tasks",
     migrations: &["
@@ -17,7 +17,6 @@ pub(super) static SCHEMA: SqliteSchema = SqliteSchema {
             owner TEXT NOT NULL,
             id TEXT NOT NULL,
             title TEXT NOT NULL,
-            notes TEXT,
             status TEXT NOT NULL CHECK (status IN ('todo', 'in_progress', 'done', 'cancelled')),
             priority TEXT NOT NULL CHECK (priority IN ('none', 'low', 'medium', 'high', 'urgent')),
             -- A JSON array of text.
@@ -30,6 +29,8 @@ pub(super) static SCHEMA: SqliteSchema = SqliteSchema {
             -- When it was moved to the trash.
             deleted_at TEXT,
             version INTEGER NOT NULL,
+            -- Long notes are stored apart, and what follows them is only found through them.
+            notes TEXT,
             by_updated TEXT NOT NULL AS (
                 iif(deleted_at IS NULL, 'live#' || updated_at, 'gone#' || deleted_at) || '#' || id),
             by_due TEXT NOT NULL AS (
@@ -40,7 +41,6 @@ pub(super) static SCHEMA: SqliteSchema = SqliteSchema {
                 WHEN 'high' THEN '3#' ELSE '4#' END || id),
             PRIMARY KEY (owner, id)
         ) STRICT, WITHOUT ROWID;
-        CREATE INDEX tasks_by_created ON tasks (owner, id) WHERE deleted_at IS NULL;
         CREATE INDEX tasks_by_updated ON tasks (owner, by_updated);
         CREATE INDEX tasks_by_due ON tasks (owner, by_due) WHERE deleted_at IS NULL;
         CREATE INDEX tasks_by_priority ON tasks (owner, by_priority) WHERE deleted_at IS NULL;

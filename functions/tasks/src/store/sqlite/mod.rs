@@ -1,40 +1,68 @@
-//! Stub.
-#![allow(unused, clippy::all)]
-use super::*;
-use crate::TaskStore;
-use async_trait::async_trait;
-use common::sqlite::Sqlite;
+//! Tasks: one row each, in the owner's lists or in the trash. Each change reads the row, checks it
+//! and writes it in one transaction, and no other write runs meanwhile.
+
+mod full_scan;
+mod pages;
+mod requests;
+mod rows;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use common::auth::UserId;
+use common::idempotency::IdempotencyKey;
+use common::paging::{Cursor, Page};
+use common::precondition::Precondition;
+use common::problem::StoreError;
+use common::sqlite::Sqlite;
+use common::time::Timestamp;
+
+use crate::problems::NOT_IN_THE_TRASH;
+use crate::store::list_scan::ListScan;
+use crate::{TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
+pub(super) use full_scan::FullScan;
+use pages::OwnersTasks;
+use requests::execute_once;
+use rows::{find, insert, replace};
+
+const PING: &str = "SELECT EXISTS (SELECT 1 FROM tasks)";
+
 pub(super) struct SqliteTasks(Arc<Sqlite>);
+
 impl SqliteTasks {
     pub(super) fn new(sqlite: &Arc<Sqlite>) -> Self {
         Self(Arc::clone(sqlite))
     }
-}
-pub(super) struct FullScan(Arc<Sqlite>);
-impl FullScan {
-    pub(super) fn new(sqlite: &Arc<Sqlite>) -> Self {
-        Self(Arc::clone(sqlite))
+
+    fn of(&self, owner: UserId) -> OwnersTasks<'_> {
+        OwnersTasks {
+            sqlite: &self.0,
+            owner,
+        }
     }
-}
-#[async_trait]
-impl CopyStore for FullScan {
-    async fn read(
+
+    /// Changes a task that is not in the trash, if `precondition` allows its version.
+    async fn change(
         &self,
-        kind: &common::storage::copy::RecordKind,
-        after: Option<&str>,
-    ) -> Result<common::storage::copy::RecordPage, StoreError> {
-        unimplemented!()
-    }
-    async fn add(
-        &self,
-        kind: &common::storage::copy::RecordKind,
-        record: &common::storage::copy::Record,
-    ) -> Result<(), StoreError> {
-        unimplemented!()
+        owner: UserId,
+        id: TaskId,
+        precondition: &Precondition,
+        change: impl FnOnce(&Task) -> Task + Send + 'static,
+    ) -> Result<Task, StoreError> {
+        let precondition = precondition.clone();
+        self.0
+            .write(move |connection| {
+                let task = live(find(connection, owner, id)?)?;
+                let changed = change(&allowed(task, &precondition)?);
+                replace(connection, owner, &changed)?;
+                Ok(changed)
+            })
+            .await
     }
 }
+
 #[async_trait]
 impl TaskStore for SqliteTasks {
     async fn create(
@@ -43,14 +71,26 @@ impl TaskStore for SqliteTasks {
         task: Task,
         once: Option<&IdempotencyKey>,
     ) -> Result<Task, StoreError> {
-        unimplemented!()
+        let once = once.cloned();
+        self.0
+            .write(move |connection| {
+                let now = task.created_at;
+                execute_once(connection, owner, once.as_ref(), now, || {
+                    insert(connection, owner, &task)?;
+                    Ok(task)
+                })
+            })
+            .await
     }
+
     async fn get(&self, owner: UserId, id: TaskId) -> Result<Task, StoreError> {
-        unimplemented!()
+        live(self.0.read(|connection| find(connection, owner, id))?)
     }
+
     async fn list(&self, owner: UserId, query: &TaskQuery) -> Result<Page<Task>, StoreError> {
-        unimplemented!()
+        ListScan::through_list(query).page(&self.of(owner)).await
     }
+
     async fn update(
         &self,
         owner: UserId,
@@ -59,8 +99,14 @@ impl TaskStore for SqliteTasks {
         precondition: &Precondition,
         now: Timestamp,
     ) -> Result<Task, StoreError> {
-        unimplemented!()
+        if patch.is_empty() {
+            return allowed(self.get(owner, id).await?, precondition);
+        }
+        let patch = patch.clone();
+        let change = move |task: &Task| patch.apply(task, now);
+        self.change(owner, id, precondition, change).await
     }
+
     async fn trash(
         &self,
         owner: UserId,
@@ -68,8 +114,10 @@ impl TaskStore for SqliteTasks {
         precondition: &Precondition,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        unimplemented!()
+        let change = move |task: &Task| task.deleted(now);
+        self.change(owner, id, precondition, change).await.map(drop)
     }
+
     async fn list_trash(
         &self,
         owner: UserId,
@@ -77,8 +125,11 @@ impl TaskStore for SqliteTasks {
         after: Option<&Cursor>,
         now: Timestamp,
     ) -> Result<Page<Task>, StoreError> {
-        unimplemented!()
+        ListScan::through_trash(limit, after, now)
+            .page(&self.of(owner))
+            .await
     }
+
     async fn restore(
         &self,
         owner: UserId,
@@ -87,9 +138,50 @@ impl TaskStore for SqliteTasks {
         once: Option<&IdempotencyKey>,
         now: Timestamp,
     ) -> Result<Task, StoreError> {
-        unimplemented!()
+        let (precondition, once) = (precondition.clone(), once.cloned());
+        self.0
+            .write(move |connection| {
+                execute_once(connection, owner, once.as_ref(), now, || {
+                    let task = in_trash(find(connection, owner, id)?, now)?;
+                    let restored = allowed(task, &precondition)?.restored(now);
+                    replace(connection, owner, &restored)?;
+                    Ok(restored)
+                })
+            })
+            .await
     }
+
     async fn ping(&self) -> Result<(), StoreError> {
-        unimplemented!()
+        self.0.read(|connection| {
+            let mut statement = connection.prepare_cached(PING)?;
+            Ok(statement.query_row([], |_| Ok(()))?)
+        })
+    }
+}
+
+fn live(task: Option<Task>) -> Result<Task, StoreError> {
+    task.filter(|task| task.deleted_at.is_none())
+        .ok_or(StoreError::NotFound("task"))
+}
+
+/// The task if it is in the trash and has not expired.
+fn in_trash(task: Option<Task>, now: Timestamp) -> Result<Task, StoreError> {
+    let task = task.ok_or(StoreError::NotFound("task"))?;
+    match task.deleted_at {
+        None => Err(StoreError::Refused(NOT_IN_THE_TRASH)),
+        Some(deleted_at) if deleted_at <= now.minus(TRASH_LIFETIME) => {
+            Err(StoreError::NotFound("task"))
+        }
+        Some(_) => Ok(task),
+    }
+}
+
+fn allowed(task: Task, precondition: &Precondition) -> Result<Task, StoreError> {
+    if precondition.allows(task.version) {
+        Ok(task)
+    } else {
+        Err(StoreError::Stale {
+            current: task.version,
+        })
     }
 }

@@ -1,0 +1,136 @@
+//! The rows of tasks.
+
+use common::auth::UserId;
+use common::problem::StoreError;
+use common::sqlite::{Json, Text, column, text_column};
+use common::time::Timestamp;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+use rusqlite::{Connection, Row, params};
+use serde::de::value::{Error, StrDeserializer};
+use serde::de::{DeserializeOwned, IntoDeserializer};
+
+use crate::{Task, TaskId};
+
+/// The columns of a task, which a statement selects first.
+macro_rules! task_columns {
+    () => {
+        "owner, id, title, notes, status, priority, labels, due, completed_at, created_at, \
+         updated_at, version, deleted_at"
+    };
+}
+pub(super) use task_columns;
+
+/// The position of the first column after those of a task.
+pub(super) const AFTER_TASK: usize = 13;
+
+pub(super) const FIND: &str = concat!(
+    "SELECT ",
+    task_columns!(),
+    " FROM tasks WHERE owner = ?1 AND id = ?2"
+);
+pub(super) const INSERT: &str = concat!(
+    "INSERT INTO tasks (",
+    task_columns!(),
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+     ON CONFLICT (owner, id) DO NOTHING"
+);
+pub(super) const REPLACE: &str = "UPDATE tasks SET title = ?3, notes = ?4, status = ?5,
+     priority = ?6, labels = ?7, due = ?8, completed_at = ?9, created_at = ?10, updated_at = ?11,
+     version = ?12, deleted_at = ?13 WHERE owner = ?1 AND id = ?2";
+
+/// The task, in the owner's lists or in the trash, expired or not.
+pub(super) fn find(
+    connection: &Connection,
+    owner: UserId,
+    id: TaskId,
+) -> Result<Option<Task>, StoreError> {
+    let mut statement = connection.prepare_cached(FIND)?;
+    let mut rows = statement.query((Text(owner), Text(id)))?;
+    rows.next()?.map(read_task).transpose()
+}
+
+/// Adds a task unless the owner has one with its identifier.
+pub(super) fn insert(
+    connection: &Connection,
+    owner: UserId,
+    task: &Task,
+) -> Result<(), StoreError> {
+    write(connection, INSERT, owner, task)
+}
+
+pub(super) fn replace(
+    connection: &Connection,
+    owner: UserId,
+    task: &Task,
+) -> Result<(), StoreError> {
+    write(connection, REPLACE, owner, task)
+}
+
+fn write(
+    connection: &Connection,
+    statement: &str,
+    owner: UserId,
+    task: &Task,
+) -> Result<(), StoreError> {
+    connection.prepare_cached(statement)?.execute(params![
+        Text(owner),
+        Text(task.id),
+        task.title.as_str(),
+        task.notes.as_ref().map(|notes| notes.as_str()),
+        task.status.as_str(),
+        task.priority.as_str(),
+        Json(&task.labels),
+        task.due.map(Text),
+        task.completed_at.map(Text),
+        Text(task.created_at),
+        Text(task.updated_at),
+        task.version,
+        task.deleted_at.map(Text),
+    ])?;
+    Ok(())
+}
+
+/// Reads a task. The error names the task.
+pub(super) fn read_task(row: &Row<'_>) -> Result<Task, StoreError> {
+    read_columns(row).map_err(|error| match error {
+        StoreError::Corrupt(cause) => {
+            let id: String = row.get(1).unwrap_or_default();
+            StoreError::Corrupt(format!("task {id}: {cause}").into())
+        }
+        error => error,
+    })
+}
+
+/// Reads a task. The error names the column.
+pub(super) fn read_columns(row: &Row<'_>) -> Result<Task, StoreError> {
+    let optional_time = |at| {
+        let time: Option<Text<Timestamp>> = column(row, at)?;
+        Ok::<_, StoreError>(time.map(|Text(time)| time))
+    };
+    Ok(Task {
+        id: text_column(row, 1)?,
+        title: column::<Stored<_>>(row, 2)?.0,
+        notes: column::<Option<Stored<_>>>(row, 3)?.map(|Stored(notes)| notes),
+        status: text_column(row, 4)?,
+        priority: text_column(row, 5)?,
+        labels: column::<Json<_>>(row, 6)?.0,
+        due: column::<Option<Text<_>>>(row, 7)?.map(|Text(due)| due),
+        completed_at: optional_time(8)?,
+        created_at: text_column(row, 9)?,
+        updated_at: text_column(row, 10)?,
+        version: column(row, 11)?,
+        deleted_at: optional_time(12)?,
+    })
+}
+
+/// Text whose rules were checked before it was stored. They are not checked again: its owner must
+/// be able to see it even if the rules have changed.
+struct Stored<T>(T);
+
+impl<T: DeserializeOwned> FromSql for Stored<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let text: StrDeserializer<'_, Error> = value.as_str()?.into_deserializer();
+        let read = T::deserialize(text).map(Self);
+        read.map_err(|error| FromSqlError::Other(error.into()))
+    }
+}
