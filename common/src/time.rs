@@ -48,6 +48,12 @@ impl Timestamp {
         self.0.div_euclid(1_000)
     }
 
+    /// This point in time without its milliseconds: all databases store expiries to the second.
+    #[must_use]
+    pub const fn whole_seconds(self) -> Self {
+        Self::from_millisecond(self.as_second().saturating_mul(1_000))
+    }
+
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self::from_millisecond(

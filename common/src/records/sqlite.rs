@@ -109,7 +109,7 @@ impl Records {
             let order = order.as_ref()?;
             Some(position(order, &id.key))
         });
-        let expires_at = content.expires_at.map(whole_seconds).map(Text);
+        let expires_at = content.expires_at.map(Timestamp::whole_seconds).map(Text);
         connection.prepare_cached(&sql)?.execute(params![
             id.kind.name(),
             id.partition,
@@ -342,7 +342,7 @@ impl CounterStore for Counters {
                         id.partition,
                         id.key,
                         amount,
-                        Text(whole_seconds(expires_at)),
+                        Text(expires_at.whole_seconds()),
                         Text(now)
                     ],
                     |row| row.get(0),
@@ -369,11 +369,6 @@ impl CounterStore for Counters {
             Ok(count.unwrap_or(0))
         })
     }
-}
-
-/// Expiries are stored in whole seconds, as on every database.
-fn whole_seconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_millisecond(time.as_second().saturating_mul(1000))
 }
 
 fn column_of(order: RecordOrder) -> &'static str {

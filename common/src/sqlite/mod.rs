@@ -9,6 +9,7 @@ mod errors;
 mod file;
 mod migrations;
 mod readers;
+mod rows;
 mod sweep;
 mod text;
 mod writer;
@@ -20,8 +21,9 @@ use rusqlite::Connection;
 use crate::problem::StoreError;
 pub use file::OpenError;
 pub use migrations::{MigrationError, check, migrate};
+pub use rows::{column, in_row};
 pub use sweep::sweep;
-pub use text::{Json, Text};
+pub use text::{Json, JsonText, Text};
 
 use file::{FileLock, Place};
 use readers::Readers;
