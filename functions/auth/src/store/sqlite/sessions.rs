@@ -1,0 +1,233 @@
+//! The rows of sessions. They have no epoch: ending a session deletes its row.
+
+use common::auth::{SessionId, UserId};
+use common::paging::Page;
+use common::problem::StoreError;
+use common::sqlite::{Text, column};
+use common::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::named;
+use crate::store::session_page;
+use crate::{Account, Session};
+
+pub(super) const SESSIONS: &str = "sessions";
+
+/// Reads a session of an account that has this epoch.
+pub(super) fn read_session(row: &Row<'_>, epoch: u32) -> Result<Session, StoreError> {
+    Ok(Session {
+        id: column::<Text<_>>(row, "id")?.0,
+        user: column::<Text<_>>(row, "account")?.0,
+        generation: column(row, "generation")?,
+        previous: column(row, "previous")?,
+        epoch,
+        created_at: column::<Text<_>>(row, "created_at")?.0,
+        last_used_at: column::<Text<_>>(row, "last_used_at")?.0,
+        expires_at: column::<Text<_>>(row, "expires_at")?.0,
+        ends_at: column::<Text<_>>(row, "ends_at")?.0,
+        user_agent: column(row, "user_agent")?,
+    })
+}
+
+/// Finds a session of this account that has not expired.
+pub(super) fn find_session(
+    connection: &Connection,
+    account: &Account,
+    session: SessionId,
+    now: Timestamp,
+) -> Result<Option<Session>, StoreError> {
+    let sql = "SELECT * FROM sessions WHERE id = ?1 AND account = ?2 AND expires_at > ?3";
+    connection
+        .prepare_cached(sql)?
+        .query_row(params![Text(session), Text(account.id), Text(now)], |row| {
+            Ok(named(SESSIONS, row, |row| read_session(row, account.epoch)))
+        })
+        .optional()?
+        .transpose()
+}
+
+/// Lists the sessions of this account that have not expired.
+pub(super) fn list(
+    connection: &Connection,
+    account: &Account,
+    limit: usize,
+    after: Option<SessionId>,
+    now: Timestamp,
+) -> Result<Page<Session>, StoreError> {
+    let sql = "SELECT * FROM sessions WHERE account = ?1 AND id > ?2 AND expires_at > ?3
+        ORDER BY id";
+    let after = after.map(|session| session.to_string()).unwrap_or_default();
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![Text(account.id), after, Text(now)])?;
+    let mut found = Vec::new();
+    let mut readable = 0;
+    while readable <= limit
+        && let Some(row) = rows.next()?
+    {
+        let session = named(SESSIONS, row, |row| read_session(row, account.epoch));
+        readable += usize::from(session.is_ok());
+        found.push(session);
+    }
+    Ok(session_page(found.into_iter(), limit, None))
+}
+
+/// Adds a session unless its identifier exists, or its account has ended it: the account has
+/// another epoch by now, or does not exist.
+pub(super) fn insert_session(connection: &Connection, session: &Session) -> Result<(), StoreError> {
+    let sql = "INSERT INTO sessions (id, account, generation, previous, created_at, last_used_at,
+        expires_at, ends_at, user_agent)
+        SELECT ?1, id, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM accounts WHERE id = ?2 AND epoch = ?3
+        ON CONFLICT (id) DO NOTHING";
+    connection.prepare_cached(sql)?.execute(params![
+        Text(session.id),
+        Text(session.user),
+        session.epoch,
+        session.generation,
+        session.previous,
+        Text(session.created_at),
+        Text(session.last_used_at),
+        Text(session.expires_at.whole_seconds()),
+        Text(session.ends_at.whole_seconds()),
+        session.user_agent,
+    ])?;
+    Ok(())
+}
+
+/// Stores the generations and times of a session that was refreshed.
+pub(super) fn update_session(connection: &Connection, session: &Session) -> Result<(), StoreError> {
+    let sql = "UPDATE sessions SET generation = ?2, previous = ?3, last_used_at = ?4,
+        expires_at = ?5 WHERE id = ?1";
+    connection.prepare_cached(sql)?.execute(params![
+        Text(session.id),
+        session.generation,
+        session.previous,
+        Text(session.last_used_at),
+        Text(session.expires_at),
+    ])?;
+    Ok(())
+}
+
+/// Ends a session that has not expired; returns whether there was one.
+pub(super) fn end_session(
+    connection: &Connection,
+    user: UserId,
+    session: SessionId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let sql = "DELETE FROM sessions WHERE id = ?1 AND account = ?2 AND expires_at > ?3";
+    let deleted =
+        connection
+            .prepare_cached(sql)?
+            .execute(params![Text(session), Text(user), Text(now)])?;
+    Ok(deleted > 0)
+}
+
+/// Ends every session of an account but this one. The next epoch prevents a login that has read
+/// the account before from starting a session.
+pub(super) fn end_others(
+    connection: &Connection,
+    user: UserId,
+    kept: SessionId,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("DELETE FROM sessions WHERE account = ?1 AND id <> ?2")?
+        .execute(params![Text(user), Text(kept)])?;
+    connection
+        .prepare_cached("UPDATE accounts SET epoch = epoch + 1 WHERE id = ?1")?
+        .execute([Text(user)])?;
+    Ok(())
+}
+
+/// Ends the least recently used sessions, so that at most `most` are left with this one.
+pub(super) fn end_least_used(
+    connection: &Connection,
+    kept: &Session,
+    most: usize,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM sessions WHERE id IN (
+        SELECT id FROM sessions WHERE account = ?1 AND id <> ?2 AND expires_at > ?3
+        ORDER BY last_used_at DESC, id DESC LIMIT -1 OFFSET ?4)";
+    connection.prepare_cached(sql)?.execute(params![
+        Text(kept.user),
+        Text(kept.id),
+        Text(now),
+        most.saturating_sub(1),
+    ])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use common::auth::{Client, SessionLifetimes};
+
+    use super::*;
+    use crate::Email;
+    use crate::store::sqlite::accounts::insert_account;
+    use crate::store::sqlite_schema::SCHEMA;
+
+    /// A database with an account that has this many sessions.
+    fn filled(sessions: usize) -> (Connection, Account, Vec<Session>) {
+        let connection = Connection::open_in_memory().expect("a database");
+        for statements in SCHEMA.migrations {
+            connection.execute_batch(statements).expect("tables");
+        }
+        let email = Email::try_from("ada@example.com".to_owned()).expect("an address");
+        let hash = serde_json::from_value("$argon2id$".into()).expect("a hash");
+        let now = Timestamp::from_millisecond(0);
+        let account = Account::new(email, None, hash, now);
+        insert_account(&connection, &account).expect("an account");
+        let client = Client::new(Ipv4Addr::LOCALHOST.into(), None);
+        let lifetimes = SessionLifetimes {
+            idle: Duration::from_secs(60),
+            absolute: Duration::from_secs(60),
+        };
+        let sessions: Vec<_> = (0..sessions)
+            .map(|_| Session::start(&account, &client, lifetimes, now))
+            .collect();
+        for session in &sessions {
+            insert_session(&connection, session).expect("a session");
+        }
+        (connection, account, sessions)
+    }
+
+    fn spoil(connection: &Connection, session: &Session) {
+        let sql = "UPDATE sessions SET created_at = 'nonsense' WHERE id = ?1";
+        let spoilt = connection.execute(sql, [Text(session.id)]);
+        assert_eq!(spoilt, Ok(1));
+    }
+
+    #[test]
+    fn an_unreadable_session_hides_no_other_one() {
+        let (connection, account, sessions) = filled(5);
+        for at in [0, 2, 4] {
+            spoil(&connection, &sessions[at]);
+        }
+        let now = Timestamp::from_millisecond(0);
+
+        let first = list(&connection, &account, 1, None, now).expect("a page");
+        let second = list(&connection, &account, 1, Some(sessions[1].id), now).expect("a page");
+
+        assert_eq!(first.items, [sessions[1].clone()]);
+        assert!(first.next.is_some());
+        assert_eq!(second.items, [sessions[3].clone()]);
+        assert_eq!(second.next, None);
+    }
+
+    #[test]
+    fn an_unreadable_session_is_named_with_the_column() {
+        let (connection, account, sessions) = filled(1);
+        spoil(&connection, &sessions[0]);
+        let now = Timestamp::from_millisecond(0);
+
+        let error = find_session(&connection, &account, sessions[0].id, now)
+            .expect_err("it cannot be read")
+            .to_string();
+
+        let named = format!("sessions {}: created_at: ", sessions[0].id);
+        assert!(error.contains(&named), "{error}");
+    }
+}
