@@ -59,14 +59,20 @@ impl CopyStore for FullScan {
     }
 }
 
-fn read_accounts(connection: &Connection, after: &str) -> Result<RecordPage, StoreError> {
+pub(super) fn read_accounts(
+    connection: &Connection,
+    after: &str,
+) -> Result<RecordPage, StoreError> {
     let sql = "SELECT *, id AS position FROM accounts WHERE id > ?1 ORDER BY id LIMIT ?2";
     read_page(connection, ACCOUNTS, sql, params![after, PAGE], |row| {
         account_record(&read_account(row)?)
     })
 }
 
-fn read_sessions(connection: &Connection, after: &str) -> Result<RecordPage, StoreError> {
+pub(super) fn read_sessions(
+    connection: &Connection,
+    after: &str,
+) -> Result<RecordPage, StoreError> {
     let sql = "SELECT *, id AS position FROM sessions WHERE id > ?1 ORDER BY id LIMIT ?2";
     read_page(connection, SESSIONS, sql, params![after, PAGE], |row| {
         let account = account_of(connection, row)?;
@@ -74,7 +80,7 @@ fn read_sessions(connection: &Connection, after: &str) -> Result<RecordPage, Sto
     })
 }
 
-fn read_changes(connection: &Connection, after: &str) -> Result<RecordPage, StoreError> {
+pub(super) fn read_changes(connection: &Connection, after: &str) -> Result<RecordPage, StoreError> {
     let (account, key) = after.split_once(' ').unwrap_or((after, ""));
     let sql = "SELECT *, account || ' ' || key AS position FROM password_changes
         WHERE (account, key) > (?1, ?2) ORDER BY account, key LIMIT ?3";

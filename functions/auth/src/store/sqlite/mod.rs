@@ -3,6 +3,8 @@
 mod accounts;
 mod full_scan;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
