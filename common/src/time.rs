@@ -48,10 +48,10 @@ impl Timestamp {
         self.0.div_euclid(1_000)
     }
 
-    /// Without the milliseconds: expiries are stored to the second on every database.
+    /// This point in time without its milliseconds: all databases store expiries to the second.
     #[must_use]
     pub const fn whole_seconds(self) -> Self {
-        Self(self.as_second() * 1_000)
+        Self::from_millisecond(self.as_second().saturating_mul(1_000))
     }
 
     #[must_use]

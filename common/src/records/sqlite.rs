@@ -109,7 +109,7 @@ impl Records {
             let order = order.as_ref()?;
             Some(position(order, &id.key))
         });
-        let expires_at = content.expires_at.map(|at| Text(at.whole_seconds()));
+        let expires_at = content.expires_at.map(Timestamp::whole_seconds).map(Text);
         connection.prepare_cached(&sql)?.execute(params![
             id.kind.name(),
             id.partition,

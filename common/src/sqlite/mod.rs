@@ -5,11 +5,11 @@
 //! its commit is on disk. Reads run in parallel, in the calling thread, on connections of their
 //! own; they see every acknowledged write.
 
-mod columns;
 mod errors;
 mod file;
 mod migrations;
 mod readers;
+mod rows;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -22,11 +22,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use crate::problem::StoreError;
-pub use columns::{column, text_column};
 pub use file::OpenError;
 pub use migrations::{MigrationError, check, migrate};
+pub use rows::{column, in_row, text_column};
 pub use sweep::sweep;
-pub use text::{Json, Text};
+pub use text::{Json, JsonText, Text};
 pub use upkeep::{BackupError, back_up, faults};
 
 use file::{FileLock, Place};

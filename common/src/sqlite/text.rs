@@ -6,7 +6,9 @@ use std::str::FromStr;
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::value::{Error, StrDeserializer};
+use serde::de::{DeserializeOwned, IntoDeserializer};
+use serde_json::Value;
 
 /// A value that is stored as it is displayed and parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,30 @@ impl<T: DeserializeOwned> FromSql for Json<T> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let json = serde_json::from_str(value.as_str()?);
         json.map(Self)
+            .map_err(|error| FromSqlError::Other(error.into()))
+    }
+}
+
+/// A value whose JSON is a string, stored as that string, without quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JsonText<T>(pub T);
+
+impl<T: Serialize> ToSql for JsonText<T> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let cause = match serde_json::to_value(&self.0) {
+            Ok(Value::String(text)) => return Ok(text.into()),
+            Ok(_) => "its JSON is not a string".into(),
+            Err(error) => error.into(),
+        };
+        Err(rusqlite::Error::ToSqlConversionFailure(cause))
+    }
+}
+
+impl<T: DeserializeOwned> FromSql for JsonText<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let text: StrDeserializer<'_, Error> = value.as_str()?.into_deserializer();
+        T::deserialize(text)
+            .map(Self)
             .map_err(|error| FromSqlError::Other(error.into()))
     }
 }

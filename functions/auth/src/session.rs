@@ -159,6 +159,14 @@ impl Session {
         }
     }
 
+    /// Whether a token of this generation rotates the session: as its current token, or as its
+    /// previous token after the grace time.
+    pub fn takes(&self, generation: u32, now: Timestamp) -> bool {
+        let is_late_repetition =
+            self.previous == Some(generation) && self.last_used_at < now.minus(GRACE);
+        self.expires_at > now && (generation == self.generation || is_late_repetition)
+    }
+
     /// The meaning of a token of this generation, which did not rotate the session.
     pub fn verdict(&self, generation: u32, now: Timestamp) -> Verdict {
         if self.expires_at <= now || generation >= self.generation {

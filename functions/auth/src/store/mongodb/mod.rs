@@ -26,9 +26,7 @@ use crate::{
 };
 use accounts::{NOT_THE_OWNERS, Owner, StoredAccount, account_document, read_account, read_owner};
 pub(super) use full_scan::FullScan;
-use sessions::{
-    a_session_that_takes, has_time_left, read_session, session_document, takes, the_session,
-};
+use sessions::{a_session_that_takes, has_time_left, read_session, session_document, the_session};
 
 /// The largest number of sessions that one page reads, including ended ones.
 const SESSION_READS: usize = 500;
@@ -376,7 +374,7 @@ impl UserStore for UserCollections {
                 return Ok(Rotation::Ended);
             };
             let stored = read_session(document)?;
-            if takes(&stored, generation, now) {
+            if stored.takes(generation, now) {
                 // Another request has just rotated it, which is not visible yet.
                 pause(attempt).await;
                 continue;

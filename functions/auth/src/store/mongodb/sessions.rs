@@ -34,13 +34,6 @@ pub(super) fn has_time_left(session: &Session, now: Timestamp) -> bool {
     session.expires_at.as_second() > now.as_second()
 }
 
-/// Whether a token of this generation rotates the session: see [`a_session_that_takes`].
-pub(super) fn takes(session: &Session, generation: u32, now: Timestamp) -> bool {
-    let is_late_repetition =
-        session.previous == Some(generation) && session.last_used_at < now.minus(GRACE);
-    has_time_left(session, now) && (generation == session.generation || is_late_repetition)
-}
-
 /// The filter for a session that a token of this generation rotates: as its current token, or as
 /// its previous token after the grace time.
 pub(super) fn a_session_that_takes(

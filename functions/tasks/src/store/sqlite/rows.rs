@@ -2,12 +2,9 @@
 
 use common::auth::UserId;
 use common::problem::StoreError;
-use common::sqlite::{Json, Text, column, text_column};
+use common::sqlite::{Json, JsonText, Text, column, in_row, text_column};
 use common::time::Timestamp;
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, Row, params};
-use serde::de::value::{Error, StrDeserializer};
-use serde::de::{DeserializeOwned, IntoDeserializer};
 
 use crate::{Task, TaskId};
 
@@ -92,12 +89,9 @@ fn write(
 
 /// Reads a task. The error names the task.
 pub(super) fn read_task(row: &Row<'_>) -> Result<Task, StoreError> {
-    read_columns(row).map_err(|error| match error {
-        StoreError::Corrupt(cause) => {
-            let id: String = row.get(1).unwrap_or_default();
-            StoreError::Corrupt(format!("task {id}: {cause}").into())
-        }
-        error => error,
+    read_columns(row).map_err(|error| {
+        let id: String = row.get(1).unwrap_or_default();
+        in_row("tasks", id, error)
     })
 }
 
@@ -109,8 +103,10 @@ pub(super) fn read_columns(row: &Row<'_>) -> Result<Task, StoreError> {
     };
     Ok(Task {
         id: text_column(row, 1)?,
-        title: column::<Stored<_>>(row, 2)?.0,
-        notes: column::<Option<Stored<_>>>(row, 3)?.map(|Stored(notes)| notes),
+        // Their rules are not checked again: the owner must be able to see what was stored, even if
+        // the rules have changed.
+        title: column::<JsonText<_>>(row, 2)?.0,
+        notes: column::<Option<JsonText<_>>>(row, 3)?.map(|JsonText(notes)| notes),
         status: text_column(row, 4)?,
         priority: text_column(row, 5)?,
         labels: column::<Json<_>>(row, 6)?.0,
@@ -121,16 +117,4 @@ pub(super) fn read_columns(row: &Row<'_>) -> Result<Task, StoreError> {
         version: column(row, 11)?,
         deleted_at: optional_time(12)?,
     })
-}
-
-/// Text whose rules were checked before it was stored. They are not checked again: its owner must
-/// be able to see it even if the rules have changed.
-struct Stored<T>(T);
-
-impl<T: DeserializeOwned> FromSql for Stored<T> {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let text: StrDeserializer<'_, Error> = value.as_str()?.into_deserializer();
-        let read = T::deserialize(text).map(Self);
-        read.map_err(|error| FromSqlError::Other(error.into()))
-    }
 }
