@@ -659,7 +659,7 @@ async fn keys_that_are_revoked_refuse_every_token_from_the_restart_on() {
     assert!(server.stop("TERM").success());
 
     let said = text(&run(folder.path(), &["rotate-keys", "--revoke"]).stdout);
-    assert!(said.contains("logs in again"), "{said}");
+    assert!(said.contains("all users must log in again"), "{said}");
 
     let server = Server::start(folder.path());
     let answer = get(server.url("/v1/tasks"), &old["access_token"]).await;
