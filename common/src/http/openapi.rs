@@ -90,14 +90,9 @@ impl Operation<'_> {
         }));
     }
 
-    /// The properties of this type are the query's parameters.
+    /// The properties of this type are the query's parameters, each of which may be absent.
     pub fn takes_query<T: JsonSchema>(&mut self) {
         let schema = T::json_schema(self.schemas).to_value();
-        let required = schema
-            .get("required")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
         for (name, property) in schema
             .get("properties")
             .and_then(Value::as_object)
@@ -110,7 +105,7 @@ impl Operation<'_> {
                 .as_object_mut()
                 .and_then(|property| property.shift_remove("description"));
             self.parameters.push(json!({
-                "name": name, "in": "query", "required": required.contains(&json!(name)), "description": description, "schema": property,
+                "name": name, "in": "query", "required": false, "description": description, "schema": property,
             }));
         }
     }
