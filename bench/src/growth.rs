@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use anyhow::anyhow;
 use auth::{Account, Users};
 use clap::Args;
 use common::auth::{Issuer, PasswordHash, Passwords, Role, SessionId, SessionLifetimes};
@@ -13,7 +14,6 @@ use serde_json::Value;
 use server::start::create_tables;
 use tasks::Tasks;
 
-use crate::Error;
 use crate::clients::{Dialect, Operation, Person, Request, draft};
 use crate::engines::{defaults, hasty};
 use crate::people::{add_accounts, add_tasks, hash, tasks};
@@ -63,7 +63,7 @@ struct Subject {
 ///
 /// # Errors
 /// A server cannot run, or answers with an error.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -84,7 +84,7 @@ async fn compare(
     grows: Grows,
     sizes: [usize; 3],
     runs: usize,
-) -> Result<(), Error> {
+) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let mut subjects = Vec::new();
     for size in sizes {
@@ -155,7 +155,7 @@ impl Grows {
 }
 
 /// Fills a folder. Returns the people who will use it, with access tokens.
-async fn fill(folder: &Path, grows: Grows, size: usize) -> Result<Vec<Person>, Error> {
+async fn fill(folder: &Path, grows: Grows, size: usize) -> anyhow::Result<Vec<Person>> {
     std::fs::create_dir_all(folder)?;
     let now = SystemClock.now();
     let (database, environment) = (hasty(folder)?.database(), defaults());
@@ -200,7 +200,7 @@ async fn fill(folder: &Path, grows: Grows, size: usize) -> Result<Vec<Person>, E
     Ok(people)
 }
 
-fn token(issuer: &Issuer, account: &Account, now: Timestamp) -> Result<String, Error> {
+fn token(issuer: &Issuer, account: &Account, now: Timestamp) -> anyhow::Result<String> {
     Ok(issuer.issue(account.id, SessionId::new(now), Role::User, now)?)
 }
 
@@ -210,7 +210,7 @@ async fn measure(
     operation: Operation,
     drafts: &[Value],
     runs: usize,
-) -> Result<Vec<String>, Error> {
+) -> anyhow::Result<Vec<String>> {
     let http = reqwest::Client::new();
     let requests = subjects
         .iter()
@@ -252,7 +252,7 @@ async fn measure(
     ))
 }
 
-async fn time(http: &reqwest::Client, server: &Process, request: &Request) -> Result<f64, Error> {
+async fn time(http: &reqwest::Client, server: &Process, request: &Request) -> anyhow::Result<f64> {
     let sent = request.to(server, http)?;
     let begun = Instant::now();
     let answer = sent.send().await?;
@@ -262,7 +262,7 @@ async fn time(http: &reqwest::Client, server: &Process, request: &Request) -> Re
     if status.is_success() {
         Ok(took)
     } else {
-        Err(format!("{} was answered with {status}", request.path).into())
+        Err(anyhow!("{} was answered with {status}", request.path))
     }
 }
 

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use common::time::{Clock, SystemClock};
 use serde_json::Value;
 
-use crate::Error;
 use crate::clients::{Dialect, Operation, Person, Request, draft};
 use crate::functions::root;
 use crate::people::tasks;
@@ -80,7 +80,7 @@ struct Load {
 ///
 /// # Errors
 /// A server cannot run, or answers with an error.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -157,7 +157,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
 }
 
 /// Starts the servers and fills them with the same people and tasks.
-async fn subjects(folder: &Path, drafts: &[Value]) -> Result<Vec<Subject>, Error> {
+async fn subjects(folder: &Path, drafts: &[Value]) -> anyhow::Result<Vec<Subject>> {
     let program = processes::build_server()?;
     let embedded = processes::tasklane(&program, &folder.join("embedded"), &LIMITS)?;
     let beside = processes::mongodb()?;
@@ -187,7 +187,7 @@ async fn subjects(folder: &Path, drafts: &[Value]) -> Result<Vec<Subject>, Error
         let people = dialect
             .people(&server, PEOPLE, drafts)
             .await
-            .map_err(|error| format!("{name}: {error}"))?;
+            .context(name)?;
         subjects.push(Subject {
             name,
             dialect,
@@ -199,7 +199,7 @@ async fn subjects(folder: &Path, drafts: &[Value]) -> Result<Vec<Subject>, Error
     Ok(subjects)
 }
 
-fn migrate(program: &Path, url: &str) -> Result<(), Error> {
+fn migrate(program: &Path, url: &str) -> anyhow::Result<()> {
     let migrated = Command::new(program)
         .arg("migrate")
         .env_clear()
@@ -209,18 +209,17 @@ fn migrate(program: &Path, url: &str) -> Result<(), Error> {
     if migrated.status.success() {
         Ok(())
     } else {
-        Err(String::from_utf8_lossy(&migrated.stderr).into())
+        Err(anyhow!("{}", String::from_utf8_lossy(&migrated.stderr)))
     }
 }
 
-fn express(database: &str) -> Result<Process, Error> {
+fn express(database: &str) -> anyhow::Result<Process> {
     let folder = root().join("bench/baselines/express");
     if !folder.join("node_modules").exists() {
-        return Err(format!(
+        bail!(
             "install the other API first: npm ci --prefix {}",
             folder.display()
-        )
-        .into());
+        );
     }
     let mut command = Command::new("node");
     command
@@ -242,7 +241,7 @@ impl Subject {
         connections: u32,
         seconds: u32,
         folder: &Path,
-    ) -> Result<Load, Error> {
+    ) -> anyhow::Result<Load> {
         let file = folder.join("requests");
         write(requests, &file)?;
         let before = self.processor_times()?;
@@ -260,9 +259,7 @@ impl Subject {
             .arg("--")
             .arg(file)
             .output()
-            .map_err(|error| {
-                format!("wrk cannot be started ({error}): install it, as with apt-get install wrk")
-            })?;
+            .context("wrk cannot be started; install it, as with apt-get install wrk")?;
         let after = self.processor_times()?;
         self.settle()?;
         let output = String::from_utf8_lossy(&loaded.stdout);
@@ -273,14 +270,13 @@ impl Subject {
             .map_while(|number| number.parse::<f64>().ok())
             .collect::<Vec<_>>();
         let [requests, duration, errors, min, median, p99] = numbers[..] else {
-            return Err(format!(
+            bail!(
                 "wrk failed: {output}{}",
                 String::from_utf8_lossy(&loaded.stderr)
-            )
-            .into());
+            );
         };
         if errors > 0.0 || requests == 0.0 {
-            return Err(format!("{}: {errors} of {requests} requests failed", self.name).into());
+            bail!("{}: {errors} of {requests} requests failed", self.name);
         }
         let each = |at: usize| (after[at] - before[at]).as_secs_f64() * 1_000_000.0 / requests;
         Ok(Load {
@@ -292,7 +288,7 @@ impl Subject {
     }
 
     /// Waits until the server is idle, so that the next one has the whole machine.
-    fn settle(&self) -> Result<(), Error> {
+    fn settle(&self) -> anyhow::Result<()> {
         let begun = Instant::now();
         let mut before = self.processor_times()?;
         while begun.elapsed() < PATIENCE {
@@ -310,7 +306,7 @@ impl Subject {
         Ok(())
     }
 
-    fn processor_times(&self) -> Result<[Duration; 2], Error> {
+    fn processor_times(&self) -> anyhow::Result<[Duration; 2]> {
         let store = self
             .store
             .as_ref()

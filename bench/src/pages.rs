@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use anyhow::{anyhow, bail};
 use clap::Args;
 use common::auth::UserId;
 use common::config::{DATABASE_URL, Environment};
@@ -17,9 +18,9 @@ use tasks::{Due, SortField, Status, Task, TaskFilter, TaskId, TaskQuery, TaskSor
 
 use crate::engines::{Metered, Used, defaults, hasty};
 use crate::people::{add_tasks, tasks};
+use crate::processes;
 use crate::report::{Budget, Table};
 use crate::statistics::Summary;
-use crate::{Error, processes};
 
 /// The number of tasks on a page.
 const PAGE: usize = 50;
@@ -75,7 +76,7 @@ enum Place {
 ///
 /// # Errors
 /// A store does not answer, or returns a wrong page.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -96,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     })
 }
 
-async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), Error> {
+async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let lists = {
         let database = hasty(folder.path())?.database();
@@ -124,7 +125,7 @@ async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), 
         format!("at most {BUDGET}"),
     ]);
     let mut table = Table::new(headings);
-    for case in cases(now)? {
+    for case in cases(now).map_err(anyhow::Error::msg)? {
         let measured = measure(&case, &lists, runs).await?;
         let mut row = case.row(&measured);
         let mut used = Vec::new();
@@ -162,7 +163,7 @@ async fn mongodb(
     sizes: [usize; 3],
     runs: usize,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> anyhow::Result<()> {
     let own = if url.is_none() {
         Some(processes::mongodb()?)
     } else {
@@ -184,7 +185,9 @@ async fn mongodb(
         let environment = Environment::new(&variable);
         let starter = Starter::new(environment);
         let database = starter.part().await?;
-        migrate(&database, &server::storages(), environment, &mut |_| {}).await?;
+        migrate(&database, &server::storages(), environment, &mut |_| {})
+            .await
+            .map_err(anyhow::Error::msg)?;
         stores.push(starter.part().await?);
     }
     let lists = filled(sizes, now, |at| stores[at].clone()).await?;
@@ -196,14 +199,14 @@ async fn mongodb(
     };
     println!("\nMongoDB, on {name}: milliseconds (min / median / p99 of {runs} runs).\n");
     let mut table = Table::new(headings(sizes));
-    for case in cases(now)? {
+    for case in cases(now).map_err(anyhow::Error::msg)? {
         table.row(case.row(&measure(&case, &lists, runs).await?));
     }
     table.print();
     Ok(())
 }
 
-async fn store_on(database: Database) -> Result<Tasks, Error> {
+async fn store_on(database: Database) -> anyhow::Result<Tasks> {
     Ok(Starter::new(defaults()).with(database).part().await?)
 }
 
@@ -211,7 +214,7 @@ async fn filled(
     sizes: [usize; 3],
     now: Timestamp,
     stores: impl Fn(usize) -> Tasks,
-) -> Result<[List; 3], Error> {
+) -> anyhow::Result<[List; 3]> {
     let mut lists = Vec::new();
     for (at, size) in sizes.into_iter().enumerate() {
         let (owner, tasks, store) = (UserId::new(now), tasks(size, now)?, stores(at));
@@ -227,7 +230,9 @@ async fn filled(
             store,
         });
     }
-    lists.try_into().map_err(|_| "there are three lists".into())
+    lists
+        .try_into()
+        .map_err(|_| anyhow!("there are three lists"))
 }
 
 fn headings(sizes: [usize; 3]) -> Vec<String> {
@@ -238,7 +243,7 @@ fn headings(sizes: [usize; 3]) -> Vec<String> {
     headings
 }
 
-fn cases(now: Timestamp) -> Result<Vec<Case>, Error> {
+fn cases(now: Timestamp) -> Result<Vec<Case>, String> {
     let mut cases = Vec::new();
     let mut add = |name: String, sort: TaskSort, filter: &TaskFilter| {
         cases.extend(
@@ -391,7 +396,7 @@ impl Case {
     }
 
     /// Whether this is the requested page. Filtered pages are checked by the contract's cases.
-    fn check(&self, list: &List, items: &[Task]) -> Result<(), Error> {
+    fn check(&self, list: &List, items: &[Task]) -> anyhow::Result<()> {
         let begin = self.before_page(list).map_or(0, |at| at + 1);
         let expected = self
             .ordered(list)
@@ -400,14 +405,14 @@ impl Case {
             .take(PAGE)
             .map(|(_, id)| id);
         if self.filter.is_empty() && !items.iter().map(|task| task.id).eq(expected) {
-            return Err(format!("{}: another page was answered", self.name).into());
+            bail!("{}: another page was answered", self.name);
         }
         Ok(())
     }
 }
 
 /// Reads a page of each list in turn, repeatedly.
-async fn measure(case: &Case, lists: &[List; 3], runs: usize) -> Result<[Summary; 3], Error> {
+async fn measure(case: &Case, lists: &[List; 3], runs: usize) -> anyhow::Result<[Summary; 3]> {
     let mut measured = [const { Vec::new() }; 3];
     let mut queries = Vec::new();
     for list in lists {
