@@ -86,37 +86,14 @@ async fn compare(
     runs: usize,
 ) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut subjects = Vec::new();
-    for size in sizes {
-        let folder = folder.path().join(size.to_string());
-        let begun = Instant::now();
-        let people = fill(&folder, grows, size).await?;
-        eprintln!(
-            "filled {size} {} in {:.1} s",
-            grows.name(),
-            begun.elapsed().as_secs_f64()
-        );
-        subjects.push(Subject {
-            server: processes::tasklane(program, &folder, &[])?,
-            people,
-        });
-    }
+    let subjects = subjects(program, folder.path(), grows, sizes).await?;
 
     let name = grows.name();
     println!(
         "\nWith {} / {} / {} {name}: milliseconds (min / median / p99 of {runs} runs, of logins a tenth), microseconds of CPU.\n",
         sizes[0], sizes[1], sizes[2]
     );
-    let mut headings = vec!["request".to_owned()];
-    headings.extend(sizes.map(|size| format!("{size} {name}")));
-    let [first, _, last] = sizes;
-    headings.extend([
-        format!("{last} to {first}"),
-        "CPU".to_owned(),
-        format!("CPU, {last} to {first}"),
-        format!("at most {BUDGET}"),
-    ]);
-    let mut table = Table::new(headings);
+    let mut table = Table::new(headings(name, sizes));
     let drafts = tasks(TASKS, SystemClock.now())?
         .iter()
         .map(draft)
@@ -143,6 +120,44 @@ async fn compare(
     ));
     table.print();
     Ok(())
+}
+
+/// Starts a server for each size.
+async fn subjects(
+    program: &Path,
+    folder: &Path,
+    grows: Grows,
+    sizes: [usize; 3],
+) -> anyhow::Result<Vec<Subject>> {
+    let mut subjects = Vec::new();
+    for size in sizes {
+        let folder = folder.join(size.to_string());
+        let begun = Instant::now();
+        let people = fill(&folder, grows, size).await?;
+        eprintln!(
+            "filled {size} {} in {:.1} s",
+            grows.name(),
+            begun.elapsed().as_secs_f64()
+        );
+        subjects.push(Subject {
+            server: processes::tasklane(program, &folder, &[])?,
+            people,
+        });
+    }
+    Ok(subjects)
+}
+
+fn headings(name: &str, sizes: [usize; 3]) -> Vec<String> {
+    let mut headings = vec!["request".to_owned()];
+    headings.extend(sizes.map(|size| format!("{size} {name}")));
+    let [first, _, last] = sizes;
+    headings.extend([
+        format!("{last} to {first}"),
+        "CPU".to_owned(),
+        format!("CPU, {last} to {first}"),
+        format!("at most {BUDGET}"),
+    ]);
+    headings
 }
 
 impl Grows {

@@ -56,6 +56,20 @@ pub(crate) struct Arguments {
     quick: bool,
 }
 
+impl Arguments {
+    fn runs_and_seconds(&self) -> (usize, u32) {
+        if self.quick {
+            (1, 1)
+        } else {
+            (self.runs, self.seconds)
+        }
+    }
+
+    fn include(&self, operation: Operation) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == operation.name())
+    }
+}
+
 /// A server that is measured.
 struct Subject {
     name: &'static str,
@@ -84,11 +98,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let (runs, seconds) = if arguments.quick {
-        (1, 1)
-    } else {
-        (arguments.runs, arguments.seconds)
-    };
+    let (runs, seconds) = arguments.runs_and_seconds();
     let folder = tempfile::tempdir()?;
     let drafts = tasks(TASKS, SystemClock.now())?
         .iter()
@@ -99,43 +109,34 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     println!(
         "\n{runs} runs of {seconds} s each, of logins {LOGIN_SECONDS} times as long. Latency in milliseconds: min / median / p99. CPU in microseconds per request.\n"
     );
-    let mut table = Table::new([
-        "operation",
-        "connections",
-        "server",
-        "per second",
-        "latency",
-        "CPU of the server",
-        "of the store",
-        "per second, to Express",
-        "CPU of Express, to this server's",
-    ]);
+    let mut table = empty_table();
     for operation in Operation::ALL {
-        if !(arguments.only.is_empty()
-            || arguments.only.iter().any(|only| only == operation.name()))
-        {
+        if !arguments.include(operation) {
             continue;
         }
         for subject in &mut subjects {
-            runtime.block_on(
+            runtime.block_on(subject.log_in_again())?;
+        }
+        let seconds = if operation == Operation::LogIn {
+            seconds * LOGIN_SECONDS
+        } else {
+            seconds
+        };
+        let requests = subjects
+            .iter()
+            .map(|subject| {
                 subject
                     .dialect
-                    .log_in_again(&subject.server, &mut subject.people),
-            )?;
-        }
+                    .requests(operation, &subject.people, &drafts)
+            })
+            .collect::<Vec<_>>();
         for connections in CONNECTIONS {
             let mut measured = subjects.iter().map(|_| Vec::new()).collect::<Vec<_>>();
             for _ in 0..runs {
-                for (subject, measured) in subjects.iter().zip(&mut measured) {
-                    let requests = subject
-                        .dialect
-                        .requests(operation, &subject.people, &drafts);
-                    let seconds = if operation == Operation::LogIn {
-                        seconds * LOGIN_SECONDS
-                    } else {
-                        seconds
-                    };
-                    measured.push(subject.load(&requests, connections, seconds, folder.path())?);
+                for ((subject, requests), measured) in
+                    subjects.iter().zip(&requests).zip(&mut measured)
+                {
+                    measured.push(subject.load(requests, connections, seconds, folder.path())?);
                 }
             }
             for (subject, loads) in subjects.iter().zip(&measured) {
@@ -154,6 +155,20 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         "\nThe target is {TARGET} times the requests per second of Express on reads and writes."
     );
     Ok(())
+}
+
+fn empty_table() -> Table {
+    Table::new([
+        "operation",
+        "connections",
+        "server",
+        "per second",
+        "latency",
+        "CPU of the server",
+        "of the store",
+        "per second, to Express",
+        "CPU of Express, to this server's",
+    ])
 }
 
 /// Starts the servers and fills them with the same people and tasks.
@@ -234,6 +249,12 @@ fn express(database: &str) -> anyhow::Result<Process> {
 }
 
 impl Subject {
+    async fn log_in_again(&mut self) -> anyhow::Result<()> {
+        self.dialect
+            .log_in_again(&self.server, &mut self.people)
+            .await
+    }
+
     /// Sends requests in turn over this many connections, for this many seconds.
     fn load(
         &self,

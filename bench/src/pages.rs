@@ -127,32 +127,13 @@ async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> anyhow::Res
     let mut table = Table::new(headings);
     for case in cases(now).map_err(anyhow::Error::msg)? {
         let measured = measure(&case, &lists, runs).await?;
-        let mut row = case.row(&measured);
         let mut used = Vec::new();
         for list in &lists {
             meter.take();
             metered.list(list.owner, &case.query(list)).await?;
             used.push(meter.take());
         }
-        let each =
-            |show: fn(&Used) -> String| used.iter().map(show).collect::<Vec<_>>().join(" / ");
-        row.push(each(|used| format!("{:.1}", used.units)));
-        row.push(each(|used| used.items.to_string()));
-        let per_task = |at: usize| {
-            measured[at].median
-                / if case.filter.is_empty() {
-                    1.0
-                } else {
-                    used[at].items.max(1) as f64
-                }
-        };
-        let budget = Budget {
-            what: case.name.clone(),
-            measured: per_task(2) / per_task(0),
-            at_most: BUDGET,
-        };
-        row.push(format!("{:.2} {}", budget.measured, budget.verdict()));
-        table.row(row);
+        table.row(case.metered_row(&measured, &used));
     }
     table.print();
     Ok(())
@@ -258,78 +239,56 @@ fn cases(now: Timestamp) -> Result<Vec<Case>, String> {
     for name in TaskSort::NAMES {
         add(name.to_owned(), name.parse()?, &TaskFilter::default());
     }
-    let everything = TaskFilter::default;
-    let week = std::time::Duration::from_hours(7 * 24);
-    let due = tasks::Bounds {
-        after: Some(Due::At(now)),
-        before: Some(Due::At(now.plus(week))),
-    };
-    let text = |text: &str| text.parse().ok();
-    let filters = [
-        (
-            "status=todo",
-            TaskFilter {
-                statuses: vec![Status::Todo],
-                ..everything()
-            },
-        ),
-        (
-            "status=done",
-            TaskFilter {
-                statuses: vec![Status::Done],
-                ..everything()
-            },
-        ),
-        (
-            "priority=high",
-            TaskFilter {
-                priorities: vec!["high".parse()?],
-                ..everything()
-            },
-        ),
-        (
-            "label=home",
-            TaskFilter {
-                labels: vec!["home".parse()?],
-                ..everything()
-            },
-        ),
-        (
-            "due within a week",
-            TaskFilter {
-                due,
-                ..everything()
-            },
-        ),
-        (
-            "q=landlord",
-            TaskFilter {
-                text: text("landlord"),
-                ..everything()
-            },
-        ),
-        (
-            "q, found nowhere",
-            TaskFilter {
-                text: text("zeppelin"),
-                ..everything()
-            },
-        ),
-    ];
-    for (name, filter) in &filters {
+    for (name, filter) in &filters(now)? {
         add(format!("-created, {name}"), TaskSort::default(), filter);
     }
     // In the second half of the list no task matches.
     cases.push(Case {
         name: "due, due within a week".to_owned(),
         sort: "due".parse()?,
-        filter: TaskFilter {
-            due,
-            ..everything()
-        },
+        filter: due_within_a_week(now),
         place: Place::First,
     });
     Ok(cases)
+}
+
+fn filters(now: Timestamp) -> Result<[(&'static str, TaskFilter); 7], String> {
+    let of_status = |status| TaskFilter {
+        statuses: vec![status],
+        ..TaskFilter::default()
+    };
+    let with_text = |text: &str| TaskFilter {
+        text: text.parse().ok(),
+        ..TaskFilter::default()
+    };
+    let high = TaskFilter {
+        priorities: vec!["high".parse()?],
+        ..TaskFilter::default()
+    };
+    let home = TaskFilter {
+        labels: vec!["home".parse()?],
+        ..TaskFilter::default()
+    };
+    Ok([
+        ("status=todo", of_status(Status::Todo)),
+        ("status=done", of_status(Status::Done)),
+        ("priority=high", high),
+        ("label=home", home),
+        ("due within a week", due_within_a_week(now)),
+        ("q=landlord", with_text("landlord")),
+        ("q, found nowhere", with_text("zeppelin")),
+    ])
+}
+
+fn due_within_a_week(now: Timestamp) -> TaskFilter {
+    let week = std::time::Duration::from_hours(7 * 24);
+    TaskFilter {
+        due: tasks::Bounds {
+            after: Some(Due::At(now)),
+            before: Some(Due::At(now.plus(week))),
+        },
+        ..TaskFilter::default()
+    }
 }
 
 impl Case {
@@ -392,6 +351,30 @@ impl Case {
         let mut row = vec![self.name.clone(), place.to_owned()];
         row.extend([small, middle, large].map(|summary| summary.to_string()));
         row.extend([small, middle].map(|other| format!("{:.2}", large.median / other.median)));
+        row
+    }
+
+    /// The whole row, with what was read from each list and the budget.
+    fn metered_row(&self, measured: &[Summary; 3], used: &[Used]) -> Vec<String> {
+        let each =
+            |show: fn(&Used) -> String| used.iter().map(show).collect::<Vec<_>>().join(" / ");
+        let per_task = |at: usize| {
+            measured[at].median
+                / if self.filter.is_empty() {
+                    1.0
+                } else {
+                    used[at].items.max(1) as f64
+                }
+        };
+        let budget = Budget {
+            what: self.name.clone(),
+            measured: per_task(2) / per_task(0),
+            at_most: BUDGET,
+        };
+        let mut row = self.row(measured);
+        row.push(each(|used| format!("{:.1}", used.units)));
+        row.push(each(|used| used.items.to_string()));
+        row.push(format!("{:.2} {}", budget.measured, budget.verdict()));
         row
     }
 

@@ -238,6 +238,30 @@ impl Measured {
                 .collect::<Vec<_>>(),
         )
     }
+
+    /// The row of the request times, relative to the processor times of `get-item`.
+    fn requests_row(&self, item_first: f64, item_warm: f64) -> Vec<String> {
+        let first = self.summary_of_answers(|answers| answers.first);
+        let first_cpu = self.summary_of_answers(|answers| answers.first_cpu).median;
+        let warm = self.warm();
+        let warm_cpu = self.summary_of_answers(|answers| answers.warm_cpu).median;
+        let mut row = vec![self.function.name.to_owned()];
+        if first.runs == 0 {
+            row.extend(std::iter::repeat_n("-".to_owned(), 7));
+        } else {
+            row.extend([
+                first.to_string(),
+                format!("{first_cpu:.2}"),
+                format!("{:.2}", first_cpu / item_first),
+                warm.runs.to_string(),
+                warm.to_string(),
+                format!("{warm_cpu:.0}"),
+                format!("{:.2}", warm_cpu / item_warm),
+            ]);
+        }
+        row.push(format!("{:.1}", self.summary(|run| run.memory).median));
+        row
+    }
 }
 
 struct Event {
@@ -352,7 +376,6 @@ fn requests(measured: &[Measured]) -> Option<Budget> {
         of_item(|answers| answers.first_cpu),
         of_item(|answers| answers.warm_cpu),
     );
-    let mut budget = None;
     let mut table = Table::new([
         "function",
         "first, ms: min / median / p99",
@@ -365,46 +388,15 @@ fn requests(measured: &[Measured]) -> Option<Budget> {
         "peak MB",
     ]);
     for measured in measured {
-        let name = measured.function.name;
-        let (first, first_cpu) = (
-            measured.summary_of_answers(|answers| answers.first),
-            measured.summary_of_answers(|answers| answers.first_cpu),
-        );
-        let (warm, warm_cpu) = (
-            measured.warm(),
-            measured.summary_of_answers(|answers| answers.warm_cpu),
-        );
-        let memory = format!("{:.1}", measured.summary(|run| run.memory).median);
-        if first.runs == 0 {
-            let nothing = std::iter::repeat_n("-".to_owned(), 7);
-            table.row(
-                [name.to_owned()]
-                    .into_iter()
-                    .chain(nothing)
-                    .chain([memory])
-                    .collect(),
-            );
-            continue;
-        }
-        table.row(vec![
-            name.to_owned(),
-            first.to_string(),
-            format!("{:.2}", first_cpu.median),
-            format!("{:.2}", first_cpu.median / item_first),
-            warm.runs.to_string(),
-            warm.to_string(),
-            format!("{:.0}", warm_cpu.median),
-            format!("{:.2}", warm_cpu.median / item_warm),
-            memory,
-        ]);
-        if name == GET_TASK {
-            budget = Some(Budget {
-                what: format!("CPU of a warm {name}"),
-                measured: warm_cpu.median / item_warm,
-                at_most: WARM,
-            });
-        }
+        table.row(measured.requests_row(item_first, item_warm));
     }
     table.print();
-    budget
+    let task = measured
+        .iter()
+        .find(|measured| measured.function.name == GET_TASK);
+    task.map(|task| Budget {
+        what: format!("CPU of a warm {GET_TASK}"),
+        measured: task.summary_of_answers(|answers| answers.warm_cpu).median / item_warm,
+        at_most: WARM,
+    })
 }
