@@ -1,5 +1,7 @@
 //! What a store of tasks promises, case by case.
 
+#![expect(clippy::too_many_lines, reason = "a case reads from top to bottom")]
+
 pub mod fixtures;
 mod histories;
 mod keys;
