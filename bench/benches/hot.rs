@@ -26,9 +26,6 @@ use tasks::endpoints::{create_task, list_tasks};
 use tasks::{Task, TaskDraft, TaskId, TaskPatch, TaskQuery, TaskStore, Tasks};
 use tokio::runtime::Runtime;
 
-/// As in the other benches.
-type Error = Box<dyn std::error::Error + Send + Sync>;
-
 #[path = "../src/people.rs"]
 #[expect(dead_code, reason = "the other benches use the rest")]
 mod people;

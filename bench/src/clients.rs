@@ -1,10 +1,10 @@
 //! Clients of task APIs: Tasklane's, and the API that it is compared with.
 
+use anyhow::{Context, bail};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tasks::Task;
 
-use crate::Error;
 use crate::people::{PASSWORD, address};
 use crate::processes::Process;
 
@@ -64,7 +64,7 @@ impl Request {
     ///
     /// # Errors
     /// There is no such method.
-    pub(crate) fn to(&self, server: &Process, http: &Client) -> Result<RequestBuilder, Error> {
+    pub(crate) fn to(&self, server: &Process, http: &Client) -> anyhow::Result<RequestBuilder> {
         let mut request = http.request(
             self.method.parse()?,
             format!("http://{}{}", server.address, self.path),
@@ -183,7 +183,7 @@ impl Dialect {
         server: &Process,
         count: usize,
         drafts: &[Value],
-    ) -> Result<Vec<Person>, Error> {
+    ) -> anyhow::Result<Vec<Person>> {
         let http = Client::new();
         let url = |path: &str| format!("http://{}{}", server.address, self.path(path));
         let mut people = Vec::new();
@@ -200,7 +200,7 @@ impl Dialect {
             }
             let list = send(http.get(url("/tasks?limit=50")).bearer_auth(&token)).await?;
             if list[self.items].as_array().map(Vec::len) != Some(drafts.len().min(50)) {
-                return Err(format!("a page holds something else: {list}").into());
+                bail!("a page holds something else: {list}");
             }
             people.push(Person {
                 number,
@@ -219,7 +219,7 @@ impl Dialect {
         self,
         server: &Process,
         people: &mut [Person],
-    ) -> Result<(), Error> {
+    ) -> anyhow::Result<()> {
         let http = Client::new();
         for person in people {
             let login = self.login(person.number).to(server, &http)?;
@@ -241,19 +241,19 @@ pub(crate) fn draft(task: &Task) -> Value {
     })
 }
 
-async fn send(request: RequestBuilder) -> Result<Value, Error> {
+async fn send(request: RequestBuilder) -> anyhow::Result<Value> {
     let answer = request.send().await?;
     let status = answer.status();
     let body = answer.text().await?;
     if !status.is_success() {
-        return Err(format!("{status}: {body}").into());
+        bail!("{status}: {body}");
     }
     Ok(serde_json::from_str(&body)?)
 }
 
-fn text(answer: &Value, name: &str) -> Result<String, Error> {
+fn text(answer: &Value, name: &str) -> anyhow::Result<String> {
     answer[name]
         .as_str()
         .map(str::to_owned)
-        .ok_or_else(|| format!("there is no {name} in {answer}").into())
+        .with_context(|| format!("there is no {name} in {answer}"))
 }

@@ -15,14 +15,12 @@ use dynoxide::Database;
 use serde_json::Value;
 use server::engine::Engine;
 
-use crate::Error;
-
 /// An engine on `tasklane.db` in this folder that does not wait for the disk. A crash of the
 /// machine may lose data, which is only acceptable in a bench.
 ///
 /// # Errors
 /// The file cannot be created.
-pub(crate) fn hasty(folder: &Path) -> Result<Engine, Error> {
+pub(crate) fn hasty(folder: &Path) -> anyhow::Result<Engine> {
     let database = Database::new(&folder.join("tasklane.db").to_string_lossy())?;
     database.enable_bulk_loading()?;
     Ok(Engine::from(database))

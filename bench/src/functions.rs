@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::{Context, bail};
 use clap::Args;
 use common::http::Endpoint;
 use server::SERVICES;
-
-use crate::Error;
 
 /// A Lambda function with its binary.
 #[derive(Clone, Copy)]
@@ -87,13 +86,13 @@ impl Selection {
     ///
     /// # Errors
     /// A name is unknown, or a function does not build.
-    pub(crate) fn built(&self) -> Result<(Vec<Function>, PathBuf), Error> {
+    pub(crate) fn built(&self) -> anyhow::Result<(Vec<Function>, PathBuf)> {
         let mut selected = BASELINES.to_vec();
         selected.retain(|function| !(self.without_usual && function.name == USUAL.name));
         let all = all();
         for name in &self.functions {
             let found = all.iter().find(|function| function.name == name);
-            selected.push(*found.ok_or_else(|| format!("there is no function {name}"))?);
+            selected.push(*found.with_context(|| format!("there is no function {name}"))?);
         }
         if self.functions.is_empty() {
             selected.extend(all);
@@ -111,7 +110,7 @@ pub(crate) fn root() -> &'static Path {
 }
 
 /// Builds the release binaries of these functions, as they are deployed. Returns their folder.
-fn build(functions: &[Function]) -> Result<PathBuf, Error> {
+fn build(functions: &[Function]) -> anyhow::Result<PathBuf> {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let mut waiting = functions.to_vec();
@@ -141,7 +140,7 @@ fn build(functions: &[Function]) -> Result<PathBuf, Error> {
                 .flat_map(|function: &Function| ["--bin", function.name]),
         );
         if !cargo.status()?.success() {
-            return Err(format!("{} does not build", first.package).into());
+            bail!("{} does not build", first.package);
         }
     }
     Ok(target.join("release"))

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use anyhow::anyhow;
 use auth::{Account, Users};
 use clap::Args;
 use common::auth::{Issuer, PasswordHash, Passwords, Role, SessionId, SessionLifetimes};
@@ -13,7 +14,6 @@ use serde_json::Value;
 use server::start::create_tables;
 use tasks::Tasks;
 
-use crate::Error;
 use crate::clients::{Dialect, Operation, Person, Request, draft};
 use crate::engines::{defaults, hasty};
 use crate::people::{add_accounts, add_tasks, hash, tasks};
@@ -63,7 +63,7 @@ struct Subject {
 ///
 /// # Errors
 /// A server cannot run, or answers with an error.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -84,39 +84,16 @@ async fn compare(
     grows: Grows,
     sizes: [usize; 3],
     runs: usize,
-) -> Result<(), Error> {
+) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut subjects = Vec::new();
-    for size in sizes {
-        let folder = folder.path().join(size.to_string());
-        let begun = Instant::now();
-        let people = fill(&folder, grows, size).await?;
-        eprintln!(
-            "filled {size} {} in {:.1} s",
-            grows.name(),
-            begun.elapsed().as_secs_f64()
-        );
-        subjects.push(Subject {
-            server: processes::tasklane(program, &folder, &[])?,
-            people,
-        });
-    }
+    let subjects = subjects(program, folder.path(), grows, sizes).await?;
 
     let name = grows.name();
     println!(
         "\nWith {} / {} / {} {name}: milliseconds (min / median / p99 of {runs} runs, of logins a tenth), microseconds of CPU.\n",
         sizes[0], sizes[1], sizes[2]
     );
-    let mut headings = vec!["request".to_owned()];
-    headings.extend(sizes.map(|size| format!("{size} {name}")));
-    let [first, _, last] = sizes;
-    headings.extend([
-        format!("{last} to {first}"),
-        "CPU".to_owned(),
-        format!("CPU, {last} to {first}"),
-        format!("at most {BUDGET}"),
-    ]);
-    let mut table = Table::new(headings);
+    let mut table = Table::new(headings(name, sizes));
     let drafts = tasks(TASKS, SystemClock.now())?
         .iter()
         .map(draft)
@@ -145,6 +122,44 @@ async fn compare(
     Ok(())
 }
 
+/// Starts a server for each size.
+async fn subjects(
+    program: &Path,
+    folder: &Path,
+    grows: Grows,
+    sizes: [usize; 3],
+) -> anyhow::Result<Vec<Subject>> {
+    let mut subjects = Vec::new();
+    for size in sizes {
+        let folder = folder.join(size.to_string());
+        let begun = Instant::now();
+        let people = fill(&folder, grows, size).await?;
+        eprintln!(
+            "filled {size} {} in {:.1} s",
+            grows.name(),
+            begun.elapsed().as_secs_f64()
+        );
+        subjects.push(Subject {
+            server: processes::tasklane(program, &folder, &[])?,
+            people,
+        });
+    }
+    Ok(subjects)
+}
+
+fn headings(name: &str, sizes: [usize; 3]) -> Vec<String> {
+    let mut headings = vec!["request".to_owned()];
+    headings.extend(sizes.map(|size| format!("{size} {name}")));
+    let [first, _, last] = sizes;
+    headings.extend([
+        format!("{last} to {first}"),
+        "CPU".to_owned(),
+        format!("CPU, {last} to {first}"),
+        format!("at most {BUDGET}"),
+    ]);
+    headings
+}
+
 impl Grows {
     fn name(self) -> &'static str {
         match self {
@@ -155,7 +170,7 @@ impl Grows {
 }
 
 /// Fills a folder. Returns the people who will use it, with access tokens.
-async fn fill(folder: &Path, grows: Grows, size: usize) -> Result<Vec<Person>, Error> {
+async fn fill(folder: &Path, grows: Grows, size: usize) -> anyhow::Result<Vec<Person>> {
     std::fs::create_dir_all(folder)?;
     let now = SystemClock.now();
     let (database, environment) = (hasty(folder)?.database(), defaults());
@@ -200,7 +215,7 @@ async fn fill(folder: &Path, grows: Grows, size: usize) -> Result<Vec<Person>, E
     Ok(people)
 }
 
-fn token(issuer: &Issuer, account: &Account, now: Timestamp) -> Result<String, Error> {
+fn token(issuer: &Issuer, account: &Account, now: Timestamp) -> anyhow::Result<String> {
     Ok(issuer.issue(account.id, SessionId::new(now), Role::User, now)?)
 }
 
@@ -210,7 +225,7 @@ async fn measure(
     operation: Operation,
     drafts: &[Value],
     runs: usize,
-) -> Result<Vec<String>, Error> {
+) -> anyhow::Result<Vec<String>> {
     let http = reqwest::Client::new();
     let requests = subjects
         .iter()
@@ -252,7 +267,7 @@ async fn measure(
     ))
 }
 
-async fn time(http: &reqwest::Client, server: &Process, request: &Request) -> Result<f64, Error> {
+async fn time(http: &reqwest::Client, server: &Process, request: &Request) -> anyhow::Result<f64> {
     let sent = request.to(server, http)?;
     let begun = Instant::now();
     let answer = sent.send().await?;
@@ -262,7 +277,7 @@ async fn time(http: &reqwest::Client, server: &Process, request: &Request) -> Re
     if status.is_success() {
         Ok(took)
     } else {
-        Err(format!("{} was answered with {status}", request.path).into())
+        Err(anyhow!("{} was answered with {status}", request.path))
     }
 }
 

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use common::time::{Clock, SystemClock};
 use serde_json::Value;
 
-use crate::Error;
 use crate::clients::{Dialect, Operation, Person, Request, draft};
 use crate::functions::root;
 use crate::people::tasks;
@@ -56,6 +56,20 @@ pub(crate) struct Arguments {
     quick: bool,
 }
 
+impl Arguments {
+    fn runs_and_seconds(&self) -> (usize, u32) {
+        if self.quick {
+            (1, 1)
+        } else {
+            (self.runs, self.seconds)
+        }
+    }
+
+    fn include(&self, operation: Operation) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == operation.name())
+    }
+}
+
 /// A server that is measured.
 struct Subject {
     name: &'static str,
@@ -80,15 +94,11 @@ struct Load {
 ///
 /// # Errors
 /// A server cannot run, or answers with an error.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let (runs, seconds) = if arguments.quick {
-        (1, 1)
-    } else {
-        (arguments.runs, arguments.seconds)
-    };
+    let (runs, seconds) = arguments.runs_and_seconds();
     let folder = tempfile::tempdir()?;
     let drafts = tasks(TASKS, SystemClock.now())?
         .iter()
@@ -99,43 +109,34 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     println!(
         "\n{runs} runs of {seconds} s each, of logins {LOGIN_SECONDS} times as long. Latency in milliseconds: min / median / p99. CPU in microseconds per request.\n"
     );
-    let mut table = Table::new([
-        "operation",
-        "connections",
-        "server",
-        "per second",
-        "latency",
-        "CPU of the server",
-        "of the store",
-        "per second, to Express",
-        "CPU of Express, to this server's",
-    ]);
+    let mut table = empty_table();
     for operation in Operation::ALL {
-        if !(arguments.only.is_empty()
-            || arguments.only.iter().any(|only| only == operation.name()))
-        {
+        if !arguments.include(operation) {
             continue;
         }
         for subject in &mut subjects {
-            runtime.block_on(
+            runtime.block_on(subject.log_in_again())?;
+        }
+        let seconds = if operation == Operation::LogIn {
+            seconds * LOGIN_SECONDS
+        } else {
+            seconds
+        };
+        let requests = subjects
+            .iter()
+            .map(|subject| {
                 subject
                     .dialect
-                    .log_in_again(&subject.server, &mut subject.people),
-            )?;
-        }
+                    .requests(operation, &subject.people, &drafts)
+            })
+            .collect::<Vec<_>>();
         for connections in CONNECTIONS {
             let mut measured = subjects.iter().map(|_| Vec::new()).collect::<Vec<_>>();
             for _ in 0..runs {
-                for (subject, measured) in subjects.iter().zip(&mut measured) {
-                    let requests = subject
-                        .dialect
-                        .requests(operation, &subject.people, &drafts);
-                    let seconds = if operation == Operation::LogIn {
-                        seconds * LOGIN_SECONDS
-                    } else {
-                        seconds
-                    };
-                    measured.push(subject.load(&requests, connections, seconds, folder.path())?);
+                for ((subject, requests), measured) in
+                    subjects.iter().zip(&requests).zip(&mut measured)
+                {
+                    measured.push(subject.load(requests, connections, seconds, folder.path())?);
                 }
             }
             for (subject, loads) in subjects.iter().zip(&measured) {
@@ -156,8 +157,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     Ok(())
 }
 
+fn empty_table() -> Table {
+    Table::new([
+        "operation",
+        "connections",
+        "server",
+        "per second",
+        "latency",
+        "CPU of the server",
+        "of the store",
+        "per second, to Express",
+        "CPU of Express, to this server's",
+    ])
+}
+
 /// Starts the servers and fills them with the same people and tasks.
-async fn subjects(folder: &Path, drafts: &[Value]) -> Result<Vec<Subject>, Error> {
+async fn subjects(folder: &Path, drafts: &[Value]) -> anyhow::Result<Vec<Subject>> {
     let program = processes::build_server()?;
     let embedded = processes::tasklane(&program, &folder.join("embedded"), &LIMITS)?;
     let beside = processes::mongodb()?;
@@ -187,7 +202,7 @@ async fn subjects(folder: &Path, drafts: &[Value]) -> Result<Vec<Subject>, Error
         let people = dialect
             .people(&server, PEOPLE, drafts)
             .await
-            .map_err(|error| format!("{name}: {error}"))?;
+            .context(name)?;
         subjects.push(Subject {
             name,
             dialect,
@@ -199,7 +214,7 @@ async fn subjects(folder: &Path, drafts: &[Value]) -> Result<Vec<Subject>, Error
     Ok(subjects)
 }
 
-fn migrate(program: &Path, url: &str) -> Result<(), Error> {
+fn migrate(program: &Path, url: &str) -> anyhow::Result<()> {
     let migrated = Command::new(program)
         .arg("migrate")
         .env_clear()
@@ -209,18 +224,17 @@ fn migrate(program: &Path, url: &str) -> Result<(), Error> {
     if migrated.status.success() {
         Ok(())
     } else {
-        Err(String::from_utf8_lossy(&migrated.stderr).into())
+        Err(anyhow!("{}", String::from_utf8_lossy(&migrated.stderr)))
     }
 }
 
-fn express(database: &str) -> Result<Process, Error> {
+fn express(database: &str) -> anyhow::Result<Process> {
     let folder = root().join("bench/baselines/express");
     if !folder.join("node_modules").exists() {
-        return Err(format!(
+        bail!(
             "install the other API first: npm ci --prefix {}",
             folder.display()
-        )
-        .into());
+        );
     }
     let mut command = Command::new("node");
     command
@@ -235,6 +249,12 @@ fn express(database: &str) -> Result<Process, Error> {
 }
 
 impl Subject {
+    async fn log_in_again(&mut self) -> anyhow::Result<()> {
+        self.dialect
+            .log_in_again(&self.server, &mut self.people)
+            .await
+    }
+
     /// Sends requests in turn over this many connections, for this many seconds.
     fn load(
         &self,
@@ -242,7 +262,7 @@ impl Subject {
         connections: u32,
         seconds: u32,
         folder: &Path,
-    ) -> Result<Load, Error> {
+    ) -> anyhow::Result<Load> {
         let file = folder.join("requests");
         write(requests, &file)?;
         let before = self.processor_times()?;
@@ -260,9 +280,7 @@ impl Subject {
             .arg("--")
             .arg(file)
             .output()
-            .map_err(|error| {
-                format!("wrk cannot be started ({error}): install it, as with apt-get install wrk")
-            })?;
+            .context("wrk cannot be started; install it, as with apt-get install wrk")?;
         let after = self.processor_times()?;
         self.settle()?;
         let output = String::from_utf8_lossy(&loaded.stdout);
@@ -273,14 +291,13 @@ impl Subject {
             .map_while(|number| number.parse::<f64>().ok())
             .collect::<Vec<_>>();
         let [requests, duration, errors, min, median, p99] = numbers[..] else {
-            return Err(format!(
+            bail!(
                 "wrk failed: {output}{}",
                 String::from_utf8_lossy(&loaded.stderr)
-            )
-            .into());
+            );
         };
         if errors > 0.0 || requests == 0.0 {
-            return Err(format!("{}: {errors} of {requests} requests failed", self.name).into());
+            bail!("{}: {errors} of {requests} requests failed", self.name);
         }
         let each = |at: usize| (after[at] - before[at]).as_secs_f64() * 1_000_000.0 / requests;
         Ok(Load {
@@ -292,7 +309,7 @@ impl Subject {
     }
 
     /// Waits until the server is idle, so that the next one has the whole machine.
-    fn settle(&self) -> Result<(), Error> {
+    fn settle(&self) -> anyhow::Result<()> {
         let begun = Instant::now();
         let mut before = self.processor_times()?;
         while begun.elapsed() < PATIENCE {
@@ -310,7 +327,7 @@ impl Subject {
         Ok(())
     }
 
-    fn processor_times(&self) -> Result<[Duration; 2], Error> {
+    fn processor_times(&self) -> anyhow::Result<[Duration; 2]> {
         let store = self
             .store
             .as_ref()

@@ -19,9 +19,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// An error of a bench, for the person who runs it.
-type Error = Box<dyn std::error::Error + Send + Sync>;
-
 /// Measures Tasklane against its budgets. Compare the ratios within one run; absolute times
 /// depend on the machine.
 #[derive(Parser)]
@@ -50,8 +47,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let measured = match Arguments::parse().command {
-        Command::Start(arguments) => start::run(&arguments).map_err(Error::from),
-        Command::Size(arguments) => size::run(&arguments).map_err(Error::from),
+        Command::Start(arguments) => start::run(&arguments),
+        Command::Size(arguments) => size::run(&arguments),
         Command::Pages(arguments) => pages::run(&arguments),
         Command::Load(arguments) => load::run(&arguments),
         Command::Growth(arguments) => growth::run(&arguments),
@@ -59,7 +56,7 @@ fn main() -> ExitCode {
     match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("bench: {error}");
+            eprintln!("bench: {error:#}");
             ExitCode::FAILURE
         }
     }

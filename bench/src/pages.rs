@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use anyhow::{anyhow, bail};
 use clap::Args;
 use common::auth::UserId;
 use common::config::{DATABASE_URL, Environment};
@@ -17,9 +18,9 @@ use tasks::{Due, SortField, Status, Task, TaskFilter, TaskId, TaskQuery, TaskSor
 
 use crate::engines::{Metered, Used, defaults, hasty};
 use crate::people::{add_tasks, tasks};
+use crate::processes;
 use crate::report::{Budget, Table};
 use crate::statistics::Summary;
-use crate::{Error, processes};
 
 /// The number of tasks on a page.
 const PAGE: usize = 50;
@@ -75,7 +76,7 @@ enum Place {
 ///
 /// # Errors
 /// A store does not answer, or returns a wrong page.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -96,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     })
 }
 
-async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), Error> {
+async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let lists = {
         let database = hasty(folder.path())?.database();
@@ -124,34 +125,15 @@ async fn embedded(sizes: [usize; 3], runs: usize, now: Timestamp) -> Result<(), 
         format!("at most {BUDGET}"),
     ]);
     let mut table = Table::new(headings);
-    for case in cases(now)? {
+    for case in cases(now).map_err(anyhow::Error::msg)? {
         let measured = measure(&case, &lists, runs).await?;
-        let mut row = case.row(&measured);
         let mut used = Vec::new();
         for list in &lists {
             meter.take();
             metered.list(list.owner, &case.query(list)).await?;
             used.push(meter.take());
         }
-        let each =
-            |show: fn(&Used) -> String| used.iter().map(show).collect::<Vec<_>>().join(" / ");
-        row.push(each(|used| format!("{:.1}", used.units)));
-        row.push(each(|used| used.items.to_string()));
-        let per_task = |at: usize| {
-            measured[at].median
-                / if case.filter.is_empty() {
-                    1.0
-                } else {
-                    used[at].items.max(1) as f64
-                }
-        };
-        let budget = Budget {
-            what: case.name.clone(),
-            measured: per_task(2) / per_task(0),
-            at_most: BUDGET,
-        };
-        row.push(format!("{:.2} {}", budget.measured, budget.verdict()));
-        table.row(row);
+        table.row(case.metered_row(&measured, &used));
     }
     table.print();
     Ok(())
@@ -162,7 +144,7 @@ async fn mongodb(
     sizes: [usize; 3],
     runs: usize,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> anyhow::Result<()> {
     let own = if url.is_none() {
         Some(processes::mongodb()?)
     } else {
@@ -184,7 +166,9 @@ async fn mongodb(
         let environment = Environment::new(&variable);
         let starter = Starter::new(environment);
         let database = starter.part().await?;
-        migrate(&database, &server::storages(), environment, &mut |_| {}).await?;
+        migrate(&database, &server::storages(), environment, &mut |_| {})
+            .await
+            .map_err(anyhow::Error::msg)?;
         stores.push(starter.part().await?);
     }
     let lists = filled(sizes, now, |at| stores[at].clone()).await?;
@@ -196,14 +180,14 @@ async fn mongodb(
     };
     println!("\nMongoDB, on {name}: milliseconds (min / median / p99 of {runs} runs).\n");
     let mut table = Table::new(headings(sizes));
-    for case in cases(now)? {
+    for case in cases(now).map_err(anyhow::Error::msg)? {
         table.row(case.row(&measure(&case, &lists, runs).await?));
     }
     table.print();
     Ok(())
 }
 
-async fn store_on(database: Database) -> Result<Tasks, Error> {
+async fn store_on(database: Database) -> anyhow::Result<Tasks> {
     Ok(Starter::new(defaults()).with(database).part().await?)
 }
 
@@ -211,7 +195,7 @@ async fn filled(
     sizes: [usize; 3],
     now: Timestamp,
     stores: impl Fn(usize) -> Tasks,
-) -> Result<[List; 3], Error> {
+) -> anyhow::Result<[List; 3]> {
     let mut lists = Vec::new();
     for (at, size) in sizes.into_iter().enumerate() {
         let (owner, tasks, store) = (UserId::new(now), tasks(size, now)?, stores(at));
@@ -227,7 +211,9 @@ async fn filled(
             store,
         });
     }
-    lists.try_into().map_err(|_| "there are three lists".into())
+    lists
+        .try_into()
+        .map_err(|_| anyhow!("there are three lists"))
 }
 
 fn headings(sizes: [usize; 3]) -> Vec<String> {
@@ -238,7 +224,7 @@ fn headings(sizes: [usize; 3]) -> Vec<String> {
     headings
 }
 
-fn cases(now: Timestamp) -> Result<Vec<Case>, Error> {
+fn cases(now: Timestamp) -> Result<Vec<Case>, String> {
     let mut cases = Vec::new();
     let mut add = |name: String, sort: TaskSort, filter: &TaskFilter| {
         cases.extend(
@@ -253,78 +239,56 @@ fn cases(now: Timestamp) -> Result<Vec<Case>, Error> {
     for name in TaskSort::NAMES {
         add(name.to_owned(), name.parse()?, &TaskFilter::default());
     }
-    let everything = TaskFilter::default;
-    let week = std::time::Duration::from_hours(7 * 24);
-    let due = tasks::Bounds {
-        after: Some(Due::At(now)),
-        before: Some(Due::At(now.plus(week))),
-    };
-    let text = |text: &str| text.parse().ok();
-    let filters = [
-        (
-            "status=todo",
-            TaskFilter {
-                statuses: vec![Status::Todo],
-                ..everything()
-            },
-        ),
-        (
-            "status=done",
-            TaskFilter {
-                statuses: vec![Status::Done],
-                ..everything()
-            },
-        ),
-        (
-            "priority=high",
-            TaskFilter {
-                priorities: vec!["high".parse()?],
-                ..everything()
-            },
-        ),
-        (
-            "label=home",
-            TaskFilter {
-                labels: vec!["home".parse()?],
-                ..everything()
-            },
-        ),
-        (
-            "due within a week",
-            TaskFilter {
-                due,
-                ..everything()
-            },
-        ),
-        (
-            "q=landlord",
-            TaskFilter {
-                text: text("landlord"),
-                ..everything()
-            },
-        ),
-        (
-            "q, without matches",
-            TaskFilter {
-                text: text("zeppelin"),
-                ..everything()
-            },
-        ),
-    ];
-    for (name, filter) in &filters {
+    for (name, filter) in &filters(now)? {
         add(format!("-created, {name}"), TaskSort::default(), filter);
     }
     // In the second half of the list no task matches.
     cases.push(Case {
         name: "due, due within a week".to_owned(),
         sort: "due".parse()?,
-        filter: TaskFilter {
-            due,
-            ..everything()
-        },
+        filter: due_within_a_week(now),
         place: Place::First,
     });
     Ok(cases)
+}
+
+fn filters(now: Timestamp) -> Result<[(&'static str, TaskFilter); 7], String> {
+    let of_status = |status| TaskFilter {
+        statuses: vec![status],
+        ..TaskFilter::default()
+    };
+    let with_text = |text: &str| TaskFilter {
+        text: text.parse().ok(),
+        ..TaskFilter::default()
+    };
+    let high = TaskFilter {
+        priorities: vec!["high".parse()?],
+        ..TaskFilter::default()
+    };
+    let home = TaskFilter {
+        labels: vec!["home".parse()?],
+        ..TaskFilter::default()
+    };
+    Ok([
+        ("status=todo", of_status(Status::Todo)),
+        ("status=done", of_status(Status::Done)),
+        ("priority=high", high),
+        ("label=home", home),
+        ("due within a week", due_within_a_week(now)),
+        ("q=landlord", with_text("landlord")),
+        ("q, without matches", with_text("zeppelin")),
+    ])
+}
+
+fn due_within_a_week(now: Timestamp) -> TaskFilter {
+    let week = std::time::Duration::from_hours(7 * 24);
+    TaskFilter {
+        due: tasks::Bounds {
+            after: Some(Due::At(now)),
+            before: Some(Due::At(now.plus(week))),
+        },
+        ..TaskFilter::default()
+    }
 }
 
 impl Case {
@@ -390,8 +354,32 @@ impl Case {
         row
     }
 
+    /// The whole row, with what was read from each list and the budget.
+    fn metered_row(&self, measured: &[Summary; 3], used: &[Used]) -> Vec<String> {
+        let each =
+            |show: fn(&Used) -> String| used.iter().map(show).collect::<Vec<_>>().join(" / ");
+        let per_task = |at: usize| {
+            measured[at].median
+                / if self.filter.is_empty() {
+                    1.0
+                } else {
+                    used[at].items.max(1) as f64
+                }
+        };
+        let budget = Budget {
+            what: self.name.clone(),
+            measured: per_task(2) / per_task(0),
+            at_most: BUDGET,
+        };
+        let mut row = self.row(measured);
+        row.push(each(|used| format!("{:.1}", used.units)));
+        row.push(each(|used| used.items.to_string()));
+        row.push(format!("{:.2} {}", budget.measured, budget.verdict()));
+        row
+    }
+
     /// Whether this is the requested page. Filtered pages are checked by the contract's cases.
-    fn check(&self, list: &List, items: &[Task]) -> Result<(), Error> {
+    fn check(&self, list: &List, items: &[Task]) -> anyhow::Result<()> {
         let begin = self.before_page(list).map_or(0, |at| at + 1);
         let expected = self
             .ordered(list)
@@ -400,14 +388,14 @@ impl Case {
             .take(PAGE)
             .map(|(_, id)| id);
         if self.filter.is_empty() && !items.iter().map(|task| task.id).eq(expected) {
-            return Err(format!("{}: another page was answered", self.name).into());
+            bail!("{}: another page was answered", self.name);
         }
         Ok(())
     }
 }
 
 /// Reads a page of each list in turn, repeatedly.
-async fn measure(case: &Case, lists: &[List; 3], runs: usize) -> Result<[Summary; 3], Error> {
+async fn measure(case: &Case, lists: &[List; 3], runs: usize) -> anyhow::Result<[Summary; 3]> {
     let mut measured = [const { Vec::new() }; 3];
     let mut queries = Vec::new();
     for list in lists {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use auth::{Account, Email, Session, Users};
 use common::auth::{Client, NewPassword, PasswordHash, Passwords, SessionLifetimes, UserId};
 use common::fields::Field;
@@ -11,8 +12,6 @@ use common::problem::Problem;
 use common::time::{Clock, SystemClock, Timestamp};
 use futures_util::{StreamExt, TryStreamExt};
 use tasks::{Due, Label, Labels, Priority, Status, Task, TaskDraft, TaskId, Tasks};
-
-use crate::Error;
 
 pub(crate) const PASSWORD: &str = "a lane of tasks";
 
@@ -78,7 +77,7 @@ impl Dice {
 ///
 /// # Errors
 /// A text is not valid, which would be a bug here.
-pub(crate) fn tasks(count: usize, now: Timestamp) -> Result<Vec<Task>, Error> {
+pub(crate) fn tasks(count: usize, now: Timestamp) -> anyhow::Result<Vec<Task>> {
     let mut dice = Dice::new(0x5EED);
     (0..count)
         .rev()
@@ -89,10 +88,11 @@ pub(crate) fn tasks(count: usize, now: Timestamp) -> Result<Vec<Task>, Error> {
                 now,
             )
         })
-        .collect()
+        .collect::<Result<_, String>>()
+        .map_err(anyhow::Error::msg)
 }
 
-fn task(dice: &mut Dice, created: Timestamp, now: Timestamp) -> Result<Task, Error> {
+fn task(dice: &mut Dice, created: Timestamp, now: Timestamp) -> Result<Task, String> {
     let title = format!(
         "{} {} {}",
         dice.one(&VERBS),
@@ -153,7 +153,7 @@ fn task(dice: &mut Dice, created: Timestamp, now: Timestamp) -> Result<Task, Err
 
 /// Three of five tasks are due, within two months before or after now; one of four of them at a
 /// time of day.
-fn due(dice: &mut Dice, now: Timestamp) -> Result<Option<Due>, Error> {
+fn due(dice: &mut Dice, now: Timestamp) -> Result<Option<Due>, String> {
     if dice.below(5) < 2 {
         return Ok(None);
     }
@@ -171,8 +171,8 @@ fn due(dice: &mut Dice, now: Timestamp) -> Result<Option<Due>, Error> {
 ///
 /// # Errors
 /// It cannot be computed.
-pub(crate) async fn hash(passwords: &Passwords) -> Result<PasswordHash, Error> {
-    let password = NewPassword::read(PASSWORD.into()).map_err(|faults| format!("{faults:?}"))?;
+pub(crate) async fn hash(passwords: &Passwords) -> anyhow::Result<PasswordHash> {
+    let password = NewPassword::read(PASSWORD.into()).map_err(|faults| anyhow!("{faults:?}"))?;
     let hashed = async {
         passwords
             .admit(std::net::Ipv4Addr::LOCALHOST.into())?
@@ -181,7 +181,7 @@ pub(crate) async fn hash(passwords: &Passwords) -> Result<PasswordHash, Error> {
     };
     hashed
         .await
-        .map_err(|problem: Problem| format!("{problem:?}").into())
+        .map_err(|problem: Problem| anyhow!("{problem:?}"))
 }
 
 /// The address of the account with this number.
@@ -198,16 +198,17 @@ pub(crate) async fn add_accounts(
     lifetimes: SessionLifetimes,
     hash: &PasswordHash,
     count: usize,
-) -> Result<Vec<Account>, Error> {
+) -> anyhow::Result<Vec<Account>> {
     let now = SystemClock.now();
     let client = Client::new(Ipv4Addr::LOCALHOST.into(), Some("bench"));
     let registering = (0..count).map(|number| {
         let client = &client;
         async move {
-            let account = Account::new(Email::try_from(address(number))?, None, hash.clone(), now);
+            let email = Email::try_from(address(number)).map_err(anyhow::Error::msg)?;
+            let account = Account::new(email, None, hash.clone(), now);
             let session = Session::start(&account, client, lifetimes, now);
             users.register(&account, &session).await?;
-            Ok::<_, Error>(account)
+            anyhow::Ok(account)
         }
     });
     futures_util::stream::iter(registering)
@@ -224,7 +225,7 @@ pub(crate) async fn add_tasks(
     store: &Tasks,
     owner: UserId,
     tasks: &[Task],
-) -> Result<Vec<TaskId>, Error> {
+) -> anyhow::Result<Vec<TaskId>> {
     let adding = tasks.iter().map(|task| async move {
         store
             .create(owner, task.clone(), None)

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use anyhow::{Context, bail};
+
 use crate::functions::root;
-use crate::{Error, usage};
+use crate::usage;
 
 /// A running server. It is killed when it is dropped.
 pub(crate) struct Process {
@@ -30,7 +32,7 @@ impl Process {
     ///
     /// # Errors
     /// It cannot be started, or exits without printing an address.
-    pub(crate) fn start(command: &mut Command, says: Says) -> Result<Self, Error> {
+    pub(crate) fn start(command: &mut Command, says: Says) -> anyhow::Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null());
         match says {
@@ -39,12 +41,12 @@ impl Process {
         };
         let mut child = command
             .spawn()
-            .map_err(|error| format!("{name} cannot be started: {error}"))?;
+            .with_context(|| format!("{name} cannot be started"))?;
         let output: Option<Box<dyn Read + Send>> = match says {
             Says::Output => child.stdout.take().map(|output| Box::new(output) as _),
             Says::Error => child.stderr.take().map(|output| Box::new(output) as _),
         };
-        let mut output = BufReader::new(output.ok_or("there is no output")?);
+        let mut output = BufReader::new(output.context("there is no output")?);
         let mut line = String::new();
         loop {
             line.clear();
@@ -53,7 +55,7 @@ impl Process {
                 Ok(0) | Err(_) => {
                     let _ = child.kill();
                     let _ = child.wait();
-                    return Err(format!("{name} ended before it listened").into());
+                    bail!("{name} ended before it listened");
                 }
             }
             if let Some(address) = address_in(&line) {
@@ -70,7 +72,7 @@ impl Process {
     ///
     /// # Errors
     /// The process has ended.
-    pub(crate) fn processor_time(&self) -> Result<Duration, Error> {
+    pub(crate) fn processor_time(&self) -> anyhow::Result<Duration> {
         usage::processor_time(&self.child)
     }
 
@@ -78,7 +80,7 @@ impl Process {
     ///
     /// # Errors
     /// The process has ended.
-    pub(crate) fn memory(&self) -> Result<u64, Error> {
+    pub(crate) fn memory(&self) -> anyhow::Result<u64> {
         usage::memory(&self.child, "VmRSS")
     }
 }
@@ -103,21 +105,18 @@ fn address_in(line: &str) -> Option<SocketAddr> {
 ///
 /// # Errors
 /// It cannot be built.
-pub(crate) fn build_server() -> Result<PathBuf, Error> {
+pub(crate) fn build_server() -> anyhow::Result<PathBuf> {
     let built = Command::new(env!("CARGO"))
         .args(["build", "--release", "--locked", "--package", "server"])
         .current_dir(root())
         .status();
-    if !built
-        .map_err(|error| format!("cargo cannot be started: {error}"))?
-        .success()
-    {
-        return Err("the server could not be built".into());
+    if !built.context("cargo cannot be started")?.success() {
+        bail!("the server could not be built");
     }
     let own = std::env::current_exe()?;
     let program = own.with_file_name("tasklane");
     if cfg!(debug_assertions) || !program.exists() {
-        return Err("only what is released is measured: cargo run --release -p bench".into());
+        bail!("only what is released is measured: cargo run --release -p bench");
     }
     Ok(program)
 }
@@ -136,7 +135,7 @@ pub(crate) fn tasklane(
     program: &Path,
     folder: &Path,
     settings: &[(&str, &str)],
-) -> Result<Process, Error> {
+) -> anyhow::Result<Process> {
     let mut command = Command::new(program);
     command
         .env_clear()
@@ -151,10 +150,10 @@ pub(crate) fn tasklane(
 ///
 /// # Errors
 /// It has not been built, or cannot be started.
-pub(crate) fn mongodb() -> Result<Process, Error> {
+pub(crate) fn mongodb() -> anyhow::Result<Process> {
     let program = root().join("target/stores/mongo-java/run.sh");
     if !program.exists() {
-        return Err("there is no MongoDB server: build one with .ci/stores/build.sh".into());
+        bail!("there is no MongoDB server: build one with .ci/stores/build.sh");
     }
     Process::start(Command::new(program).arg("0"), Says::Output)
 }

@@ -1,5 +1,7 @@
 //! Markdown tables as in `README.md`, and budgets.
 
+use anyhow::anyhow;
+
 /// A table whose columns are as wide as their contents.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
@@ -77,7 +79,7 @@ impl Budget {
 ///
 /// # Errors
 /// The values that do, and by how much.
-pub(crate) fn check(budgets: &[Budget]) -> Result<(), String> {
+pub(crate) fn check(budgets: &[Budget]) -> anyhow::Result<()> {
     let broken = budgets
         .iter()
         .filter(|budget| budget.measured > budget.at_most * TOLERANCE);
@@ -91,7 +93,7 @@ pub(crate) fn check(budgets: &[Budget]) -> Result<(), String> {
     if lines.is_empty() {
         Ok(())
     } else {
-        Err(format!(
+        Err(anyhow!(
             "over budget by more than a quarter:\n  {}",
             lines.join("\n  ")
         ))

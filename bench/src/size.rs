@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
+use anyhow::Context;
 use clap::Args;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
-use crate::Error;
 use crate::functions::Selection;
 use crate::report::{Budget, Table, check};
 
@@ -26,8 +26,8 @@ pub(crate) struct Arguments {
 ///
 /// # Errors
 /// A function cannot be built or read; with `--check`, a budget is exceeded.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
-    let budgets = measure(&arguments.selection).map_err(|error| error.to_string())?;
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let budgets = measure(&arguments.selection)?;
     if arguments.check {
         check(&budgets)
     } else {
@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     }
 }
 
-fn measure(selection: &Selection) -> Result<Vec<Budget>, Error> {
+fn measure(selection: &Selection) -> anyhow::Result<Vec<Budget>> {
     let (functions, folder) = selection.built()?;
     let (mut table, mut budgets) = (
         Table::new(["function", "binary, MB", "zipped, MB", "at most 2.5 MB"]),
@@ -43,8 +43,7 @@ fn measure(selection: &Selection) -> Result<Vec<Budget>, Error> {
     );
     for function in functions {
         let path = folder.join(function.name);
-        let binary =
-            std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let binary = std::fs::read(&path).with_context(|| path.display().to_string())?;
         let budget = Budget {
             what: format!("zipped {}", function.name),
             measured: zipped(&binary)? / 1e6,
@@ -69,7 +68,7 @@ fn measure(selection: &Selection) -> Result<Vec<Budget>, Error> {
 
 /// The deployed size of a binary in bytes: deflated at the default level, as by the SAM CLI and
 /// `zip`. The archive itself adds a hundred bytes.
-fn zipped(binary: &[u8]) -> Result<f64, Error> {
+fn zipped(binary: &[u8]) -> anyhow::Result<f64> {
     let mut deflated = DeflateEncoder::new(Vec::new(), Compression::default());
     deflated.write_all(binary)?;
     Ok(deflated.finish()?.len() as f64)

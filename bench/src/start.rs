@@ -12,11 +12,11 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use clap::Args;
 use serde_json::Value;
 
-use crate::Error;
 use crate::functions::{self, Function, GET_ITEM, HELLO, Selection};
 use crate::report::{Budget, Table, check};
 use crate::statistics::Summary;
@@ -58,14 +58,11 @@ pub(crate) struct Arguments {
 ///
 /// # Errors
 /// A function cannot run, or gives a wrong answer; with `--check`, a budget is exceeded.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
-    let budgets = runtime
-        .block_on(measure(arguments))
-        .map_err(|error| error.to_string())?;
+        .build()?;
+    let budgets = runtime.block_on(measure(arguments))?;
     if arguments.check {
         check(&budgets)
     } else {
@@ -73,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     }
 }
 
-async fn measure(arguments: &Arguments) -> Result<Vec<Budget>, Error> {
+async fn measure(arguments: &Arguments) -> anyhow::Result<Vec<Budget>> {
     let (functions, folder) = arguments.selection.built()?;
     let mut measured = functions
         .into_iter()
@@ -95,7 +92,7 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Budget>, Error> {
             aws.reset().await?;
             tokio::time::sleep(PAUSE).await;
             let run = run_once(function, &aws, &folder, arguments.warm.get()).await;
-            let run = run.map_err(|error| format!("{}: {error}", function.name))?;
+            let run = run.context(function.name)?;
             // The first round reads files from disk that later rounds find in memory, so it is not
             // counted.
             runs.extend((round > 0).then_some(run));
@@ -146,13 +143,13 @@ async fn run_once(
     aws: &Aws,
     folder: &Path,
     warm: usize,
-) -> Result<Run, Error> {
+) -> anyhow::Result<Run> {
     let mut api = RuntimeApi::listen().await?;
     let environment = aws.environment(function.name, function.endpoint, api.address);
     let started = Instant::now();
     let mut process = Process::start(&folder.join(function.name), &environment)?;
     let observed = observe(function, started, &process, &mut api, aws, warm).await;
-    observed.map_err(|error| format!("{error}\n{}", process.last_words()).into())
+    observed.map_err(|error| anyhow!("{error:#}\n{}", process.last_words()))
 }
 
 async fn observe(
@@ -162,7 +159,7 @@ async fn observe(
     api: &mut RuntimeApi,
     aws: &Aws,
     warm: usize,
-) -> Result<Run, Error> {
+) -> anyhow::Result<Run> {
     let poll = api.poll().await?;
     let (start, start_cpu) = (
         milliseconds(poll.at - started),
@@ -188,7 +185,7 @@ async fn answer(
     api: &mut RuntimeApi,
     aws: &Aws,
     warm: usize,
-) -> Result<Answers, Error> {
+) -> anyhow::Result<Answers> {
     let mut waiting = poll;
     let (mut times, mut cpu) = (Vec::new(), Vec::new());
     let until = Instant::now() + WARM_TIME;
@@ -241,6 +238,30 @@ impl Measured {
                 .collect::<Vec<_>>(),
         )
     }
+
+    /// The row of the request times, relative to the processor times of `get-item`.
+    fn requests_row(&self, item_first: f64, item_warm: f64) -> Vec<String> {
+        let first = self.summary_of_answers(|answers| answers.first);
+        let first_cpu = self.summary_of_answers(|answers| answers.first_cpu).median;
+        let warm = self.warm();
+        let warm_cpu = self.summary_of_answers(|answers| answers.warm_cpu).median;
+        let mut row = vec![self.function.name.to_owned()];
+        if first.runs == 0 {
+            row.extend(std::iter::repeat_n("-".to_owned(), 7));
+        } else {
+            row.extend([
+                first.to_string(),
+                format!("{first_cpu:.2}"),
+                format!("{:.2}", first_cpu / item_first),
+                warm.runs.to_string(),
+                warm.to_string(),
+                format!("{warm_cpu:.0}"),
+                format!("{:.2}", warm_cpu / item_warm),
+            ]);
+        }
+        row.push(format!("{:.1}", self.summary(|run| run.memory).median));
+        row
+    }
 }
 
 struct Event {
@@ -251,12 +272,12 @@ struct Event {
 }
 
 impl Event {
-    fn read(name: &str) -> Result<Self, Error> {
+    fn read(name: &str) -> anyhow::Result<Self> {
         let json = std::fs::read(functions::root().join(format!("events/{name}.json")))?;
         let event = serde_json::from_slice::<Value>(&json)?;
         let method = event["requestContext"]["http"]["method"]
             .as_str()
-            .ok_or("an event without a method")?;
+            .context("an event without a method")?;
         Ok(Self {
             writes: method != "GET",
             not_found: name == "not-found",
@@ -265,12 +286,12 @@ impl Event {
     }
 
     /// Errors are fast, so they must not be measured.
-    fn check(&self, answer: &[u8]) -> Result<(), Error> {
+    fn check(&self, answer: &[u8]) -> anyhow::Result<()> {
         let answer = serde_json::from_slice::<Value>(answer)?;
         match answer["statusCode"].as_u64() {
             Some(404) if self.not_found => Ok(()),
             Some(200..300) if !self.not_found => Ok(()),
-            _ => Err(format!("it answers {answer}").into()),
+            _ => Err(anyhow!("it answers {answer}")),
         }
     }
 }
@@ -355,7 +376,6 @@ fn requests(measured: &[Measured]) -> Option<Budget> {
         of_item(|answers| answers.first_cpu),
         of_item(|answers| answers.warm_cpu),
     );
-    let mut budget = None;
     let mut table = Table::new([
         "function",
         "first, ms: min / median / p99",
@@ -368,46 +388,15 @@ fn requests(measured: &[Measured]) -> Option<Budget> {
         "peak MB",
     ]);
     for measured in measured {
-        let name = measured.function.name;
-        let (first, first_cpu) = (
-            measured.summary_of_answers(|answers| answers.first),
-            measured.summary_of_answers(|answers| answers.first_cpu),
-        );
-        let (warm, warm_cpu) = (
-            measured.warm(),
-            measured.summary_of_answers(|answers| answers.warm_cpu),
-        );
-        let memory = format!("{:.1}", measured.summary(|run| run.memory).median);
-        if first.runs == 0 {
-            let nothing = std::iter::repeat_n("-".to_owned(), 7);
-            table.row(
-                [name.to_owned()]
-                    .into_iter()
-                    .chain(nothing)
-                    .chain([memory])
-                    .collect(),
-            );
-            continue;
-        }
-        table.row(vec![
-            name.to_owned(),
-            first.to_string(),
-            format!("{:.2}", first_cpu.median),
-            format!("{:.2}", first_cpu.median / item_first),
-            warm.runs.to_string(),
-            warm.to_string(),
-            format!("{:.0}", warm_cpu.median),
-            format!("{:.2}", warm_cpu.median / item_warm),
-            memory,
-        ]);
-        if name == GET_TASK {
-            budget = Some(Budget {
-                what: format!("CPU of a warm {name}"),
-                measured: warm_cpu.median / item_warm,
-                at_most: WARM,
-            });
-        }
+        table.row(measured.requests_row(item_first, item_warm));
     }
     table.print();
-    budget
+    let task = measured
+        .iter()
+        .find(|measured| measured.function.name == GET_TASK);
+    task.map(|task| Budget {
+        what: format!("CPU of a warm {GET_TASK}"),
+        measured: task.summary_of_answers(|answers| answers.warm_cpu).median / item_warm,
+        at_most: WARM,
+    })
 }

@@ -3,17 +3,16 @@
 use std::process::Child;
 use std::time::Duration;
 
+use anyhow::Context;
 use nix::time::ClockId;
 use nix::unistd::Pid;
-
-use crate::Error;
 
 /// The processor time that all threads of a process have used since its start, on all processors
 /// together.
 ///
 /// # Errors
 /// The process has ended.
-pub(crate) fn processor_time(process: &Child) -> Result<Duration, Error> {
+pub(crate) fn processor_time(process: &Child) -> anyhow::Result<Duration> {
     let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(process.id().try_into()?))?;
     Ok(clock.now()?.into())
 }
@@ -23,11 +22,11 @@ pub(crate) fn processor_time(process: &Child) -> Result<Duration, Error> {
 ///
 /// # Errors
 /// The process has ended.
-pub(crate) fn memory(process: &Child, which: &str) -> Result<u64, Error> {
+pub(crate) fn memory(process: &Child, which: &str) -> anyhow::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id()))?;
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix(which)?.strip_prefix(':'));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    kib.ok_or_else(|| format!("the kernel does not say {which}").into())
+    kib.with_context(|| format!("the kernel does not say {which}"))
 }

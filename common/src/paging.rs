@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 
 /// The longest position in a cursor, in bytes: DynamoDB's longest sort key, with three bytes for
 /// each of its bytes.
@@ -33,7 +34,13 @@ impl<T> Page<T> {
 ///
 /// It is opaque to clients and gives no access: it only moves within the list that the caller's
 /// token allows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(
+    inline,
+    with = "String",
+    description = "The `next_cursor` of the previous page; absent for the first page.",
+    extend("minLength" = 1)
+)]
 pub struct Cursor {
     /// The name of the order.
     pub order: String,
@@ -56,14 +63,24 @@ impl fmt::Display for Cursor {
     }
 }
 
+/// A text that is not a cursor. It is not a `String`, so that a query cannot read a cursor like any
+/// other parameter, without its order.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotACursor;
+
+impl From<NotACursor> for String {
+    fn from(NotACursor: NotACursor) -> Self {
+        "must be a next_cursor that a list of this API returned".to_owned()
+    }
+}
+
 impl FromStr for Cursor {
-    type Err = String;
+    type Err = NotACursor;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = || "must be a next_cursor that a list of this API returned".to_owned();
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
-        let text = String::from_utf8(bytes).map_err(|_| refused())?;
-        let (order, position) = text.split_once('\n').ok_or_else(refused)?;
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| NotACursor)?;
+        let text = String::from_utf8(bytes).map_err(|_| NotACursor)?;
+        let (order, position) = text.split_once('\n').ok_or(NotACursor)?;
         let plain = |text: &str| {
             !text.is_empty()
                 && text.len() <= MAX_POSITION
@@ -72,7 +89,7 @@ impl FromStr for Cursor {
         if plain(order) && plain(position) {
             Ok(Self::new(order, position))
         } else {
-            Err(refused())
+            Err(NotACursor)
         }
     }
 }

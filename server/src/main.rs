@@ -1,6 +1,7 @@
 //! `tasklane`: all functions of the API in one process.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use common::auth::SessionLifetimes;
@@ -47,35 +48,13 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             let setup = Setup::new(&data, environment).await?;
             let variable = |name: &str| setup.variable(name);
             let starter = setup.starter(Environment::new(&variable)).await?;
-            start::serve(
-                &setup,
-                starter,
-                listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
-                &network_options,
-            )
-            .await
+            let listen = listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
+            start::serve(&setup, starter, listen, &network_options).await
         }
-        Some(Command::Seed { force }) => {
-            let setup = Setup::new(&data, environment).await?;
-            let variable = |name: &str| setup.variable(name);
-            let starter = setup.starter(Environment::new(&variable)).await?;
-            if !force {
-                seed::check(&starter, &setup.everything(&starter).await?).await?;
-            }
-            println!("{}", seed::seed(&starter, setup.is_local).await?);
-            Ok(())
-        }
+        Some(Command::Seed { force }) => seed(&data, force, environment).await,
         Some(Command::Dynamodb) => {
-            let engine = Engine::open(&data)?;
             let listen = listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8000)));
-            start::create_tables(&engine.database(), environment).await?;
-            engine.keep_swept();
-            let starter = Starter::new(environment).with(engine.database());
-            println!("{}", seed::seed(&starter, true).await?);
-            eprintln!(
-                "The DynamoDB engine is listening on {listen}\n  use it with DATABASE_URL=dynamodb://{LOCAL_ACCESS_KEY}@{listen}"
-            );
-            emulator::serve(&engine, listen, start::signal()).await
+            serve_engine(&data, listen, environment).await
         }
         Some(Command::Migrate) => start::migrate(environment).await,
         Some(Command::Copy {
@@ -106,19 +85,48 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             print!("{}", server::openapi());
             Ok(())
         }
-        Some(Command::RotateKeys { revoke }) => {
-            let sessions = SessionLifetimes::read(environment)?.absolute;
-            let file = keys::rotate(&data, sessions, revoke)?;
-            let old = if revoke {
-                "The old ones are removed: all users must log in again."
-            } else {
-                "Tokens of the old ones stay valid."
-            };
-            println!(
-                "Added new keys to {}; restart the server within a day to use them. {old}",
-                file.display()
-            );
-            Ok(())
-        }
+        Some(Command::RotateKeys { revoke }) => rotate_keys(&data, revoke, environment),
     }
+}
+
+async fn seed(data: &Path, force: bool, environment: Environment<'_>) -> anyhow::Result<()> {
+    let setup = Setup::new(data, environment).await?;
+    let variable = |name: &str| setup.variable(name);
+    let starter = setup.starter(Environment::new(&variable)).await?;
+    if !force {
+        seed::check(&starter, &setup.everything(&starter).await?).await?;
+    }
+    println!("{}", seed::seed(&starter, setup.is_local).await?);
+    Ok(())
+}
+
+async fn serve_engine(
+    data: &Path,
+    listen: SocketAddr,
+    environment: Environment<'_>,
+) -> anyhow::Result<()> {
+    let engine = Engine::open(data)?;
+    start::create_tables(&engine.database(), environment).await?;
+    engine.keep_swept();
+    let starter = Starter::new(environment).with(engine.database());
+    println!("{}", seed::seed(&starter, true).await?);
+    eprintln!(
+        "The DynamoDB engine is listening on {listen}\n  use it with DATABASE_URL=dynamodb://{LOCAL_ACCESS_KEY}@{listen}"
+    );
+    emulator::serve(&engine, listen, start::signal()).await
+}
+
+fn rotate_keys(data: &Path, revoke: bool, environment: Environment<'_>) -> anyhow::Result<()> {
+    let sessions = SessionLifetimes::read(environment)?.absolute;
+    let file = keys::rotate(data, sessions, revoke)?;
+    let old = if revoke {
+        "The old ones are removed: all users must log in again."
+    } else {
+        "Tokens of the old ones stay valid."
+    };
+    println!(
+        "Added new keys to {}; restart the server within a day to use them. {old}",
+        file.display()
+    );
+    Ok(())
 }

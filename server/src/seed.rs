@@ -75,16 +75,15 @@ pub async fn seed(starter: &Starter<'_>, is_local: bool) -> anyhow::Result<Strin
         registered => registered?,
     }
     users.start_session(&session(0xa2)).await?;
-    let mut count = 0;
-    for (last, draft) in drafts(now).map_err(anyhow::Error::msg)? {
+    for demo in &TASKS {
+        let draft = demo.draft(now).map_err(anyhow::Error::msg)?;
         // A minute apart, so that every order is visible.
-        let created = now.minus(Duration::from_secs(60 * (0xd0 - u64::from(last))));
+        let created = now.minus(Duration::from_secs(60 * (0xd0 - u64::from(demo.id))));
         let task = Task {
-            id: TaskId::from_uuid(id(last)),
+            id: TaskId::from_uuid(id(demo.id)),
             ..draft.into_task(created)
         };
         tasks.create(account.id, task, None).await?;
-        count += 1;
     }
     tasks
         .trash(
@@ -95,7 +94,8 @@ pub async fn seed(starter: &Starter<'_>, is_local: bool) -> anyhow::Result<Strin
         )
         .await?;
     Ok(format!(
-        "Filled the demo account with {count} tasks, one of them in the trash.\n  email     {EMAIL}\n  password  {password}"
+        "Filled the demo account with {} tasks, one of them in the trash.\n  email     {EMAIL}\n  password  {password}",
+        TASKS.len()
     ))
 }
 
@@ -120,100 +120,90 @@ async fn account(
     })
 }
 
-fn drafts(now: Timestamp) -> Result<Vec<(u8, TaskDraft)>, String> {
-    let day = |days: u64| {
-        now.plus(Duration::from_secs(days * 24 * 60 * 60))
-            .to_string()[..10]
-            .parse::<Due>()
-            .map(Some)
-    };
-    let draft = |title: &str, notes: &str, status, priority, labels: &[&str], due| {
-        Ok::<_, String>(TaskDraft {
-            title: title.parse::<Title>()?,
-            notes: if notes.is_empty() {
-                None
-            } else {
-                Some(notes.parse()?)
-            },
-            status: Some(status),
-            priority: Some(priority),
-            labels: Some(
-                labels
-                    .iter()
-                    .map(|label| label.parse::<Label>())
-                    .collect::<Result<Vec<_>, _>>()?
-                    .into_iter()
-                    .collect(),
-            ),
-            due,
+/// A task of the demo account.
+struct DemoTask {
+    /// The last byte of its identifier.
+    id: u8,
+    title: &'static str,
+    notes: &'static str,
+    status: Status,
+    priority: Priority,
+    labels: &'static [&'static str],
+    due_in_days: Option<u64>,
+}
+
+const TASKS: [DemoTask; 6] = [
+    DemoTask {
+        id: 0xb1,
+        title: "Read the README",
+        notes: "Then try its *tour*.",
+        status: Status::InProgress,
+        priority: Priority::High,
+        labels: &["tasklane"],
+        due_in_days: Some(1),
+    },
+    DemoTask {
+        id: 0xb2,
+        title: "Open the docs page",
+        notes: "It is at `/docs`.",
+        status: Status::Todo,
+        priority: Priority::Medium,
+        labels: &["tasklane"],
+        due_in_days: Some(2),
+    },
+    DemoTask {
+        id: 0xb3,
+        title: "Water the plants",
+        notes: "The ficus twice.",
+        status: Status::Todo,
+        priority: Priority::Low,
+        labels: &["home"],
+        due_in_days: Some(3),
+    },
+    DemoTask {
+        id: 0xb4,
+        title: "Renew the passport",
+        notes: "",
+        status: Status::Todo,
+        priority: Priority::Urgent,
+        labels: &["home", "travel"],
+        due_in_days: Some(30),
+    },
+    DemoTask {
+        id: 0xb5,
+        title: "Buy a bicycle bell",
+        notes: "",
+        status: Status::Done,
+        priority: Priority::None,
+        labels: &[],
+        due_in_days: None,
+    },
+    DemoTask {
+        id: 0xc1,
+        title: "Something that was deleted",
+        notes: "",
+        status: Status::Cancelled,
+        priority: Priority::None,
+        labels: &[],
+        due_in_days: None,
+    },
+];
+
+impl DemoTask {
+    fn draft(&self, now: Timestamp) -> Result<TaskDraft, String> {
+        let notes = Some(self.notes).filter(|notes| !notes.is_empty());
+        let labels = self.labels.iter().map(|label| label.parse::<Label>());
+        let due = self.due_in_days.map(|days| {
+            let at = now.plus(Duration::from_secs(days * 24 * 60 * 60));
+            at.to_string()[..10].parse::<Due>()
+        });
+        Ok(TaskDraft {
+            title: self.title.parse::<Title>()?,
+            notes: notes.map(str::parse).transpose()?,
+            status: Some(self.status),
+            priority: Some(self.priority),
+            labels: Some(labels.collect::<Result<_, _>>()?),
+            due: due.transpose()?,
         })
-    };
-    Ok(vec![
-        (
-            0xb1,
-            draft(
-                "Read the README",
-                "Then try its *tour*.",
-                Status::InProgress,
-                Priority::High,
-                &["tasklane"],
-                day(1)?,
-            )?,
-        ),
-        (
-            0xb2,
-            draft(
-                "Open the docs page",
-                "It is at `/docs`.",
-                Status::Todo,
-                Priority::Medium,
-                &["tasklane"],
-                day(2)?,
-            )?,
-        ),
-        (
-            0xb3,
-            draft(
-                "Water the plants",
-                "The ficus twice.",
-                Status::Todo,
-                Priority::Low,
-                &["home"],
-                day(3)?,
-            )?,
-        ),
-        (
-            0xb4,
-            draft(
-                "Renew the passport",
-                "",
-                Status::Todo,
-                Priority::Urgent,
-                &["home", "travel"],
-                day(30)?,
-            )?,
-        ),
-        (
-            0xb5,
-            draft(
-                "Buy a bicycle bell",
-                "",
-                Status::Done,
-                Priority::None,
-                &[],
-                None,
-            )?,
-        ),
-        (
-            0xc1,
-            draft(
-                "Something that was deleted",
-                "",
-                Status::Cancelled,
-                Priority::None,
-                &[],
-                None,
-            )?,
-        ),
-    ])
+    }
 }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::Context;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
@@ -26,7 +27,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::Error;
 use crate::functions::root;
 
 /// The name of the signing keys in their table.
@@ -46,7 +46,7 @@ pub(crate) struct Aws {
 }
 
 impl Aws {
-    pub(crate) async fn start() -> Result<Self, Error> {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
         let env = serde_json::from_str::<Value>(&std::fs::read_to_string(
             root().join("events/env.json"),
         )?)?;
@@ -138,7 +138,7 @@ impl Aws {
     }
 
     /// Restores the initial contents of the tables, so that every request finds the same data.
-    pub(crate) async fn reset(&self) -> Result<(), Error> {
+    pub(crate) async fn reset(&self) -> anyhow::Result<()> {
         for ((table, filled), (_, present)) in self.filled.iter().zip(self.contents().await?) {
             for item in present
                 .iter()
@@ -164,7 +164,7 @@ impl Aws {
         Ok(())
     }
 
-    async fn contents(&self) -> Result<Vec<(String, Vec<Item>)>, Error> {
+    async fn contents(&self) -> anyhow::Result<Vec<(String, Vec<Item>)>> {
         let mut contents = Vec::new();
         for table in ["TASKLANE_USERS_TABLE", "TASKLANE_TASKS_TABLE"] {
             let table = self.settings[table].clone();
@@ -188,18 +188,18 @@ fn same_key(one: &Item, other: &Item) -> bool {
         .all(|name| one.get(*name) == other.get(*name))
 }
 
-fn key_of(attribute: impl Fn(&str) -> Option<AttributeValue>) -> Result<Item, Error> {
+fn key_of(attribute: impl Fn(&str) -> Option<AttributeValue>) -> anyhow::Result<Item> {
     let part = |name: &str| {
-        Ok::<_, Error>((
+        anyhow::Ok((
             name.to_owned(),
-            attribute(name).ok_or("an item without a key")?,
+            attribute(name).context("an item without a key")?,
         ))
     };
     Ok(HashMap::from([part("pk")?, part("sk")?]))
 }
 
 /// Fills an engine as by `tasklane seed`.
-async fn fill(engine: &Engine, settings: &HashMap<String, String>) -> Result<(), Error> {
+async fn fill(engine: &Engine, settings: &HashMap<String, String>) -> anyhow::Result<()> {
     let variable = |name: &str| settings.get(name).cloned();
     let environment = Environment::new(&variable);
     create_tables(&engine.database(), environment).await?;
@@ -209,7 +209,7 @@ async fn fill(engine: &Engine, settings: &HashMap<String, String>) -> Result<(),
 }
 
 /// Creates the table of signing keys as in the template, and adds keys as `make-keys` does.
-async fn put_keys(client: &Client, settings: &HashMap<String, String>) -> Result<(), Error> {
+async fn put_keys(client: &Client, settings: &HashMap<String, String>) -> anyhow::Result<()> {
     let (table, name) = (&settings["TASKLANE_KEYS_TABLE"], "name");
     let attribute = AttributeDefinition::builder()
         .attribute_name(name)
@@ -236,7 +236,7 @@ async fn put_keys(client: &Client, settings: &HashMap<String, String>) -> Result
 }
 
 /// A client of the engine for the bench itself. It also scans, which no function may.
-fn client(engine: SocketAddr, settings: &HashMap<String, String>) -> Result<Client, Error> {
+fn client(engine: SocketAddr, settings: &HashMap<String, String>) -> anyhow::Result<Client> {
     let variable = |name: &str| settings.get(name).cloned();
     Ok(connect_to(
         &engine.to_string(),
@@ -244,7 +244,7 @@ fn client(engine: SocketAddr, settings: &HashMap<String, String>) -> Result<Clie
     )?)
 }
 
-async fn free_address() -> Result<SocketAddr, Error> {
+async fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?)
 }
 
@@ -254,7 +254,7 @@ fn ca_file(folder: &Path) -> PathBuf {
 
 /// Creates a certificate authority, writes it to this file, and issues a certificate for
 /// `localhost`.
-fn certified(ca_file: &Path) -> Result<TlsAcceptor, Error> {
+fn certified(ca_file: &Path) -> anyhow::Result<TlsAcceptor> {
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
@@ -273,7 +273,7 @@ fn certified(ca_file: &Path) -> Result<TlsAcceptor, Error> {
 
 /// Accepts TLS connections and forwards them to this address. Returns the address that it listens
 /// on.
-async fn behind_tls(plain: SocketAddr, acceptor: TlsAcceptor) -> Result<SocketAddr, Error> {
+async fn behind_tls(plain: SocketAddr, acceptor: TlsAcceptor) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {

@@ -5,7 +5,9 @@ use std::io::{Read, Seek};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::{Error, usage};
+use anyhow::Context;
+
+use crate::usage;
 
 /// A process that is stopped when it is dropped.
 pub(crate) struct Process {
@@ -18,7 +20,7 @@ impl Process {
     pub(crate) fn start(
         program: &std::path::Path,
         environment: &[(String, String)],
-    ) -> Result<Self, Error> {
+    ) -> anyhow::Result<Self> {
         let log = tempfile::tempfile()?;
         let mut command = Command::new(program);
         command
@@ -30,17 +32,17 @@ impl Process {
             .stderr(log.try_clone()?);
         let child = command
             .spawn()
-            .map_err(|error| format!("{} does not start: {error}", program.display()))?;
+            .with_context(|| format!("{} does not start", program.display()))?;
         Ok(Self { child, log })
     }
 
     /// The processor time that all of its threads have used since its start.
-    pub(crate) fn cpu(&self) -> Result<Duration, Error> {
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
         usage::processor_time(&self.child)
     }
 
     /// Its peak memory, in megabytes of a million bytes.
-    pub(crate) fn peak_memory(&self) -> Result<f64, Error> {
+    pub(crate) fn peak_memory(&self) -> anyhow::Result<f64> {
         Ok(usage::memory(&self.child, "VmHWM")? as f64 * 1024.0 / 1e6)
     }
 

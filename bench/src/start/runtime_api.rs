@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use anyhow::{Context, anyhow};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -15,8 +16,6 @@ use http::{Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-
-use crate::Error;
 
 /// The time limit of each action of a function.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,7 +42,7 @@ pub(crate) struct Poll {
 }
 
 impl RuntimeApi {
-    pub(crate) async fn listen() -> Result<Self, Error> {
+    pub(crate) async fn listen() -> anyhow::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let (sender, calls) = mpsc::unbounded_channel();
@@ -74,11 +73,11 @@ impl RuntimeApi {
     ///
     /// # Errors
     /// It makes another call, or none.
-    pub(crate) async fn poll(&mut self) -> Result<Poll, Error> {
+    pub(crate) async fn poll(&mut self) -> anyhow::Result<Poll> {
         match self.call().await? {
             Call::Next(poll) => Ok(poll),
-            Call::Response(..) => Err("it answered an event that it was not given".into()),
-            Call::Failure(error) => Err(String::from_utf8_lossy(&error).into()),
+            Call::Response(..) => Err(anyhow!("it answered an event that it was not given")),
+            Call::Failure(error) => Err(anyhow!("{}", String::from_utf8_lossy(&error))),
         }
     }
 
@@ -91,21 +90,23 @@ impl RuntimeApi {
         &mut self,
         poll: Poll,
         event: Bytes,
-    ) -> Result<(Duration, Bytes), Error> {
+    ) -> anyhow::Result<(Duration, Bytes)> {
         let given = Instant::now();
-        poll.event.send(event).map_err(|_| "it hung up")?;
+        poll.event.send(event).map_err(|_| anyhow!("it hung up"))?;
         match self.call().await? {
             Call::Response(at, answer) => Ok((at - given, answer)),
-            Call::Next(_) => Err("it asked for another event before it answered this one".into()),
-            Call::Failure(error) => Err(String::from_utf8_lossy(&error).into()),
+            Call::Next(_) => Err(anyhow!(
+                "it asked for another event before it answered this one"
+            )),
+            Call::Failure(error) => Err(anyhow!("{}", String::from_utf8_lossy(&error))),
         }
     }
 
-    async fn call(&mut self) -> Result<Call, Error> {
+    async fn call(&mut self) -> anyhow::Result<Call> {
         let call = tokio::time::timeout(PATIENCE, self.calls.recv())
             .await
-            .map_err(|_| format!("it did nothing for {PATIENCE:?}"))?;
-        call.ok_or_else(|| "the Runtime API has ended".into())
+            .with_context(|| format!("it did nothing for {PATIENCE:?}"))?;
+        call.context("the Runtime API has ended")
     }
 }
 

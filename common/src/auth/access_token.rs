@@ -145,16 +145,7 @@ impl Verifier {
             return Err("the token's key has retired");
         }
         let token = jsonwebtoken::decode::<AccessClaims>(token, &key.key, &self.validation)
-            .map_err(|error| match error.kind() {
-                ErrorKind::InvalidSignature => "the token's signature is wrong",
-                ErrorKind::InvalidIssuer => "the token is of another issuer",
-                ErrorKind::InvalidAudience => "the token is for another audience",
-                ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => {
-                    "the token's algorithm is not EdDSA"
-                }
-                ErrorKind::MissingRequiredClaim(_) => "the token lacks a claim",
-                _ => "the token cannot be read",
-            })?;
+            .map_err(|error| reason(&error))?;
         let AccessClaims {
             sub: user,
             sid: session,
@@ -181,6 +172,20 @@ impl Verifier {
             },
             ends: exp.min(key.ends),
         })
+    }
+}
+
+/// Why a token is invalid, for the log.
+fn reason(error: &jsonwebtoken::errors::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::InvalidSignature => "the token's signature is wrong",
+        ErrorKind::InvalidIssuer => "the token is of another issuer",
+        ErrorKind::InvalidAudience => "the token is for another audience",
+        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => {
+            "the token's algorithm is not EdDSA"
+        }
+        ErrorKind::MissingRequiredClaim(_) => "the token lacks a claim",
+        _ => "the token cannot be read",
     }
 }
 

@@ -21,7 +21,7 @@ pub use idempotency::Idempotency;
 pub use openapi::Operation;
 pub use parts::{Now, Use};
 pub use path::{Path, PathParameter};
-pub use query::{Listed, PageQuery, Parameters, Query, QueryFields};
+pub use query::{Limit, Parameter, Parameters, Query, QueryFields, TimeBound};
 pub use request::{CallerCheck, Request};
 pub use response::{Created, Listing, NoContent, PublicJson, Representation, Response};
 pub(crate) use serve::refuse;

@@ -90,14 +90,9 @@ impl Operation<'_> {
         }));
     }
 
-    /// The properties of this type are the query's parameters.
+    /// The properties of this type are the query's parameters, each of which may be absent.
     pub fn takes_query<T: JsonSchema>(&mut self) {
         let schema = T::json_schema(self.schemas).to_value();
-        let required = schema
-            .get("required")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
         for (name, property) in schema
             .get("properties")
             .and_then(Value::as_object)
@@ -110,7 +105,7 @@ impl Operation<'_> {
                 .as_object_mut()
                 .and_then(|property| property.shift_remove("description"));
             self.parameters.push(json!({
-                "name": name, "in": "query", "required": required.contains(&json!(name)), "description": description, "schema": property,
+                "name": name, "in": "query", "required": false, "description": description, "schema": property,
             }));
         }
     }
@@ -221,133 +216,20 @@ fn describe(
     answers: &mut SchemaGenerator,
     problem: &Value,
 ) -> Value {
-    let mut operation = Operation {
-        schemas,
-        answers,
-        parameters: Vec::new(),
-        body: None,
-        successes: Vec::new(),
-        problems: Vec::new(),
-        authenticated: false,
-    };
-    (endpoint.describe)(&mut operation);
-    operation.may_answer(endpoint.problems);
-    if !(endpoint.settings)().is_empty() {
-        operation.may_answer(&[Kind::UNAVAILABLE]);
-    }
-    // Faults that are found before the request reaches an endpoint.
-    operation.may_answer(&[
-        Kind::MALFORMED_BODY,
-        Kind::MALFORMED_HEADER,
-        Kind::REQUEST_TIMEOUT,
-        Kind::TOO_LARGE,
-        Kind::TOO_MANY_REQUESTS,
-    ]);
-    operation.may_answer(&[Kind::INTERNAL]);
-    operation.may_answer(&[Kind::MALFORMED_HEADER, Kind::PRECONDITION_FAILED]);
-    if endpoint.method == Method::Get {
-        operation.takes_header(
-            "If-Match",
-            "The entity tags that are expected; any other version returns 412.",
-            json!({"type": "string", "pattern": TAGS_PATTERN}),
-            "\"3\"",
-        );
-        operation.takes_header(
-            "If-None-Match",
-            "The entity tag that the client has; the same version returns 304.",
-            json!({"type": "string", "pattern": TAGS_PATTERN}),
-            "\"3\"",
-        );
-        operation.answers(Success::empty(304));
-    }
-
+    let operation = Operation::of(endpoint, schemas, answers);
     let mut responses = Map::new();
-    for success in std::mem::take(&mut operation.successes) {
-        let mut headers: Map<String, Value> = success
-            .headers
-            .iter()
-            .map(|(name, text)| ((*name).to_owned(), header(text)))
-            .collect();
-        headers.insert(
-            "X-Request-Id".to_owned(),
-            header("The identifier of this request in the logs."),
-        );
-        let mut response = json!({"description": reason(success.status), "headers": headers});
-        if let Some((schema, example)) = success.content {
-            response["content"] = json!({"application/json": {"schema": schema(operation.answers), "example": example}});
-        }
-        responses.insert(success.status.to_string(), response);
+    for success in operation.successes {
+        let status = success.status.to_string();
+        responses.insert(status, success.response(operation.answers));
     }
-    let mut by_status: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
-    for kind in operation.problems {
-        let kinds = by_status.entry(kind.status.as_u16()).or_default();
-        if !kinds.contains(&kind) {
-            kinds.push(kind);
-        }
+    for (status, kinds) in by_status(&operation.problems) {
+        let response = problem_response(endpoint.method, status, &kinds, problem);
+        responses.insert(status.to_string(), response);
     }
-    for (status, kinds) in by_status {
-        let titles: Vec<String> = kinds.iter().map(|kind| kind.title()).collect();
-        let example = json!({
-            "type": kinds[0].uri(), "title": titles[0], "status": status, "detail": format!("{}.", titles[0]),
-            "request_id": "0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55",
-        });
-        let mut headers = Map::new();
-        headers.insert(
-            "X-Request-Id".to_owned(),
-            header("The identifier of this request in the logs."),
-        );
-        match status {
-            401 => {
-                drop(headers.insert("WWW-Authenticate".to_owned(), header("Bearer (RFC 6750).")))
-            }
-            412 => drop(headers.insert(
-                "ETag".to_owned(),
-                header("The current version, if there is one."),
-            )),
-            415 => {
-                let name = if endpoint.method == Method::Patch {
-                    "Accept-Patch"
-                } else {
-                    "Accept-Post"
-                };
-                headers.insert(
-                    name.to_owned(),
-                    header("The accepted media types, if the body has another one."),
-                );
-                headers.insert(
-                    "Accept-Encoding".to_owned(),
-                    header("identity, if the body was compressed."),
-                );
-            }
-            429 => {
-                headers.insert(
-                    "Retry-After".to_owned(),
-                    header("Seconds to wait before the next attempt."),
-                );
-                headers.insert(
-                    "RateLimit".to_owned(),
-                    header("The remaining quota, and when it is full again (draft-ietf-httpapi-ratelimit-headers)."),
-                );
-                headers.insert(
-                    "RateLimit-Policy".to_owned(),
-                    header("The quota and its window in seconds."),
-                );
-            }
-            503 => drop(headers.insert(
-                "Retry-After".to_owned(),
-                header("Seconds to wait before the next attempt."),
-            )),
-            _ => {}
-        }
-        responses.insert(
-            status.to_string(),
-            json!({
-                "description": titles.join(", or "), "headers": headers,
-                "content": {"application/problem+json": {"schema": problem, "example": example}},
-            }),
-        );
-    }
-
+    let takes_key = operation
+        .parameters
+        .iter()
+        .any(|parameter| parameter["name"] == "Idempotency-Key");
     let mut documented = json!({
         "operationId": endpoint.name,
         "summary": endpoint.summary,
@@ -356,23 +238,160 @@ fn describe(
         "responses": responses,
         "security": if operation.authenticated { json!([{"access_token": []}]) } else { json!([]) },
     });
-    let takes_key = |parameter: &Value| parameter["name"] == "Idempotency-Key";
-    if endpoint.method != Method::Get
-        && !documented["parameters"]
-            .as_array()
-            .is_some_and(|parameters| parameters.iter().any(takes_key))
-    {
+    if endpoint.method != Method::Get && !takes_key {
         documented["description"] = json!("This endpoint ignores an Idempotency-Key.");
     }
     if let Some(content) = operation.body {
-        let mut media_types = Map::new();
-        if endpoint.method == Method::Patch {
-            media_types.insert("application/merge-patch+json".to_owned(), content.clone());
-        }
-        media_types.insert("application/json".to_owned(), content);
-        documented["requestBody"] = json!({"required": true, "content": media_types});
+        documented["requestBody"] = request_body(endpoint.method, content);
     }
     documented
+}
+
+impl<'g> Operation<'g> {
+    /// The arguments and answers of an endpoint, with those that every endpoint has.
+    fn of(
+        endpoint: &Endpoint,
+        schemas: &'g mut SchemaGenerator,
+        answers: &'g mut SchemaGenerator,
+    ) -> Self {
+        let mut operation = Self {
+            schemas,
+            answers,
+            parameters: Vec::new(),
+            body: None,
+            successes: Vec::new(),
+            problems: Vec::new(),
+            authenticated: false,
+        };
+        (endpoint.describe)(&mut operation);
+        operation.may_answer(endpoint.problems);
+        if !(endpoint.settings)().is_empty() {
+            operation.may_answer(&[Kind::UNAVAILABLE]);
+        }
+        // Faults that are found before the request reaches an endpoint.
+        operation.may_answer(&[
+            Kind::MALFORMED_BODY,
+            Kind::MALFORMED_HEADER,
+            Kind::REQUEST_TIMEOUT,
+            Kind::TOO_LARGE,
+            Kind::TOO_MANY_REQUESTS,
+        ]);
+        operation.may_answer(&[Kind::INTERNAL]);
+        operation.may_answer(&[Kind::MALFORMED_HEADER, Kind::PRECONDITION_FAILED]);
+        if endpoint.method == Method::Get {
+            operation.takes_conditions();
+        }
+        operation
+    }
+
+    /// The preconditions of a read.
+    fn takes_conditions(&mut self) {
+        self.takes_header(
+            "If-Match",
+            "The entity tags that are expected; any other version returns 412.",
+            json!({"type": "string", "pattern": TAGS_PATTERN}),
+            "\"3\"",
+        );
+        self.takes_header(
+            "If-None-Match",
+            "The entity tag that the client has; the same version returns 304.",
+            json!({"type": "string", "pattern": TAGS_PATTERN}),
+            "\"3\"",
+        );
+        self.answers(Success::empty(304));
+    }
+}
+
+impl Success {
+    fn response(self, schemas: &mut SchemaGenerator) -> Value {
+        let headers = headers(self.headers.into_iter().chain([REQUEST_ID]));
+        let mut response = json!({"description": reason(self.status), "headers": headers});
+        if let Some((schema, example)) = self.content {
+            response["content"] =
+                json!({"application/json": {"schema": schema(schemas), "example": example}});
+        }
+        response
+    }
+}
+
+/// The different problems of each status.
+fn by_status(problems: &[Kind]) -> BTreeMap<u16, Vec<Kind>> {
+    let mut by_status: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
+    for kind in problems {
+        let kinds = by_status.entry(kind.status.as_u16()).or_default();
+        if !kinds.contains(kind) {
+            kinds.push(*kind);
+        }
+    }
+    by_status
+}
+
+fn problem_response(method: Method, status: u16, kinds: &[Kind], schema: &Value) -> Value {
+    let titles: Vec<String> = kinds.iter().map(|kind| kind.title()).collect();
+    let example = json!({
+        "type": kinds[0].uri(), "title": titles[0], "status": status, "detail": format!("{}.", titles[0]),
+        "request_id": "0190a5d2-6f3c-7cc1-b2a9-3f2f9a1d7e55",
+    });
+    let of_status = problem_headers(method, status);
+    let headers = headers([REQUEST_ID].into_iter().chain(of_status));
+    json!({
+        "description": titles.join(", or "), "headers": headers,
+        "content": {"application/problem+json": {"schema": schema, "example": example}},
+    })
+}
+
+/// The headers that problems of this status have, by name, with their descriptions.
+fn problem_headers(method: Method, status: u16) -> Vec<(&'static str, &'static str)> {
+    let retry_after = ("Retry-After", "Seconds to wait before the next attempt.");
+    let accept = if method == Method::Patch {
+        "Accept-Patch"
+    } else {
+        "Accept-Post"
+    };
+    match status {
+        401 => vec![("WWW-Authenticate", "Bearer (RFC 6750).")],
+        412 => vec![("ETag", "The current version, if there is one.")],
+        415 => vec![
+            (
+                accept,
+                "The accepted media types, if the body has another one.",
+            ),
+            ("Accept-Encoding", "identity, if the body was compressed."),
+        ],
+        429 => vec![
+            retry_after,
+            (
+                "RateLimit",
+                "The remaining quota, and when it is full again (draft-ietf-httpapi-ratelimit-headers).",
+            ),
+            ("RateLimit-Policy", "The quota and its window in seconds."),
+        ],
+        503 => vec![retry_after],
+        _ => Vec::new(),
+    }
+}
+
+fn request_body(method: Method, content: Value) -> Value {
+    let mut media_types = Map::new();
+    if method == Method::Patch {
+        media_types.insert("application/merge-patch+json".to_owned(), content.clone());
+    }
+    media_types.insert("application/json".to_owned(), content);
+    json!({"required": true, "content": media_types})
+}
+
+/// The header of every answer.
+const REQUEST_ID: (&str, &str) = (
+    "X-Request-Id",
+    "The identifier of this request in the logs.",
+);
+
+fn headers(descriptions: impl IntoIterator<Item = (&'static str, &'static str)>) -> Value {
+    descriptions
+        .into_iter()
+        .map(|(name, description)| (name.to_owned(), header(description)))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 fn header(description: &str) -> Value {

@@ -1,8 +1,8 @@
 //! Parameters in the query.
 
-use std::marker::PhantomData;
 use std::str::FromStr;
 
+pub use macros::Parameters;
 use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 
@@ -12,71 +12,88 @@ use super::request::Request;
 use crate::paging::Cursor;
 use crate::problem::{FieldError, Kind, Problem};
 
-/// The default number of items in a page.
-const DEFAULT_LIMIT: usize = 50;
-/// The largest number of items in a page.
-const MAX_LIMIT: usize = 100;
-
 /// How often a parameter may be repeated.
 const MAX_REPEATS: usize = 20;
 
-/// The parameters of an endpoint's query.
+/// The parameters of an endpoint's query; derived from the names of the fields.
 pub trait Parameters: JsonSchema + Sized + Send {
     /// Takes the parameters. `None` if one is invalid; its error is then in `fields`.
     fn read(fields: &mut QueryFields) -> Option<Self>;
+}
+
+/// How a field of [`Parameters`] is read from the parameter of the same name, depending on the
+/// field's type.
+pub trait Parameter: Sized {
+    /// Takes the parameter. `None` if it is invalid; its error is then in `fields`.
+    fn take(fields: &mut QueryFields, name: &str) -> Option<Self>;
+}
+
+impl<T: FromStr<Err = String>> Parameter for Option<T> {
+    fn take(fields: &mut QueryFields, name: &str) -> Option<Self> {
+        fields.one(name)
+    }
+}
+
+impl<T: FromStr<Err = String>> Parameter for Vec<T> {
+    fn take(fields: &mut QueryFields, name: &str) -> Option<Self> {
+        fields.many(name)
+    }
+}
+
+impl Parameter for Limit {
+    fn take(fields: &mut QueryFields, name: &str) -> Option<Self> {
+        fields.one(name).map(Option::unwrap_or_default)
+    }
 }
 
 /// The parsed and valid query.
 #[derive(Clone, Debug)]
 pub struct Query<T>(pub T);
 
-/// The requested page of a list.
-#[derive(Clone, Debug)]
-pub struct PageQuery<T> {
-    /// The largest number of items in the page.
-    pub limit: usize,
-    /// The position after which the page starts; `None` for the first page.
-    pub after: Option<Cursor>,
-    of: PhantomData<fn() -> T>,
+/// The maximum number of items in the page; 50 by default.
+#[derive(Clone, Copy, Debug, JsonSchema)]
+#[schemars(inline)]
+pub struct Limit(#[schemars(with = "u32", range(min = 1, max = Self::MAX))] pub usize);
+
+impl Limit {
+    const MAX: usize = 100;
 }
 
-/// A type that is listed in only one order.
-pub trait Listed: Send {
-    /// The order's name in cursors.
-    const ORDER: &'static str;
+impl Default for Limit {
+    fn default() -> Self {
+        Self(50)
+    }
 }
 
-impl<T: Listed> Parameters for PageQuery<T> {
-    fn read(fields: &mut QueryFields) -> Option<Self> {
-        let (limit, after) = fields.page(T::ORDER);
-        Some(Self {
-            limit: limit?,
-            after: after?,
-            of: PhantomData,
+impl FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(limit @ 1..=Self::MAX) if text.bytes().all(|b| b.is_ascii_digit()) => {
+                Ok(Self(limit))
+            }
+            _ => Err(format!("must be a whole number from 1 to {}", Self::MAX)),
+        }
+    }
+}
+
+/// A date or time in a query.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeBound<T>(pub T);
+
+impl<T: FromStr<Err = String>> FromStr for TimeBound<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|rule| {
+            // A plus sign that was not percent-encoded has become a space, which no time contains.
+            if text.contains(' ') {
+                format!("{rule}; a + in a query is sent as %2B")
+            } else {
+                rule
+            }
         })
-    }
-}
-
-/// [`PageQuery`]'s parameters, for the API document.
-#[derive(JsonSchema)]
-#[schemars(rename = "PageQuery")]
-#[expect(dead_code, reason = "a schema only")]
-struct PageQuerySchema {
-    /// The maximum number of items in the page; 50 by default.
-    #[schemars(range(min = 1, max = 100))]
-    limit: Option<u32>,
-    /// The `next_cursor` of the previous page; absent for the first page.
-    #[schemars(length(min = 1))]
-    cursor: Option<String>,
-}
-
-impl<T> JsonSchema for PageQuery<T> {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        PageQuerySchema::schema_name()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        PageQuerySchema::json_schema(generator)
     }
 }
 
@@ -122,19 +139,10 @@ impl QueryFields {
     }
 
     /// A parameter that may be sent once. The outer `None` means it is invalid.
-    pub fn one<T: FromStr<Err = String>>(&mut self, name: &str) -> Option<Option<T>> {
-        self.one_with(name, str::parse)
-    }
-
-    /// A parameter that may be sent once, parsed by a function.
-    pub fn one_with<T>(
-        &mut self,
-        name: &str,
-        read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<Option<T>> {
+    fn one<T: FromStr<Err: Into<String>>>(&mut self, name: &str) -> Option<Option<T>> {
         match self.take(name).as_slice() {
             [] => Some(None),
-            [text] => match read(text) {
+            [text] => match text.parse() {
                 Ok(value) => Some(Some(value)),
                 Err(rule) => {
                     self.refuse(name, rule);
@@ -148,23 +156,19 @@ impl QueryFields {
         }
     }
 
-    /// `limit` and `cursor`. The cursor must belong to this order.
-    pub fn page(&mut self, order: &str) -> (Option<usize>, Option<Option<Cursor>>) {
-        let limit = self.one_with("limit", |text| match text.parse::<usize>() {
-            Ok(limit @ 1..=MAX_LIMIT) if text.bytes().all(|b| b.is_ascii_digit()) => Ok(limit),
-            _ => Err(format!("must be a whole number from 1 to {MAX_LIMIT}")),
-        });
-        let cursor = self.one_with("cursor", |text| match text.parse::<Cursor>() {
-            Ok(cursor) if cursor.order != order => {
-                Err("must be a next_cursor of a list with the same sort".to_owned())
-            }
-            other => other,
-        });
-        (limit.map(|limit| limit.unwrap_or(DEFAULT_LIMIT)), cursor)
+    /// A cursor that may be sent once, and must belong to this order. The outer `None` means it is
+    /// invalid.
+    pub fn cursor(&mut self, name: &str, order: &str) -> Option<Option<Cursor>> {
+        let cursor = self.one::<Cursor>(name)?;
+        if cursor.as_ref().is_some_and(|cursor| cursor.order != order) {
+            self.refuse(name, "must be a next_cursor of a list with the same sort");
+            return None;
+        }
+        Some(cursor)
     }
 
     /// A parameter that may be sent several times.
-    pub fn many<T: FromStr<Err = String>>(&mut self, name: &str) -> Option<Vec<T>> {
+    fn many<T: FromStr<Err = String>>(&mut self, name: &str) -> Option<Vec<T>> {
         let texts = self.take(name);
         if texts.len() > MAX_REPEATS {
             self.refuse(name, format!("must be sent at most {MAX_REPEATS} times"));
@@ -226,10 +230,64 @@ pub(super) fn decode(text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    #[derive(Debug, JsonSchema, Parameters)]
+    struct Rooms {
+        limit: Limit,
+        #[query(order = sort)]
+        cursor: Option<Cursor>,
+        #[schemars(with = "Option<String>")]
+        sort: Option<Sort>,
+    }
+
+    #[derive(Clone, Copy, Debug, Default)]
+    enum Sort {
+        #[default]
+        Name,
+        Size,
+    }
+
+    impl Sort {
+        fn name(self) -> &'static str {
+            match self {
+                Self::Name => "name",
+                Self::Size => "size",
+            }
+        }
+    }
+
+    impl FromStr for Sort {
+        type Err = String;
+
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            match text {
+                "name" => Ok(Self::Name),
+                "size" => Ok(Self::Size),
+                _ => Err("must be name or size".to_owned()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_parameter_has_the_name_of_its_field() {
+        let cursor = Cursor::new("size", "x");
+
+        let first = QueryFields::parse("").read(Rooms::read).expect("valid");
+        let next = QueryFields::parse(&format!("cursor={cursor}&limit=3&sort=size"))
+            .read(Rooms::read)
+            .expect("valid");
+
+        assert_eq!(
+            (first.limit.0, first.cursor, first.sort.is_none()),
+            (50, None, true)
+        );
+        assert_eq!((next.limit.0, next.cursor), (3, Some(cursor)));
+        assert!(matches!(next.sort, Some(Sort::Size)));
+    }
+
     #[test]
     fn every_bad_parameter_is_named_at_once() {
         let errors = QueryFields::parse("limit=0&limit=1&cursor=%%&q=%ff&colour=red")
-            .read(|fields| fields.page("-created").1)
+            .read(Rooms::read)
             .expect_err("all wrong");
 
         let mut named: Vec<_> = errors
@@ -261,7 +319,7 @@ mod tests {
         let query = format!("cursor={}", Cursor::new("due", "x"));
 
         let errors = QueryFields::parse(&query)
-            .read(|fields| fields.page("-created").1)
+            .read(Rooms::read)
             .expect_err("other order");
 
         assert!(errors[0].detail.contains("same sort"));

@@ -1,17 +1,13 @@
 //! The representations of accounts, sessions and tokens: names, versions, locations, and examples
 //! for the API document.
 
-use common::http::{Example, Listed, Representation};
+use common::http::{Example, Representation};
 use serde_json::{Value, json};
 
 use crate::{
-    Credentials, NamePatch, PasswordChange, RefreshRequest, Registration, SESSION_ORDER,
-    SessionView, SignedIn, Tokens, User,
+    Credentials, NamePatch, PasswordChange, RefreshRequest, Registration, SessionView, SignedIn,
+    Tokens, User,
 };
-
-impl Listed for SessionView {
-    const ORDER: &'static str = SESSION_ORDER;
-}
 
 impl Representation for User {
     fn version(&self) -> Option<u64> {

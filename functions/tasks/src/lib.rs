@@ -16,7 +16,7 @@ use std::time::Duration;
 use common::http::Service;
 
 pub use due::Due;
-pub use query::{Bounds, SortField, TaskFilter, TaskQuery, TaskSort};
+pub use query::{Bounds, SortField, TaskFilter, TaskParameters, TaskQuery, TaskSort};
 pub use search::SearchText;
 pub use store::{STORAGE, TaskStore, Tasks};
 pub use task::{Label, Labels, Notes, Priority, Status, Task, TaskDraft, TaskId, TaskPatch, Title};

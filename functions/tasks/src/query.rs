@@ -2,9 +2,9 @@
 
 use std::str::FromStr;
 
-use common::http::{Parameters, QueryFields};
+use common::http::{Limit, Parameters, TimeBound};
 use common::paging::Cursor;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 
 use super::due::Due;
 use super::search::SearchText;
@@ -162,92 +162,59 @@ pub struct TaskQuery {
     pub after: Option<Cursor>,
 }
 
-/// The parameters of a list of tasks, as the API document describes them.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "a schema only")]
-struct TaskQuerySchema {
-    /// The maximum number of items in the page; 50 by default.
-    #[schemars(range(min = 1, max = 100))]
-    limit: Option<u32>,
+/// The parameters of a list of tasks.
+#[derive(Debug, JsonSchema, Parameters)]
+pub struct TaskParameters {
+    limit: Limit,
     /// The `next_cursor` of the previous page, with the same `sort`; absent for the first page.
-    #[schemars(length(min = 1))]
-    cursor: Option<String>,
+    #[query(order = sort)]
+    cursor: Option<Cursor>,
     /// The sort order; a leading hyphen means descending; `-created` by default. Tasks without a due
     /// date come last in both directions.
-    #[schemars(extend("enum" = TaskSort::NAMES))]
-    sort: Option<String>,
+    #[schemars(with = "Option<String>", extend("enum" = TaskSort::NAMES))]
+    sort: Option<TaskSort>,
     /// Only tasks with this status, or any of these if the parameter is repeated.
     #[schemars(length(min = 1, max = 20))]
-    status: Option<Vec<Status>>,
+    status: Vec<Status>,
     /// Only tasks with this priority, or any of these if the parameter is repeated.
     #[schemars(length(min = 1, max = 20))]
-    priority: Option<Vec<Priority>>,
+    priority: Vec<Priority>,
     /// Only tasks with exactly this label (`Home` is not `home`), or any of these if the parameter is
     /// repeated.
     #[schemars(length(min = 1, max = 20))]
-    label: Option<Vec<Label>>,
+    label: Vec<Label>,
     /// Only tasks due before this date or date-time.
-    due_before: Option<Due>,
+    #[schemars(with = "Option<Due>")]
+    due_before: Option<TimeBound<Due>>,
     /// Only tasks due on or after this date or date-time.
-    due_after: Option<Due>,
+    #[schemars(with = "Option<Due>")]
+    due_after: Option<TimeBound<Due>>,
     /// Only tasks with this text in title or notes: 1 to 200 characters. Case, Unicode form, accents
     /// and other combining marks are ignored.
-    #[schemars(length(min = 1, max = SearchText::MAX), regex(pattern = common::text::LINES_PATTERN))]
-    q: Option<String>,
+    #[schemars(
+        with = "Option<String>",
+        length(min = 1, max = SearchText::MAX),
+        regex(pattern = common::text::LINES_PATTERN)
+    )]
+    q: Option<SearchText>,
 }
 
-impl Parameters for TaskQuery {
-    fn read(fields: &mut QueryFields) -> Option<Self> {
-        let sort = fields.one("sort");
-        let order = sort.flatten().unwrap_or_default();
-        let (limit, after) = fields.page(TaskSort::name(order));
-        let (statuses, priorities, labels) = (
-            fields.many("status"),
-            fields.many("priority"),
-            fields.many("label"),
-        );
-        let (before, due_after) = (
-            fields.one_with("due_before", read_due),
-            fields.one_with("due_after", read_due),
-        );
-        let text = fields.one("q");
-        sort?;
-        Some(Self {
+impl From<TaskParameters> for TaskQuery {
+    fn from(parameters: TaskParameters) -> Self {
+        Self {
             filter: TaskFilter {
-                statuses: statuses?,
-                priorities: priorities?,
-                labels: labels?,
+                statuses: parameters.status,
+                priorities: parameters.priority,
+                labels: parameters.label,
                 due: Bounds {
-                    after: due_after?,
-                    before: before?,
+                    after: parameters.due_after.map(|TimeBound(due)| due),
+                    before: parameters.due_before.map(|TimeBound(due)| due),
                 },
-                text: text?,
+                text: parameters.q,
             },
-            sort: order,
-            limit: limit?,
-            after: after?,
-        })
-    }
-}
-
-/// Parses a bound. A plus sign that was not percent-encoded has become a space, which no date
-/// contains.
-fn read_due(text: &str) -> Result<Due, String> {
-    text.parse().map_err(|rule| {
-        if text.contains(' ') {
-            format!("{rule}; a + in a query is sent as %2B")
-        } else {
-            rule
+            sort: parameters.sort.unwrap_or_default(),
+            limit: parameters.limit.0,
+            after: parameters.cursor,
         }
-    })
-}
-
-impl JsonSchema for TaskQuery {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        TaskQuerySchema::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        TaskQuerySchema::json_schema(generator)
     }
 }

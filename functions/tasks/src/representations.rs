@@ -1,16 +1,12 @@
 //! The representations of tasks: names, versions, locations, and examples for the API document.
 
-use common::http::{Example, Listed, PathParameter, Representation};
+use common::http::{Example, PathParameter, Representation};
 use serde_json::{Value, json};
 
-use crate::{TRASH_ORDER, Task, TaskDraft, TaskId, TaskPatch};
+use crate::{Task, TaskDraft, TaskId, TaskPatch};
 
 impl PathParameter for TaskId {
     const NAME: &'static str = "task_id";
-}
-
-impl Listed for Task {
-    const ORDER: &'static str = TRASH_ORDER;
 }
 
 impl Representation for Task {

@@ -6,7 +6,7 @@ use common::problem::Problem;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use tasks::{TaskDraft, TaskQuery};
+use tasks::{TaskDraft, TaskParameters};
 
 /// Larger than any problem, and less than a hundredth of API Gateway's limit.
 const BOUND: usize = 20_000;
@@ -27,7 +27,7 @@ fn of_body(body: &[u8]) -> Option<Problem> {
 
 fn of_query(query: &str) -> Option<Problem> {
     QueryFields::parse(query)
-        .read(TaskQuery::read)
+        .read(TaskParameters::read)
         .err()
         .map(Problem::malformed_parameter)
 }

@@ -2,6 +2,8 @@
 //! (`embedded::tasks::...`), and the cases of a copy from every store to every store
 //! (`embedded::copies::to_mongodb::...`).
 
+#![expect(clippy::too_many_lines, reason = "a case reads from top to bottom")]
+
 mod copies;
 mod lost_answers;
 mod records;

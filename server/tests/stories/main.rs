@@ -1,6 +1,8 @@
 //! Tests of the API over HTTP, called stories: each starts its own server in this process. The
 //! stories of `anywhere` use the API at `TEST_API_URL` if that is set.
 
+#![expect(clippy::too_many_lines, reason = "a case reads from top to bottom")]
+
 mod access;
 mod accounts;
 mod answers;

@@ -1,5 +1,7 @@
 //! The contract of a store of accounts and sessions, as cases.
 
+#![expect(clippy::too_many_lines, reason = "a case reads from top to bottom")]
+
 mod accounts;
 pub mod fixtures;
 mod histories;

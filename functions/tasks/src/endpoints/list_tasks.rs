@@ -4,7 +4,7 @@ use common::auth::Caller;
 use common::http::{Endpoint, Listing, Query, Use, handler};
 use common::problem::Problem;
 
-use crate::{Task, TaskQuery, Tasks};
+use crate::{Task, TaskParameters, Tasks};
 
 pub const ENDPOINT: Endpoint = Endpoint::get("list-tasks", "/v1/tasks", &handler(list_tasks))
     .summary("Lists the caller's tasks. A filtered page may be short; only the last page has no next_cursor.");
@@ -12,7 +12,7 @@ pub const ENDPOINT: Endpoint = Endpoint::get("list-tasks", "/v1/tasks", &handler
 async fn list_tasks(
     caller: Caller,
     Use(tasks): Use<Tasks>,
-    Query(query): Query<TaskQuery>,
+    Query(parameters): Query<TaskParameters>,
 ) -> Result<Listing<Task>, Problem> {
-    Ok(tasks.list(caller.user, &query).await?.into())
+    Ok(tasks.list(caller.user, &parameters.into()).await?.into())
 }

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
 use common::auth::{PasswordHash, SessionId, UserId};
 use common::dynamodb::{
     Expression, Item, Transaction, call, failed, first_item, key, number, number_of, once_key,
@@ -85,6 +88,79 @@ impl UserTable {
             .set_expression_attribute_names(Some(expression.names));
         Ok(call("GetItem", request.send()).await.map_err(failed)?.item)
     }
+
+    fn rename_request(
+        &self,
+        user: UserId,
+        name: Option<&Name>,
+        precondition: &Precondition,
+        now: Timestamp,
+    ) -> Result<UpdateItemFluentBuilder, StoreError> {
+        let mut expression = Expression::default();
+        match name {
+            None => expression.remove("name"),
+            Some(name) => {
+                let value = serde_dynamo::to_attribute_value(name)
+                    .map_err(|error| StoreError::Corrupt(error.into()))?;
+                expression.set("name", value);
+            }
+        }
+        expression.set("updated_at", text(now));
+        expression.increase("version", 1);
+        let pk = expression.name("pk");
+        let condition = format!(
+            "attribute_exists({pk}){}",
+            expression.and_version(precondition)
+        );
+        Ok(self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(account_key(user)))
+            .update_expression(expression.update())
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(expression.names))
+            .set_expression_attribute_values(Some(expression.values))
+            // All attributes would include the password's hash.
+            .return_values(ReturnValue::UpdatedNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld))
+    }
+
+    /// The writes that change a password and end every session except the one with this
+    /// generation; the record of the idempotency key comes first.
+    fn password_change(
+        &self,
+        change: &PasswordUpdate<'_>,
+        generation: u32,
+        once: Option<&IdempotencyKey>,
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let &PasswordUpdate {
+            session,
+            epoch,
+            verified,
+            new,
+            now,
+        } = change;
+        let user = session.user;
+        let mut parts = Vec::new();
+        if let Some(once) = once {
+            let ends = now.plus(IDEMPOTENCY_KEY_LIFETIME);
+            let record = once_record(user_key(user), once, None, ends);
+            parts.push(once_put(&self.table, record, now)?);
+        }
+        let mut account = Expression::default();
+        account.set("password_hash", hash_value(new)?);
+        account.set("epoch", number(epoch + 1));
+        let (hash, known) = (account.name("password_hash"), account.name("epoch"));
+        let (verified, epoch_value) = (
+            account.value(hash_value(verified)?),
+            account.value(number(epoch)),
+        );
+        let condition = format!("{hash} = {verified} AND {known} = {epoch_value}");
+        parts.push(update(&self.table, account_key(user), &condition, account)?);
+        parts.push(self.keep_session((user, session.id), epoch, Some(generation), now)?);
+        Ok(parts)
+    }
 }
 
 #[async_trait]
@@ -134,7 +210,6 @@ impl UserStore for UserTable {
         precondition: &Precondition,
         now: Timestamp,
     ) -> Result<User, StoreError> {
-        let mut expression = Expression::default();
         let name = match name {
             Change::Keep if precondition.allows(user.version) => return Ok(user.clone()),
             Change::Keep => {
@@ -142,38 +217,10 @@ impl UserStore for UserTable {
                     current: user.version,
                 });
             }
-            Change::Clear => {
-                expression.remove("name");
-                None
-            }
-            Change::Set(name) => {
-                expression.set(
-                    "name",
-                    serde_dynamo::to_attribute_value(name)
-                        .map_err(|error| StoreError::Corrupt(error.into()))?,
-                );
-                Some(name.clone())
-            }
+            Change::Clear => None,
+            Change::Set(name) => Some(name.clone()),
         };
-        expression.set("updated_at", text(now));
-        expression.increase("version", 1);
-        let pk = expression.name("pk");
-        let condition = format!(
-            "attribute_exists({pk}){}",
-            expression.and_version(precondition)
-        );
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(account_key(user.id)))
-            .update_expression(expression.update())
-            .condition_expression(condition)
-            .set_expression_attribute_names(Some(expression.names))
-            .set_expression_attribute_values(Some(expression.values))
-            // All attributes would include the password's hash.
-            .return_values(ReturnValue::UpdatedNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let request = self.rename_request(user.id, name.as_ref(), precondition, now)?;
         match call("UpdateItem", request.send()).await {
             Ok(output) => {
                 let version = number_of(&output.attributes.unwrap_or_default(), "version");
@@ -245,40 +292,12 @@ impl UserStore for UserTable {
         let PasswordUpdate {
             session,
             epoch,
-            verified,
-            new,
             now,
+            ..
         } = change;
         let (user, mut current) = (session.user, session.clone());
         for _ in 0..ATTEMPTS {
-            let mut account = Expression::default();
-            account.set("password_hash", hash_value(new)?);
-            account.set("epoch", number(epoch + 1));
-            let (hash, known) = (account.name("password_hash"), account.name("epoch"));
-            let (verified, epoch_value) = (
-                account.value(hash_value(verified)?),
-                account.value(number(epoch)),
-            );
-            let condition = format!("{hash} = {verified} AND {known} = {epoch_value}");
-            let mut parts = vec![
-                update(&self.table, account_key(user), &condition, account)?,
-                self.keep_session((user, session.id), epoch, Some(current.generation), now)?,
-            ];
-            if let Some(once) = once {
-                parts.insert(
-                    0,
-                    once_put(
-                        &self.table,
-                        once_record(
-                            user_key(user),
-                            once,
-                            None,
-                            now.plus(IDEMPOTENCY_KEY_LIFETIME),
-                        ),
-                        now,
-                    )?,
-                );
-            }
+            let parts = self.password_change(&change, current.generation, once)?;
             let Transaction::Refused(reasons) = transact(&self.client, parts).await? else {
                 return Ok(Session {
                     epoch: epoch + 1,

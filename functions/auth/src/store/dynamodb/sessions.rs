@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
     TransactWriteItem,
@@ -197,31 +198,7 @@ impl UserTable {
         idle: Duration,
         now: Timestamp,
     ) -> Result<Rotation, StoreError> {
-        let mut expression = Expression::default();
-        expression.increase("generation", 1);
-        expression.set("previous", number(generation));
-        expression.set("last_used_at", text(now));
-        expression.set("expires_at", number(now.plus(idle).as_second()));
-        let [current, previous, used] =
-            ["generation", "previous", "last_used_at"].map(|name| expression.name(name));
-        let (lives, presented) = (
-            lives(&mut expression, now),
-            expression.value(number(generation)),
-        );
-        let grace = expression.value(text(now.minus(GRACE)));
-        let takes =
-            format!("({current} = {presented} OR ({previous} = {presented} AND {used} < {grace}))");
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(session_key(user, session)))
-            .update_expression(expression.update())
-            .condition_expression(format!("{takes} AND {lives}"))
-            .set_expression_attribute_names(Some(expression.names))
-            .set_expression_attribute_values(Some(expression.values))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let request = self.exchange_request((user, session), generation, idle, now);
         let item = match call("UpdateItem", request.send()).await {
             Ok(output) => {
                 let rotated = self
@@ -251,6 +228,40 @@ impl UserTable {
                 .await
                 .map(|_| Rotation::Stolen),
         }
+    }
+
+    /// The update that exchanges a refresh token of this generation, if the session accepts it.
+    fn exchange_request(
+        &self,
+        (user, session): (UserId, SessionId),
+        generation: u32,
+        idle: Duration,
+        now: Timestamp,
+    ) -> UpdateItemFluentBuilder {
+        let mut expression = Expression::default();
+        expression.increase("generation", 1);
+        expression.set("previous", number(generation));
+        expression.set("last_used_at", text(now));
+        expression.set("expires_at", number(now.plus(idle).as_second()));
+        let [current, previous, used] =
+            ["generation", "previous", "last_used_at"].map(|name| expression.name(name));
+        let (lives, presented) = (
+            lives(&mut expression, now),
+            expression.value(number(generation)),
+        );
+        let grace = expression.value(text(now.minus(GRACE)));
+        let takes =
+            format!("({current} = {presented} OR ({previous} = {presented} AND {used} < {grace}))");
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(session_key(user, session)))
+            .update_expression(expression.update())
+            .condition_expression(format!("{takes} AND {lives}"))
+            .set_expression_attribute_names(Some(expression.names))
+            .set_expression_attribute_values(Some(expression.values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
     pub(super) async fn list_sessions(
