@@ -833,7 +833,6 @@ async fn the_engine_on_a_port_serves_local_functions_and_refuses_web_pages() {
         );
     }
 
-    // Others may reach this store, so the demo account gets a random password.
     let elsewhere = tempfile::tempdir().expect("a folder");
     let seed = |url: &str| {
         command(elsewhere.path())
@@ -842,14 +841,15 @@ async fn the_engine_on_a_port_serves_local_functions_and_refuses_web_pages() {
             .output()
             .expect("the program runs")
     };
-    let url = format!("dynamodb://local@{listen}");
+    let in_the_engine = seed(&format!("dynamodb://local@{listen}"));
+    assert!(text(&in_the_engine.stdout).contains("already"));
 
-    let seeded = text(&seed(&url).stdout);
+    // Others may reach a database of `DATABASE_URL`, so the account gets a random password there.
+    let seeded = text(&seed("sqlite://elsewhere.db").stdout);
     assert!(
         seeded.contains("password  ") && !seeded.contains("correct-horse-battery"),
         "{seeded}"
     );
-    assert!(text(&seed(&url).stdout).contains("already"));
 
     let preflight = Client::new()
         .request(reqwest::Method::OPTIONS, format!("http://{listen}/"))

@@ -18,10 +18,12 @@ mod upkeep;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use rusqlite::Connection;
 
 use crate::problem::StoreError;
+use crate::telemetry::note_store_call;
 pub use file::OpenError;
 pub use migrations::{MigrationError, check, migrate};
 pub use rows::{column, in_row, text_column};
@@ -104,7 +106,10 @@ impl Sqlite {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.readers.read(read)
+        let started = Instant::now();
+        let result = self.readers.read(read);
+        note_store_call("read", started.elapsed());
+        result
     }
 
     /// Writes in one transaction: all of it if `write` succeeds, nothing if it fails. No other
@@ -118,6 +123,9 @@ impl Sqlite {
     ) -> Result<T, StoreError> {
         let writer = self.writer.as_ref();
         let read_only = || StoreError::Unavailable("the database is open for reading only".into());
-        writer.ok_or_else(read_only)?.write(write).await
+        let started = Instant::now();
+        let result = writer.ok_or_else(read_only)?.write(write).await;
+        note_store_call("write", started.elapsed());
+        result
     }
 }
