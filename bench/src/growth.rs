@@ -191,6 +191,7 @@ async fn fill(folder: &Path, grows: Grows, size: usize) -> Result<Vec<Person>, E
             people.push(Person {
                 number,
                 token: token(&issuer, account, now)?,
+                owner: None,
                 tasks: used.collect(),
             });
         } else {

@@ -31,3 +31,13 @@ pub(crate) fn memory(process: &Child, which: &str) -> Result<u64, Error> {
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
     kib.ok_or_else(|| format!("the kernel does not say {which}").into())
 }
+
+/// Makes `VmHWM`, the peak memory of a process, start again from its current memory.
+///
+/// # Errors
+/// The process has ended.
+pub(crate) fn reset_peak_memory(process: &Child) -> Result<(), Error> {
+    // The kernel's Documentation/filesystems/proc.rst describes this value.
+    std::fs::write(format!("/proc/{}/clear_refs", process.id()), "5")?;
+    Ok(())
+}
