@@ -2,7 +2,7 @@
 """Runs every function on its sample events and checks its answers.
 
 Each function's debug binary runs under the Lambda Runtime Interface Emulator, with the settings that template.yaml
-gives it and no others, against `tasklane dynamodb` with its demo account. A gate between the two
+gives it and no others, against `tasklane dynamodb --seed`. A gate between the two
 refuses calls that the function's IAM policy does not allow. Needs `cargo build --workspace --bins`.
 """
 

@@ -34,7 +34,7 @@ export AWS_DEFAULT_REGION=eu-central-1 AWS_EC2_METADATA_DISABLED=true SAM_CLI_TE
 gateway=$(docker run --rm --add-host gateway:host-gateway "$image:base" /bin/sh -c '
   while read -r address name; do if [ "$name" = gateway ]; then echo "$address"; fi; done </etc/hosts')
 tasklane="target/debug/tasklane --data $scratch/data"
-$tasklane dynamodb --listen "$gateway:8000" >"$scratch/store.log" 2>&1 &
+$tasklane dynamodb --seed --listen "$gateway:8000" >"$scratch/store.log" 2>&1 &
 
 # Replaces the samconfig.toml here, the default build folder of `sam build`, and Lambda's image.
 local=(--config-file "$settings" --template "$build/template.yaml" --invoke-image "$image:base" --skip-pull-image)

@@ -72,7 +72,7 @@ def program(scratch):
 def start_engine(scratch, cleanup):
     """The port of the DynamoDB engine with the demo account."""
     port = free_port()
-    start([binary("tasklane"), "--data", scratch / "data", "dynamodb", "--listen", f"{HOST}:{port}"], {}, scratch / "engine.log", port, cleanup)
+    start([binary("tasklane"), "--data", scratch / "data", "dynamodb", "--seed", "--listen", f"{HOST}:{port}"], {}, scratch / "engine.log", port, cleanup)
     return port
 
 

@@ -1,4 +1,4 @@
-//! Clients of task APIs: Tasklane's, and the API that it is compared with.
+//! Clients of task APIs: Tasklane's, and those that it is compared with.
 
 use anyhow::{Context, bail};
 use reqwest::{Client, RequestBuilder};
@@ -11,12 +11,28 @@ use crate::processes::Process;
 /// An API: paths and names differ.
 #[derive(Clone, Copy)]
 pub(crate) struct Dialect {
-    /// The prefix of every path.
-    prefix: &'static str,
-    /// The names of the access token, of a page's tasks and of a task's identifier.
+    /// The paths to register, to log in, and of tasks.
+    register: &'static str,
+    login: &'static str,
+    tasks: &'static str,
+    /// The query of the newest 50 tasks.
+    page: &'static str,
+    registration: Registration,
+    /// The names of a login's address, of the access token, of a page's tasks and of an identifier.
+    address: &'static str,
     token: &'static str,
     items: &'static str,
     identifier: &'static str,
+}
+
+/// How people register.
+#[derive(Clone, Copy)]
+enum Registration {
+    /// The API returns an access token.
+    LogsIn,
+    /// The API asks for the password twice and returns the account. A login returns the access
+    /// token, and a new task names the account as its owner.
+    CreatesRecord,
 }
 
 /// The operations that are measured.
@@ -84,33 +100,73 @@ pub(crate) struct Person {
     /// The number in their address.
     pub(crate) number: usize,
     pub(crate) token: String,
+    /// The owner that a new task must name, if the API asks for it.
+    pub(crate) owner: Option<String>,
     pub(crate) tasks: Vec<String>,
+}
+
+impl Person {
+    /// The body that creates a task of this person.
+    fn new_task(&self, draft: &Value) -> Value {
+        let mut body = draft.clone();
+        if let Some(owner) = &self.owner {
+            body["owner"] = json!(owner);
+        }
+        body
+    }
 }
 
 impl Dialect {
     pub(crate) const TASKLANE: Self = Self {
-        prefix: "/v1",
+        register: "/v1/auth/register",
+        login: "/v1/auth/login",
+        tasks: "/v1/tasks",
+        page: "limit=50",
+        registration: Registration::LogsIn,
+        address: "email",
         token: "access_token",
+        items: "items",
+        identifier: "id",
+    };
+    /// The API of `baselines/pocketbase`.
+    pub(crate) const POCKETBASE: Self = Self {
+        register: "/api/collections/users/records",
+        login: "/api/collections/users/auth-with-password",
+        tasks: "/api/collections/tasks/records",
+        // The other APIs do not count the tasks either.
+        page: "perPage=50&sort=-created&skipTotal=1",
+        registration: Registration::CreatesRecord,
+        address: "identity",
+        token: "token",
         items: "items",
         identifier: "id",
     };
     /// The API of `baselines/express`.
     pub(crate) const EXPRESS: Self = Self {
-        prefix: "",
+        register: "/auth/register",
+        login: "/auth/login",
+        tasks: "/tasks",
+        page: "limit=50",
+        registration: Registration::LogsIn,
+        address: "email",
         token: "token",
         items: "tasks",
         identifier: "_id",
     };
 
-    fn path(self, path: &str) -> String {
-        format!("{}{path}", self.prefix)
+    fn task(self, identifier: &str) -> String {
+        format!("{}/{identifier}", self.tasks)
+    }
+
+    fn list(self) -> String {
+        format!("{}?{}", self.tasks, self.page)
     }
 
     pub(crate) fn login(self, number: usize) -> Request {
-        let body = json!({"email": address(number), "password": PASSWORD});
+        let body = json!({(self.address): address(number), "password": PASSWORD});
         Request {
             method: "POST",
-            path: self.path("/auth/login"),
+            path: self.login.to_owned(),
             token: None,
             body: Some(body),
         }
@@ -123,9 +179,9 @@ impl Dialect {
         people: &[Person],
         drafts: &[Value],
     ) -> Vec<Request> {
-        let of = |person: &Person, method, path: &str, body| Request {
+        let of = |person: &Person, method, path, body| Request {
             method,
-            path: self.path(path),
+            path,
             token: Some(person.token.clone()),
             body,
         };
@@ -143,33 +199,20 @@ impl Dialect {
                 .collect(),
             Operation::List => people
                 .iter()
-                .map(|person| of(person, "GET", "/tasks?limit=50", None))
+                .map(|person| of(person, "GET", self.list(), None))
                 .collect(),
-            Operation::Get => each(&|person, turn| {
-                of(
-                    person,
-                    "GET",
-                    &format!("/tasks/{}", person.tasks[turn]),
-                    None,
-                )
-            }),
+            Operation::Get => {
+                each(&|person, turn| of(person, "GET", self.task(&person.tasks[turn]), None))
+            }
             Operation::Update => each(&|person, turn| {
                 let body = json!({"title": format!("Call the bank again, turn {turn}"), "status": "in_progress"});
-                of(
-                    person,
-                    "PATCH",
-                    &format!("/tasks/{}", person.tasks[turn]),
-                    Some(body),
-                )
+                of(person, "PATCH", self.task(&person.tasks[turn]), Some(body))
             }),
             // A person may have more tasks than there are drafts.
             Operation::Create => each(&|person, turn| {
-                of(
-                    person,
-                    "POST",
-                    "/tasks",
-                    drafts.iter().cycle().nth(turn).cloned(),
-                )
+                let draft = drafts.iter().cycle().nth(turn);
+                let body = draft.map(|draft| person.new_task(draft));
+                of(person, "POST", self.tasks.to_owned(), body)
             }),
         }
     }
@@ -185,30 +228,50 @@ impl Dialect {
         drafts: &[Value],
     ) -> anyhow::Result<Vec<Person>> {
         let http = Client::new();
-        let url = |path: &str| format!("http://{}{}", server.address, self.path(path));
+        let url = |path: &str| format!("http://{}{path}", server.address);
         let mut people = Vec::new();
         for number in 0..count {
-            let body = json!({"email": address(number), "password": PASSWORD, "name": format!("Person {number}")});
-            let token = text(
-                &send(http.post(url("/auth/register")).json(&body)).await?,
-                self.token,
-            )?;
-            let mut tasks = Vec::new();
+            let mut person = self.register(server, &http, number).await?;
             for draft in drafts {
-                let task = send(http.post(url("/tasks")).bearer_auth(&token).json(draft)).await?;
-                tasks.push(text(&task, self.identifier)?);
+                let create = http.post(url(self.tasks)).bearer_auth(&person.token);
+                let task = send(create.json(&person.new_task(draft))).await?;
+                person.tasks.push(text(&task, self.identifier)?);
             }
-            let list = send(http.get(url("/tasks?limit=50")).bearer_auth(&token)).await?;
+            let list = send(http.get(url(&self.list())).bearer_auth(&person.token)).await?;
             if list[self.items].as_array().map(Vec::len) != Some(drafts.len().min(50)) {
                 bail!("a page holds something else: {list}");
             }
-            people.push(Person {
-                number,
-                token,
-                tasks,
-            });
+            people.push(person);
         }
         Ok(people)
+    }
+
+    async fn register(
+        self,
+        server: &Process,
+        http: &Client,
+        number: usize,
+    ) -> anyhow::Result<Person> {
+        let mut body = json!({"email": address(number), "password": PASSWORD, "name": format!("Person {number}")});
+        if let Registration::CreatesRecord = self.registration {
+            body["passwordConfirm"] = json!(PASSWORD);
+        }
+        let url = format!("http://{}{}", server.address, self.register);
+        let account = send(http.post(url).json(&body)).await?;
+        let (token, owner) = match self.registration {
+            Registration::LogsIn => (text(&account, self.token)?, None),
+            Registration::CreatesRecord => {
+                let login = send(self.login(number).to(server, http)?).await?;
+                let owner = text(&account, self.identifier)?;
+                (text(&login, self.token)?, Some(owner))
+            }
+        };
+        Ok(Person {
+            number,
+            token,
+            owner,
+            tasks: Vec::new(),
+        })
     }
 
     /// Gives people new access tokens.

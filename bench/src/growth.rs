@@ -206,6 +206,7 @@ async fn fill(folder: &Path, grows: Grows, size: usize) -> anyhow::Result<Vec<Pe
             people.push(Person {
                 number,
                 token: token(&issuer, account, now)?,
+                owner: None,
                 tasks: used.collect(),
             });
         } else {

@@ -1,4 +1,4 @@
-//! The server under load, compared with a task API as in tutorials.
+//! The server under load, compared with PocketBase and with a task API as in tutorials.
 
 use std::io::Write;
 use std::path::Path;
@@ -22,10 +22,17 @@ const PEOPLE: usize = 10;
 const TASKS: usize = 100;
 /// The numbers of open connections.
 const CONNECTIONS: [u32; 3] = [1, 16, 128];
-/// The target: how many times as many requests as the other API Tasklane should answer.
-const TARGET: f64 = 5.0;
-/// A login takes a hundred times as long as other requests, so it is measured for longer.
-const LOGIN_SECONDS: u32 = 3;
+const TASKLANE: &str = "Tasklane, SQLite";
+const POCKETBASE: &str = "PocketBase";
+const EXPRESS: &str = "Express on MongoDB";
+/// The targets: Tasklane's requests per second, divided by PocketBase's and by Express's.
+const TO_POCKETBASE: f64 = 2.0;
+const TO_EXPRESS: f64 = 5.0;
+/// What the MongoDB server of the tests promises.
+const IN_MEMORY: &str = "the test server keeps its data in memory: a restart loses everything.";
+/// A login takes a hundred times as long as other requests, so it is measured for longer. Of 128
+/// logins at the same time, a server may answer the first one after several seconds.
+const LOGIN_SECONDS: u32 = 5;
 /// How long to wait for a server that is still working for disconnected clients, and how often to
 /// check.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,7 +52,7 @@ pub(crate) struct Arguments {
     /// How often everything is measured.
     #[arg(long, default_value_t = 3, value_name = "N")]
     runs: usize,
-    /// For how many seconds each time; logins for three times as long.
+    /// For how many seconds each time; logins for five times as long.
     #[arg(long, default_value_t = 2, value_name = "SECONDS")]
     seconds: u32,
     /// Only these operations: login, get, list, update, create.
@@ -73,6 +80,8 @@ impl Arguments {
 /// A server that is measured.
 struct Subject {
     name: &'static str,
+    /// What it promises about a write that it has acknowledged.
+    durability: &'static str,
     dialect: Dialect,
     server: Process,
     /// The database server, if it is a separate process.
@@ -85,9 +94,16 @@ struct Load {
     per_second: f64,
     /// Milliseconds: the fastest answer, the median, the 99th percentile.
     latency: [f64; 3],
+    /// The server's, then the store's.
+    costs: Vec<Cost>,
+}
+
+/// What one process used during a run.
+struct Cost {
     /// Microseconds of processor time for each request.
-    server: f64,
-    store: f64,
+    processor: f64,
+    /// Its peak memory, in MB.
+    memory: f64,
 }
 
 /// Measures and prints the table.
@@ -107,9 +123,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut subjects = runtime.block_on(subjects(folder.path(), &drafts))?;
 
     println!(
-        "\n{runs} runs of {seconds} s each, of logins {LOGIN_SECONDS} times as long. Latency in milliseconds: min / median / p99. CPU in microseconds per request.\n"
+        "\n{runs} runs of {seconds} s each, of logins {LOGIN_SECONDS} times as long. Latency in milliseconds: min / median / p99. CPU in microseconds per request. Memory in MB: the peak of the run.\n"
     );
     let mut table = empty_table();
+    let position = |name| subjects.iter().position(|subject| subject.name == name);
+    let (Some(pocketbase), Some(express)) = (position(POCKETBASE), position(EXPRESS)) else {
+        bail!("there is nothing to compare with");
+    };
     for operation in Operation::ALL {
         if !arguments.include(operation) {
             continue;
@@ -140,24 +160,28 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 }
             }
             for (subject, loads) in subjects.iter().zip(&measured) {
-                // The others are compared with the last one.
-                let express = measured.last().unwrap_or(loads);
                 table.row(row(
-                    [operation.name(), &connections.to_string(), subject.name],
+                    operation,
+                    connections,
+                    subject.name,
                     loads,
-                    express,
+                    [&measured[pocketbase], &measured[express]],
                 ));
             }
         }
     }
     table.print();
     println!(
-        "\nThe target is {TARGET} times the requests per second of Express on reads and writes."
+        "\nThe targets on reads and writes are {TO_POCKETBASE} times the requests per second of PocketBase and {TO_EXPRESS} times those of Express.\n"
     );
+    for subject in &subjects {
+        println!("- {}: {}", subject.name, subject.durability);
+    }
     Ok(())
 }
 
 fn empty_table() -> Table {
+    let at_least = format!("at least {TO_POCKETBASE}");
     Table::new([
         "operation",
         "connections",
@@ -165,7 +189,11 @@ fn empty_table() -> Table {
         "per second",
         "latency",
         "CPU of the server",
-        "of the store",
+        "CPU of the store",
+        "memory of the server",
+        "memory of the store",
+        "per second, to PocketBase",
+        &at_least,
         "per second, to Express",
         "CPU of Express, to this server's",
     ])
@@ -174,44 +202,60 @@ fn empty_table() -> Table {
 /// Starts the servers and fills them with the same people and tasks.
 async fn subjects(folder: &Path, drafts: &[Value]) -> anyhow::Result<Vec<Subject>> {
     let program = processes::build_server()?;
-    let embedded = processes::tasklane(&program, &folder.join("embedded"), &LIMITS)?;
-    let beside = processes::mongodb()?;
-    let url = format!("mongodb://{}/tasklane", beside.address);
-    let settings = [&LIMITS[..], &[("DATABASE_URL", url.as_str())]].concat();
-    migrate(&program, &url)?;
-    let on_mongodb = processes::tasklane(&program, &folder.join("mongodb"), &settings)?;
+    let (on_mongodb, beside) = tasklane_on_mongodb(&program, &folder.join("mongodb"))?;
     // A separate database server, so that neither has to search the other's data.
     let theirs = processes::mongodb()?;
-    let express = express(&format!("mongodb://{}/tasks", theirs.address))?;
-    let mut subjects = Vec::new();
-    for (name, dialect, server, store) in [
-        ("Tasklane, embedded", Dialect::TASKLANE, embedded, None),
-        (
-            "Tasklane on MongoDB",
-            Dialect::TASKLANE,
-            on_mongodb,
-            Some(beside),
-        ),
-        (
-            "Express on MongoDB",
-            Dialect::EXPRESS,
-            express,
-            Some(theirs),
-        ),
-    ] {
-        let people = dialect
-            .people(&server, PEOPLE, drafts)
+    let mut subjects = vec![
+        Subject {
+            name: TASKLANE,
+            durability: "WAL, synchronous=FULL: each acknowledged write is on disk.",
+            dialect: Dialect::TASKLANE,
+            server: processes::tasklane(&program, &folder.join("sqlite"), &LIMITS)?,
+            store: None,
+            people: Vec::new(),
+        },
+        Subject {
+            name: POCKETBASE,
+            durability: "WAL, synchronous=NORMAL: a loss of power may lose the last writes.",
+            dialect: Dialect::POCKETBASE,
+            server: pocketbase(&folder.join("pocketbase"))?,
+            store: None,
+            people: Vec::new(),
+        },
+        Subject {
+            name: "Tasklane on MongoDB",
+            durability: IN_MEMORY,
+            dialect: Dialect::TASKLANE,
+            server: on_mongodb,
+            store: Some(beside),
+            people: Vec::new(),
+        },
+        Subject {
+            name: EXPRESS,
+            durability: IN_MEMORY,
+            dialect: Dialect::EXPRESS,
+            server: express(&format!("mongodb://{}/tasks", theirs.address))?,
+            store: Some(theirs),
+            people: Vec::new(),
+        },
+    ];
+    for subject in &mut subjects {
+        subject.people = subject
+            .dialect
+            .people(&subject.server, PEOPLE, drafts)
             .await
-            .context(name)?;
-        subjects.push(Subject {
-            name,
-            dialect,
-            server,
-            store,
-            people,
-        });
+            .context(subject.name)?;
     }
     Ok(subjects)
+}
+
+/// Starts Tasklane's server and its database server.
+fn tasklane_on_mongodb(program: &Path, folder: &Path) -> anyhow::Result<(Process, Process)> {
+    let store = processes::mongodb()?;
+    let url = format!("mongodb://{}/tasklane", store.address);
+    migrate(program, &url)?;
+    let settings = [&LIMITS[..], &[("DATABASE_URL", url.as_str())]].concat();
+    Ok((processes::tasklane(program, folder, &settings)?, store))
 }
 
 fn migrate(program: &Path, url: &str) -> anyhow::Result<()> {
@@ -226,6 +270,24 @@ fn migrate(program: &Path, url: &str) -> anyhow::Result<()> {
     } else {
         Err(anyhow!("{}", String::from_utf8_lossy(&migrated.stderr)))
     }
+}
+
+/// Builds PocketBase with the flags of its own releases, and starts it on this folder.
+fn pocketbase(folder: &Path) -> anyhow::Result<Process> {
+    let program = root().join("target/baselines/pocketbase");
+    let built = Command::new("go")
+        .args(["build", "-ldflags", "-s -w", "-o"])
+        .arg(&program)
+        .current_dir(root().join("bench/baselines/pocketbase"))
+        .env("CGO_ENABLED", "0")
+        .status()
+        .context("go cannot be started; install Go, version 1.25 or later")?;
+    if !built.success() {
+        bail!("PocketBase could not be built");
+    }
+    let mut command = Command::new(program);
+    command.args(["serve", "--dir"]).arg(folder);
+    Process::start(&mut command, Says::Output)
 }
 
 fn express(database: &str) -> anyhow::Result<Process> {
@@ -265,9 +327,12 @@ impl Subject {
     ) -> anyhow::Result<Load> {
         let file = folder.join("requests");
         write(requests, &file)?;
+        for process in self.processes() {
+            process.reset_peak_memory()?;
+        }
         let before = self.processor_times()?;
         let loaded = Command::new("wrk")
-            .args(["--threads", "1", "--timeout", "10s"])
+            .args(["--threads", "1", "--timeout", "30s"])
             .args([
                 "--connections",
                 &connections.to_string(),
@@ -282,6 +347,10 @@ impl Subject {
             .output()
             .context("wrk cannot be started; install it, as with apt-get install wrk")?;
         let after = self.processor_times()?;
+        let peaks = self
+            .processes()
+            .map(Process::peak_memory)
+            .collect::<Result<Vec<_>, _>>()?;
         self.settle()?;
         let output = String::from_utf8_lossy(&loaded.stdout);
         let line = output.lines().find_map(|line| line.strip_prefix("result "));
@@ -299,12 +368,16 @@ impl Subject {
         if errors > 0.0 || requests == 0.0 {
             bail!("{}: {errors} of {requests} requests failed", self.name);
         }
-        let each = |at: usize| (after[at] - before[at]).as_secs_f64() * 1_000_000.0 / requests;
+        let costs = before.iter().zip(&after).zip(peaks);
         Ok(Load {
             per_second: requests / (duration / 1_000_000.0),
             latency: [min, median, p99].map(|microseconds| microseconds / 1000.0),
-            server: each(0),
-            store: each(1),
+            costs: costs
+                .map(|((before, after), memory)| Cost {
+                    processor: (*after - *before).as_secs_f64() * 1_000_000.0 / requests,
+                    memory,
+                })
+                .collect(),
         })
     }
 
@@ -317,8 +390,8 @@ impl Subject {
             let now = self.processor_times()?;
             if now
                 .iter()
-                .zip(before)
-                .all(|(now, before)| *now - before < BETWEEN_LOOKS / 10)
+                .zip(&before)
+                .all(|(now, before)| *now - *before < BETWEEN_LOOKS / 10)
             {
                 break;
             }
@@ -327,13 +400,13 @@ impl Subject {
         Ok(())
     }
 
-    fn processor_times(&self) -> anyhow::Result<[Duration; 2]> {
-        let store = self
-            .store
-            .as_ref()
-            .map(Process::processor_time)
-            .transpose()?;
-        Ok([self.server.processor_time()?, store.unwrap_or_default()])
+    /// The server, then the store.
+    fn processes(&self) -> impl Iterator<Item = &Process> {
+        std::iter::once(&self.server).chain(&self.store)
+    }
+
+    fn processor_times(&self) -> anyhow::Result<Vec<Duration>> {
+        self.processes().map(Process::processor_time).collect()
     }
 }
 
@@ -356,25 +429,49 @@ fn write(requests: &[Request], file: &Path) -> std::io::Result<()> {
     file.flush()
 }
 
-fn row(names: [&str; 3], loads: &[Load], express: &[Load]) -> Vec<String> {
-    let median = |of: &dyn Fn(&Load) -> f64, loads: &[Load]| {
-        Summary::of(&loads.iter().map(of).collect::<Vec<_>>()).median
+fn row(
+    operation: Operation,
+    connections: u32,
+    server: &str,
+    loads: &[Load],
+    [pocketbase, express]: [&[Load]; 2],
+) -> Vec<String> {
+    let [min, middle, p99] = [0, 1, 2].map(|at| median(loads, |load| load.latency[at]));
+    // The cells of the store are empty if the server has no separate store.
+    let cost = |at: usize, of: fn(&Cost) -> f64| {
+        if loads.iter().all(|load| at < load.costs.len()) {
+            format!("{:.0}", median(loads, |load| of(&load.costs[at])))
+        } else {
+            String::new()
+        }
     };
-    let [min, middle, p99] = [0, 1, 2].map(|at| median(&|load| load.latency[at], loads));
-    let mut cells = names.map(str::to_owned).to_vec();
-    cells.extend([
-        format!("{:.0}", median(&|load| load.per_second, loads)),
+    let per_second = |loads| median(loads, |load| load.per_second);
+    let processor = |loads| median(loads, |load| load.costs[0].processor);
+    let to_pocketbase = per_second(loads) / per_second(pocketbase);
+    let has_target = server == TASKLANE && operation != Operation::LogIn;
+    let verdict = match (has_target, to_pocketbase >= TO_POCKETBASE) {
+        (false, _) => "",
+        (true, true) => "yes",
+        (true, false) => "NO",
+    };
+    vec![
+        operation.name().to_owned(),
+        connections.to_string(),
+        server.to_owned(),
+        format!("{:.0}", per_second(loads)),
         format!("{min:.2} / {middle:.2} / {p99:.2}"),
-        format!("{:.0}", median(&|load| load.server, loads)),
-        format!("{:.0}", median(&|load| load.store, loads)),
-        format!(
-            "{:.1}",
-            median(&|load| load.per_second, loads) / median(&|load| load.per_second, express)
-        ),
-        format!(
-            "{:.1}",
-            median(&|load| load.server, express) / median(&|load| load.server, loads)
-        ),
-    ]);
-    cells
+        cost(0, |cost| cost.processor),
+        cost(1, |cost| cost.processor),
+        cost(0, |cost| cost.memory),
+        cost(1, |cost| cost.memory),
+        format!("{to_pocketbase:.2}"),
+        verdict.to_owned(),
+        format!("{:.1}", per_second(loads) / per_second(express)),
+        format!("{:.1}", processor(express) / processor(loads)),
+    ]
+}
+
+/// The median of the runs.
+fn median(loads: &[Load], of: impl Fn(&Load) -> f64) -> f64 {
+    Summary::of(&loads.iter().map(of).collect::<Vec<_>>()).median
 }

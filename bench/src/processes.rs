@@ -83,6 +83,22 @@ impl Process {
     pub(crate) fn memory(&self) -> anyhow::Result<u64> {
         usage::memory(&self.child, "VmRSS")
     }
+
+    /// Its peak memory since its start or the last reset, in MB.
+    ///
+    /// # Errors
+    /// The process has ended.
+    pub(crate) fn peak_memory(&self) -> anyhow::Result<f64> {
+        Ok(usage::memory(&self.child, "VmHWM")? as f64 * 1024.0 / 1e6)
+    }
+
+    /// Makes the peak start again from its current memory.
+    ///
+    /// # Errors
+    /// The process has ended.
+    pub(crate) fn reset_peak_memory(&self) -> anyhow::Result<()> {
+        usage::reset_peak_memory(&self.child)
+    }
 }
 
 impl Drop for Process {

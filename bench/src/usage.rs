@@ -30,3 +30,13 @@ pub(crate) fn memory(process: &Child, which: &str) -> anyhow::Result<u64> {
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
     kib.with_context(|| format!("the kernel does not say {which}"))
 }
+
+/// Makes `VmHWM`, the peak memory of a process, start again from its current memory.
+///
+/// # Errors
+/// The process has ended.
+pub(crate) fn reset_peak_memory(process: &Child) -> anyhow::Result<()> {
+    // The kernel's Documentation/filesystems/proc.rst describes this value.
+    std::fs::write(format!("/proc/{}/clear_refs", process.id()), "5")?;
+    Ok(())
+}

@@ -25,7 +25,7 @@ use crate::storages;
     tasklane                                   serve on 127.0.0.1:8080, data in .tasklane\n  \
     tasklane seed                              fill a demo account\n  \
     tasklane --listen 0.0.0.0:80 --data /data  serve for others\n  \
-    tasklane dynamodb --listen 127.0.0.1:8000  give Lambda functions on this machine a database\n  \
+    tasklane dynamodb --seed                   give Lambda functions on this machine a database\n  \
     tasklane copy --from sqlite://.tasklane/tasklane.db --to mongodb://127.0.0.1:27017/tasklane\n  \
     \x20                                          move to a MongoDB server"
 )]
@@ -63,9 +63,13 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
-    /// Serve a DynamoDB engine with the demo account, for Lambda functions on this machine. Its
-    /// data is in the data folder, apart from the server's.
-    Dynamodb,
+    /// Serve a DynamoDB engine for Lambda functions on this machine. Its data is in the data
+    /// folder, apart from the server's.
+    Dynamodb {
+        /// First create the demo account of the sample events, unless it exists.
+        #[arg(long)]
+        seed: bool,
+    },
     /// Create the collections and indexes (MongoDB) or the tables (DynamoDB, SQLite) in the
     /// database of DATABASE_URL, or bring them up to date. It can be run again.
     Migrate,

@@ -52,9 +52,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             start::serve(&setup, starter, listen, &network_options).await
         }
         Some(Command::Seed { force }) => seed(&data, force, environment).await,
-        Some(Command::Dynamodb) => {
+        Some(Command::Dynamodb { seed }) => {
             let listen = listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8000)));
-            serve_engine(&data, listen, environment).await
+            serve_engine(&data, listen, seed, environment).await
         }
         Some(Command::Migrate) => start::migrate(environment).await,
         Some(Command::Copy {
@@ -103,13 +103,16 @@ async fn seed(data: &Path, force: bool, environment: Environment<'_>) -> anyhow:
 async fn serve_engine(
     data: &Path,
     listen: SocketAddr,
+    with_demo: bool,
     environment: Environment<'_>,
 ) -> anyhow::Result<()> {
     let engine = Engine::open(data)?;
     start::create_tables(&engine.database(), environment).await?;
     engine.keep_swept();
-    let starter = Starter::new(environment).with(engine.database());
-    println!("{}", seed::seed(&starter, true).await?);
+    if with_demo {
+        let starter = Starter::new(environment).with(engine.database());
+        println!("{}", seed::seed(&starter, true).await?);
+    }
     eprintln!(
         "The DynamoDB engine is listening on {listen}\n  use it with DATABASE_URL=dynamodb://{LOCAL_ACCESS_KEY}@{listen}"
     );

@@ -748,7 +748,7 @@ async fn the_engine_on_a_port_serves_local_functions_and_refuses_web_pages() {
         .expect("an address");
     let mut process = command(folder.path());
     process
-        .args(["dynamodb", "--listen", &listen.to_string()])
+        .args(["dynamodb", "--seed", "--listen", &listen.to_string()])
         .stdout(Stdio::null());
     let mut process = process.spawn().expect("the program starts");
 

@@ -167,7 +167,7 @@ fn an_unreadable_task_is_an_error_that_names_it_and_the_reason() {
     assert_eq!(
         found.to_string(),
         format!(
-            "the stored data is not valid: task {}: created_at: must be an RFC 3339 date-time, such as 2026-03-01T09:30:00Z",
+            "the stored data is not valid: tasks {}: created_at: must be an RFC 3339 date-time, such as 2026-03-01T09:30:00Z",
             tasks[1].id
         )
     );
