@@ -328,8 +328,9 @@ impl CounterStore for Counters {
     ) -> Result<i64, StoreError> {
         let table = self.table;
         let id = id.clone();
+        // A count that a crash loses admits an attempt more.
         self.sqlite
-            .write(move |connection| {
+            .write_soon(move |connection| {
                 let sql = format!(
                     "INSERT INTO {table} (kind, partition, key, count, expires_at)
                      VALUES (?1, ?2, ?3, ?4, ?5)

@@ -147,6 +147,31 @@ async fn a_caller_that_stops_waiting_disturbs_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_may_be_lost_is_answered_before_the_commit() {
+    let notes = Notes::new().await;
+    let held = notes.hold_writer();
+    let soon = notes
+        .sqlite
+        .write_soon(|connection| insert(connection, "soon"));
+    // It is in the same commit, and lasts until the first write was answered.
+    let (answered, is_answered) = channel::<()>();
+    let last = notes.sqlite.write(move |connection| {
+        let _ = is_answered.recv();
+        insert(connection, "last")
+    });
+    let soon = async {
+        let made = soon.await;
+        drop(answered);
+        made
+    };
+
+    let (soon, last, ()) = tokio::join!(soon, last, async { drop(held) });
+
+    assert!(soon.is_ok() && last.is_ok());
+    assert_eq!(notes.all(), ["last", "soon"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_writes_than_can_wait_are_refused_at_once() {
     let notes = Notes::new().await;
     let held = notes.hold_writer();

@@ -35,7 +35,18 @@ struct Write<T, F> {
     /// `None` after it ran.
     write: Option<F>,
     result: Result<T, StoreError>,
-    caller: oneshot::Sender<Result<T, StoreError>>,
+    /// `None` after it was answered.
+    caller: Option<oneshot::Sender<Result<T, StoreError>>>,
+    answer: Answer,
+}
+
+/// When a write is answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// When its commit is on disk.
+    OnceStored,
+    /// When it was made, before its commit. A crash may lose it.
+    OnceMade,
 }
 
 impl Writer {
@@ -56,20 +67,22 @@ impl Writer {
 
     pub(super) async fn write<T: Send + 'static>(
         &self,
+        answer: Answer,
         write: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (caller, answer) = oneshot::channel();
+        let (caller, answered) = oneshot::channel();
         let job = Write {
             write: Some(write),
             result: Err(stopped()),
-            caller,
+            caller: Some(caller),
+            answer,
         };
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
         queue.try_send(Box::new(job)).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Unavailable("too many writes are waiting".into()),
             TrySendError::Disconnected(_) => stopped(),
         })?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        answered.await.unwrap_or_else(|_| Err(stopped()))
     }
 }
 
@@ -94,13 +107,27 @@ where
         };
         self.result = catch_unwind(AssertUnwindSafe(|| write(connection)))
             .unwrap_or_else(|_| Err(StoreError::Corrupt("a write panicked".into())));
-        self.result.is_ok()
+        let is_made = self.result.is_ok();
+        if self.answer == Answer::OnceMade {
+            let result = std::mem::replace(&mut self.result, Err(stopped()));
+            self.send(result);
+        }
+        is_made
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
-        let Self { result, caller, .. } = *self;
-        // A caller that no longer waits has gone away.
-        let _ = caller.send(result.and_then(|value| committed.map(|()| value)));
+    fn answer(mut self: Box<Self>, committed: Result<(), StoreError>) {
+        let result = std::mem::replace(&mut self.result, Err(stopped()));
+        self.send(result.and_then(|value| committed.map(|()| value)));
+    }
+}
+
+impl<T, F> Write<T, F> {
+    /// Answers the caller, if it was not answered before.
+    fn send(&mut self, result: Result<T, StoreError>) {
+        if let Some(caller) = self.caller.take() {
+            // A caller that no longer waits has gone away.
+            let _ = caller.send(result);
+        }
     }
 }
 
