@@ -1,10 +1,10 @@
 use common::fields::Fields;
 use common::idempotency::IdempotencyKey;
 use common::schema::PAGE;
+use common::storage::copy::read_tables;
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
-use super::full_scan::{Key, key_of, read_page};
 use super::*;
 use crate::store::keys::{due_key, gone_key, live_key, priority_key};
 use crate::store::record::ExecutedRequest;
@@ -80,16 +80,12 @@ fn a_list_reads_its_tasks_from_one_index_in_order() {
 #[test]
 fn no_statement_reads_a_whole_table_or_sorts() {
     let connection = database();
-    let statements = [
-        rows::FIND,
-        rows::REPLACE,
-        requests::FIND_RESULT,
-        full_scan::TASKS.statement,
-        full_scan::REQUESTS.statement,
-    ];
+    let statements = [rows::FIND, rows::REPLACE, requests::FIND_RESULT];
+    let copied = full_scan::TASKS.iter().chain(&full_scan::REQUESTS);
+    let scans = copied.map(|table| table.statement);
     let sweeps = SCHEMA.sweeps.iter().map(|sweep| sweep.statement);
 
-    for statement in statements.into_iter().chain(sweeps) {
+    for statement in statements.into_iter().chain(scans).chain(sweeps) {
         let steps = plan(&connection, statement);
 
         assert!(
@@ -167,7 +163,7 @@ fn an_unreadable_task_is_an_error_that_names_it_and_the_reason() {
     assert_eq!(
         found.to_string(),
         format!(
-            "the stored data is not valid: task {}: created_at: must be an RFC 3339 date-time, such as 2026-03-01T09:30:00Z",
+            "the stored data is not valid: tasks {}: created_at: must be an RFC 3339 date-time, such as 2026-03-01T09:30:00Z",
             tasks[1].id
         )
     );
@@ -190,13 +186,15 @@ fn a_copy_reads_every_task_once_in_pages_and_reports_unreadable_ones() {
     let spoilt = last.split_once(' ').expect("a key").1.parse();
     spoil(&connection, "updated_at", spoilt.expect("an identifier"));
 
-    let (mut names, mut unreadable, mut after) = (Vec::new(), Vec::new(), Key::default());
+    let (mut names, mut unreadable, mut after) = (Vec::new(), Vec::new(), None);
     loop {
-        let page = read_page(&connection, &full_scan::TASKS, &after).expect("a page");
+        let page = read_tables(&connection, &full_scan::TASKS, after.as_deref()).expect("a page");
         names.extend(page.records.into_iter().map(|record| record.name));
         unreadable.extend(page.unreadable);
-        let Some(next) = page.next else { break };
-        after = key_of(&next).expect("a position");
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
     }
 
     let [(key, cause)] = [unreadable.remove(0)].map(|found| (found.key, found.cause));
@@ -231,7 +229,7 @@ fn a_copied_request_does_not_replace_one_that_there_is() {
     requests::add(&connection, &first).expect("added");
     requests::add(&connection, &request("Second")).expect("ignored");
 
-    let page = read_page(&connection, &full_scan::REQUESTS, &Key::default()).expect("a page");
+    let page = read_tables(&connection, &full_scan::REQUESTS, None).expect("a page");
     let [record] = page.records.as_slice() else {
         panic!("{:?}", page.records)
     };
