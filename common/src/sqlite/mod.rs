@@ -93,7 +93,7 @@ impl Sqlite {
     }
 
     /// Reads. One statement sees one state of the database; several may see the writes between
-    /// them, unless they run in a transaction.
+    /// them: see [`Self::read_snapshot`].
     ///
     /// It does not leave the calling thread: a read takes some microseconds, a change of threads
     /// takes longer.
@@ -105,6 +105,17 @@ impl Sqlite {
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.readers.read(read)
+    }
+
+    /// Reads like [`Self::read`], but all statements see the same state of the database.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_snapshot<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.readers.read_snapshot(read)
     }
 
     /// Writes in one transaction: all of it if `write` succeeds, nothing if it fails. No other
@@ -120,4 +131,8 @@ impl Sqlite {
         let read_only = || StoreError::Unavailable("the database is open for reading only".into());
         writer.ok_or_else(read_only)?.write(write).await
     }
+}
+
+fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
 }

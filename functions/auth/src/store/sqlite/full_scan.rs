@@ -50,10 +50,8 @@ impl CopyStore for FullScan {
         } else {
             &CHANGE_TABLES
         };
-        self.0.read(|connection| {
-            let connection = &connection.unchecked_transaction()?;
-            read_tables(connection, tables, after)
-        })
+        self.0
+            .read_snapshot(|connection| read_tables(connection, tables, after))
     }
 
     async fn add(&self, kind: &RecordKind, record: &Record) -> Result<(), StoreError> {
