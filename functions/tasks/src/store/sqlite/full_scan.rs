@@ -10,18 +10,26 @@ use common::storage::copy::{CopiedTable, CopyStore, Record, RecordKind, RecordPa
 use rusqlite::{Connection, Row};
 
 use super::requests::add as add_request;
-use super::rows::{insert, read_columns, task_columns};
+use super::rows::{insert, read_columns, selected, task_columns};
 use crate::store::record::{ExecutedRequest, OwnedTask, TASK};
 
-pub(super) static TASKS: [CopiedTable; 1] = [CopiedTable {
-    name: "tasks",
-    statement: concat!(
-        "SELECT ",
-        task_columns!(),
-        " FROM tasks WHERE (owner, id) > (?1, ?2) ORDER BY owner, id LIMIT ?3"
-    ),
-    read: read_owned_task,
-}];
+macro_rules! scan {
+    ($table:ident) => {
+        CopiedTable {
+            name: stringify!($table),
+            statement: concat!(
+                "SELECT ",
+                selected!($table),
+                " FROM ",
+                stringify!($table),
+                " WHERE (owner, id) > (?1, ?2) ORDER BY owner, id LIMIT ?3"
+            ),
+            read: read_owned_task,
+        }
+    };
+}
+
+pub(super) static TASKS: [CopiedTable; 2] = [scan!(tasks), scan!(trash)];
 pub(super) static REQUESTS: [CopiedTable; 1] = [CopiedTable {
     name: "task_requests",
     statement: "SELECT owner, key, fingerprint, expires_at, result FROM task_requests
@@ -40,7 +48,7 @@ impl FullScan {
 #[async_trait]
 impl CopyStore for FullScan {
     async fn read(&self, kind: &RecordKind, after: Option<&str>) -> Result<RecordPage, StoreError> {
-        let tables = if *kind == TASK { &TASKS } else { &REQUESTS };
+        let tables: &[CopiedTable] = if *kind == TASK { &TASKS } else { &REQUESTS };
         self.0
             .read(|connection| read_tables(connection, tables, after))
     }
