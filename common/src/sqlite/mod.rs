@@ -95,7 +95,7 @@ impl Sqlite {
     }
 
     /// Reads. One statement sees one state of the database; several may see the writes between
-    /// them, unless they run in a transaction.
+    /// them: see [`Self::read_snapshot`].
     ///
     /// It does not leave the calling thread: a read takes some microseconds, a change of threads
     /// takes longer.
@@ -110,6 +110,17 @@ impl Sqlite {
         let result = self.readers.read(read);
         note_store_call("read", started.elapsed());
         result
+    }
+
+    /// Reads like [`Self::read`], but all statements see the same state of the database.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_snapshot<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.readers.read_snapshot(read)
     }
 
     /// Writes in one transaction: all of it if `write` succeeds, nothing if it fails. No other
@@ -148,4 +159,8 @@ impl Sqlite {
         note_store_call("write", started.elapsed());
         result
     }
+}
+
+fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
 }

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::Connection;
 
+use super::execute;
 use super::file::Place;
 use crate::problem::StoreError;
 
@@ -33,13 +34,34 @@ impl Readers {
         };
         let result = read(&connection);
         // After a failure a new connection reads the file anew.
-        if !matches!(
+        let failed = matches!(
             result,
             Err(StoreError::Unavailable(_) | StoreError::Corrupt(_))
-        ) {
+        );
+        if !failed && connection.is_autocommit() {
             self.idle().push(connection);
         }
         result
+    }
+
+    pub(super) fn read_snapshot<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.read(|connection| {
+            execute(connection, "BEGIN")?;
+            match read(connection) {
+                Ok(value) => {
+                    execute(connection, "COMMIT")?;
+                    Ok(value)
+                }
+                Err(error) => {
+                    // If this fails too, the connection is closed.
+                    let _ = execute(connection, "ROLLBACK");
+                    Err(error)
+                }
+            }
+        })
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {

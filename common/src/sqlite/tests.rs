@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rusqlite::Connection;
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 
 use super::{Sqlite, back_up, check, faults, migrate, sweep};
 use crate::problem::StoreError;
@@ -131,6 +132,36 @@ async fn a_write_that_fails_leaves_nothing_and_those_beside_it_are_made() {
         notes.all(),
         ["good 0", "good 1", "good 2", "good 3", "good 4", "last"]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_does_not_see_writes_made_meanwhile_and_the_next_read_does() {
+    let notes = Notes::new().await;
+    let count = |connection: &Connection| {
+        let sql = "SELECT count(*) FROM notes";
+        Ok::<i64, StoreError>(connection.query_row(sql, [], |row| row.get(0))?)
+    };
+    let add = |text: &'static str| {
+        let add = || Handle::current().block_on(notes.add(text));
+        tokio::task::block_in_place(add).expect("added");
+    };
+
+    let counts = notes.sqlite.read_snapshot(|connection| {
+        let before = count(connection)?;
+        add("meanwhile");
+        Ok([before, count(connection)?])
+    });
+    let seen = notes.sqlite.read(count);
+    let failed = notes.sqlite.read_snapshot(|connection| {
+        count(connection)?;
+        Err::<(), _>(StoreError::KeyReused)
+    });
+    add("later");
+
+    assert_eq!(counts.expect("counted"), [0, 0]);
+    assert_eq!(seen.expect("counted"), 1);
+    assert!(matches!(failed, Err(StoreError::KeyReused)));
+    assert_eq!(notes.sqlite.read(count).expect("counted"), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::errors::failed;
+use super::execute;
 use crate::problem::StoreError;
 
 /// How many writes may wait. More are refused, so that a slow disk does not fill the memory.
@@ -165,10 +166,6 @@ fn make_all(
         }
     }
     execute(connection, "COMMIT")
-}
-
-fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached(statement)?.execute([]).map(drop)
 }
 
 fn stopped() -> StoreError {

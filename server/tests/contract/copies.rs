@@ -705,6 +705,7 @@ async fn raw(made: &Made) -> HashMap<String, Raw> {
                 "password_changes",
                 "counters",
                 "tasks",
+                "trash",
                 "task_requests",
             ] {
                 found.extend(rows(sqlite, table));
@@ -1063,16 +1064,20 @@ async fn spoil(made: &Made, filled: &Filled) -> Vec<String> {
                 .collect()
         }
         Kept::File(sqlite) => {
+            let tasks = &made.store.lists.tasks;
+            let trash = tasks.list_trash(ada.id, 1, None, made.store.now).await;
+            let deleted = &trash.expect("the trash").items[0];
             let keys = [
                 ("accounts", "id", bob.to_string(), "created_at"),
                 ("sessions", "id", sessions[1].id.to_string(), "created_at"),
                 ("tasks", "id", restored.id.to_string(), "created_at"),
+                ("trash", "id", deleted.id.to_string(), "created_at"),
                 ("task_requests", "key", "create".to_owned(), "expires_at"),
             ];
             let named: Vec<String> = keys
                 .iter()
                 .map(|(table, _, key, _)| match *table {
-                    "tasks" | "task_requests" => format!("{table} {} {key}", ada.id),
+                    "tasks" | "trash" | "task_requests" => format!("{table} {} {key}", ada.id),
                     _ => format!("{table} {key}"),
                 })
                 .collect();

@@ -13,6 +13,8 @@ mod copying;
 mod notes;
 mod record;
 mod side;
+#[cfg(feature = "sqlite")]
+mod tables;
 
 #[cfg(feature = "mongodb")]
 pub use collection::read_collection;
@@ -21,3 +23,5 @@ pub use copying::{Progress, Summary, copy, read_all};
 pub use notes::NOTE;
 pub use record::{CopyStore, Record, RecordKind, RecordPage};
 pub use side::Side;
+#[cfg(feature = "sqlite")]
+pub use tables::{CopiedTable, read_tables};

@@ -7,13 +7,12 @@ use common::sweep;
 
 use crate::TRASH_LIFETIME;
 
-/// The order keys are computed from the other columns, so they always fit; they are the same text
-/// as on every database, because cursors contain them. A list reads one index; a list by creation
-/// reads the table itself, whose order it is, and skips the tasks in the trash.
-pub(super) static SCHEMA: SqliteSchema = SqliteSchema {
-    service: "tasks",
-    migrations: &["
-        CREATE TABLE tasks (
+/// The definitions of the columns that a task has in both tables. The table's own columns come
+/// before the notes: long notes are stored apart, and what follows them is only found through them.
+macro_rules! task_columns {
+    ($own:literal) => {
+        concat!(
+            "
             owner TEXT NOT NULL,
             id TEXT NOT NULL,
             title TEXT NOT NULL,
@@ -26,13 +25,27 @@ pub(super) static SCHEMA: SqliteSchema = SqliteSchema {
             completed_at TEXT,
             created_at TEXT NOT NULL,
             updated_at TEXT NOT NULL,
-            -- When it was moved to the trash.
-            deleted_at TEXT,
             version INTEGER NOT NULL,
-            -- Long notes are stored apart, and what follows them is only found through them.
-            notes TEXT,
-            by_updated TEXT NOT NULL AS (
-                iif(deleted_at IS NULL, 'live#' || updated_at, 'gone#' || deleted_at) || '#' || id),
+            ",
+            $own,
+            "
+            notes TEXT,"
+        )
+    };
+}
+
+/// A task is in one of the two tables, so the trash costs lists nothing. The order keys are computed
+/// from the other columns, so they always fit; they are the same text as on every database, because
+/// cursors contain them. A list reads one index; a list by creation reads the table itself, whose
+/// order it is.
+pub(super) static SCHEMA: SqliteSchema = SqliteSchema {
+    service: "tasks",
+    migrations: &[concat!(
+        "
+        CREATE TABLE tasks (",
+        task_columns!(""),
+        "
+            by_updated TEXT NOT NULL AS ('live#' || updated_at || '#' || id),
             by_due TEXT NOT NULL AS (
                 CASE WHEN due IS NULL THEN '2#' WHEN length(due) = 10
                 THEN '1#' || due || 'T00:00:00.000Z#' ELSE '1#' || due || '#' END || id),
@@ -42,9 +55,17 @@ pub(super) static SCHEMA: SqliteSchema = SqliteSchema {
             PRIMARY KEY (owner, id)
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX tasks_by_updated ON tasks (owner, by_updated);
-        CREATE INDEX tasks_by_due ON tasks (owner, by_due) WHERE deleted_at IS NULL;
-        CREATE INDEX tasks_by_priority ON tasks (owner, by_priority) WHERE deleted_at IS NULL;
-        CREATE INDEX tasks_expiry ON tasks (deleted_at) WHERE deleted_at IS NOT NULL;
+        CREATE INDEX tasks_by_due ON tasks (owner, by_due);
+        CREATE INDEX tasks_by_priority ON tasks (owner, by_priority);
+
+        CREATE TABLE trash (",
+        task_columns!("deleted_at TEXT NOT NULL,"),
+        "
+            by_updated TEXT NOT NULL AS ('gone#' || deleted_at || '#' || id),
+            PRIMARY KEY (owner, id)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX trash_by_updated ON trash (owner, by_updated);
+        CREATE INDEX trash_expiry ON trash (deleted_at);
 
         -- Executed requests with an idempotency key, with the task as it was then, as JSON.
         CREATE TABLE task_requests (
@@ -56,10 +77,11 @@ pub(super) static SCHEMA: SqliteSchema = SqliteSchema {
             PRIMARY KEY (owner, key)
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX task_requests_expiry ON task_requests (expires_at);
-    "],
+        ",
+    )],
     sweeps: &[
         Sweep {
-            statement: sweep!("tasks", "owner, id", "deleted_at"),
+            statement: sweep!("trash", "owner, id", "deleted_at"),
             lifetime: TRASH_LIFETIME,
         },
         Sweep {

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use common::problem::StoreError;
-use common::schema::PAGE;
 use common::sqlite::{Sqlite, Text, column};
-use common::storage::copy::{CopyStore, Record, RecordKind, RecordPage};
-use rusqlite::{Connection, Params, Row, params};
+use common::storage::copy::{CopiedTable, CopyStore, Record, RecordKind, RecordPage, read_tables};
+use rusqlite::{Connection, Row};
 
 use super::accounts::{
     ACCOUNTS, find_account, insert_account, insert_change, read_account, read_change,
@@ -16,7 +15,22 @@ use super::sessions::{SESSIONS, insert_session, read_session};
 use crate::store::record::{ACCOUNT, SESSION, account_record, session_record};
 use crate::{Account, Session};
 
-const PASSWORD_CHANGES: &str = "password_changes";
+pub(super) static ACCOUNT_TABLES: [CopiedTable; 1] = [CopiedTable {
+    name: ACCOUNTS,
+    statement: "SELECT * FROM accounts WHERE id > ?1 ORDER BY id LIMIT ?2",
+    read: read_account_record,
+}];
+pub(super) static SESSION_TABLES: [CopiedTable; 1] = [CopiedTable {
+    name: SESSIONS,
+    statement: "SELECT * FROM sessions WHERE id > ?1 ORDER BY id LIMIT ?2",
+    read: read_session_record,
+}];
+pub(super) static CHANGE_TABLES: [CopiedTable; 1] = [CopiedTable {
+    name: "password_changes",
+    statement: "SELECT * FROM password_changes WHERE (account, key) > (?1, ?2)
+        ORDER BY account, key LIMIT ?3",
+    read: read_change_record,
+}];
 
 pub(in crate::store) struct FullScan(Arc<Sqlite>);
 
@@ -29,17 +43,15 @@ impl FullScan {
 #[async_trait]
 impl CopyStore for FullScan {
     async fn read(&self, kind: &RecordKind, after: Option<&str>) -> Result<RecordPage, StoreError> {
-        let after = after.unwrap_or_default();
-        self.0.read(|connection| {
-            let connection = &connection.unchecked_transaction()?;
-            if *kind == ACCOUNT {
-                read_accounts(connection, after)
-            } else if *kind == SESSION {
-                read_sessions(connection, after)
-            } else {
-                read_changes(connection, after)
-            }
-        })
+        let tables = if *kind == ACCOUNT {
+            &ACCOUNT_TABLES
+        } else if *kind == SESSION {
+            &SESSION_TABLES
+        } else {
+            &CHANGE_TABLES
+        };
+        self.0
+            .read_snapshot(|connection| read_tables(connection, tables, after))
     }
 
     async fn add(&self, kind: &RecordKind, record: &Record) -> Result<(), StoreError> {
@@ -59,57 +71,18 @@ impl CopyStore for FullScan {
     }
 }
 
-pub(super) fn read_accounts(
-    connection: &Connection,
-    after: &str,
-) -> Result<RecordPage, StoreError> {
-    let sql = "SELECT *, id AS position FROM accounts WHERE id > ?1 ORDER BY id LIMIT ?2";
-    read_page(connection, ACCOUNTS, sql, params![after, PAGE], |row| {
-        account_record(&read_account(row)?)
-    })
+fn read_account_record(_: &Connection, row: &Row<'_>) -> Result<Record, StoreError> {
+    account_record(&read_account(row)?)
 }
 
-pub(super) fn read_sessions(
-    connection: &Connection,
-    after: &str,
-) -> Result<RecordPage, StoreError> {
-    let sql = "SELECT *, id AS position FROM sessions WHERE id > ?1 ORDER BY id LIMIT ?2";
-    read_page(connection, SESSIONS, sql, params![after, PAGE], |row| {
-        let account = account_of(connection, row)?;
-        session_record(&read_session(row, account.epoch)?)
-    })
+fn read_session_record(connection: &Connection, row: &Row<'_>) -> Result<Record, StoreError> {
+    let account = account_of(connection, row)?;
+    session_record(&read_session(row, account.epoch)?)
 }
 
-pub(super) fn read_changes(connection: &Connection, after: &str) -> Result<RecordPage, StoreError> {
-    let (account, key) = after.split_once(' ').unwrap_or((after, ""));
-    let sql = "SELECT *, account || ' ' || key AS position FROM password_changes
-        WHERE (account, key) > (?1, ?2) ORDER BY account, key LIMIT ?3";
-    let params = params![account, key, PAGE];
-    read_page(connection, PASSWORD_CHANGES, sql, params, |row| {
-        account_of(connection, row)?;
-        read_change(row)?.into_record()
-    })
-}
-
-/// Reads the rows of a page. Its query returns the text of each key as `position`.
-fn read_page(
-    connection: &Connection,
-    table: &str,
-    sql: &str,
-    params: impl Params,
-    read: impl Fn(&Row<'_>) -> Result<Record, StoreError>,
-) -> Result<RecordPage, StoreError> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params)?;
-    let mut page = RecordPage::default();
-    let mut count = 0;
-    while let Some(row) = rows.next()? {
-        let position: String = row.get("position")?;
-        page.add(format!("{table} {position}"), read(row).map(Some));
-        count += 1;
-        page.next = (count == PAGE).then_some(position);
-    }
-    Ok(page)
+fn read_change_record(connection: &Connection, row: &Row<'_>) -> Result<Record, StoreError> {
+    account_of(connection, row)?;
+    read_change(row)?.into_record()
 }
 
 /// The account of a session or of a password change.

@@ -71,9 +71,8 @@ impl UserStore for SqliteUsers {
         session: SessionId,
         now: Timestamp,
     ) -> Result<LiveSession, StoreError> {
-        self.0.read(|connection| {
-            let connection = connection.unchecked_transaction()?;
-            let (account, session) = live(&connection, user, session, now)?;
+        self.0.read_snapshot(|connection| {
+            let (account, session) = live(connection, user, session, now)?;
             Ok(LiveSession {
                 session,
                 user: account.into(),
@@ -274,10 +273,9 @@ impl UserStore for SqliteUsers {
     ) -> Result<Page<Session>, StoreError> {
         // Only the identifier of a session is a valid position.
         let after = after.and_then(|cursor| cursor.position.parse().ok());
-        self.0.read(|connection| {
-            let connection = connection.unchecked_transaction()?;
-            let account = account_of_session(&connection, user)?;
-            list(&connection, &account, limit, after, now)
+        self.0.read_snapshot(|connection| {
+            let account = account_of_session(connection, user)?;
+            list(connection, &account, limit, after, now)
         })
     }
 

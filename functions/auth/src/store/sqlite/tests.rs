@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 use common::auth::{Client, SessionLifetimes};
 use common::schema::PAGE;
 use common::sqlite::Text;
-use common::storage::copy::RecordPage;
+use common::storage::copy::{CopiedTable, read_tables};
 
-use super::full_scan::{read_accounts, read_changes, read_sessions};
+use super::full_scan::{ACCOUNT_TABLES, CHANGE_TABLES, SESSION_TABLES};
 use super::*;
 use crate::store::sqlite_schema::SCHEMA;
 
@@ -43,17 +43,19 @@ fn spoil(connection: &Connection, session: &Session) {
 }
 
 /// The names of all records, and the keys of all unreadable rows.
-fn scan(read: impl Fn(&str) -> Result<RecordPage, StoreError>) -> (Vec<String>, Vec<String>) {
+fn scan(connection: &Connection, tables: &[CopiedTable]) -> (Vec<String>, Vec<String>) {
     let (mut names, mut unreadable) = (Vec::new(), Vec::new());
-    let mut next = Some(String::new());
-    while let Some(after) = next {
-        let page = read(&after).expect("a page");
+    let mut after = None;
+    loop {
+        let page = read_tables(connection, tables, after.as_deref()).expect("a page");
         assert!(page.records.len() + page.unreadable.len() <= PAGE);
         names.extend(page.records.into_iter().map(|record| record.name));
         unreadable.extend(page.unreadable.into_iter().map(|row| row.key));
-        next = page.next;
+        after = page.next;
+        if after.is_none() {
+            return (names, unreadable);
+        }
     }
-    (names, unreadable)
 }
 
 #[test]
@@ -99,13 +101,13 @@ fn a_copy_reads_every_row_once() {
         remember(&connection, account.id, &once, now).expect("a key");
     }
 
-    let (found, unreadable) = scan(|after| read_sessions(&connection, after));
+    let (found, unreadable) = scan(&connection, &SESSION_TABLES);
     let ids = sessions.iter().map(|session| session.id);
     let expected = ids.map(|id| format!("session {id} of account {}", account.id));
     assert_eq!(found, expected.collect::<Vec<_>>());
     assert!(unreadable.is_empty());
 
-    let (mut found, unreadable) = scan(|after| read_changes(&connection, after));
+    let (mut found, unreadable) = scan(&connection, &CHANGE_TABLES);
     assert!(found.is_sorted());
     found.dedup();
     assert_eq!((found.len(), unreadable.len()), (PAGE + 1, 0));
@@ -122,8 +124,8 @@ fn a_copy_names_an_unreadable_account_its_sessions_and_its_keys() {
     let sql = "UPDATE accounts SET created_at = 'nonsense'";
     assert_eq!(connection.execute(sql, []), Ok(1));
 
-    let reads = [read_accounts, read_sessions, read_changes];
-    let scanned = reads.map(|read| scan(|after| read(&connection, after)));
+    let tables = [&ACCOUNT_TABLES, &SESSION_TABLES, &CHANGE_TABLES];
+    let scanned = tables.map(|tables| scan(&connection, tables));
 
     let id = account.id;
     let expected = [

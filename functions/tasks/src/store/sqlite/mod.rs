@@ -1,5 +1,5 @@
-//! Tasks: one row each, in the owner's lists or in the trash. Each change reads the row, checks it
-//! and writes it in one transaction, and no other write runs meanwhile.
+//! Tasks: one row each, in one table for the lists or in another for the trash. Each change reads
+//! the row, checks it and writes it in one transaction, and no other write runs meanwhile.
 
 mod full_scan;
 mod pages;
@@ -18,6 +18,7 @@ use common::precondition::Precondition;
 use common::problem::StoreError;
 use common::sqlite::Sqlite;
 use common::time::Timestamp;
+use rusqlite::Connection;
 
 use crate::problems::NOT_IN_THE_TRASH;
 use crate::store::list_scan::ListScan;
@@ -25,7 +26,7 @@ use crate::{TRASH_LIFETIME, Task, TaskId, TaskPatch, TaskQuery, TaskStore};
 pub(super) use full_scan::FullScan;
 use pages::OwnersTasks;
 use requests::execute_once;
-use rows::{find, insert, replace};
+use rows::{find, find_in_trash, insert, move_task, replace};
 
 const PING: &str = "SELECT EXISTS (SELECT 1 FROM tasks)";
 
@@ -43,20 +44,22 @@ impl SqliteTasks {
         }
     }
 
-    /// Changes a task that is not in the trash, if `precondition` allows its version.
+    /// Changes a task that is not in the trash, if `precondition` allows its version, and stores it
+    /// with `store`.
     async fn change(
         &self,
         owner: UserId,
         id: TaskId,
         precondition: &Precondition,
         change: impl FnOnce(&Task) -> Task + Send + 'static,
+        store: fn(&Connection, UserId, &Task) -> Result<(), StoreError>,
     ) -> Result<Task, StoreError> {
         let precondition = precondition.clone();
         self.0
             .write(move |connection| {
-                let task = live(find(connection, owner, id)?)?;
+                let task = live(connection, owner, id)?;
                 let changed = change(&allowed(task, &precondition)?);
-                replace(connection, owner, &changed)?;
+                store(connection, owner, &changed)?;
                 Ok(changed)
             })
             .await
@@ -84,7 +87,7 @@ impl TaskStore for SqliteTasks {
     }
 
     async fn get(&self, owner: UserId, id: TaskId) -> Result<Task, StoreError> {
-        live(self.0.read(|connection| find(connection, owner, id))?)
+        self.0.read(|connection| live(connection, owner, id))
     }
 
     async fn list(&self, owner: UserId, query: &TaskQuery) -> Result<Page<Task>, StoreError> {
@@ -104,7 +107,7 @@ impl TaskStore for SqliteTasks {
         }
         let patch = patch.clone();
         let change = move |task: &Task| patch.apply(task, now);
-        self.change(owner, id, precondition, change).await
+        self.change(owner, id, precondition, change, replace).await
     }
 
     async fn trash(
@@ -115,7 +118,9 @@ impl TaskStore for SqliteTasks {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let change = move |task: &Task| task.deleted(now);
-        self.change(owner, id, precondition, change).await.map(drop)
+        self.change(owner, id, precondition, change, move_task)
+            .await
+            .map(drop)
     }
 
     async fn list_trash(
@@ -142,9 +147,9 @@ impl TaskStore for SqliteTasks {
         self.0
             .write(move |connection| {
                 execute_once(connection, owner, once.as_ref(), now, || {
-                    let task = in_trash(find(connection, owner, id)?, now)?;
+                    let task = in_trash(connection, owner, id, now)?;
                     let restored = allowed(task, &precondition)?.restored(now);
-                    replace(connection, owner, &restored)?;
+                    move_task(connection, owner, &restored)?;
                     Ok(restored)
                 })
             })
@@ -159,21 +164,26 @@ impl TaskStore for SqliteTasks {
     }
 }
 
-fn live(task: Option<Task>) -> Result<Task, StoreError> {
-    task.filter(|task| task.deleted_at.is_none())
-        .ok_or(StoreError::NotFound("task"))
+fn live(connection: &Connection, owner: UserId, id: TaskId) -> Result<Task, StoreError> {
+    find(connection, owner, id)?.ok_or(StoreError::NotFound("task"))
 }
 
 /// The task if it is in the trash and has not expired.
-fn in_trash(task: Option<Task>, now: Timestamp) -> Result<Task, StoreError> {
-    let task = task.ok_or(StoreError::NotFound("task"))?;
-    match task.deleted_at {
-        None => Err(StoreError::Refused(NOT_IN_THE_TRASH)),
-        Some(deleted_at) if deleted_at <= now.minus(TRASH_LIFETIME) => {
-            Err(StoreError::NotFound("task"))
-        }
-        Some(_) => Ok(task),
-    }
+fn in_trash(
+    connection: &Connection,
+    owner: UserId,
+    id: TaskId,
+    now: Timestamp,
+) -> Result<Task, StoreError> {
+    let Some(task) = find_in_trash(connection, owner, id)? else {
+        live(connection, owner, id)?;
+        return Err(StoreError::Refused(NOT_IN_THE_TRASH));
+    };
+    let expired = now.minus(TRASH_LIFETIME);
+    task.deleted_at
+        .is_some_and(|deleted_at| deleted_at > expired)
+        .then_some(task)
+        .ok_or(StoreError::NotFound("task"))
 }
 
 fn allowed(task: Task, precondition: &Precondition) -> Result<Task, StoreError> {

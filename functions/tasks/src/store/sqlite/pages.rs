@@ -5,24 +5,25 @@ use common::problem::StoreError;
 use common::sqlite::{Sqlite, Text, column};
 use rusqlite::Connection;
 
-use super::rows::{AFTER_TASK, read_task, task_columns};
+use super::rows::{AFTER_TASK, read_task, selected, task_columns};
+use crate::store::keys::GONE;
 use crate::store::list_scan::{KeyRange, ListScan, Read, TaskReader};
 
-/// Selects tasks between two keys that no task has.
+/// Selects tasks of a table between two keys that no task has.
 macro_rules! select {
-    ($key:literal, $condition:literal, $direction:literal) => {
+    ($table:ident, $key:literal, $direction:literal) => {
         concat!(
             "SELECT ",
-            task_columns!(),
+            selected!($table),
             ", ",
             $key,
-            " FROM tasks WHERE owner = ?1 AND ",
+            " FROM ",
+            stringify!($table),
+            " WHERE owner = ?1 AND ",
             $key,
             " > ?2 AND ",
             $key,
-            " < ?3 ",
-            $condition,
-            " ORDER BY ",
+            " < ?3 ORDER BY ",
             $key,
             " ",
             $direction,
@@ -34,22 +35,23 @@ macro_rules! select {
 /// The statement of an order, in ascending and in descending direction.
 pub(super) type Statements = [&'static str; 2];
 
-pub(super) const BY_CREATED: Statements = [
-    select!("id", "AND deleted_at IS NULL", "ASC"),
-    select!("id", "AND deleted_at IS NULL", "DESC"),
-];
-/// The keys tell whether a task is in the trash.
+pub(super) const BY_CREATED: Statements =
+    [select!(tasks, "id", "ASC"), select!(tasks, "id", "DESC")];
 pub(super) const BY_UPDATED: Statements = [
-    select!("by_updated", "", "ASC"),
-    select!("by_updated", "", "DESC"),
+    select!(tasks, "by_updated", "ASC"),
+    select!(tasks, "by_updated", "DESC"),
 ];
 pub(super) const BY_DUE: Statements = [
-    select!("by_due", "AND deleted_at IS NULL", "ASC"),
-    select!("by_due", "AND deleted_at IS NULL", "DESC"),
+    select!(tasks, "by_due", "ASC"),
+    select!(tasks, "by_due", "DESC"),
 ];
 pub(super) const BY_PRIORITY: Statements = [
-    select!("by_priority", "AND deleted_at IS NULL", "ASC"),
-    select!("by_priority", "AND deleted_at IS NULL", "DESC"),
+    select!(tasks, "by_priority", "ASC"),
+    select!(tasks, "by_priority", "DESC"),
+];
+pub(super) const TRASH: Statements = [
+    select!(trash, "by_updated", "ASC"),
+    select!(trash, "by_updated", "DESC"),
 ];
 
 pub(super) struct OwnersTasks<'t> {
@@ -71,7 +73,7 @@ impl TaskReader for OwnersTasks<'_> {
             Some(after) => (after, key_range.to.as_str()),
             None => (key_range.from.as_str(), key_range.to.as_str()),
         };
-        let [ascending, descending] = statements(scan.index);
+        let [ascending, descending] = statements(scan.index, key_range);
         let statement = if scan.descending {
             descending
         } else {
@@ -82,8 +84,9 @@ impl TaskReader for OwnersTasks<'_> {
     }
 }
 
-fn statements(index: &str) -> Statements {
+fn statements(index: &str, key_range: &KeyRange) -> Statements {
     match index {
+        "by_updated" if key_range.from.starts_with(GONE) => TRASH,
         "by_updated" => BY_UPDATED,
         "by_due" => BY_DUE,
         "by_priority" => BY_PRIORITY,

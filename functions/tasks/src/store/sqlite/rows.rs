@@ -8,53 +8,112 @@ use rusqlite::{Connection, Row, params};
 
 use crate::{Task, TaskId};
 
-/// The columns of a task, which a statement selects first.
+/// The columns that a task has in both tables.
 macro_rules! task_columns {
     () => {
         "owner, id, title, notes, status, priority, labels, due, completed_at, created_at, \
-         updated_at, version, deleted_at"
+         updated_at, version"
     };
 }
-pub(super) use task_columns;
+
+/// The columns of a task in one of the two tables, as [`read_task`] reads them.
+macro_rules! selected {
+    (tasks) => {
+        concat!(task_columns!(), ", NULL AS deleted_at")
+    };
+    (trash) => {
+        concat!(task_columns!(), ", deleted_at")
+    };
+}
+pub(super) use {selected, task_columns};
 
 /// The position of the first column after those of a task.
 pub(super) const AFTER_TASK: usize = 13;
 
-pub(super) const FIND: &str = concat!(
-    "SELECT ",
-    task_columns!(),
-    " FROM tasks WHERE owner = ?1 AND id = ?2"
-);
+macro_rules! find {
+    ($table:ident) => {
+        concat!(
+            "SELECT ",
+            selected!($table),
+            " FROM ",
+            stringify!($table),
+            " WHERE owner = ?1 AND id = ?2"
+        )
+    };
+}
+macro_rules! delete {
+    ($table:literal) => {
+        concat!("DELETE FROM ", $table, " WHERE owner = ?1 AND id = ?2")
+    };
+}
+
+pub(super) const FIND: &str = find!(tasks);
+pub(super) const FIND_IN_TRASH: &str = find!(trash);
+pub(super) const EXISTS: &str = "SELECT 1 FROM tasks WHERE owner = ?1 AND id = ?2
+     UNION ALL SELECT 1 FROM trash WHERE owner = ?1 AND id = ?2";
 pub(super) const INSERT: &str = concat!(
     "INSERT INTO tasks (",
     task_columns!(),
-    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-     ON CONFLICT (owner, id) DO NOTHING"
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+);
+pub(super) const INSERT_INTO_TRASH: &str = concat!(
+    "INSERT INTO trash (",
+    task_columns!(),
+    ", deleted_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
 );
 pub(super) const REPLACE: &str = "UPDATE tasks SET title = ?3, notes = ?4, status = ?5,
      priority = ?6, labels = ?7, due = ?8, completed_at = ?9, created_at = ?10, updated_at = ?11,
-     version = ?12, deleted_at = ?13 WHERE owner = ?1 AND id = ?2";
+     version = ?12 WHERE owner = ?1 AND id = ?2";
+pub(super) const DELETE: &str = delete!("tasks");
+pub(super) const DELETE_FROM_TRASH: &str = delete!("trash");
 
-/// The task, in the owner's lists or in the trash, expired or not.
+/// A task that is not in the trash.
 pub(super) fn find(
     connection: &Connection,
     owner: UserId,
     id: TaskId,
 ) -> Result<Option<Task>, StoreError> {
-    let mut statement = connection.prepare_cached(FIND)?;
+    select(connection, FIND, owner, id)
+}
+
+/// A task in the trash, expired or not.
+pub(super) fn find_in_trash(
+    connection: &Connection,
+    owner: UserId,
+    id: TaskId,
+) -> Result<Option<Task>, StoreError> {
+    select(connection, FIND_IN_TRASH, owner, id)
+}
+
+fn select(
+    connection: &Connection,
+    statement: &str,
+    owner: UserId,
+    id: TaskId,
+) -> Result<Option<Task>, StoreError> {
+    let mut statement = connection.prepare_cached(statement)?;
     let mut rows = statement.query((Text(owner), Text(id)))?;
     rows.next()?.map(read_task).transpose()
 }
 
-/// Adds a task unless the owner has one with its identifier.
+/// Adds a task to its table, unless the owner has one with its identifier in either table.
 pub(super) fn insert(
     connection: &Connection,
     owner: UserId,
     task: &Task,
 ) -> Result<(), StoreError> {
-    write(connection, INSERT, owner, task)
+    let mut exists = connection.prepare_cached(EXISTS)?;
+    if exists.exists((Text(owner), Text(task.id)))? {
+        return Ok(());
+    }
+    let statement = match task.deleted_at {
+        None => INSERT,
+        Some(_) => INSERT_INTO_TRASH,
+    };
+    write(connection, statement, owner, task)
 }
 
+/// Replaces a task that is not in the trash.
 pub(super) fn replace(
     connection: &Connection,
     owner: UserId,
@@ -63,13 +122,29 @@ pub(super) fn replace(
     write(connection, REPLACE, owner, task)
 }
 
+/// Moves a task to the trash, or from the trash, in its new state.
+pub(super) fn move_task(
+    connection: &Connection,
+    owner: UserId,
+    task: &Task,
+) -> Result<(), StoreError> {
+    let (delete, insert) = match task.deleted_at {
+        None => (DELETE_FROM_TRASH, INSERT),
+        Some(_) => (DELETE, INSERT_INTO_TRASH),
+    };
+    connection
+        .prepare_cached(delete)?
+        .execute((Text(owner), Text(task.id)))?;
+    write(connection, insert, owner, task)
+}
+
 fn write(
     connection: &Connection,
     statement: &str,
     owner: UserId,
     task: &Task,
 ) -> Result<(), StoreError> {
-    connection.prepare_cached(statement)?.execute(params![
+    let values = params![
         Text(owner),
         Text(task.id),
         task.title.as_str(),
@@ -83,7 +158,11 @@ fn write(
         Text(task.updated_at),
         task.version,
         task.deleted_at.map(Text),
-    ])?;
+    ];
+    let mut statement = connection.prepare_cached(statement)?;
+    // Only the trash has the last column.
+    let columns = statement.parameter_count();
+    statement.execute(&values[..columns])?;
     Ok(())
 }
 
@@ -91,7 +170,13 @@ fn write(
 pub(super) fn read_task(row: &Row<'_>) -> Result<Task, StoreError> {
     read_columns(row).map_err(|error| {
         let id: String = row.get(1).unwrap_or_default();
-        in_row("tasks", id, error)
+        let deleted_at: Option<String> = row.get(12).unwrap_or_default();
+        let table = if deleted_at.is_none() {
+            "tasks"
+        } else {
+            "trash"
+        };
+        in_row(table, id, error)
     })
 }
 

@@ -1,10 +1,11 @@
 use common::fields::Fields;
 use common::idempotency::IdempotencyKey;
 use common::schema::PAGE;
-use rusqlite::Connection;
+use common::sqlite::Text;
+use common::storage::copy::read_tables;
+use rusqlite::StatementStatus;
 use serde_json::{Map, Value, json};
 
-use super::full_scan::{Key, key_of, read_page};
 use super::*;
 use crate::store::keys::{due_key, gone_key, live_key, priority_key};
 use crate::store::record::ExecutedRequest;
@@ -52,25 +53,32 @@ fn plan(connection: &Connection, statement: &str) -> Vec<String> {
 fn a_list_reads_its_tasks_from_one_index_in_order() {
     let connection = database();
 
-    for (statements, index) in [
-        (pages::BY_CREATED, "PRIMARY KEY (owner=? AND id>? AND id<?)"),
+    for (statements, search) in [
+        (
+            pages::BY_CREATED,
+            "tasks USING PRIMARY KEY (owner=? AND id>? AND id<?)",
+        ),
         (
             pages::BY_UPDATED,
-            "INDEX tasks_by_updated (owner=? AND by_updated>? AND by_updated<?)",
+            "tasks USING INDEX tasks_by_updated (owner=? AND by_updated>? AND by_updated<?)",
         ),
         (
             pages::BY_DUE,
-            "INDEX tasks_by_due (owner=? AND by_due>? AND by_due<?)",
+            "tasks USING INDEX tasks_by_due (owner=? AND by_due>? AND by_due<?)",
         ),
         (
             pages::BY_PRIORITY,
-            "INDEX tasks_by_priority (owner=? AND by_priority>? AND by_priority<?)",
+            "tasks USING INDEX tasks_by_priority (owner=? AND by_priority>? AND by_priority<?)",
+        ),
+        (
+            pages::TRASH,
+            "trash USING INDEX trash_by_updated (owner=? AND by_updated>? AND by_updated<?)",
         ),
     ] {
         for statement in statements {
             assert_eq!(
                 plan(&connection, statement),
-                [format!("SEARCH tasks USING {index}")],
+                [format!("SEARCH {search}")],
                 "{statement}"
             );
         }
@@ -82,14 +90,18 @@ fn no_statement_reads_a_whole_table_or_sorts() {
     let connection = database();
     let statements = [
         rows::FIND,
+        rows::FIND_IN_TRASH,
+        rows::EXISTS,
         rows::REPLACE,
+        rows::DELETE,
+        rows::DELETE_FROM_TRASH,
         requests::FIND_RESULT,
-        full_scan::TASKS.statement,
-        full_scan::REQUESTS.statement,
     ];
+    let copied = full_scan::TASKS.iter().chain(&full_scan::REQUESTS);
+    let scans = copied.map(|table| table.statement);
     let sweeps = SCHEMA.sweeps.iter().map(|sweep| sweep.statement);
 
-    for statement in statements.into_iter().chain(sweeps) {
+    for statement in statements.into_iter().chain(scans).chain(sweeps) {
         let steps = plan(&connection, statement);
 
         assert!(
@@ -118,29 +130,31 @@ fn the_keys_are_the_same_as_on_every_database() {
     for priority in Priority::ALL {
         for due in &dues {
             let live = task(&json!({"priority": priority, "due": due}));
-            let gone = task(&json!({"priority": priority, "due": due})).deleted(NOW);
-            for task in [live, gone] {
-                insert(&connection, owner, &task).expect("added");
-                let sql = "SELECT by_updated, by_due, by_priority FROM tasks WHERE id = ?1";
-                let keys: [String; 3] = connection
-                    .query_row(sql, [task.id.to_string()], |row| {
-                        Ok([row.get(0)?, row.get(1)?, row.get(2)?])
-                    })
-                    .expect("keys");
-                let by_updated = match task.deleted_at {
-                    None => live_key(task.updated_at, task.id),
-                    Some(deleted_at) => gone_key(deleted_at, task.id),
-                };
+            insert(&connection, owner, &live).expect("added");
+            let sql = "SELECT by_updated, by_due, by_priority FROM tasks WHERE id = ?1";
+            let keys: [String; 3] = connection
+                .query_row(sql, [live.id.to_string()], |row| {
+                    Ok([row.get(0)?, row.get(1)?, row.get(2)?])
+                })
+                .expect("keys");
 
-                assert_eq!(
-                    keys,
-                    [
-                        by_updated,
-                        due_key(task.due, task.id),
-                        priority_key(task.priority, task.id)
-                    ]
-                );
-            }
+            assert_eq!(
+                keys,
+                [
+                    live_key(live.updated_at, live.id),
+                    due_key(live.due, live.id),
+                    priority_key(live.priority, live.id)
+                ]
+            );
+
+            let gone = live.deleted(NOW);
+            move_task(&connection, owner, &gone).expect("moved");
+            let sql = "SELECT by_updated FROM trash WHERE id = ?1";
+            let key: String = connection
+                .query_row(sql, [gone.id.to_string()], |row| row.get(0))
+                .expect("a key");
+
+            assert_eq!(key, gone_key(gone.updated_at, gone.id));
         }
     }
 }
@@ -181,22 +195,25 @@ fn a_copy_reads_every_task_once_in_pages_and_reports_unreadable_ones() {
     let mut ids = Vec::new();
     for _ in 0..PAGE {
         for owner in owners {
-            let task = task(&json!({}));
-            insert(&connection, owner, &task).expect("added");
-            ids.push(format!("{owner} {}", task.id));
+            for task in [task(&json!({})).deleted(NOW), task(&json!({}))] {
+                insert(&connection, owner, &task).expect("added");
+                ids.push(format!("{owner} {}", task.id));
+            }
         }
     }
     let last = ids.last().expect("a task").clone();
     let spoilt = last.split_once(' ').expect("a key").1.parse();
     spoil(&connection, "updated_at", spoilt.expect("an identifier"));
 
-    let (mut names, mut unreadable, mut after) = (Vec::new(), Vec::new(), Key::default());
+    let (mut names, mut unreadable, mut after) = (Vec::new(), Vec::new(), None);
     loop {
-        let page = read_page(&connection, &full_scan::TASKS, &after).expect("a page");
+        let page = read_tables(&connection, &full_scan::TASKS, after.as_deref()).expect("a page");
         names.extend(page.records.into_iter().map(|record| record.name));
         unreadable.extend(page.unreadable);
-        let Some(next) = page.next else { break };
-        after = key_of(&next).expect("a position");
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
     }
 
     let [(key, cause)] = [unreadable.remove(0)].map(|found| (found.key, found.cause));
@@ -216,6 +233,49 @@ fn a_copy_reads_every_task_once_in_pages_and_reports_unreadable_ones() {
 }
 
 #[test]
+fn a_copied_task_does_not_replace_one_in_the_lists_or_in_the_trash() {
+    let connection = database();
+    let owner = owner();
+    let live = task(&json!({}));
+    let gone = task(&json!({})).deleted(NOW);
+
+    for task in [&live, &gone, &live.deleted(NOW), &gone.restored(NOW)] {
+        insert(&connection, owner, task).expect("added or ignored");
+    }
+
+    let found = |table| {
+        let sql = format!("SELECT group_concat(id) FROM {table}");
+        connection.query_row(&sql, [], |row| row.get::<_, String>(0))
+    };
+    assert_eq!(found("tasks"), Ok(live.id.to_string()));
+    assert_eq!(found("trash"), Ok(gone.id.to_string()));
+}
+
+#[test]
+fn a_list_by_creation_does_not_read_the_trash() {
+    let steps = |trashed: usize| {
+        let connection = database();
+        let owner = owner();
+        for _ in 0..trashed {
+            insert(&connection, owner, &task(&json!({})).deleted(NOW)).expect("added");
+        }
+        for _ in 0..10 {
+            insert(&connection, owner, &task(&json!({}))).expect("added");
+        }
+        pages::BY_CREATED.map(|statement| {
+            let mut statement = connection.prepare(statement).expect("a statement");
+            let tasks = statement
+                .query((Text(owner), "!", "~", 20))
+                .expect("a list");
+            assert_eq!(tasks.mapped(|_| Ok(())).count(), 10);
+            statement.get_status(StatementStatus::VmStep)
+        })
+    };
+
+    assert_eq!(steps(10_000), steps(0));
+}
+
+#[test]
 fn a_copied_request_does_not_replace_one_that_there_is() {
     let connection = database();
     let request = |title: &str| ExecutedRequest {
@@ -231,7 +291,7 @@ fn a_copied_request_does_not_replace_one_that_there_is() {
     requests::add(&connection, &first).expect("added");
     requests::add(&connection, &request("Second")).expect("ignored");
 
-    let page = read_page(&connection, &full_scan::REQUESTS, &Key::default()).expect("a page");
+    let page = read_tables(&connection, &full_scan::REQUESTS, None).expect("a page");
     let [record] = page.records.as_slice() else {
         panic!("{:?}", page.records)
     };
