@@ -328,9 +328,9 @@ impl CounterStore for Counters {
     ) -> Result<i64, StoreError> {
         let table = self.table;
         let id = id.clone();
-        // A count that a crash loses admits an attempt more.
+        // A count that a loss of power loses admits one more attempt.
         self.sqlite
-            .write_soon(move |connection| {
+            .write_unsynced(move |connection| {
                 let sql = format!(
                     "INSERT INTO {table} (kind, partition, key, count, expires_at)
                      VALUES (?1, ?2, ?3, ?4, ?5)

@@ -33,7 +33,7 @@ pub use upkeep::{BackupError, back_up, faults};
 
 use file::{FileLock, Place};
 use readers::Readers;
-use writer::{Answer, Writer};
+use writer::{Sync, Writer};
 
 /// An SQLite database, opened by this process only.
 pub struct Sqlite {
@@ -132,30 +132,30 @@ impl Sqlite {
         &self,
         write: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.write_with(Answer::OnceStored, write).await
+        self.write_with(Sync::Full, write).await
     }
 
-    /// Writes like [`Self::write`], but returns before the commit is on disk: a crash may lose the
+    /// Writes like [`Self::write`], but does not wait for the disk: a loss of power may lose the
     /// write. For what may be lost, such as counters of attempts.
     ///
     /// # Errors
-    /// As [`Self::write`], but not if the disk refuses the commit.
-    pub async fn write_soon<T: Send + 'static>(
+    /// As [`Self::write`].
+    pub async fn write_unsynced<T: Send + 'static>(
         &self,
         write: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.write_with(Answer::OnceMade, write).await
+        self.write_with(Sync::Later, write).await
     }
 
     async fn write_with<T: Send + 'static>(
         &self,
-        answer: Answer,
+        sync: Sync,
         write: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let writer = self.writer.as_ref();
         let read_only = || StoreError::Unavailable("the database is open for reading only".into());
         let started = Instant::now();
-        let result = writer.ok_or_else(read_only)?.write(answer, write).await;
+        let result = writer.ok_or_else(read_only)?.write(sync, write).await;
         note_store_call("write", started.elapsed());
         result
     }

@@ -178,28 +178,28 @@ async fn a_caller_that_stops_waiting_disturbs_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_may_be_lost_is_answered_before_the_commit() {
+async fn writes_that_wait_for_the_disk_and_others_are_made_in_their_order() {
     let notes = Notes::new().await;
     let held = notes.hold_writer();
-    let soon = notes
-        .sqlite
-        .write_soon(|connection| insert(connection, "soon"));
-    // It is in the same commit, and lasts until the first write was answered.
-    let (answered, is_answered) = channel::<()>();
-    let last = notes.sqlite.write(move |connection| {
-        let _ = is_answered.recv();
-        insert(connection, "last")
-    });
-    let soon = async {
-        let made = soon.await;
-        drop(answered);
-        made
+    let append = |text: &'static str| {
+        move |connection: &Connection| {
+            let before: u32 =
+                connection.query_row("SELECT count(*) FROM notes", [], |row| row.get(0))?;
+            insert(connection, &format!("{before} {text}"))
+        }
     };
+    let one = notes.sqlite.write_unsynced(append("unsynced"));
+    let two = notes.sqlite.write_unsynced(append("unsynced"));
+    let three = notes.sqlite.write(append("synced"));
+    let four = notes.sqlite.write_unsynced(append("unsynced"));
 
-    let (soon, last, ()) = tokio::join!(soon, last, async { drop(held) });
+    let (one, two, three, four, ()) = tokio::join!(one, two, three, four, async { drop(held) });
 
-    assert!(soon.is_ok() && last.is_ok());
-    assert_eq!(notes.all(), ["last", "soon"]);
+    assert!([one, two, three, four].iter().all(Result::is_ok));
+    assert_eq!(
+        notes.all(),
+        ["0 unsynced", "1 unsynced", "2 synced", "3 unsynced"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,8 @@ pub(super) struct Writer {
 
 /// A write of any result.
 trait Job: Send {
+    fn sync(&self) -> Sync;
+
     /// Runs it; whether its changes are to be kept.
     fn run(&mut self, connection: &Connection) -> bool;
 
@@ -36,18 +38,27 @@ struct Write<T, F> {
     /// `None` after it ran.
     write: Option<F>,
     result: Result<T, StoreError>,
-    /// `None` after it was answered.
-    caller: Option<oneshot::Sender<Result<T, StoreError>>>,
-    answer: Answer,
+    caller: oneshot::Sender<Result<T, StoreError>>,
+    sync: Sync,
 }
 
-/// When a write is answered.
+/// Whether a commit waits until it is on disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// When its commit is on disk.
-    OnceStored,
-    /// When it was made, before its commit. A crash may lose it.
-    OnceMade,
+pub(super) enum Sync {
+    Full,
+    /// The system writes it to the disk later. A loss of power may lose it, the end of the process
+    /// does not.
+    Later,
+}
+
+impl Sync {
+    /// https://www.sqlite.org/pragma.html#pragma_synchronous
+    fn pragma(self) -> &'static str {
+        match self {
+            Self::Full => "PRAGMA synchronous = FULL",
+            Self::Later => "PRAGMA synchronous = NORMAL",
+        }
+    }
 }
 
 impl Writer {
@@ -56,8 +67,10 @@ impl Writer {
         let thread = thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || {
-                while let Ok(first) = waiting.recv() {
-                    write_together(&connection, first, &waiting);
+                let mut next = waiting.recv().ok();
+                while let Some(first) = next {
+                    let left = write_together(&connection, first, &waiting);
+                    next = left.or_else(|| waiting.recv().ok());
                 }
             })?;
         Ok(Self {
@@ -68,15 +81,15 @@ impl Writer {
 
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        answer: Answer,
+        sync: Sync,
         write: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (caller, answered) = oneshot::channel();
         let job = Write {
             write: Some(write),
             result: Err(stopped()),
-            caller: Some(caller),
-            answer,
+            caller,
+            sync,
         };
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
         queue.try_send(Box::new(job)).map_err(|error| match error {
@@ -102,40 +115,36 @@ impl<T: Send, F> Job for Write<T, F>
 where
     F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
 {
+    fn sync(&self) -> Sync {
+        self.sync
+    }
+
     fn run(&mut self, connection: &Connection) -> bool {
         let Some(write) = self.write.take() else {
             return false;
         };
         self.result = catch_unwind(AssertUnwindSafe(|| write(connection)))
             .unwrap_or_else(|_| Err(StoreError::Corrupt("a write panicked".into())));
-        let is_made = self.result.is_ok();
-        if self.answer == Answer::OnceMade {
-            let result = std::mem::replace(&mut self.result, Err(stopped()));
-            self.send(result);
-        }
-        is_made
+        self.result.is_ok()
     }
 
-    fn answer(mut self: Box<Self>, committed: Result<(), StoreError>) {
-        let result = std::mem::replace(&mut self.result, Err(stopped()));
-        self.send(result.and_then(|value| committed.map(|()| value)));
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let Self { result, caller, .. } = *self;
+        // A caller that no longer waits has gone away.
+        let _ = caller.send(result.and_then(|value| committed.map(|()| value)));
     }
 }
 
-impl<T, F> Write<T, F> {
-    /// Answers the caller, if it was not answered before.
-    fn send(&mut self, result: Result<T, StoreError>) {
-        if let Some(caller) = self.caller.take() {
-            // A caller that no longer waits has gone away.
-            let _ = caller.send(result);
-        }
-    }
-}
-
-/// Makes this write and those that wait behind it, and commits them together.
-fn write_together(connection: &Connection, first: Box<dyn Job>, waiting: &Receiver<Box<dyn Job>>) {
+/// Makes this write and those that wait behind it, and commits them together. Returns a write that
+/// must not be in the same commit: it waits for the disk, and the others do not.
+fn write_together(
+    connection: &Connection,
+    first: Box<dyn Job>,
+    waiting: &Receiver<Box<dyn Job>>,
+) -> Option<Box<dyn Job>> {
     let mut jobs = vec![first];
-    let committed = make_all(connection, &mut jobs, waiting);
+    let mut left = None;
+    let committed = make_all(connection, &mut jobs, waiting, &mut left);
     if committed.is_err() && !connection.is_autocommit() {
         // If this fails too, the next BEGIN says so.
         let _ = execute(connection, "ROLLBACK");
@@ -143,13 +152,17 @@ fn write_together(connection: &Connection, first: Box<dyn Job>, waiting: &Receiv
     for job in jobs {
         job.answer(committed.as_ref().map(|_| ()).map_err(failed));
     }
+    left
 }
 
 fn make_all(
     connection: &Connection,
     jobs: &mut Vec<Box<dyn Job>>,
     waiting: &Receiver<Box<dyn Job>>,
+    left: &mut Option<Box<dyn Job>>,
 ) -> rusqlite::Result<()> {
+    let sync = jobs.first().map_or(Sync::Full, |first| first.sync());
+    execute(connection, sync.pragma())?;
     execute(connection, "BEGIN IMMEDIATE")?;
     let mut made = 0;
     while let Some(job) = jobs.get_mut(made) {
@@ -161,8 +174,14 @@ fn make_all(
         }
         execute(connection, "RELEASE job")?;
         made += 1;
-        if made < TOGETHER {
-            jobs.extend(waiting.try_recv());
+        if made < TOGETHER
+            && let Ok(next) = waiting.try_recv()
+        {
+            if sync == Sync::Full || next.sync() == sync {
+                jobs.push(next);
+            } else {
+                *left = Some(next);
+            }
         }
     }
     execute(connection, "COMMIT")
