@@ -8,6 +8,7 @@
 mod errors;
 mod file;
 mod migrations;
+mod presence;
 mod readers;
 mod rows;
 mod sweep;
@@ -18,6 +19,7 @@ mod upkeep;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::Connection;
 
@@ -30,6 +32,7 @@ pub use text::{Json, JsonText, Text};
 pub use upkeep::{BackupError, back_up, faults};
 
 use file::{FileLock, Place};
+use presence::Presence;
 use readers::Readers;
 use writer::Writer;
 
@@ -41,6 +44,8 @@ pub struct Sqlite {
     readers: Readers,
     /// `None` if it is open for reading only.
     writer: Option<Writer>,
+    /// `None` in memory, and if it is open for reading only.
+    presence: Option<Arc<Presence>>,
     _lock: Option<FileLock>,
 }
 
@@ -73,17 +78,24 @@ impl Sqlite {
             path: path.to_owned(),
             writer: None,
             readers: Readers::new(place),
+            presence: None,
             _lock: None,
         })
     }
 
     fn at(path: &Path, place: Place, lock: Option<FileLock>) -> Result<Self, OpenError> {
         let connection = place.open_writer()?;
-        let writer = Writer::start(connection).map_err(|error| OpenError::new(path, error))?;
+        let failed = |error| OpenError::new(path, error);
+        let presence = match &place {
+            Place::File(file) => Some(Arc::new(Presence::of(file).map_err(failed)?)),
+            Place::Memory(_) => None,
+        };
+        let writer = Writer::start(connection, presence.clone()).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
             writer: Some(writer),
             readers: Readers::new(place),
+            presence,
             _lock: lock,
         })
     }
@@ -99,25 +111,38 @@ impl Sqlite {
     /// takes longer.
     ///
     /// # Errors
-    /// Those of `read`, or the file cannot be read.
+    /// Those of `read`, the file cannot be read, or it was removed or replaced.
     pub fn read<T>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.readers.read(read)
+        let result = self.readers.read(read);
+        if let Some(presence) = &self.presence {
+            presence.check_file()?;
+        }
+        result
     }
 
     /// Writes in one transaction: all of it if `write` succeeds, nothing if it fails. No other
     /// write runs meanwhile. It may be made even if the caller stops waiting.
     ///
     /// # Errors
-    /// Those of `write`; too many writes are waiting, or the disk refuses the commit.
+    /// Those of `write`; too many writes are waiting, the disk refuses the commit, or the file was
+    /// removed or replaced.
     pub async fn write<T: Send + 'static>(
         &self,
         write: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let writer = self.writer.as_ref();
         let read_only = || StoreError::Unavailable("the database is open for reading only".into());
-        writer.ok_or_else(read_only)?.write(write).await
+        let check = || {
+            let presence = self.presence.as_deref();
+            presence.map_or(Ok(()), Presence::check_known)
+        };
+        check()?;
+        let result = writer.ok_or_else(read_only)?.write(write).await;
+        // The writer looked for the files after the commit.
+        check()?;
+        result
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -9,6 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::errors::failed;
+use super::presence::Presence;
 use crate::problem::StoreError;
 
 /// How many writes may wait. More are refused, so that a slow disk does not fill the memory.
@@ -39,13 +41,16 @@ struct Write<T, F> {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> io::Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        presence: Option<Arc<Presence>>,
+    ) -> io::Result<Self> {
         let (queue, waiting) = sync_channel(QUEUE);
         let thread = thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || {
                 while let Ok(first) = waiting.recv() {
-                    write_together(&connection, first, &waiting);
+                    write_together(&connection, presence.as_deref(), first, &waiting);
                 }
             })?;
         Ok(Self {
@@ -105,12 +110,21 @@ where
 }
 
 /// Makes this write and those that wait behind it, and commits them together.
-fn write_together(connection: &Connection, first: Box<dyn Job>, waiting: &Receiver<Box<dyn Job>>) {
+fn write_together(
+    connection: &Connection,
+    presence: Option<&Presence>,
+    first: Box<dyn Job>,
+    waiting: &Receiver<Box<dyn Job>>,
+) {
     let mut jobs = vec![first];
     let committed = make_all(connection, &mut jobs, waiting);
     if committed.is_err() && !connection.is_autocommit() {
         // If this fails too, the next BEGIN says so.
         let _ = execute(connection, "ROLLBACK");
+    }
+    // A commit counts if the files are still there when it is on disk.
+    if let Some(presence) = presence {
+        presence.look();
     }
     for job in jobs {
         job.answer(committed.as_ref().map(|_| ()).map_err(failed));
