@@ -2,118 +2,20 @@
 
 #![expect(clippy::too_many_lines, reason = "a case reads from top to bottom")]
 
+mod program;
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::CommandFactory;
+use program::{Server, account, command, post, run, text};
 use reqwest::Client;
 use serde_json::{Value, json};
 use server::arguments::Arguments;
-
-/// A running server with its own folder.
-struct Server {
-    process: Child,
-    address: SocketAddr,
-    /// What it printed at start.
-    greeting: String,
-}
-
-fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tasklane"));
-    // Without the settings of the environment that runs the tests.
-    command
-        .env_clear()
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// Runs a command to its end.
-fn run(folder: &Path, arguments: &[&str]) -> Output {
-    command(folder)
-        .args(arguments)
-        .output()
-        .expect("the program runs")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-impl Server {
-    fn start(folder: &Path) -> Self {
-        Self::start_with(folder, &[])
-    }
-
-    fn start_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
-        Self::run(command(folder).envs(environment.iter().copied()))
-    }
-
-    fn run(command: &mut Command) -> Self {
-        // These tests do not need the log, and a pipe that is not read would fill up.
-        let mut process = command
-            .args(["--listen", "127.0.0.1:0"])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        let mut lines = BufReader::new(process.stderr.take().expect("stderr")).lines();
-        let mut greeting = String::new();
-        while !greeting.contains("Ctrl-C") {
-            greeting += &(lines.next().expect("the program greets").expect("text") + "\n");
-        }
-        let (_, after) = greeting.split_once("http://").expect("an address");
-        let address = after
-            .lines()
-            .next()
-            .expect("a line")
-            .parse()
-            .expect("an address");
-        Self {
-            process,
-            address,
-            greeting,
-        }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    fn signal(&self, signal: &str) {
-        let killed = Command::new("sh")
-            .args(["-c", &format!("kill -{signal} {}", self.process.id())])
-            .status()
-            .expect("a shell");
-        assert!(killed.success());
-    }
-
-    fn stop(mut self, signal: &str) -> ExitStatus {
-        self.signal(signal);
-        self.process.wait().expect("the program ends")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-async fn post(url: String, token: Option<&Value>, body: Value) -> (u16, Value) {
-    let mut request = Client::new().post(url).json(&body);
-    if let Some(token) = token {
-        request = request.bearer_auth(token.as_str().expect("a token"));
-    }
-    let answer = request.send().await.expect("an answer");
-    (answer.status().as_u16(), answer.json().await.expect("JSON"))
-}
 
 async fn get(url: String, token: &Value) -> Value {
     let answer = Client::new()
@@ -123,10 +25,6 @@ async fn get(url: String, token: &Value) -> Value {
         .await
         .expect("an answer");
     answer.json().await.expect("JSON")
-}
-
-fn account() -> Value {
-    json!({"email": "ada@example.com", "password": "a lane of tasks"})
 }
 
 #[tokio::test]

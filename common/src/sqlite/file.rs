@@ -72,7 +72,9 @@ impl Place {
             connection.pragma_update(None, "application_id", APPLICATION)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
-            connection.pragma_update(None, "foreign_keys", true)
+            connection.pragma_update(None, "foreign_keys", true)?;
+            // The first read creates the log, if it is missing.
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
         };
         set_up().map_err(|error: rusqlite::Error| OpenError::new(self.path(), error))?;
         Ok(connection)

@@ -8,6 +8,7 @@
 mod errors;
 mod file;
 mod migrations;
+mod presence;
 mod readers;
 mod rows;
 mod sweep;
@@ -18,6 +19,7 @@ mod upkeep;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rusqlite::Connection;
@@ -32,6 +34,7 @@ pub use text::{Json, JsonText, Text};
 pub use upkeep::{BackupError, back_up, faults};
 
 use file::{FileLock, Place};
+use presence::Presence;
 use readers::Readers;
 use writer::{Sync, Writer};
 
@@ -43,6 +46,8 @@ pub struct Sqlite {
     readers: Readers,
     /// `None` if it is open for reading only.
     writer: Option<Writer>,
+    /// `None` in memory, and if it is open for reading only.
+    presence: Option<Arc<Presence>>,
     _lock: Option<FileLock>,
 }
 
@@ -75,17 +80,24 @@ impl Sqlite {
             path: path.to_owned(),
             writer: None,
             readers: Readers::new(place),
+            presence: None,
             _lock: None,
         })
     }
 
     fn at(path: &Path, place: Place, lock: Option<FileLock>) -> Result<Self, OpenError> {
         let connection = place.open_writer()?;
-        let writer = Writer::start(connection).map_err(|error| OpenError::new(path, error))?;
+        let failed = |error| OpenError::new(path, error);
+        let presence = match &place {
+            Place::File(file) => Some(Arc::new(Presence::of(file).map_err(failed)?)),
+            Place::Memory(_) => None,
+        };
+        let writer = Writer::start(connection, presence.clone()).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
             writer: Some(writer),
             readers: Readers::new(place),
+            presence,
             _lock: lock,
         })
     }
@@ -101,15 +113,12 @@ impl Sqlite {
     /// takes longer.
     ///
     /// # Errors
-    /// Those of `read`, or the file cannot be read.
+    /// Those of `read`, the file cannot be read, or it was removed or replaced.
     pub fn read<T>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let started = Instant::now();
-        let result = self.readers.read(read);
-        note_store_call("read", started.elapsed());
-        result
+        self.reading(|readers| readers.read(read))
     }
 
     /// Reads like [`Self::read`], but all statements see the same state of the database.
@@ -120,14 +129,28 @@ impl Sqlite {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.readers.read_snapshot(read)
+        self.reading(|readers| readers.read_snapshot(read))
+    }
+
+    fn reading<T>(
+        &self,
+        read: impl FnOnce(&Readers) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let started = Instant::now();
+        let result = read(&self.readers);
+        note_store_call("read", started.elapsed());
+        if let Some(presence) = &self.presence {
+            presence.check_file()?;
+        }
+        result
     }
 
     /// Writes in one transaction: all of it if `write` succeeds, nothing if it fails. No other
     /// write runs meanwhile. It may be made even if the caller stops waiting.
     ///
     /// # Errors
-    /// Those of `write`; too many writes are waiting, or the disk refuses the commit.
+    /// Those of `write`; too many writes are waiting, the disk refuses the commit, or the file was
+    /// removed or replaced.
     pub async fn write<T: Send + 'static>(
         &self,
         write: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
@@ -154,9 +177,16 @@ impl Sqlite {
     ) -> Result<T, StoreError> {
         let writer = self.writer.as_ref();
         let read_only = || StoreError::Unavailable("the database is open for reading only".into());
+        let check = || {
+            let presence = self.presence.as_deref();
+            presence.map_or(Ok(()), Presence::check_known)
+        };
+        check()?;
         let started = Instant::now();
         let result = writer.ok_or_else(read_only)?.write(sync, write).await;
         note_store_call("write", started.elapsed());
+        // The writer looked for the files after the commit.
+        check()?;
         result
     }
 }

@@ -396,3 +396,25 @@ async fn a_sweep_deletes_what_has_expired_and_nothing_else() {
     assert_eq!(deleted.expect("swept"), 250);
     assert_eq!(notes.all().len(), 251);
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_file_is_noticed_also_behind_a_link() {
+    for removed in ["notes.db", "notes.db-wal", "link.db"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [file, link] = ["notes.db", "link.db"].map(|name| folder.path().join(name));
+        drop(Sqlite::open(&file).expect("created"));
+        std::os::unix::fs::symlink(&file, &link).expect("a link");
+        let sqlite = Sqlite::open(&link).expect("opened");
+        migrate(&sqlite, &[&NOTES], &mut |_| {})
+            .await
+            .expect("migrated");
+
+        std::fs::remove_file(folder.path().join(removed)).expect("removed");
+
+        let write = sqlite.write(|connection| insert(connection, "lost")).await;
+        assert!(refused(write).contains("removed"), "{removed}");
+        let read = sqlite.read(|_| Ok(()));
+        assert!(refused(read).contains("removed"), "{removed}");
+    }
+}

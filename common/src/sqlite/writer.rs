@@ -2,6 +2,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -10,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::errors::failed;
 use super::execute;
+use super::presence::Presence;
 use crate::problem::StoreError;
 
 /// How many writes may wait. More are refused, so that a slow disk does not fill the memory.
@@ -62,14 +64,17 @@ impl Sync {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> io::Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        presence: Option<Arc<Presence>>,
+    ) -> io::Result<Self> {
         let (queue, waiting) = sync_channel(QUEUE);
         let thread = thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || {
                 let mut next = waiting.recv().ok();
                 while let Some(first) = next {
-                    let left = write_together(&connection, first, &waiting);
+                    let left = write_together(&connection, presence.as_deref(), first, &waiting);
                     next = left.or_else(|| waiting.recv().ok());
                 }
             })?;
@@ -139,6 +144,7 @@ where
 /// must not be in the same commit: it waits for the disk, and the others do not.
 fn write_together(
     connection: &Connection,
+    presence: Option<&Presence>,
     first: Box<dyn Job>,
     waiting: &Receiver<Box<dyn Job>>,
 ) -> Option<Box<dyn Job>> {
@@ -148,6 +154,10 @@ fn write_together(
     if committed.is_err() && !connection.is_autocommit() {
         // If this fails too, the next BEGIN says so.
         let _ = execute(connection, "ROLLBACK");
+    }
+    // A commit counts if the files are still there when it is on disk.
+    if let Some(presence) = presence {
+        presence.look();
     }
     for job in jobs {
         job.answer(committed.as_ref().map(|_| ()).map_err(failed));
