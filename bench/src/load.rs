@@ -151,14 +151,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             })
             .collect::<Vec<_>>();
         for connections in CONNECTIONS {
-            let mut measured = subjects.iter().map(|_| Vec::new()).collect::<Vec<_>>();
-            for _ in 0..runs {
-                for ((subject, requests), measured) in
-                    subjects.iter().zip(&requests).zip(&mut measured)
-                {
-                    measured.push(subject.load(requests, connections, seconds, folder.path())?);
-                }
-            }
+            let load = |subject: &Subject, requests: &[Request]| {
+                subject.load(requests, connections, seconds, folder.path())
+            };
+            let measured = in_turn(&subjects, &requests, runs, load)?;
             for (subject, loads) in subjects.iter().zip(&measured) {
                 table.row(row(
                     operation,
@@ -171,13 +167,34 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
     }
     table.print();
+    print_terms(&subjects);
+    Ok(())
+}
+
+fn print_terms(subjects: &[Subject]) {
     println!(
         "\nThe targets on reads and writes are {TO_POCKETBASE} times the requests per second of PocketBase and {TO_EXPRESS} times those of Express.\n"
     );
-    for subject in &subjects {
+    for subject in subjects {
         println!("- {}: {}", subject.name, subject.durability);
     }
-    Ok(())
+}
+
+/// Loads the subjects in turn, so that all of them meet the same moods of the machine. Returns the
+/// runs of each.
+fn in_turn(
+    subjects: &[Subject],
+    requests: &[Vec<Request>],
+    runs: usize,
+    load: impl Fn(&Subject, &[Request]) -> anyhow::Result<Load>,
+) -> anyhow::Result<Vec<Vec<Load>>> {
+    let mut measured = subjects.iter().map(|_| Vec::new()).collect::<Vec<_>>();
+    for _ in 0..runs {
+        for ((subject, requests), measured) in subjects.iter().zip(requests).zip(&mut measured) {
+            measured.push(load(subject, requests)?);
+        }
+    }
+    Ok(measured)
 }
 
 fn empty_table() -> Table {
