@@ -62,9 +62,10 @@ impl Part for Database {
             }
             #[cfg(feature = "sqlite")]
             DatabaseUrl::Sqlite(path) => {
-                let opened = Sqlite::open(&path);
-                let opened = opened.map_err(|error| DATABASE_URL.error(error.to_string()))?;
-                Ok(Self::Sqlite(Arc::new(opened)))
+                let opened = Sqlite::open(&path).map_err(|error| {
+                    Unreadable::new(error.to_string()).of(DATABASE_URL, "no_database")
+                });
+                Ok(Self::Sqlite(Arc::new(opened?)))
             }
             #[cfg(not(all(feature = "dynamodb", feature = "mongodb", feature = "sqlite")))]
             other => Err(without_driver(&other).into()),

@@ -34,6 +34,8 @@ pub struct Setup<'e> {
     keys: SigningKeys,
     /// The SQLite file: in the data folder, unless `DATABASE_URL` names a database.
     file: Option<PathBuf>,
+    /// Whether the file is created by this start.
+    is_new: bool,
     /// Whether the file is in the data folder, which only this machine reaches.
     pub is_local: bool,
 }
@@ -51,10 +53,12 @@ impl<'e> Setup<'e> {
             None => keys::load_or_create(folder, sessions)?,
         };
         let is_local = environment.variable(DATABASE_URL.name).is_none();
+        let file = file_of(folder, environment)?;
         let setup = Self {
             environment,
             keys,
-            file: file_of(folder, environment)?,
+            is_new: file.as_ref().is_none_or(|file| !file.exists()),
+            file,
             is_local,
         };
         if let Some(file) = &setup.file {
@@ -116,7 +120,11 @@ impl<'e> Setup<'e> {
         let starter = Starter::new(environment);
         let database: Database = starter.part().await?;
         let ready = if let Database::Sqlite(_) = database {
-            let mut tell = |line: &str| eprintln!("tasklane: {line}");
+            let mut tell = |line: &str| {
+                if !self.is_new {
+                    eprintln!("tasklane: {line}");
+                }
+            };
             storage::migrate(&database, &storages(), environment, &mut tell).await
         } else {
             storage::check(&database, &storages()).await

@@ -81,11 +81,11 @@ pub async fn migrate(
         .await
         .map_err(failed)?;
     for (schema, applied) in pending {
-        tell(&format!(
-            "migrated the tables of {} from {applied} to {}",
-            schema.service,
-            schema.migrations.len()
-        ));
+        let (service, last) = (schema.service, schema.migrations.len());
+        tell(&match applied {
+            0 => format!("tables of {service}: created"),
+            _ => format!("tables of {service}: migrated from {applied} to {last}"),
+        });
     }
     Ok(())
 }

@@ -275,7 +275,7 @@ async fn a_database_that_is_migrated_is_copied_before() {
 
     check(&notes.sqlite, &[&LATER]).expect("up to date");
     assert_eq!(notes.all(), ["kept"]);
-    assert!(said[1].contains("notes from 1 to 2"), "{said:?}");
+    assert!(said[1].contains("notes: migrated from 1 to 2"), "{said:?}");
     let copy = notes.folder.path().join("notes.db.before-2");
     let before = Sqlite::open(&copy).expect("opened");
     check(&before, &[&NOTES]).expect("as it was");
