@@ -11,19 +11,35 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use common::config::Environment;
 use common::dynamodb::connect_through;
+use common::sqlite::Sqlite;
+use common::storage::migrate;
 use dynoxide::Database;
 use serde_json::Value;
 use server::engine::Engine;
+use server::storages;
 
-/// An engine on `tasklane.db` in this folder that does not wait for the disk. A crash of the
+/// An engine on `dynamodb.db` in this folder that does not wait for the disk. A crash of the
 /// machine may lose data, which is only acceptable in a bench.
 ///
 /// # Errors
 /// The file cannot be created.
 pub(crate) fn hasty(folder: &Path) -> anyhow::Result<Engine> {
-    let database = Database::new(&folder.join("tasklane.db").to_string_lossy())?;
+    let database = Database::new(&folder.join("dynamodb.db").to_string_lossy())?;
     database.enable_bulk_loading()?;
     Ok(Engine::from(database))
+}
+
+/// The database of a server whose data is in this folder, with its tables.
+///
+/// # Errors
+/// The file cannot be created.
+pub(crate) async fn sqlite(folder: &Path) -> anyhow::Result<common::database::Database> {
+    let sqlite = Sqlite::open(&folder.join("tasklane.db"))?;
+    let database = common::database::Database::Sqlite(Arc::new(sqlite));
+    migrate(&database, &storages(), defaults(), &mut |_| {})
+        .await
+        .map_err(anyhow::Error::msg)?;
+    Ok(database)
 }
 
 /// The environment of a bench: every setting has its default value.

@@ -11,11 +11,10 @@ use common::auth::{Issuer, PasswordHash, Passwords, Role, SessionId, SessionLife
 use common::part::Starter;
 use common::time::{Clock, SystemClock, Timestamp};
 use serde_json::Value;
-use server::start::create_tables;
 use tasks::Tasks;
 
 use crate::clients::{Dialect, Operation, Person, Request, draft};
-use crate::engines::{defaults, hasty};
+use crate::engines::{defaults, sqlite};
 use crate::people::{add_accounts, add_tasks, hash, tasks};
 use crate::processes::{self, Process};
 use crate::report::{Budget, Table};
@@ -173,8 +172,7 @@ impl Grows {
 async fn fill(folder: &Path, grows: Grows, size: usize) -> anyhow::Result<Vec<Person>> {
     std::fs::create_dir_all(folder)?;
     let now = SystemClock.now();
-    let (database, environment) = (hasty(folder)?.database(), defaults());
-    create_tables(&database, environment).await?;
+    let (database, environment) = (sqlite(folder).await?, defaults());
     let lifetimes = SessionLifetimes::read(environment)?;
     let keys = server::keys::load_or_create(folder, lifetimes.absolute)?;
     let starter = Starter::new(environment)
