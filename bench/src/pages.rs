@@ -336,7 +336,7 @@ impl Case {
     fn ordered(&self, list: &List) -> Vec<(String, TaskId)> {
         let key = |task: &Task| match (self.sort.field, task.due) {
             (SortField::Created, _) => task.id.to_string(),
-            (SortField::Updated, _) => format!("{}#{}", task.updated_at, task.id),
+            (SortField::Updated, _) => format!("live#{}#{}", task.updated_at, task.id),
             (SortField::Due, Some(due)) => format!("1#{}#{}", due.sort_key(), task.id),
             (SortField::Due, None) => format!("2#{}", task.id),
             (SortField::Priority, _) => format!("{}#{}", task.priority as u8, task.id),
