@@ -242,7 +242,6 @@ impl RecordQuery {
 /// name in the record and succeeds, unless another writer has changed the record in between. Only
 /// an addition to a counter may be counted twice. So use counters only where the count may
 /// sometimes be too high, such as for attempts; they always expire.
-/// high now and then, such as attempts, and they always expire.
 #[async_trait]
 pub trait RecordStore: Send + Sync {
     /// Puts a record if its identifier does not exist.

@@ -144,7 +144,7 @@ impl FileLock {
 }
 
 /// Opens a file, and creates it if it is missing; only its owner may use a new one.
-fn private_file(path: &Path) -> io::Result<File> {
+pub(super) fn private_file(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]

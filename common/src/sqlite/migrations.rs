@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::upkeep::{beside, vacuum_into};
+use super::upkeep::{BackupError, back_up, beside};
 use super::{Sqlite, Text};
 use crate::problem::StoreError;
 use crate::schema::SqliteSchema;
@@ -27,7 +27,7 @@ pub enum MigrationError {
         missing: usize,
     },
     #[error("a copy of {path} cannot be made before it is migrated: {cause}")]
-    Backup { path: String, cause: StoreError },
+    Backup { path: String, cause: BackupError },
     #[error("{path} cannot be migrated: {cause}")]
     Failed { path: String, cause: StoreError },
 }
@@ -67,12 +67,10 @@ pub async fn migrate(
     if applied.iter().any(|applied| *applied > 0) {
         let number: usize = applied.iter().sum();
         let copy = beside(sqlite.path(), &format!(".before-{}", number + 1));
-        sqlite
-            .read(|connection| vacuum_into(connection, &copy))
-            .map_err(|cause| MigrationError::Backup {
-                path: path(),
-                cause,
-            })?;
+        back_up(sqlite, &copy).map_err(|cause| MigrationError::Backup {
+            path: path(),
+            cause,
+        })?;
         tell(&format!("a copy of the database is in {}", copy.display()));
     }
     let to_apply = pending.clone();

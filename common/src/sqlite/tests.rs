@@ -277,6 +277,7 @@ async fn a_database_that_is_migrated_is_copied_before() {
     assert_eq!(notes.all(), ["kept"]);
     assert!(said[1].contains("notes: migrated from 1 to 2"), "{said:?}");
     let copy = notes.folder.path().join("notes.db.before-2");
+    assert_private(&copy);
     let before = Sqlite::open(&copy).expect("opened");
     check(&before, &[&NOTES]).expect("as it was");
     assert_eq!(texts(&before), ["kept"]);
@@ -330,6 +331,7 @@ async fn a_backup_is_whole_while_the_database_is_written() {
     let reading = Sqlite::open_to_read(notes.sqlite.path()).expect("opened");
 
     back_up(&reading, &to).expect("a backup");
+    assert_private(&to);
     notes.add("after").await.expect("added");
 
     let exists = refused(back_up(&reading, &to));
@@ -361,6 +363,16 @@ async fn a_damaged_page_is_named_and_not_read() {
         Ok::<i64, StoreError>(count?)
     });
     assert!(matches!(read, Err(StoreError::Corrupt(_))), "{read:?}");
+}
+
+/// A copy has all accounts, so nobody but its owner may read it.
+fn assert_private(file: &Path) {
+    #[cfg(unix)]
+    {
+        let metadata = std::fs::metadata(file).expect("the file");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
 }
 
 /// Overwrites a page in the middle of the file.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::Sqlite;
+use super::file::private_file;
 use crate::problem::StoreError;
 
 /// How many faults a check names at most.
@@ -39,12 +40,16 @@ pub fn back_up(sqlite: &Sqlite, to: &Path) -> Result<(), BackupError> {
         }
     };
     let _ = std::fs::remove_file(&unfinished);
+    // SQLite writes into an empty file as well, and leaves its mode as it is.
+    let file = private_file(&unfinished).map_err(|error| failed(error.to_string()))?;
     sqlite
-        .read(|connection| vacuum_into(connection, &unfinished))
+        .read(|connection| {
+            connection.execute("VACUUM INTO ?1", [unfinished.to_string_lossy()])?;
+            Ok(())
+        })
         .map_err(|error| failed(error.to_string()))?;
     let finish = || {
-        private(&unfinished)?;
-        File::open(&unfinished)?.sync_all()?;
+        file.sync_all()?;
         std::fs::rename(&unfinished, to)?;
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
@@ -96,26 +101,9 @@ fn dangling(connection: &Connection, faults: &mut Vec<String>) -> rusqlite::Resu
     Ok(())
 }
 
-/// Writes a copy of the database, as of now, to a file that must not exist.
-pub(super) fn vacuum_into(connection: &Connection, copy: &Path) -> Result<(), StoreError> {
-    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
-    Ok(())
-}
-
 /// The path of a file beside another: its name with this end.
 pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     name.into()
-}
-
-#[cfg(unix)]
-fn private(file: &Path) -> std::io::Result<()> {
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(file, mode)
-}
-
-#[cfg(not(unix))]
-fn private(_: &Path) -> std::io::Result<()> {
-    Ok(())
 }

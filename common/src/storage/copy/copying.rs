@@ -106,7 +106,6 @@ pub async fn read_all(
 /// # Errors
 /// One line: why there is nothing to copy, why it may not be copied there, or which store fails and
 /// how.
-/// fails, and how.
 pub async fn copy(
     from: &Side,
     to: &Side,
