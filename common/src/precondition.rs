@@ -1,5 +1,7 @@
 //! Conditions on the version of a resource that is written (RFC 9110, section 13).
 
+use crate::problem::StoreError;
+
 /// The precondition of a write: the versions that the caller allows to be changed (`If-Match`,
 /// `If-None-Match`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,16 @@ impl Precondition {
             Self::Any => true,
             Self::OneOf(versions) => versions.contains(&version),
             Self::NoneOf(versions) => !versions.contains(&version),
+        }
+    }
+
+    /// # Errors
+    /// [`StoreError::Stale`] if a resource at this version may not be changed.
+    pub fn check(&self, version: u64) -> Result<(), StoreError> {
+        if self.allows(version) {
+            Ok(())
+        } else {
+            Err(StoreError::Stale { current: version })
         }
     }
 }

@@ -211,11 +211,8 @@ impl UserStore for UserTable {
         now: Timestamp,
     ) -> Result<User, StoreError> {
         let name = match name {
-            Change::Keep if precondition.allows(user.version) => return Ok(user.clone()),
             Change::Keep => {
-                return Err(StoreError::Stale {
-                    current: user.version,
-                });
+                return precondition.check(user.version).map(|()| user.clone());
             }
             Change::Clear => None,
             Change::Set(name) => Some(name.clone()),

@@ -189,11 +189,8 @@ impl UserStore for UserCollections {
         let mut set = doc! {"updated_at": now.to_string()};
         let mut update = doc! {"$inc": {"version": 1_i64}};
         match name {
-            Change::Keep if precondition.allows(user.version) => return Ok(user.clone()),
             Change::Keep => {
-                return Err(StoreError::Stale {
-                    current: user.version,
-                });
+                return precondition.check(user.version).map(|()| user.clone());
             }
             Change::Clear => {
                 update.insert("$unset", doc! {"name": ""});

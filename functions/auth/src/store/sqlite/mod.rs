@@ -88,11 +88,8 @@ impl UserStore for SqliteUsers {
         now: Timestamp,
     ) -> Result<User, StoreError> {
         let name = match name {
-            Change::Keep if precondition.allows(user.version) => return Ok(user.clone()),
             Change::Keep => {
-                return Err(StoreError::Stale {
-                    current: user.version,
-                });
+                return precondition.check(user.version).map(|()| user.clone());
             }
             Change::Clear => None,
             Change::Set(name) => Some(name.clone()),
@@ -102,11 +99,7 @@ impl UserStore for SqliteUsers {
             .write(move |connection| {
                 let account =
                     find_account(connection, user)?.ok_or(StoreError::NotFound("account"))?;
-                if !precondition.allows(account.version) {
-                    return Err(StoreError::Stale {
-                        current: account.version,
-                    });
-                }
+                precondition.check(account.version)?;
                 let renamed = Account {
                     name,
                     updated_at: now,

@@ -314,13 +314,7 @@ impl TaskStore for TaskTable {
     ) -> Result<Task, StoreError> {
         if patch.is_empty() {
             let task = self.get(owner, id).await?;
-            return if precondition.allows(task.version) {
-                Ok(task)
-            } else {
-                Err(StoreError::Stale {
-                    current: task.version,
-                })
-            };
+            return precondition.check(task.version).map(|()| task);
         }
         let change = |at| {
             let mut expression = patch_expression(id, patch, now)?;
@@ -509,7 +503,7 @@ fn live(expression: &mut Expression, precondition: &Precondition) -> String {
 fn why_not_live(item: &Item, precondition: &Precondition) -> Option<StoreError> {
     match number_of(item, "version").filter(|_| !item.contains_key("deleted_at")) {
         None => Some(StoreError::NotFound("task")),
-        Some(current) => (!precondition.allows(current)).then_some(StoreError::Stale { current }),
+        Some(current) => precondition.check(current).err(),
     }
 }
 
@@ -528,9 +522,5 @@ fn check_restorable(
     {
         return Err(StoreError::NotFound("task"));
     }
-    if precondition.allows(version) {
-        Ok(())
-    } else {
-        Err(StoreError::Stale { current: version })
-    }
+    precondition.check(version)
 }

@@ -187,13 +187,7 @@ impl TaskStore for TaskCollection {
     ) -> Result<Task, StoreError> {
         if patch.is_empty() {
             let task = self.get(owner, id).await?;
-            return if precondition.allows(task.version) {
-                Ok(task)
-            } else {
-                Err(StoreError::Stale {
-                    current: task.version,
-                })
-            };
+            return precondition.check(task.version).map(|()| task);
         }
         let updates = |at| {
             patch_updates(
@@ -410,7 +404,7 @@ fn patch_updates(
 fn why_not_live(document: &Document, precondition: &Precondition) -> Option<StoreError> {
     match version_of(document).filter(|_| document.contains_key("owner")) {
         None => Some(StoreError::NotFound("task")),
-        Some(current) => (!precondition.allows(current)).then_some(StoreError::Stale { current }),
+        Some(current) => precondition.check(current).err(),
     }
 }
 
@@ -430,7 +424,7 @@ fn why_not_restorable(
     {
         return Some(StoreError::NotFound("task"));
     }
-    (!precondition.allows(current)).then_some(StoreError::Stale { current })
+    precondition.check(current).err()
 }
 
 #[cfg(test)]

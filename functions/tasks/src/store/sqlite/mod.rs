@@ -58,7 +58,8 @@ impl SqliteTasks {
         self.0
             .write(move |connection| {
                 let task = live(connection, owner, id)?;
-                let changed = change(&allowed(task, &precondition)?);
+                precondition.check(task.version)?;
+                let changed = change(&task);
                 store(connection, owner, &changed)?;
                 Ok(changed)
             })
@@ -103,7 +104,8 @@ impl TaskStore for SqliteTasks {
         now: Timestamp,
     ) -> Result<Task, StoreError> {
         if patch.is_empty() {
-            return allowed(self.get(owner, id).await?, precondition);
+            let task = self.get(owner, id).await?;
+            return precondition.check(task.version).map(|()| task);
         }
         let patch = patch.clone();
         let change = move |task: &Task| patch.apply(task, now);
@@ -148,7 +150,8 @@ impl TaskStore for SqliteTasks {
             .write(move |connection| {
                 execute_once(connection, owner, once.as_ref(), now, || {
                     let task = in_trash(connection, owner, id, now)?;
-                    let restored = allowed(task, &precondition)?.restored(now);
+                    precondition.check(task.version)?;
+                    let restored = task.restored(now);
                     move_task(connection, owner, &restored)?;
                     Ok(restored)
                 })
@@ -184,14 +187,4 @@ fn in_trash(
         .is_some_and(|deleted_at| deleted_at > expired)
         .then_some(task)
         .ok_or(StoreError::NotFound("task"))
-}
-
-fn allowed(task: Task, precondition: &Precondition) -> Result<Task, StoreError> {
-    if precondition.allows(task.version) {
-        Ok(task)
-    } else {
-        Err(StoreError::Stale {
-            current: task.version,
-        })
-    }
 }
